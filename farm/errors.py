@@ -1,0 +1,130 @@
+"""What can go wrong, as a tree.
+
+FarmError                  code, status, message: what a client is told
++- Unauthorized            401 unauthorized
++- Forbidden               403 forbidden
++- NoFile                  400 no_file
++- InvalidFormat           400 invalid_format
++- FileTooLarge            400 file_too_large
++- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
++- ModelIdRequired         400 model_id_required
++- InvalidRequest          422 invalid_request, anything else that is wrong with a request
++- NotFound                404 not_found, no such address
+|  +- ModelNotFound        404 model_not_found
+|  +- RenderNotFound       404 render_not_found
+|  +- VideoNotFound        404 video_not_found
+|  +- PosterNotFound       404 poster_not_found
+|  +- ThumbNotFound        404 thumb_not_found
+|  +- FileNotFound         404 file_not_found
++- RangeNotSatisfiable     416 range_not_satisfiable
++- RenderFailed            500 internal, and what a client reads in errorMessage
+   +- BadModel             the file itself is at fault: trying again cannot help
+   +- BlenderCrashed       Blender died while it worked
+   +- BlenderStuck         Blender did not answer in time
+   +- EncodingFailed       ffmpeg refused
+   +- WorkerLost           the worker died or vanished while it held the work
+"""
+
+
+class FarmError(Exception):
+    """Anything that the farm itself can explain. The message is written for the person who reads it."""
+
+    code = "internal"
+    status = 500
+    default = "Internal server error"
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or self.default
+        super().__init__(self.message)
+
+
+class Unauthorized(FarmError):
+    code, status, default = "unauthorized", 401, "Missing, malformed or revoked API key"
+
+
+class Forbidden(FarmError):
+    code, status, default = "forbidden", 403, "This account is suspended"
+
+
+class NoFile(FarmError):
+    code, status, default = "no_file", 400, "Send the model as the multipart field 'file'"
+
+
+class InvalidFormat(FarmError):
+    code, status, default = "invalid_format", 400, "The file is not a readable .glb or .gltf"
+
+
+class FileTooLarge(FarmError):
+    code, status, default = "file_too_large", 400, "The file exceeds the 100 MB limit"
+
+
+class InvalidSettings(FarmError):
+    code, status, default = "invalid_settings", 400, "renderSettings holds a value that is not allowed"
+
+
+class ModelIdRequired(FarmError):
+    code, status, default = "model_id_required", 400, "Send the model's id as 'modelId'"
+
+
+class InvalidRequest(FarmError):
+    code, status, default = "invalid_request", 422, "The request cannot be read"
+
+
+class NotFound(FarmError):
+    code, status, default = "not_found", 404, "There is nothing at this address"
+
+
+class ModelNotFound(NotFound):
+    code, default = "model_not_found", "Model not found"
+
+
+class RenderNotFound(NotFound):
+    code, default = "render_not_found", "Render not found"
+
+
+class VideoNotFound(NotFound):
+    code, default = "video_not_found", "Video not yet available"
+
+
+class PosterNotFound(NotFound):
+    code, default = "poster_not_found", "Poster not yet available"
+
+
+class ThumbNotFound(NotFound):
+    code, default = "thumb_not_found", "Thumbnail not yet available"
+
+
+class FileNotFound(NotFound):
+    code, default = "file_not_found", "Model file not found in storage"
+
+
+class RangeNotSatisfiable(FarmError):
+    code, status, default = "range_not_satisfiable", 416, "The requested range lies outside the file"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The requested range lies outside the file, which has {size} bytes")
+        self.size = size
+
+
+class RenderFailed(FarmError):
+    default = "The render failed"
+
+
+class BadModel(RenderFailed):
+    default = "The model cannot be rendered"
+
+
+class BlenderCrashed(RenderFailed):
+    default = "Blender stopped unexpectedly while rendering this model"
+
+
+class BlenderStuck(RenderFailed):
+    default = "Rendering a frame of this model took longer than allowed"
+
+
+class EncodingFailed(RenderFailed):
+    default = "The video could not be encoded"
+
+
+class WorkerLost(RenderFailed):
+    default = "The worker stopped while it was rendering"
