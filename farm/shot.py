@@ -49,7 +49,8 @@ class Frame:
 class ShadowMap:
     """The ground's baked shadow, seen from above: `path` is a .npy of size x size float32 opacities in [0, 1].
 
-    It covers the square from (-extent, -extent) to (extent, extent) of the ground, in scene units; row 0 is y = +extent.
+    It covers the square from (-extent, -extent) to (extent, extent) of the ground, in scene units; row 0 lies at
+    y = +extent.
     """
 
     path: str

@@ -1,0 +1,1 @@
+"""The database: the truth about accounts, models, renders and the work under way."""

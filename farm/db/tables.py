@@ -1,0 +1,171 @@
+"""The tables. Words as in the README: account, key, model, render, shot, chunk, asset."""
+
+import secrets
+import string
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id() -> str:
+    """A public id: 12 characters of base 62, 71 bits of chance."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(12))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, timezone-aware on both sides. SQLite forgets the zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+class Table(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Moment, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True, default=new_id)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Account(Table):
+    __tablename__ = "accounts"
+
+    email: Mapped[str] = mapped_column(String(320), unique=True)
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    suspended_at: Mapped[datetime | None]
+
+
+class Key(Table):
+    """An API key: only the digest of the raw key is kept."""
+
+    __tablename__ = "keys"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    revoked_at: Mapped[datetime | None]
+
+    account: Mapped[Account] = relationship()
+
+
+class Model(Table):
+    """An uploaded file. One account holds one model a content (sha256)."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("account_id", "sha256"),)
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    original_name: Mapped[str] = mapped_column(String(255))
+    format: Mapped[str] = mapped_column(String(8))
+    title: Mapped[str | None] = mapped_column(String(255))
+    sku: Mapped[str | None] = mapped_column(String(255))
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    file_size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+
+    renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
+
+    @property
+    def storage_key(self) -> str:
+        return f"models/{self.id}.{self.format}"
+
+
+class Shot(Table):
+    """The pixels of a render: `spec` is farm.plan.ShotSpec as JSON; `digest` addresses equal pixels."""
+
+    __tablename__ = "shots"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    spec: Mapped[dict[str, Any]]
+    frames: Mapped[int]
+
+    model: Mapped[Model] = relationship()
+    chunks: Mapped[list["Chunk"]] = relationship(back_populates="shot", order_by="Chunk.first_frame")
+
+
+class Render(Table):
+    """One client request. Only farm.state writes `status`."""
+
+    __tablename__ = "renders"
+    __table_args__ = (Index(None, "account_id", "created_at"),)
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    shot_id: Mapped[str] = mapped_column(ForeignKey("shots.id", ondelete="CASCADE"), index=True)
+    is_system_preview: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(20), default="pending")
+    settings: Mapped[dict[str, Any]]
+    error_message: Mapped[str | None] = mapped_column(Text)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+    account: Mapped[Account] = relationship()
+    model: Mapped[Model] = relationship(back_populates="renders")
+    shot: Mapped[Shot] = relationship()
+    assets: Mapped[list["Asset"]] = relationship(back_populates="render", passive_deletes=True)
+
+
+class Chunk(Table):
+    """A range of a shot's frames: the unit of work. Only farm.leases writes state, attempt and lease."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (Index(None, "state", "lease_until"),)
+
+    shot_id: Mapped[str] = mapped_column(ForeignKey("shots.id", ondelete="CASCADE"), index=True)
+    first_frame: Mapped[int]
+    frames: Mapped[int]
+    is_preview: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(String(8), default="queued")
+    attempt: Mapped[int] = mapped_column(default=1)
+    frames_done: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    worker: Mapped[str | None] = mapped_column(String(255))
+
+    shot: Mapped[Shot] = relationship(back_populates="chunks")
+
+
+class Asset(Table):
+    """A finished file of a render, by kind: video, poster, poster-full, thumb."""
+
+    __tablename__ = "assets"
+    __table_args__ = (UniqueConstraint("render_id", "kind"),)
+
+    render_id: Mapped[str] = mapped_column(ForeignKey("renders.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    storage_key: Mapped[str] = mapped_column(String(255))
+    content_type: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+
+    render: Mapped[Render] = relationship(back_populates="assets")

@@ -1,0 +1,87 @@
+"""From what a client asked to what is drawn: renders -> shots -> chunks. Pure functions."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from camera_paths import PATHS, Pose
+from farm.render_settings import Aspect, RenderSettings
+from farm.settings import Settings
+
+SHORT_SIDE = {"preview": 270, "share": 540, "standard": 1080, "4k": 2160}
+SHAPES: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
+PREVIEW_FPS = 10
+
+
+@dataclass(frozen=True)
+class ShotSpec:
+    """Everything that decides a shot's pixels, as it is kept in the database.
+
+    `tier` picks the template's samples; `samples` overrides them. Sizes are pixels of the delivered video.
+    """
+
+    model_sha256: str
+    template: str
+    tier: str
+    samples: int | None
+    width: int
+    height: int
+    frames: int
+    fps: int
+    effect: str
+    easing: bool
+    rotate_y: float
+    zoom: float
+    shadows: bool
+
+    @property
+    def digest(self) -> str:
+        """The address of these pixels: equal specs draw equal frames."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def poses(self) -> list[Pose]:
+        """Where the camera stands, frame by frame."""
+        return PATHS[self.effect].poses(self.frames, easing=self.easing, rotate_y=self.rotate_y, zoom=self.zoom)
+
+
+def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, preview: bool = False) -> ShotSpec:
+    """The shot of one render. A preview is the same picture, small and with fewer frames a second."""
+    tier = "preview" if preview else render.quality
+    width, height = frame_size(tier, render.aspect, settings.scale)
+    fps = min(PREVIEW_FPS, settings.fps) if preview else settings.fps
+    return ShotSpec(
+        model_sha256=model_sha256,
+        template="studio",
+        tier=tier,
+        samples=settings.samples,
+        width=width,
+        height=height,
+        frames=max(round(render.length * fps), 1),
+        fps=fps,
+        effect=render.effect,
+        easing=render.easing,
+        rotate_y=render.rotate_y,
+        zoom=render.zoom,
+        shadows=render.shadows,
+    )
+
+
+def frame_size(tier: str, aspect: Aspect, scale: float = 1.0) -> tuple[int, int]:
+    """Width and height in pixels: the tier's short side, the aspect's shape, both even as 4:2:0 video needs."""
+    across, up = SHAPES[aspect]
+    unit = SHORT_SIDE[tier] / min(across, up) * scale
+    return even(across * unit), even(up * unit)
+
+
+def even(length: float) -> int:
+    """The even whole number nearest to `length`, at least 2."""
+    return max(2 * round(length / 2), 2)
+
+
+def chunks(frames: int) -> list[range]:
+    """The frame ranges that a shot is worked off in: one for now, drawn by one worker."""
+    return [range(frames)]

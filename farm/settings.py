@@ -1,0 +1,45 @@
+"""Every setting of the farm, in one place. Each is an environment variable FARM_<NAME>."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once per process, from the environment; the CLI's --data, --host and --port override."""
+
+    model_config = SettingsConfigDict(env_prefix="FARM_", extra="ignore", frozen=True)
+
+    data: Path = Field(Path("data"), description="Folder of the database and of the stored files")
+    scratch: Path = Field(Path("/dev/shm"), description="Folder for frames under way; memory-backed is fastest")
+    database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis; `farm up` starts its own and sets this")
+
+    host: str = Field("127.0.0.1", description="Address that the API listens on")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on")
+    max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
+
+    engine: Literal["auto", "eevee", "cycles"] = Field(
+        "auto", description="auto: EEVEE where a real GPU is found, Cycles on the CPU elsewhere"
+    )
+    scale: float = Field(1.0, ge=0.05, le=1.0, description="Multiplies output width and height, kept even")
+    fps: int = Field(30, ge=1, le=120, description="Frames a second of every delivered video")
+    samples: int | None = Field(None, ge=1, le=4096, description="Overrides every tier's samples a pixel")
+    ffmpeg: Path | None = Field(None, description="An ffmpeg to use instead of the bundled one")
+
+    frame_timeout: float = Field(600.0, gt=0, description="Seconds one frame may take before Blender counts as stuck")
+    lease_seconds: float = Field(30.0, gt=0, description="Seconds after which a silent worker has lost its chunk")
+    attempts: int = Field(3, ge=1, description="Attempts a chunk gets before its render ends as an error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
+
+    @property
+    def database(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'plinth.db'}"
+
+    @property
+    def files(self) -> Path:
+        """The folder that FolderStorage keeps its files in."""
+        return self.data.absolute() / "files"

@@ -1,0 +1,34 @@
+"""A render's status: the only place that writes it, with the transition table as data."""
+
+from sqlalchemy.orm import Session
+
+from farm.db.tables import Render, now
+
+# Forward steps come in this order; a second attempt passes the early ones again without going back.
+ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
+
+NEXT: dict[str, set[str]] = {
+    "pending": {"poster-processing", "error"},
+    "poster-processing": {"poster-done", "error"},
+    "poster-done": {"video-processing", "error"},
+    "video-processing": {"done", "error"},
+    "done": set(),
+    "error": set(),
+}
+
+
+class ImpossibleStep(Exception):
+    """A status was asked to go where the table has no way: a defect of ours, never a client's."""
+
+
+def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:
+    """Move `render` to status `to`; `message` tells a client why, with `error`.
+
+    A step that the render has taken already is passed over, so that every job can run twice. Raises ImpossibleStep.
+    """
+    if render.status == to or (to in ORDER and render.status in ORDER and ORDER.index(to) < ORDER.index(render.status)):
+        return
+    if to not in NEXT[render.status]:
+        raise ImpossibleStep(f"render {render.id} cannot go from {render.status} to {to}")
+    render.status, render.error_message, render.updated_at = to, message, now()
+    db.flush()

@@ -1,0 +1,88 @@
+"""Where files are kept: model files and finished assets, under slash-separated keys."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO, Protocol
+
+BLOCK = 256 * 1024
+
+
+class Storage(Protocol):
+    """Keys are relative paths such as `renders/Xz7pQ4w8nR2k/video.mp4`. A file is there whole or not at all."""
+
+    def put(self, key: str, source: Path) -> None:
+        """Store a copy of `source` under `key`, replacing what is there."""
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start`, `length` of them or all, in blocks. Raises FileNotFoundError before the first."""
+
+    def local(self, key: str) -> Path:
+        """A readable file on this machine with the bytes of `key`. Raises FileNotFoundError."""
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; no error when it is not there."""
+
+
+class FolderStorage:
+    """Files in a folder. Writes go to a temporary file, are flushed to disk and renamed into place."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    def put(self, key: str, source: Path) -> None:
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as readable, NamedTemporaryFile(dir=target.parent, prefix=".put-", delete=False) as copy:
+            try:
+                shutil.copyfileobj(readable, copy, BLOCK)
+                copy.flush()
+                os.fsync(copy.fileno())
+                Path(copy.name).replace(target)
+            except BaseException:
+                Path(copy.name).unlink(missing_ok=True)
+                raise
+        _sync_folder(target.parent)
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        file = self._path(key).open("rb")  # opened here, not at the first block: a missing file is told at once
+        return _blocks(file, start, length)
+
+    def local(self, key: str) -> Path:
+        path = self._path(key)
+        if not path.is_file():
+            raise FileNotFoundError(key)
+        return path
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        if path.parent != self.root and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+    def _path(self, key: str) -> Path:
+        path = (self.root / key).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise ValueError(f"storage key {key!r} leaves the storage folder")
+        return path
+
+
+def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = length
+        while block := file.read(BLOCK if left is None else min(BLOCK, left)):
+            if left is not None:
+                left -= len(block)
+            yield block
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut: the name lives in the folder, not in the file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
