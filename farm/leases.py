@@ -33,29 +33,42 @@ def complete(db: Session, chunk_id: str, attempt: int, *, frames_done: int) -> b
 def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts: int) -> Chunk | None:
     """Give a chunk back after an attempt went wrong.
 
-    Returns the chunk when it shall be tried again. A fault of the model, or the last of the `attempts`, ends it and
+    Returns the chunk when it shall be tried again. A fault of the model, or as many failures as `attempts`, ends it and
     its renders with the error's message. Does nothing when the attempt is not the current one.
     """
     chunk = db.get(Chunk, chunk_id)
     if chunk is None or chunk.attempt != attempt or chunk.state not in ("queued", "running"):
         return None
-    chunk.lease_until = chunk.worker = None
-    if isinstance(error, BadModel) or attempt >= attempts:
-        chunk.state = "failed"
-        tries = "" if isinstance(error, BadModel) else f" ({attempt} attempts)"
+    chunk.failures += 1
+    if isinstance(error, BadModel) or chunk.failures >= attempts:
+        chunk.state, chunk.lease_until = "failed", None
+        tries = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
         for render in db.scalars(select(Render).where(Render.shot_id == chunk.shot_id)):
             state.advance(db, render, "error", message=error.message + tries)
         return None
-    chunk.state, chunk.attempt, chunk.frames_done = "queued", attempt + 1, 0
-    return chunk
+    return _requeue(chunk)
+
+
+def release(db: Session, *, worker: str) -> list[Chunk]:
+    """Give back what a worker that stops has claimed. That is nobody's fault and counts as no failure."""
+    return [
+        _requeue(chunk) for chunk in db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.worker == worker))
+    ]
 
 
 def reap(db: Session, *, attempts: int) -> list[Chunk]:
-    """Take lapsed leases back, each counting as a failed attempt. Returns all chunks that wait for a worker."""
+    """Take lapsed leases back, each counting as a failure. Returns all chunks that wait for a worker."""
     for chunk in db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now())):
         fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=attempts)
     db.flush()
     return list(db.scalars(select(Chunk).where(Chunk.state == "queued").order_by(Chunk.created_at)))
+
+
+def _requeue(chunk: Chunk) -> Chunk:
+    # A new attempt number fences off whoever may still work on the old one.
+    chunk.state, chunk.attempt, chunk.frames_done = "queued", chunk.attempt + 1, 0
+    chunk.lease_until = chunk.worker = None
+    return chunk
 
 
 def _in(seconds: float) -> Any:

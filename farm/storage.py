@@ -59,8 +59,11 @@ class FolderStorage:
     def delete(self, key: str) -> None:
         path = self._path(key)
         path.unlink(missing_ok=True)
-        if path.parent != self.root and path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+        for folder in path.relative_to(self.root.resolve()).parents[:-1]:
+            try:
+                (self.root / folder).rmdir()
+            except OSError:  # not empty, or gone already
+                break
 
     def _path(self, key: str) -> Path:
         path = (self.root / key).resolve()

@@ -138,7 +138,7 @@ class Render(Table):
 
 
 class Chunk(Table):
-    """A range of a shot's frames: the unit of work. Only farm.leases writes state, attempt and lease."""
+    """A range of a shot's frames: the unit of work. Only farm.leases writes state, attempt, failures and lease."""
 
     __tablename__ = "chunks"
     __table_args__ = (Index(None, "state", "lease_until"),)
@@ -149,6 +149,7 @@ class Chunk(Table):
     is_preview: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(String(8), default="queued")
     attempt: Mapped[int] = mapped_column(default=1)
+    failures: Mapped[int] = mapped_column(default=0)
     frames_done: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(255))

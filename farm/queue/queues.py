@@ -3,10 +3,11 @@
 import structlog
 from redis import Redis, RedisError
 from rq import Queue
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from farm.db.tables import Chunk
+from farm.db.tables import Chunk, now
 
 log = structlog.get_logger()
 
@@ -32,20 +33,40 @@ class Doorbell:
 
     def ring(self, chunk: Chunk) -> None:
         """Put the chunk's current attempt into its queue, once: a ring that still waits is not repeated."""
-        name = PREVIEWS if chunk.is_preview else RENDERS
         try:
-            # No time limit here: the job itself gives up on a frame that takes too long, and a horse that hangs
-            # otherwise loses its lease.
-            queue(name, self.redis).enqueue_call(
-                "farm.queue.jobs.render_chunk",
-                args=(chunk.id, chunk.attempt),
-                job_id=f"{chunk.id}-{chunk.attempt}",
-                timeout=WITHOUT_LIMIT,
-                result_ttl=0,
-                failure_ttl=60,
-                unique=True,
-            )
+            self._enqueue(chunk)
         except DuplicateJobError:
             pass
         except RedisError as error:
             log.warning("the doorbell is out of order", chunk=chunk.id, error=str(error))
+
+    def ring_again(self, chunk: Chunk, *, after_seconds: float) -> None:
+        """Ring for a chunk that still waits, also when somebody answered the first ring and died before the claim."""
+        try:
+            job = Job.fetch(_job_id(chunk), connection=self.redis, serializer=JSONSerializer())
+            age = (now() - job.enqueued_at).total_seconds() if job.enqueued_at else after_seconds
+            if age >= after_seconds and job.get_position() is None:
+                job.delete()
+        except NoSuchJobError:
+            pass
+        except RedisError as error:
+            log.warning("the doorbell is out of order", chunk=chunk.id, error=str(error))
+            return
+        self.ring(chunk)
+
+    def _enqueue(self, chunk: Chunk) -> None:
+        # No time limit here: the job itself gives up on a frame that takes too long, and a horse that hangs otherwise
+        # loses its lease.
+        queue(PREVIEWS if chunk.is_preview else RENDERS, self.redis).enqueue_call(
+            "farm.queue.jobs.render_chunk",
+            args=(chunk.id, chunk.attempt),
+            job_id=_job_id(chunk),
+            timeout=WITHOUT_LIMIT,
+            result_ttl=0,
+            failure_ttl=60,
+            unique=True,
+        )
+
+
+def _job_id(chunk: Chunk) -> str:
+    return f"{chunk.id}-{chunk.attempt}"

@@ -6,23 +6,28 @@ import structlog
 
 from farm import leases
 from farm.db.session import Database
-from farm.queue.queues import Doorbell
+from farm.queue.queues import Doorbell, connect
+from farm.settings import Settings
 
 log = structlog.get_logger()
 
 
-def run(database: Database, bell: Doorbell, *, attempts: int, every: float, stop: threading.Event) -> None:
-    """Sweep every `every` seconds until `stop` is set. A sweep that fails is logged and the next one tries again."""
-    while not stop.wait(every):
+SWEEPS_A_LEASE = 6
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Sweep several times a lease until `stop` is set. A sweep that fails is logged and the next one tries again."""
+    database, bell = Database(settings.database), Doorbell(connect(settings.redis_url))
+    while not stop.wait(settings.lease_seconds / SWEEPS_A_LEASE):
         try:
-            sweep(database, bell, attempts=attempts)
+            sweep(database, bell, settings)
         except Exception:
             log.exception("the reaper's sweep failed")
 
 
-def sweep(database: Database, bell: Doorbell, *, attempts: int) -> None:
+def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
-        waiting = leases.reap(db, attempts=attempts)
+        waiting = leases.reap(db, attempts=settings.attempts)
     for chunk in waiting:
-        bell.ring(chunk)
+        bell.ring_again(chunk, after_seconds=settings.lease_seconds)

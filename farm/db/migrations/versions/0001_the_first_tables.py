@@ -79,6 +79,7 @@ def upgrade() -> None:
         sa.Column("is_preview", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("frames_done", sa.Integer(), nullable=False),
         sa.Column("lease_until", farm.db.tables.Moment(timezone=True), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),

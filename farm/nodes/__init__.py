@@ -1,0 +1,1 @@
+"""The machines that draw: which engine suits them, what they need, where their frames lie meanwhile."""

@@ -1,0 +1,68 @@
+"""The one place that starts ffmpeg."""
+
+import contextlib
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from farm.errors import EncodingFailed
+
+PATIENCE = 600.0  # seconds that ffmpeg may take to write out what it holds after the last frame
+
+
+def executable(chosen: Path | None) -> Path:
+    """The ffmpeg to run: the chosen one, or the one that came with imageio-ffmpeg."""
+    return chosen or Path(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+class Encoder:
+    """A running ffmpeg that takes raw frames on its stdin. Leaving the block waits until its files are complete.
+
+    Raises EncodingFailed, quoting ffmpeg's last line, when ffmpeg ends with an error or before its time.
+    """
+
+    def __init__(self, ffmpeg: Path, arguments: list[str]) -> None:
+        # A file, not a pipe: nobody reads it meanwhile, and a full pipe would stop ffmpeg.
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [str(ffmpeg), *arguments], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints
+        )
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Hand over one frame, height x width x 3; blocks while ffmpeg is behind."""
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:
+            self._process.wait()
+            raise EncodingFailed(self._reason()) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException | None) -> None:
+        try:
+            if kind:
+                self._process.kill()
+            assert self._process.stdin
+            with contextlib.suppress(BrokenPipeError):  # the exit code says it better
+                self._process.stdin.close()
+            code = self._process.wait(PATIENCE)
+            if code and not kind:
+                raise EncodingFailed(self._reason())
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._complaints.close()
+
+    def _reason(self) -> str:
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
+        return f"The video could not be encoded: {last}"
