@@ -36,7 +36,7 @@ def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts
     Returns the chunk when it shall be tried again. A fault of the model, or as many failures as `attempts`, ends it and
     its renders with the error's message. Does nothing when the attempt is not the current one.
     """
-    chunk = db.get(Chunk, chunk_id)
+    chunk = db.get(Chunk, chunk_id, with_for_update=True)
     if chunk is None or chunk.attempt != attempt or chunk.state not in ("queued", "running"):
         return None
     chunk.failures += 1

@@ -7,6 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
@@ -35,10 +37,22 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring the tables to the newest version; does nothing when they are."""
+        command.upgrade(self._alembic(), "head")
+
+    def version(self) -> str | None:
+        """The version of the tables as they are; None when there are none."""
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def newest_version(self) -> str | None:
+        """The version of the tables that this code works with."""
+        return ScriptDirectory.from_config(self._alembic()).get_current_head()
+
+    def _alembic(self) -> Config:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["engine"] = self.engine
-        command.upgrade(config, "head")
+        return config
 
     def close(self) -> None:
         self.engine.dispose()

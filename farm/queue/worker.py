@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -39,17 +38,17 @@ class ChunkWorker(Worker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
-        super().execute_job(job, queue)  # type: ignore[no-untyped-call]
+        super().execute_job(job, queue)
         # A host that is not idle now still draws for a horse that is gone: only a fresh one can be trusted.
         self.host.ensure_ready()
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with_parent()
-        super().main_work_horse(job, queue)  # type: ignore[no-untyped-call]
+        super().main_work_horse(job, queue)
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
         """The horse could not speak for itself any more, so its attempt is given back here."""
-        super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
+        super().handle_work_horse_killed(job, retpid, ret_val, rusage)
         chunk_id, attempt = job.args
         database = Database(self.settings.database)
         try:
@@ -58,7 +57,7 @@ class ChunkWorker(Worker):
             database.close()
 
 
-def run(settings: Settings, *, on_ready: Callable[[node.Node], None]) -> None:
+def run(settings: Settings) -> None:
     """Work until SIGTERM: the first lets the chunk at hand finish, a second (a second later) gives it back."""
     with own_scratch(settings.scratch) as scratch, connect(settings.redis_url) as redis:
         engine = choose_engine(settings, scratch)
@@ -68,7 +67,7 @@ def run(settings: Settings, *, on_ready: Callable[[node.Node], None]) -> None:
         node.enter(current)
         host.start()
         try:
-            on_ready(current)
+            log.info("worker ready", worker=name, engine=engine)
             ChunkWorker(settings, redis, host, current).work(logging_level="WARNING")
         finally:
             host.stop()

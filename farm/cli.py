@@ -1,0 +1,254 @@
+"""The `farm` command. Each command parses, calls one function, and prints."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from farm import accounts, logs, render_settings
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.errors import FarmError
+from farm.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+app.add_typer(accounts_app, name="accounts")
+app.add_typer(keys_app, name="keys")
+app.add_typer(db_app, name="db")
+
+console = Console(highlight=False, soft_wrap=True)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of database and files (or FARM_DATA).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
+
+
+def settings_with(**overrides: Any) -> Settings:
+    """The environment's settings with what the command line overrides."""
+    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+
+
+@contextmanager
+def database(data: Path | None) -> Iterator[Database]:
+    """The database, migrated."""
+    opened = Database(settings_with(data=data).database)
+    try:
+        opened.upgrade()
+        yield opened
+    finally:
+        opened.close()
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless told otherwise.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000 unless told otherwise.")] = None,
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Workers to start.")] = 1,
+) -> None:
+    """Start everything on this machine: API, Redis, SQLite, folder storage and workers. Ctrl-C ends it."""
+    from farm import up as whole
+
+    settings = settings_with(host=host, port=port, data=data)
+    logs.configure(settings.log_level)
+    try:
+        whole.run(settings, workers=workers, say=console.print)
+    except whole.CannotStart as problem:
+        fail(str(problem))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    data: Data = None,
+) -> None:
+    """Run the API alone."""
+    import uvicorn
+    from api.app import create_app
+
+    settings = settings_with(host=host, port=port, data=data)
+    logs.configure(settings.log_level)
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+
+
+@app.command()
+def worker(data: Data = None) -> None:
+    """Run one worker with its own Blender. SIGTERM lets the work at hand finish; a second one gives it back."""
+    from farm.queue import worker as working
+
+    settings = settings_with(data=data)
+    logs.configure(settings.log_level)
+    try:
+        working.run(settings)
+    except FarmError as error:
+        fail(error.message)
+
+
+@app.command()
+def reaper(data: Data = None) -> None:
+    """Take work back from workers that fell silent, and ring for work that waits. `farm up` has one built in."""
+    from farm.queue import reaper as reaping
+
+    settings = settings_with(data=data)
+    logs.configure(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    reaping.run(settings, stop)
+
+
+@app.command()
+def render(
+    model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .glb or self-contained .gltf.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The video to write, .mp4; the poster goes beside it.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
+) -> None:
+    """Render one model on this machine, without a server."""
+    from farm import local
+
+    settings = Settings()
+    logs.configure("warning")
+    try:
+        wish = render_settings.parse(dict(_pair(text) for text in set_ or []))
+        with local.render(model, wish, out, settings) as job:
+            follow(job.steps, job.frames)
+    except FarmError as error:
+        fail(error.message)
+    console.print(f"{out} and {out.with_suffix('.png')}")
+
+
+@app.command()
+def doctor(data: Data = None, as_json: Json = False) -> None:
+    """Examine what the farm stands on, and say how to mend what is not right."""
+    from farm.nodes import doctor as examiner
+
+    logs.configure("error")
+    checks = examiner.examine(settings_with(data=data))
+    if as_json:
+        print(json.dumps([vars(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            mark = "[green]ok [/]" if check.ok else "[red]bad[/]"
+            console.print(f"{mark} [bold]{check.name:9}[/] {check.found}")
+            if check.fix:
+                console.print(f"              {check.fix}")
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+@accounts_app.command("create")
+def create_account(
+    email: str,
+    admin: Annotated[bool, typer.Option("--admin", help="An operator's account.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Create an account."""
+    with database(data) as truth:
+        try:
+            with truth.write() as db:
+                account = accounts.create(db, email, admin=admin)
+        except ValueError as error:
+            fail(str(error))
+    shown = {"id": account.id, "email": account.email, "admin": account.is_admin}
+    console.print(json.dumps(shown) if as_json else f"Account {account.id} for {account.email}")
+
+
+@accounts_app.command("list")
+def list_accounts(data: Data = None, as_json: Json = False) -> None:
+    """List all accounts."""
+    with database(data) as truth, truth.read() as db:
+        rows = [
+            {"id": row.id, "email": row.email, "admin": row.is_admin}
+            for row in db.query(Account).order_by(Account.email)
+        ]
+    if as_json:
+        console.print(json.dumps(rows))
+        return
+    for row in rows:
+        console.print(f"{row['id']}  {row['email']}{'  (admin)' if row['admin'] else ''}")
+
+
+@keys_app.command("create")
+def create_key(email: str, data: Data = None) -> None:
+    """Create an API key and print it: alone, and this once."""
+    with database(data) as truth, truth.write() as db:
+        account = accounts.find(db, email)
+        if account is None:
+            fail(f"There is no account for {email}. Create it: farm accounts create {email}")
+        key = accounts.create_key(db, account)
+    print(key)
+
+
+@keys_app.command("revoke")
+def revoke_key(key: str, data: Data = None) -> None:
+    """End an API key for good."""
+    with database(data) as truth:
+        try:
+            with truth.write() as db:
+                accounts.revoke_key(db, key)
+        except FarmError:
+            fail("That is not a key of this farm")
+    console.print("Revoked")
+
+
+@db_app.command("upgrade")
+def upgrade_database(data: Data = None) -> None:
+    """Bring the tables to this version's."""
+    with database(data) as truth:
+        console.print(f"Database at version {truth.version()}")
+
+
+def follow(steps: Iterator[int], frames: int) -> None:
+    """Draw a progress bar with frames, frames a second and the time left; plain lines where there is no terminal."""
+    began = last_line = time.monotonic()
+    columns = (
+        TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"),
+        TextColumn("{task.fields[rate]:.2f} frames/s"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("rendering", total=frames, rate=0.0)
+        for done in steps:
+            seconds = time.monotonic() - began
+            progress.update(task, completed=done, rate=done / seconds)
+            if not console.is_terminal and (time.monotonic() - last_line > PLAIN_LINE_EVERY or done == frames):
+                last_line = time.monotonic()
+                left = seconds / done * (frames - done)
+                console.print(f"{done}/{frames} frames, {done / seconds:.2f} frames/s, {left:.0f} s left")
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """`key=value`, the value as JSON where it is JSON, otherwise as text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        fail(f"--set takes key=value, not {text!r}")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def fail(message: str) -> NoReturn:
+    """Tell what is wrong on stderr and end with exit code 1."""
+    print(message, file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

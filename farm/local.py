@@ -1,0 +1,51 @@
+"""`farm render`: one render on this machine without a server, by the very code that the workers run."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from farm import intake, plan
+from farm.blender.client import Blender, BlenderHost
+from farm.nodes.engine import choose_engine
+from farm.nodes.scratch import own_scratch
+from farm.production import Files, produce, shot_to_draw
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.video.run import executable
+
+
+@dataclass(frozen=True)
+class LocalRender:
+    """A render about to run: `steps` yields the number of frames done, of `frames`, and ends when OUT is written."""
+
+    frames: int
+    engine: str
+    steps: Iterator[int]
+
+
+@contextmanager
+def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
+    """Check the model, start Blender, and hand out the render. Raises FarmError.
+
+    Writes the video to `out` and the poster beside it, with the suffix .png.
+    """
+    intake.check_model(model, model.name)
+    spec = plan.shot(hashlib.sha256(model.read_bytes()).hexdigest(), wish, settings)
+    with own_scratch(settings.scratch) as scratch:
+        engine = choose_engine(settings, scratch)
+        host = BlenderHost(scratch)
+        host.start()
+        try:
+            with Blender(host.socket_path, settings.frame_timeout) as blender:
+                files = Files(scratch)
+                shot = shot_to_draw(spec, model.absolute(), engine)
+                steps = produce(blender, shot, spec, wish, files, executable(settings.ffmpeg))
+                yield LocalRender(spec.frames, engine, steps)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(files.video, out)
+            shutil.move(files.poster, out.with_suffix(".png"))
+        finally:
+            host.stop()

