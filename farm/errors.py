@@ -9,6 +9,8 @@ FarmError                  code, status, message: what a client is told
 +- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
 +- ModelIdRequired         400 model_id_required
 +- InvalidRequest          422 invalid_request, anything else that is wrong with a request
++- BodyTooLarge            413 body_too_large, a JSON body beyond any sensible size
++- MethodNotAllowed        405 method_not_allowed
 +- NotFound                404 not_found, no such address
 |  +- ModelNotFound        404 model_not_found
 |  +- RenderNotFound       404 render_not_found
@@ -17,6 +19,7 @@ FarmError                  code, status, message: what a client is told
 |  +- ThumbNotFound        404 thumb_not_found
 |  +- FileNotFound         404 file_not_found
 +- RangeNotSatisfiable     416 range_not_satisfiable
++- Unavailable             503 unavailable, names the part of the farm that is down
 +- RenderFailed            500 internal, and what a client reads in errorMessage
    +- BadModel             the file itself is at fault: trying again cannot help
    +- BlenderCrashed       Blender died while it worked
@@ -70,6 +73,14 @@ class InvalidRequest(FarmError):
     code, status, default = "invalid_request", 422, "The request cannot be read"
 
 
+class BodyTooLarge(FarmError):
+    code, status, default = "body_too_large", 413, "The request body is too large"
+
+
+class MethodNotAllowed(FarmError):
+    code, status, default = "method_not_allowed", 405, "This address does not take this method"
+
+
 class NotFound(FarmError):
     code, status, default = "not_found", 404, "There is nothing at this address"
 
@@ -104,6 +115,10 @@ class RangeNotSatisfiable(FarmError):
     def __init__(self, size: int) -> None:
         super().__init__(f"The requested range lies outside the file, which has {size} bytes")
         self.size = size
+
+
+class Unavailable(FarmError):
+    code, status, default = "unavailable", 503, "A part of the farm is down"
 
 
 class RenderFailed(FarmError):

@@ -1,0 +1,50 @@
+"""The REST API, put together: routers, handlers, lifespan."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api import health
+from api.assets import endpoints as assets
+from api.dependencies import Farm
+from api.errors import answer
+from api.models import endpoints as models
+from api.renders import endpoints as renders
+from api.request_id import RequestId
+from farm import __version__
+from farm.db.session import Database
+from farm.errors import FarmError
+from farm.queue.queues import connect
+from farm.settings import Settings
+from farm.storage import FolderStorage
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API over the farm that `settings` describes; its database must be migrated."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database, redis = Database(settings.database), connect(settings.redis_url)
+        app.state.farm = Farm(settings, database, FolderStorage(settings.files), redis)
+        try:
+            yield
+        finally:
+            redis.close()
+            database.close()
+
+    app = FastAPI(
+        title="Plinth",
+        version=__version__,
+        description="3D models in, product videos out.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    for router in (models.router, renders.router, assets.router, health.router):
+        app.include_router(router, prefix="/v1")
+    for kind in (FarmError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)
+    app.add_middleware(RequestId)
+    return app

@@ -1,0 +1,1 @@
+"""Assets: the finished files of a render."""

@@ -1,0 +1,61 @@
+"""/v1/renders/:id/video, /poster and /thumb: the finished files."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.assets import service
+from api.auth import KeyedRoute, Signed
+from api.dependencies import Reading, TheFarm
+from api.errors import errors
+from farm.errors import FarmError, PosterNotFound, RangeNotSatisfiable, RenderNotFound, ThumbNotFound, VideoNotFound
+
+router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=KeyedRoute)
+
+
+def file_responses(content_type: str, *kinds: type[FarmError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for an endpoint that sends a file."""
+    content = {content_type: {"schema": {"type": "string", "format": "binary"}}}
+    whole = {"description": "The file", "content": content}
+    part = {"description": "The part that `Range` asks for", "content": content}
+    return {200: whole, 206: part} | errors(RangeNotSatisfiable, *kinds)
+
+
+@router.head("/video", include_in_schema=False)
+@router.get("/video", response_class=Response, responses=file_responses("video/mp4", RenderNotFound, VideoNotFound))
+def get_video(
+    request: Request,
+    render_id: str,
+    account: Signed,
+    db: Reading,
+    farm: TheFarm,
+    quality: Annotated[
+        Literal["web"] | None, Query(description="`web`: the lighter variant, where there is one")
+    ] = None,
+) -> Response:
+    """The finished video."""
+    file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
+    return service.deliver(request, farm.storage, file)
+
+
+@router.head("/poster", include_in_schema=False)
+@router.get("/poster", response_class=Response, responses=file_responses("image/png", RenderNotFound, PosterNotFound))
+def get_poster(
+    request: Request,
+    render_id: str,
+    account: Signed,
+    db: Reading,
+    farm: TheFarm,
+    quality: Annotated[Literal["full"] | None, Query(description="`full`: at the video's own size")] = None,
+) -> Response:
+    """The first frame, there as soon as the status is `poster-done`: small, or at the video's own size."""
+    file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
+    return service.deliver(request, farm.storage, file)
+
+
+@router.head("/thumb", include_in_schema=False)
+@router.get("/thumb", response_class=Response, responses=file_responses("video/mp4", RenderNotFound, ThumbNotFound))
+def get_thumb(request: Request, render_id: str, account: Signed, db: Reading, farm: TheFarm) -> Response:
+    """The video at a quarter of each side."""
+    file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
+    return service.deliver(request, farm.storage, file)

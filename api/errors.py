@@ -1,0 +1,88 @@
+"""The one place where an exception becomes {error: {code, message, status}}, and where OpenAPI learns of it."""
+
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from api.envelope import Error, ErrorDetail
+from farm.errors import (
+    BodyTooLarge,
+    FarmError,
+    Forbidden,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelIdRequired,
+    NotFound,
+    RangeNotSatisfiable,
+    Unauthorized,
+)
+
+LONGEST_MESSAGE = 1000
+
+# Body fields that the contract gives a code of their own when they are missing or of the wrong type.
+FIELDS: dict[str, type[FarmError]] = {"modelId": ModelIdRequired}
+STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+
+
+def answer(_: Request, error: Exception) -> JSONResponse:
+    """The handler of every expected exception: ours, the validation's and the framework's."""
+    response = respond(_explain(error))
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+def respond(error: FarmError) -> JSONResponse:
+    """The canonical answer to an error."""
+    # A message may quote what a client sent: lone surrogates cannot be encoded, and a megabyte helps nobody.
+    message = error.message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    body = Error(error=ErrorDetail(code=error.code, message=message, status=error.status))
+    headers = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
+    return JSONResponse(body.model_dump(), error.status, headers)
+
+
+def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it also wants a key."""
+    everywhere: list[type[FarmError]] = [InvalidRequest, FarmError]
+    if not public:
+        everywhere += [Unauthorized, Forbidden]
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in dict.fromkeys([*kinds, *everywhere]):
+        entry = responses.setdefault(
+            kind.status,
+            {"model": Error, "description": "", "content": {"application/json": {"examples": {}}}},
+        )
+        entry["description"] = " or ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
+        example = {"error": {"code": kind.code, "message": kind.default, "status": kind.status}}
+        entry["content"]["application/json"]["examples"][kind.code] = {"value": example}
+    return dict(sorted(responses.items(), key=lambda item: str(item[0])))
+
+
+def _explain(error: Exception) -> FarmError:
+    match error:
+        case FarmError():
+            return error
+        case RequestValidationError():
+            return _from_validation(error.errors()[0])
+        case HTTPException() if error.status_code in STATUSES:
+            return STATUSES[error.status_code]()
+        case HTTPException():
+            return InvalidRequest(str(error.detail))
+    raise error
+
+
+def _from_validation(problem: dict[str, Any]) -> FarmError:
+    place, *path = problem["loc"]
+    if problem["type"] == "json_invalid":
+        return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
+    if place == "body" and path and path[0] in FIELDS:
+        return FIELDS[path[0]]()
+    where = ".".join(str(part) for part in path) or place
+    return InvalidRequest(f"{where[:100]}: {problem['msg']}")

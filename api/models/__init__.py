@@ -1,0 +1,1 @@
+"""Models: uploaded files."""

