@@ -1,11 +1,11 @@
 """The door of the farm: is this file a glTF model that Blender may safely open?"""
 
 import mmap
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Literal
 
 from farm.errors import InvalidFormat
-from farm.intake import binary, glb, references, tree, uris, words
+from farm.intake import binary, document, glb, shape
 from farm.intake.text import read_json
 
 ModelFormat = Literal["glb", "gltf"]
@@ -30,27 +30,25 @@ def check_model(path: Path, name: str) -> ModelFormat:
         else:
             _refuse_binary(content)
             start, end, stored = 0, len(content), None
-        document, payloads = read_json(content, start, end)
-    # First what no later rule may trip over, then the rules of glTF from the outside in.
-    words.check_words(document)
-    uris.check_uris(document, payloads)
-    words.check_head(document)
-    references.check_references(document)
-    binary.check_buffers(document, payloads, stored)
-    binary.check_buffer_views(document)
-    binary.check_accessors(document)
-    binary.check_images(document)
-    tree.check_nodes(document)
+        model, payloads = read_json(content, start, end)
+    # Each step may trust what the steps before it have checked.
+    embedded = document.check_values(model, payloads)
+    document.check_head(model)
+    shape.check_shape(model)
+    shape.check_forest(model)
+    binary.check_buffers(model, embedded, stored)
+    binary.check_buffer_views(model)
+    binary.check_accessors(model)
+    binary.check_images(model)
     return model_format
 
 
 def _format_of(name: str) -> ModelFormat:
-    match PurePath(name).suffix.lower():
-        case ".glb":
-            return "glb"
-        case ".gltf":
-            return "gltf"
-    raise InvalidFormat(f"{name[:80]!r} is not accepted: send a .glb file, or a .gltf file with everything embedded")
+    if name.lower().endswith(".glb"):
+        return "glb"
+    if name.lower().endswith(".gltf"):
+        return "gltf"
+    raise InvalidFormat(f"{name[:80]!a} is not accepted: send a .glb file, or a .gltf file with everything embedded")
 
 
 def _refuse_binary(content: mmap.mmap) -> None:

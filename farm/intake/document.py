@@ -1,0 +1,137 @@
+"""The document as a whole: what no value may be, no URI that leads out of the file, the version, the extensions.
+
+Blender's importer would open whatever a URI names: ../, %2e%2e/, /etc/passwd. So nothing is interpreted here: what is
+not exactly `data:`, a plain media type, `;base64,` and base64 is refused, wherever in the document it stands.
+"""
+
+import math
+import re
+from typing import Any
+
+from farm.errors import InvalidFormat
+from farm.intake.places import below, shown, wrong
+from farm.intake.text import Payloads
+
+MAX_DEPTH = 100  # Python's parser copes with more, but whoever reads the document after us need not
+
+# Source: `extensions_managed` in io_scene_gltf2/io/imp/gltf2_io_gltf.py of Blender 4.5 (the add-on inside bpy 4.5.15).
+# tests/intake/test_gltf_document.py compares the two, so a newer Blender cannot leave this list behind unnoticed.
+SUPPORTED = frozenset(
+    {
+        "EXT_mesh_gpu_instancing",
+        "EXT_texture_webp",
+        "KHR_animation_pointer",
+        "KHR_draco_mesh_compression",
+        "KHR_lights_punctual",
+        "KHR_materials_anisotropy",
+        "KHR_materials_clearcoat",
+        "KHR_materials_emissive_strength",
+        "KHR_materials_ior",
+        "KHR_materials_pbrSpecularGlossiness",
+        "KHR_materials_sheen",
+        "KHR_materials_specular",
+        "KHR_materials_transmission",
+        "KHR_materials_unlit",
+        "KHR_materials_variants",
+        "KHR_materials_volume",
+        "KHR_mesh_quantization",
+        "KHR_texture_transform",
+    }
+)
+MENDS = {
+    "EXT_meshopt_compression": "export without meshopt compression (Draco is fine)",
+    "KHR_meshopt_compression": "export without meshopt compression (Draco is fine)",
+    "KHR_texture_basisu": "export the textures as PNG or JPEG instead of KTX2",
+    "MSFT_texture_dds": "export the textures as PNG or JPEG instead of DDS",
+    "EXT_texture_avif": "export the textures as PNG or JPEG instead of AVIF",
+    "KHR_gaussian_splatting": "export a mesh instead of splats",
+}
+
+# Blender looks for the first `;base64,` and otherwise takes the URI for a path: so both ends are spelled out.
+_WORD = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_DATA = re.compile(rf"data:(?:{_WORD}/{_WORD}(?:;{_WORD}={_WORD})*)?;base64,", re.ASCII)
+
+
+def check_values(document: dict[str, Any], payloads: Payloads) -> dict[str, int]:
+    """Look at every value, in extensions and extras too. Returns the size of each embedded file by its URI's place.
+
+    Raises InvalidFormat: nested too deeply, a number that overflows, text that is no text, a URI that is not data.
+    """
+    sizes: dict[str, int] = {}
+
+    def look_into(holder: Any, place: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise InvalidFormat("The model's JSON is nested too deeply: export the model again")
+        for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            if isinstance(key, str) and _broken(key):
+                raise wrong(place or "The model", "holds a name with half a character in it: rename it")
+            if key == "uri":
+                here = below(place, key)
+                sizes[here] = _embedded_size(value, here, payloads)
+            elif isinstance(value, dict | list):
+                look_into(value, below(place, key), depth + 1)
+            elif isinstance(value, str) and _broken(value):
+                raise wrong(below(place, key), "holds half a character (a lone surrogate): rename it and export again")
+            elif _overflows(value):
+                raise wrong(below(place, key), "is too large a number: repair the model and export it again")
+
+    look_into(document, "", 1)
+    return sizes
+
+
+def check_head(document: dict[str, Any]) -> None:
+    """Raises InvalidFormat: no glTF, not version 2.0, or it requires an extension that Blender lacks."""
+    asset = document.get("asset")
+    if not isinstance(asset, dict):
+        raise InvalidFormat("The JSON has no object 'asset', so it is not glTF: export the model as glTF 2.0")
+    version = asset.get("version")
+    # Blender takes this one alone; no other version 2 has ever been published.
+    if version != "2.0":
+        raise wrong("asset.version", f'is {shown(version)}, only "2.0" is supported: export the model as glTF 2.0')
+    used = _names(document, "extensionsUsed")
+    for number, name in enumerate(_names(document, "extensionsRequired")):
+        if name not in SUPPORTED:
+            mend = MENDS.get(name, "export again without it")
+            raise InvalidFormat(f"The model requires {shown(name)}, which Blender cannot read: {mend}")
+        if name not in used:
+            place = f"extensionsRequired[{number}]"
+            raise wrong(place, f"is {shown(name)}, which extensionsUsed does not list: export the model again")
+
+
+def _embedded_size(uri: object, place: str, payloads: Payloads) -> int:
+    if not isinstance(uri, str):
+        raise wrong(place, f"must be a data: URI, not {shown(uri)}")
+    if not uri.startswith("data:"):
+        raise wrong(
+            place, f"is {shown(uri)}, which points outside the file: embed the file that it names, or export as GLB"
+        )
+    head = _DATA.match(uri)
+    size = payloads.decoded_size(uri[head.end() :]) if head else None
+    if size is None:
+        raise wrong(place, "must read data:<media type>;base64,<base64 data>, and it does not: export as GLB")
+    return size
+
+
+def _names(document: dict[str, Any], key: str) -> list[str]:
+    names = document.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise wrong(key, "must be an array of extension names: export the model again")
+    return names
+
+
+def _overflows(value: object) -> bool:
+    """A literal like 1e999 is infinite in Python, and a whole number of 400 digits cannot become a float."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and value.bit_length() > 1000
+
+
+def _broken(text: str) -> bool:
+    """JSON can spell half of a surrogate pair, which no encoding and no Blender name can hold."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
