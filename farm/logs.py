@@ -16,7 +16,8 @@ def configure(level: str) -> None:
     ]
     terminal = sys.stderr.isatty()
     rendered: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Not rich's tracebacks: they take seconds and print every local variable, API keys among them.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

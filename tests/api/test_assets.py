@@ -1,0 +1,135 @@
+"""Downloading the finished files."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from farm.db.session import Database
+from farm.db.tables import Asset, Render
+from farm.settings import Settings
+from tests.api.conftest import FILES, Finish
+from tests.api.helpers import assert_error, files_in, uploaded
+
+VIDEO = FILES["video"][0]
+
+
+@pytest.fixture
+def waiting(api: TestClient) -> str:
+    """The address of a render that no worker has touched."""
+    return f"/v1/renders/{uploaded(api)['renderId']}"
+
+
+@pytest.fixture
+def done(waiting: str, finished: Finish) -> str:
+    """The address of a finished render."""
+    finished(waiting.rpartition("/")[2])
+    return waiting
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("path", "kind", "content_type"),
+        [
+            ("video", "video", "video/mp4"),
+            ("thumb", "thumb", "video/mp4"),
+            ("poster", "poster", "image/png"),
+            ("poster?quality=full", "poster-full", "image/png"),
+        ],
+    )
+    def test_come_whole(self, api: TestClient, done: str, path: str, kind: str, content_type: str) -> None:
+        answer = api.get(f"{done}/{path}")
+        assert (answer.status_code, answer.content) == (200, FILES[kind][0])
+        assert answer.headers["content-type"] == content_type
+        assert answer.headers["content-length"] == str(len(FILES[kind][0]))
+        assert answer.headers["accept-ranges"] == "bytes"
+
+    @pytest.mark.parametrize("file", ["video", "poster", "thumb"])
+    def test_are_not_found_before_they_are_there(self, api: TestClient, waiting: str, file: str) -> None:
+        assert_error(api.get(f"{waiting}/{file}"), f"{file}_not_found", 404)
+        assert_error(api.get(f"/v1/renders/Xz7pQ4w8nR2k/{file}"), "render_not_found", 404)
+
+    def test_the_poster_is_there_before_the_video(self, api: TestClient, done: str, database: Database) -> None:
+        with database.write() as db:
+            for asset in db.get_one(Render, done.rpartition("/")[2]).assets:
+                if asset.kind == "video":
+                    db.delete(asset)
+        assert api.get(f"{done}/poster").status_code == 200
+        assert_error(api.get(f"{done}/video"), "video_not_found", 404)
+
+    def test_there_is_no_web_variant_yet(self, api: TestClient, done: str) -> None:
+        assert_error(api.get(f"{done}/video?quality=web"), "video_not_found", 404)
+
+    @pytest.mark.parametrize("path", ["video?quality=4k", "poster?quality=web"])
+    def test_a_quality_that_is_no_variant_is_refused(self, api: TestClient, done: str, path: str) -> None:
+        assert_error(api.get(f"{done}/{path}"), "invalid_request", 422, "quality")
+
+    def test_a_file_that_vanished_from_storage_is_not_found(
+        self, api: TestClient, done: str, settings: Settings
+    ) -> None:
+        for name in files_in(settings.files):
+            (settings.files / name).unlink()
+        assert_error(api.get(f"{done}/video"), "video_not_found", 404)
+
+
+class TestRange:
+    @pytest.mark.parametrize(
+        ("asked", "start", "end"),
+        [
+            ("bytes=0-99", 0, 99),
+            ("bytes=9990-", 9990, 9999),
+            ("bytes=-5", 9995, 9999),
+            ("bytes=9000-99999", 9000, 9999),
+        ],
+    )
+    def test_gives_just_that_part(self, api: TestClient, done: str, asked: str, start: int, end: int) -> None:
+        answer = api.get(f"{done}/video", headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (206, VIDEO[start : end + 1])
+        assert answer.headers["content-range"] == f"bytes {start}-{end}/{len(VIDEO)}"
+        assert answer.headers["content-length"] == str(end - start + 1)
+
+    def test_beyond_the_end_is_told_the_size(self, api: TestClient, done: str) -> None:
+        answer = api.get(f"{done}/video", headers={"Range": f"bytes={len(VIDEO)}-"})
+        assert_error(answer, "range_not_satisfiable", 416, str(len(VIDEO)))
+        assert answer.headers["content-range"] == f"bytes */{len(VIDEO)}"
+
+    @pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=9-2", "nonsense"])
+    def test_that_is_not_understood_gives_the_whole_file(self, api: TestClient, done: str, asked: str) -> None:
+        answer = api.get(f"{done}/video", headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (200, VIDEO)
+
+    def test_serves_the_thumbnail_and_the_model_too(self, api: TestClient, done: str) -> None:
+        model_id = api.get(done).json()["data"]["modelId"]
+        for path in (f"{done}/thumb", f"/v1/models/{model_id}/file"):
+            answer = api.get(path, headers={"Range": "bytes=2-5"})
+            assert (answer.status_code, len(answer.content)) == (206, 4)
+
+    def test_with_if_range_gives_a_part_of_the_same_file_only(self, api: TestClient, done: str) -> None:
+        tag = api.get(f"{done}/video").headers["etag"]
+        for seen, status in ((tag, 206), ('"another"', 200), ("Wed, 21 Oct 2015 07:28:00 GMT", 200)):
+            answer = api.get(f"{done}/video", headers={"Range": "bytes=0-4", "If-Range": seen})
+            assert (answer.status_code, answer.content) == (status, VIDEO[:5] if status == 206 else VIDEO)
+
+
+class TestCaching:
+    def test_a_file_that_the_client_has_is_not_sent_again(self, api: TestClient, done: str) -> None:
+        tag = api.get(f"{done}/video").headers["etag"]
+        answer = api.get(f"{done}/video", headers={"If-None-Match": f'"x", {tag}'})
+        assert (answer.status_code, answer.content) == (304, b"")
+
+    def test_a_new_attempts_file_has_a_new_tag(self, api: TestClient, done: str, database: Database) -> None:
+        before = api.get(f"{done}/video").headers["etag"]
+        with database.write() as db:
+            render = db.get_one(Render, done.rpartition("/")[2])
+            (old,) = [asset for asset in render.assets if asset.kind == "video"]
+            new = Asset(render_id=render.id, kind="video", storage_key=old.storage_key)
+            new.content_type, new.size = old.content_type, old.size
+            db.delete(old)
+            db.flush()
+            db.add(new)
+        assert api.get(f"{done}/video").headers["etag"] != before
+
+    def test_head_tells_all_but_sends_nothing(self, api: TestClient, done: str) -> None:
+        asked, given = api.head(f"{done}/video"), api.get(f"{done}/video")
+        assert (asked.status_code, asked.content) == (200, b"")
+        for header in ("content-length", "content-type", "etag", "accept-ranges"):
+            assert asked.headers[header] == given.headers[header]
+        assert api.head(f"{done.rpartition('/')[0]}/Xz7pQ4w8nR2k/video").status_code == 404

@@ -1,0 +1,56 @@
+"""What the framework refuses, and what nobody expected: all in the canonical shape."""
+
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from api.errors import LONGEST_MESSAGE, respond
+from farm.db import renders
+from farm.errors import InvalidRequest
+from tests.api.helpers import assert_error
+
+
+class TestFrameworkErrors:
+    @pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"])
+    def test_an_unknown_address(self, api: TestClient, path: str) -> None:
+        assert_error(api.get(path), "not_found", 404)
+
+    def test_a_method_that_an_address_does_not_take(self, api: TestClient) -> None:
+        answer = api.put("/v1/renders")
+        assert_error(answer, "method_not_allowed", 405)
+        assert answer.headers["allow"]
+        assert_error(api.post("/v1/health"), "method_not_allowed", 405)
+
+    def test_a_parameter_of_the_wrong_type(self, api: TestClient) -> None:
+        assert_error(api.get("/v1/renders?limit=ten"), "invalid_request", 422, "limit")
+
+
+class TestUnexpectedError:
+    def test_tells_no_internals_but_a_request_id_that_is_in_the_log(
+        self, api: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise OperationalError("SELECT secret", {}, Exception("disk I/O error at /var/lib/plinth"))
+
+        monkeypatch.setattr(renders, "owned", fail)
+        with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+            answer = api.get("/v1/renders/Xz7pQ4w8nR2k")
+        assert_error(answer, "internal", 500, answer.headers["x-request-id"])
+        assert "secret" not in answer.text
+        assert "/var" not in answer.text
+        (line,) = [line for line in lines if line["log_level"] == "error"]
+        assert line["request"] == answer.headers["x-request-id"]
+        assert (line["method"], line["path"]) == ("GET", "/v1/renders/Xz7pQ4w8nR2k")
+
+    def test_every_answer_names_its_request(self, api: TestClient) -> None:
+        ids = {api.get("/v1/renders").headers["x-request-id"] for _ in range(3)}
+        assert len(ids) == 3
+
+
+class TestMessage:
+    def test_quotes_what_cannot_be_encoded(self) -> None:
+        assert b"\\\\ud800" in respond(InvalidRequest("\ud800")).body
+
+    def test_is_cut_to_a_readable_length(self) -> None:
+        assert len(respond(InvalidRequest("x" * 1_000_000)).body) < LONGEST_MESSAGE + 100

@@ -1,0 +1,256 @@
+"""Ordering, listing, looking at and deleting renders."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import event
+
+from farm import leases, state
+from farm.db.session import Database
+from farm.db.tables import Asset, Chunk, Render, Shot
+from farm.settings import Settings
+from tests.api.conftest import Finish
+from tests.api.helpers import assert_error, count, files_in, glb, uploaded
+from tests.api.test_models import MOMENT
+from tests.conftest import Client
+
+
+@pytest.fixture
+def model_id(api: TestClient) -> str:
+    return str(uploaded(api)["modelId"])
+
+
+def ordered(api: TestClient, model_id: str, **settings: Any) -> dict[str, Any]:
+    answer = api.post("/v1/renders", json={"modelId": model_id, "renderSettings": settings})
+    assert answer.status_code == 201, answer.text
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+class TestCreateRender:
+    def test_answers_with_the_pending_render_and_all_its_settings(self, api: TestClient, model_id: str) -> None:
+        data = ordered(api, model_id, aspect="9:16", length=4.5)
+        assert set(data) == {"id", "modelId", "status", "renderSettings"}
+        assert (data["modelId"], data["status"]) == (model_id, "pending")
+        assert data["renderSettings"]["aspect"] == "9:16"
+        assert data["renderSettings"]["shadows"] is True
+
+    def test_can_be_read_at_once(self, api: TestClient, model_id: str) -> None:
+        assert api.get(f"/v1/renders/{ordered(api, model_id)['id']}").status_code == 200
+
+    @pytest.mark.parametrize("wish", [{}, {"renderSettings": None}, {"renderSettings": {}}])
+    def test_settings_may_be_left_out(self, api: TestClient, model_id: str, wish: dict[str, Any]) -> None:
+        assert api.post("/v1/renders", json={"modelId": model_id, **wish}).status_code == 201
+
+    @pytest.mark.parametrize("body", [{}, {"renderSettings": {}}, {"modelId": None}, {"modelId": 5}])
+    def test_wants_a_model_id(self, api: TestClient, body: Any) -> None:
+        assert_error(api.post("/v1/renders", json=body), "model_id_required", 400, "modelId")
+
+    @pytest.mark.parametrize("unknown", ["Ab3kF9x2qL1m", "", "\0", "a" * 5000, "' OR 1=1 --"])
+    def test_wants_a_model_that_is_there(self, api: TestClient, unknown: str) -> None:
+        assert_error(api.post("/v1/renders", json={"modelId": unknown}), "model_not_found", 404)
+
+    def test_another_accounts_model_is_not_there(self, api: TestClient, model_id: str, stranger: Client) -> None:
+        answer = api.post("/v1/renders", json={"modelId": model_id}, headers=stranger.headers)
+        assert_error(answer, "model_not_found", 404)
+
+    @pytest.mark.parametrize(
+        ("wish", "words"),
+        [
+            ({"zoom": 3}, ["renderSettings.zoom", "3", "0.5 to 2"]),
+            ({"shadows": "yes"}, ["renderSettings.shadows", "true or false"]),
+            ({"colour": "#ffffff"}, ["renderSettings.colour", "Known fields"]),
+            ([], ["JSON object"]),
+            ("{}", ["JSON object"]),
+            (5, ["JSON object"]),
+        ],
+    )
+    def test_wrong_settings_are_named(self, api: TestClient, model_id: str, wish: Any, words: list[str]) -> None:
+        answer = api.post("/v1/renders", json={"modelId": model_id, "renderSettings": wish})
+        assert_error(answer, "invalid_settings", 400, *words)
+
+    def test_a_misspelt_field_is_not_passed_over(self, api: TestClient, model_id: str) -> None:
+        answer = api.post("/v1/renders", json={"modelId": model_id, "rendersettings": {"length": 3}})
+        assert_error(answer, "invalid_request", 422, "rendersettings")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            *[b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"\x00", b"NaN", b"[" * 100_000, b'{"modelId":' * 9000],
+            *[b"9" * 5000, b'{"modelId": "\\ud800"}', b'{"\\ud800": 1}', b'{"modelId": NaN}'],
+        ],
+        ids=lambda body: repr(body[:12]),
+    )
+    def test_bodies_that_cannot_be_read_are_told_so(self, api: TestClient, body: bytes) -> None:
+        answer = api.post("/v1/renders", content=body, headers={"Content-Type": "application/json"})
+        code = answer.json()["error"]["code"]
+        assert_error(answer, code, {"model_id_required": 400, "model_not_found": 404, "invalid_request": 422}[code])
+
+    def test_a_body_beyond_any_sense_is_cut_off(self, api: TestClient) -> None:
+        answer = api.post("/v1/renders", json={"modelId": "x" * 2_000_000})
+        assert_error(answer, "body_too_large", 413)
+
+    def test_a_commit_that_fails_is_an_error_and_not_a_lie(
+        self, api: TestClient, model_id: str, database: Database
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise OSError("the disk is full")
+
+        engine = api.app.state.farm.database.engine  # type: ignore[attr-defined]
+        before = count(database, Render)
+        event.listen(engine, "commit", fail)
+        answer = api.post("/v1/renders", json={"modelId": model_id})
+        event.remove(engine, "commit", fail)
+        assert_error(answer, "internal", 500)
+        assert count(database, Render) == before
+
+
+class TestListRenders:
+    def test_shows_the_newest_first_with_where_the_page_lies(self, api: TestClient, model_id: str) -> None:
+        newest = ordered(api, model_id)["id"]
+        answer = api.get("/v1/renders").json()
+        assert set(answer) == {"data", "meta"}
+        assert answer["meta"] == {"total": 3, "offset": 0, "limit": 50}
+        assert answer["data"][0]["id"] == newest
+        moments = [render["createdAt"] for render in answer["data"]]
+        assert moments == sorted(moments, reverse=True)
+
+    def test_pages_cover_everything_once(self, api: TestClient, model_id: str) -> None:
+        for _ in range(3):
+            ordered(api, model_id)
+        pages = [api.get("/v1/renders", params={"limit": 2, "offset": offset}).json() for offset in (0, 2, 4, 6)]
+        assert [len(page["data"]) for page in pages] == [2, 2, 1, 0]
+        assert {page["meta"]["total"] for page in pages} == {5}
+        assert len({render["id"] for page in pages for render in page["data"]}) == 5
+
+    def test_filters_by_model_and_by_status(self, api: TestClient, model_id: str, finished: Finish) -> None:
+        other = uploaded(api, glb(b"other"))
+        finished(other["renderId"])
+        totals = {
+            query: api.get(f"/v1/renders?{query}").json()["meta"]["total"]
+            for query in (f"model={model_id}", "model=nothing", "status=done", "status=pending", "status=error")
+        }
+        assert list(totals.values()) == [2, 0, 1, 3, 0]
+        assert api.get(f"/v1/renders?status=done&model={model_id}").json()["data"] == []
+
+    def test_shows_nothing_of_another_account(self, api: TestClient, model_id: str, stranger: Client) -> None:
+        for query in ("", f"?model={model_id}"):
+            answer = api.get(f"/v1/renders{query}", headers=stranger.headers).json()
+            assert (answer["data"], answer["meta"]["total"]) == ([], 0)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *["limit=0", "limit=101", "limit=-1", "limit=ten", "limit=", "offset=-1", "offset=1e3"],
+            *["offset=99999999999999999999", "status=finished"],
+        ],
+    )
+    def test_refuses_what_it_cannot_do(self, api: TestClient, query: str) -> None:
+        assert_error(api.get(f"/v1/renders?{query}"), "invalid_request", 422, query.split("=")[0])
+
+
+class TestGetRender:
+    def test_shows_a_waiting_render(self, api: TestClient) -> None:
+        data = uploaded(api, settings='{"length": 3}')
+        render = api.get(f"/v1/renders/{data['renderId']}").json()["data"]
+        assert MOMENT.fullmatch(render.pop("createdAt"))
+        assert MOMENT.fullmatch(render.pop("updatedAt"))
+        assert render.pop("renderSettings")["length"] == 3
+        assert render == {
+            "id": data["renderId"],
+            "modelId": data["modelId"],
+            "status": "pending",
+            "is_system_preview": False,
+            "fileSize": None,
+            "errorMessage": None,
+            "hasWebVariant": False,
+            "progress": {"frames": 0, "of": 90},
+        }
+
+    def test_counts_the_frames_while_a_worker_draws(self, api: TestClient, model_id: str, database: Database) -> None:
+        render_id = ordered(api, model_id, length=3)["id"]
+        with database.write() as db:
+            (chunk,) = db.get_one(Render, render_id).shot.chunks
+            leases.claim(db, chunk.id, chunk.attempt, worker="w", seconds=30)
+            leases.renew(db, chunk.id, chunk.attempt, frames_done=12, seconds=30)
+            state.advance(db, db.get_one(Render, render_id), "poster-processing")
+        render = api.get(f"/v1/renders/{render_id}").json()["data"]
+        assert (render["status"], render["progress"]) == ("poster-processing", {"frames": 12, "of": 90})
+
+    def test_shows_the_size_of_a_finished_video(self, api: TestClient, model_id: str, finished: Finish) -> None:
+        render_id = ordered(api, model_id)["id"]
+        files = finished(render_id)
+        render = api.get(f"/v1/renders/{render_id}").json()["data"]
+        assert (render["status"], render["fileSize"]) == ("done", len(files["video"]))
+
+    def test_says_why_a_render_failed(self, api: TestClient, model_id: str, database: Database) -> None:
+        render_id = ordered(api, model_id)["id"]
+        with database.write() as db:
+            state.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
+        render = api.get(f"/v1/renders/{render_id}").json()["data"]
+        assert (render["status"], render["errorMessage"]) == ("error", "The model holds no mesh")
+        assert_error(api.get(f"/v1/renders/{render_id}/video"), "video_not_found", 404)
+
+    def test_unknown_and_foreign_ids_are_not_found(self, api: TestClient, model_id: str, stranger: Client) -> None:
+        render_id = ordered(api, model_id)["id"]
+        for method in ("GET", "DELETE"):
+            assert_error(api.request(method, "/v1/renders/Xz7pQ4w8nR2k"), "render_not_found", 404)
+            assert_error(api.request(method, "/v1/renders/%00"), "render_not_found", 404)
+            answer = api.request(method, f"/v1/renders/{render_id}", headers=stranger.headers)
+            assert_error(answer, "render_not_found", 404)
+        for file in ("video", "poster", "thumb"):
+            assert_error(api.get(f"/v1/renders/{render_id}/{file}", headers=stranger.headers), "render_not_found", 404)
+
+
+class TestDeleteRender:
+    def test_takes_the_render_its_files_and_its_work_away(
+        self, api: TestClient, database: Database, settings: Settings, finished: Finish
+    ) -> None:
+        data = uploaded(api)
+        finished(data["renderId"])
+        assert len(files_in(settings.files)) == 5
+        answer = api.delete(f"/v1/renders/{data['renderId']}")
+        assert (answer.status_code, answer.json()) == (200, {"data": {"id": data["renderId"], "deleted": True}})
+        assert_error(api.get(f"/v1/renders/{data['renderId']}"), "render_not_found", 404)
+        assert files_in(settings.files) == [f"models/{data['modelId']}.glb"]
+        left = {table: count(database, table) for table in (Render, Shot, Chunk, Asset)}
+        assert list(left.values()) == [1, 1, 1, 0], "the preview alone is left"
+
+    def test_twice_is_not_found(self, api: TestClient) -> None:
+        render_id = uploaded(api)["renderId"]
+        assert api.delete(f"/v1/renders/{render_id}").status_code == 200
+        assert_error(api.delete(f"/v1/renders/{render_id}"), "render_not_found", 404)
+
+    def test_a_worker_that_is_busy_with_it_loses_its_claim(self, api: TestClient, database: Database) -> None:
+        render_id = uploaded(api)["renderId"]
+        with database.write() as db:
+            (chunk,) = db.get_one(Render, render_id).shot.chunks
+            leases.claim(db, chunk.id, chunk.attempt, worker="w", seconds=30)
+        api.delete(f"/v1/renders/{render_id}")
+        with database.write() as db:
+            assert not leases.renew(db, chunk.id, chunk.attempt, frames_done=1, seconds=30)
+
+    def test_a_shot_that_another_render_uses_stays(self, api: TestClient, database: Database, model_id: str) -> None:
+        first, second = ordered(api, model_id)["id"], ordered(api, model_id)["id"]
+        with database.write() as db:
+            shot = db.get_one(Render, first).shot
+            db.get_one(Render, second).shot_id = shot.id
+        api.delete(f"/v1/renders/{first}")
+        assert api.get(f"/v1/renders/{second}").json()["data"]["progress"]["of"] == shot.frames
+        with database.read() as db:
+            assert db.get(Shot, shot.id)
+
+    def test_the_files_stay_when_the_commit_fails(self, api: TestClient, settings: Settings, finished: Finish) -> None:
+        def fail(*_: object) -> None:
+            raise OSError("the disk is full")
+
+        render_id = uploaded(api)["renderId"]
+        finished(render_id)
+        before = files_in(settings.files)
+        engine = api.app.state.farm.database.engine  # type: ignore[attr-defined]
+        event.listen(engine, "commit", fail)
+        assert_error(api.delete(f"/v1/renders/{render_id}"), "internal", 500)
+        event.remove(engine, "commit", fail)
+        assert files_in(settings.files) == before
+        assert api.get(f"/v1/renders/{render_id}/video").status_code == 200

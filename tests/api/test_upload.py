@@ -1,0 +1,253 @@
+"""Uploading a model over HTTP."""
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import event, select
+
+from api.app import create_app
+from api.models import service
+from api.models.upload import clean_name
+from farm.db.session import Database
+from farm.db.tables import Chunk, Model, Render
+from farm.queue.queues import NAMES, PREVIEWS, RENDERS
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.storage import FolderStorage
+from tests.api.helpers import assert_error, assert_nothing_left, count, files_in, glb, gltf, upload, uploaded
+from tests.conftest import Client
+
+
+def waiting(redis: Redis) -> dict[str, int]:
+    return {name: len(Queue(name, connection=redis, serializer=JSONSerializer())) for name in NAMES}
+
+
+class TestUpload:
+    def test_answers_with_the_ids_of_model_and_render(self, api: TestClient) -> None:
+        answer = upload(api)
+        assert answer.status_code == 201
+        assert set(answer.json()) == {"data"}
+        assert set(answer.json()["data"]) == {"modelId", "renderId"}
+
+    def test_keeps_the_file_and_what_it_was_called(self, api: TestClient) -> None:
+        content = glb(b"a mesh, say")
+        model_id = uploaded(api, content, name="chair.glb")["modelId"]
+        model = api.get(f"/v1/models/{model_id}").json()["data"]
+        assert (model["originalName"], model["fileSize"]) == ("chair.glb", len(content))
+        assert model["sha256"] == hashlib.sha256(content).hexdigest()
+        assert api.get(f"/v1/models/{model_id}/file").content == content
+
+    def test_queues_the_render_and_before_it_a_free_preview(self, api: TestClient, redis: Redis) -> None:
+        data = uploaded(api)
+        renders = api.get(f"/v1/models/{data['modelId']}").json()["data"]["renders"]
+        assert [render["is_system_preview"] for render in renders] == [True, False]
+        assert renders[1]["id"] == data["renderId"]
+        assert waiting(redis) == {PREVIEWS: 1, RENDERS: 1}
+
+    def test_takes_render_settings_and_fills_in_the_rest(self, api: TestClient) -> None:
+        data = uploaded(api, settings='{"aspect": "1:1", "length": 4.7, "bgColor": "#FF8800"}')
+        settings = api.get(f"/v1/renders/{data['renderId']}").json()["data"]["renderSettings"]
+        asked = RenderSettings(aspect="1:1", length=4.7, bg_color="#FF8800")
+        assert settings == asked.to_wire()
+
+    def test_takes_a_self_contained_gltf(self, api: TestClient) -> None:
+        model_id = uploaded(api, gltf(), name="chair.gltf")["modelId"]
+        assert api.get(f"/v1/models/{model_id}/file").headers["content-type"] == "model/gltf+json"
+
+    def test_a_known_file_gets_another_render_and_no_second_preview(
+        self, api: TestClient, database: Database, settings: Settings
+    ) -> None:
+        first, second = uploaded(api), uploaded(api, name="again.glb")
+        assert second == {"modelId": first["modelId"], "renderId": second["renderId"], "duplicate": True}
+        assert second["renderId"] != first["renderId"]
+        assert (count(database, Model), count(database, Render)) == (1, 3)
+        assert len(files_in(settings.files)) == 1
+
+    def test_the_same_file_of_another_account_is_another_model(
+        self, api: TestClient, stranger: Client, database: Database
+    ) -> None:
+        uploaded(api)
+        api.headers.update(stranger.headers)
+        assert "duplicate" not in uploaded(api)
+        assert count(database, Model) == 2
+
+    def test_the_same_file_many_times_at_once_is_one_model(
+        self, api: TestClient, database: Database, settings: Settings
+    ) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: uploaded(api), range(4)))
+        assert len({answer["modelId"] for answer in answers}) == 1
+        assert [answer.get("duplicate") for answer in answers].count(True) == 3
+        assert (count(database, Model), count(database, Render)) == (1, 5)
+        assert len(files_in(settings.files)) == 1
+
+    def test_two_that_race_to_the_insert_are_one_model(
+        self, api: TestClient, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        both_looked = threading.Barrier(2, timeout=10)
+        look = service._render_known
+
+        def look_together(*args: object) -> object:
+            known = look(*args)  # type: ignore[arg-type]
+            if not both_looked.broken and known is None:
+                both_looked.wait()
+            return known
+
+        monkeypatch.setattr(service, "_render_known", look_together)
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda _: uploaded(api), range(2)))
+        assert sorted(answer.get("duplicate", False) for answer in answers) == [False, True]
+        assert (count(database, Model), len(files_in(settings.files))) == (1, 1)
+
+    def test_works_while_redis_is_down(self, settings: Settings, database: Database, client: Client) -> None:
+        deaf = settings.model_copy(update={"redis_url": f"unix://{settings.data}/no.sock"})
+        with TestClient(create_app(deaf), headers=client.headers) as api:
+            uploaded(api)
+        assert count(database, Chunk) == 2
+
+    @pytest.mark.parametrize(
+        ("sent", "kept"),
+        [
+            ("chair.glb", "chair.glb"),
+            ("../../etc/chair.glb", "chair.glb"),
+            ("C:\\models\\chair.glb", "chair.glb"),
+            ("stühle & bänke.glb", "stühle & bänke.glb"),
+            ("a\x00b\u202ec\r\n.glb", "abc.glb"),
+            ("x" * 300 + ".glb", "x" * 251 + ".glb"),
+            ("椅子.GLB", "椅子.GLB"),
+        ],
+    )
+    def test_names_are_cut_to_a_clean_base_name(self, sent: str, kept: str) -> None:
+        assert clean_name(sent) == kept
+
+    def test_a_hostile_name_comes_back_as_a_safe_header(self, api: TestClient) -> None:
+        model_id = uploaded(api, name="e'vil;\u202e☃.glb")["modelId"]
+        header = api.get(f"/v1/models/{model_id}/file").headers["content-disposition"]
+        assert header.startswith('attachment; filename="')
+        assert header.endswith("filename*=UTF-8''e%27vil%3B%E2%98%83.glb")
+
+
+class TestRefusedUpload:
+    """Each is refused with its error, and nothing is left behind."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_left(self, settings: Settings, database: Database, redis: Redis) -> object:
+        yield
+        assert_nothing_left(settings, database, redis)
+
+    def test_no_file_part(self, api: TestClient) -> None:
+        assert_error(api.post("/v1/models", files={"other": ("chair.glb", glb())}), "no_file", 400)
+
+    def test_no_form_at_all(self, api: TestClient) -> None:
+        assert_error(api.post("/v1/models"), "no_file", 400)
+        assert_error(api.post("/v1/models", json={"file": "chair.glb"}), "no_file", 400)
+
+    def test_a_file_field_that_is_text(self, api: TestClient) -> None:
+        assert_error(api.post("/v1/models", files={"file": (None, "chair.glb")}), "no_file", 400)
+
+    def test_an_empty_file_field_as_browsers_send_it(self, api: TestClient) -> None:
+        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--x--\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert_error(api.post("/v1/models", content=body, headers=headers), "no_file", 400)
+
+    def test_two_files(self, api: TestClient) -> None:
+        two = [("file", ("a.glb", glb())), ("file", ("b.glb", glb()))]
+        assert_error(api.post("/v1/models", files=two), "invalid_request", 422)
+
+    @pytest.mark.parametrize("name", ["chair.obj", "chair", "chair.glb.exe", "glb"])
+    def test_wrong_extension(self, api: TestClient, name: str) -> None:
+        assert_error(upload(api, name=name), "invalid_format", 400)
+
+    @pytest.mark.parametrize("content", [b"", b"not a model", glb()[:-1], b"\0" * 100])
+    def test_broken_content(self, api: TestClient, content: bytes) -> None:
+        assert_error(upload(api, content), "invalid_format", 400)
+
+    def test_a_file_outside_the_file(self, api: TestClient) -> None:
+        sly = glb(buffers=[{"byteLength": 4, "uri": "/etc/passwd"}])
+        assert_error(upload(api, sly), "invalid_format", 400)
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", ["not valid JSON"]),
+            ("{", ["not valid JSON"]),
+            ("[" * 100_000, ["renderSettings"]),
+            ("[]", ["must be a JSON object"]),
+            ('{"length": NaN}', ["not valid JSON"]),
+            ('{"length": 1e999}', ["renderSettings.length", "3 to 30"]),
+            ('{"length": 31}', ["renderSettings.length", "31", "3 to 30"]),
+            ('{"length": "6"}', ["renderSettings.length", '"6"', "3 to 30"]),
+            ('{"rotateY": 10.5}', ["renderSettings.rotateY", "-180 to 180"]),
+            ('{"quality": "8k"}', ["renderSettings.quality", '"share"', '"4k"']),
+            ('{"bgColor": "red"}', ["renderSettings.bgColor", "#ff8800"]),
+            ('{"lenght": 6}', ["lenght", "Known fields", "length"]),
+            ('{"\\ud800": 6}', ["renderSettings"]),
+            ('{"bgColor": "\\ud800"}', ["renderSettings.bgColor"]),
+            ('{"length": ' + "9" * 5000 + "}", ["renderSettings"]),
+            ("x" * 70_000, ["64 KB"]),
+        ],
+        ids=lambda value: value[:20] if isinstance(value, str) else None,
+    )
+    def test_wrong_render_settings(self, api: TestClient, text: str, words: list[str]) -> None:
+        assert_error(upload(api, settings=text), "invalid_settings", 400, *words)
+
+    def test_render_settings_that_are_not_utf8(self, api: TestClient) -> None:
+        files = {"file": ("chair.glb", glb()), "renderSettings": (None, b"\xff\xfe")}
+        assert_error(api.post("/v1/models", files=files), "invalid_settings", 400)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"nonsense",
+            b"--x\r\n",
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\ngl',
+        ],
+    )
+    def test_a_form_that_is_broken_or_cut_off(self, api: TestClient, body: bytes) -> None:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert_error(api.post("/v1/models", content=body, headers=headers), "invalid_request", 422)
+
+    def test_a_form_without_a_boundary(self, api: TestClient) -> None:
+        headers = {"Content-Type": "multipart/form-data"}
+        assert_error(api.post("/v1/models", content=b"x", headers=headers), "invalid_request", 422, "boundary")
+
+    def test_a_commit_that_fails(self, api: TestClient) -> None:
+        def fail(*_: object) -> None:
+            raise OSError("the disk is full, says /secret/path")
+
+        farm = api.app.state.farm  # type: ignore[attr-defined]
+        event.listen(farm.database.engine, "commit", fail)
+        answer = upload(api)
+        event.remove(farm.database.engine, "commit", fail)
+        assert_error(answer, "internal", 500)
+        assert "secret" not in answer.text
+
+    def test_a_storage_that_fails(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr("farm.storage.os.fsync", fail)
+        assert_error(upload(api), "internal", 500)
+
+
+def test_the_file_is_stored_before_a_worker_can_hear_of_it(
+    api: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows_at_put = []
+    put = FolderStorage.put
+
+    def watched(self: FolderStorage, *args: object) -> None:
+        with database.read() as db:
+            rows_at_put.append(db.scalars(select(Model)).all())
+        put(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FolderStorage, "put", watched)
+    uploaded(api)
+    assert rows_at_put == [[]]
