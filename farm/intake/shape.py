@@ -16,7 +16,13 @@ _LIGHTS = "extensions.KHR_lights_punctual.lights"
 
 def check_shape(document: dict[str, Any]) -> None:
     """Raises InvalidFormat: something in the document has the wrong type, is missing, or points at nothing."""
-    counts = {name: len(part) for name, part in document.items() if isinstance(part, list)}
+    counts: Counts = {}
+    # First the lists themselves: an index into something that is no list would take the blame for it.
+    for name in _LISTS:
+        entries = document.get(name, [])
+        if not isinstance(entries, list):
+            raise wrong(name, f"must be an array, not {shown(entries)}")
+        counts[name] = len(entries)
     lights: Any = document
     for step in _LIGHTS.split("."):
         lights = lights.get(step) if isinstance(lights, dict) else None
@@ -287,43 +293,37 @@ _NODE = obj(
     translation=array(number, 3),
     weights=_numbers,
 )
+_LISTS = {
+    "accessors": _ACCESSOR,
+    "animations": _ANIMATION,
+    "bufferViews": _BUFFER_VIEW,
+    "buffers": obj("byteLength", byteLength=whole(1), name=text),
+    "cameras": _CAMERA,
+    "images": obj(bufferView=index("bufferViews"), mimeType=text, name=text),
+    "materials": _MATERIAL,
+    "meshes": obj("primitives", name=text, primitives=array(_PRIMITIVE), weights=_numbers),
+    "nodes": _NODE,
+    "samplers": obj(
+        **dict.fromkeys(("magFilter", "minFilter", "wrapS", "wrapT"), _anything_whole),
+        name=text,
+    ),
+    "scenes": obj(name=text, nodes=array(index("nodes"))),
+    "skins": obj(
+        "joints",
+        inverseBindMatrices=index("accessors"),
+        joints=array(index("nodes")),
+        name=text,
+        skeleton=index("nodes"),
+    ),
+    "textures": obj(
+        extensions=extensions(EXT_texture_webp=obj("source", source=index("images"))),
+        name=text,
+        sampler=index("samplers"),
+        source=index("images"),
+    ),
+}
 _DOCUMENT = obj(
-    accessors=array(_ACCESSOR),
-    animations=array(_ANIMATION),
     asset=obj(copyright=text, generator=text, minVersion=text),
-    bufferViews=array(_BUFFER_VIEW),
-    buffers=array(obj("byteLength", byteLength=whole(1), name=text)),
-    cameras=array(_CAMERA),
-    images=array(obj(bufferView=index("bufferViews"), mimeType=text, name=text)),
-    materials=array(_MATERIAL),
-    meshes=array(obj("primitives", name=text, primitives=array(_PRIMITIVE), weights=_numbers)),
-    nodes=array(_NODE),
-    samplers=array(
-        obj(
-            magFilter=_anything_whole,
-            minFilter=_anything_whole,
-            name=text,
-            wrapS=_anything_whole,
-            wrapT=_anything_whole,
-        )
-    ),
     scene=index("scenes"),
-    scenes=array(obj(name=text, nodes=array(index("nodes")))),
-    skins=array(
-        obj(
-            "joints",
-            inverseBindMatrices=index("accessors"),
-            joints=array(index("nodes")),
-            name=text,
-            skeleton=index("nodes"),
-        )
-    ),
-    textures=array(
-        obj(
-            extensions=extensions(EXT_texture_webp=obj("source", source=index("images"))),
-            name=text,
-            sampler=index("samplers"),
-            source=index("images"),
-        )
-    ),
+    **{name: array(part) for name, part in _LISTS.items()},
 )

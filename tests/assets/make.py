@@ -1,4 +1,4 @@
-"""Make the sample models of this folder: `python tests/assets/make.py`. Needs bpy; every run gives the same models."""
+"""Make the sample models of this folder: `python -m tests.assets.make`. Needs bpy; every run gives the same models."""
 
 import base64
 import json
@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bpy
-from shapes import arch, lathe, rounded_profile, rounded_slab, tube
-from textures import dial, stone, woven_cloth
-from walker import build_walker
+
+from tests.assets.shapes import arch, lathe, rounded_profile, rounded_slab, tube
+from tests.assets.textures import dial, stone, woven_cloth
+from tests.assets.walker import build_walker
 
 HERE = Path(__file__).parent
 CORAL, CREAM, RUBBER, STEEL = (0.72, 0.085, 0.045), (0.83, 0.78, 0.68), (0.02, 0.02, 0.022), (0.72, 0.72, 0.74)

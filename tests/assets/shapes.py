@@ -114,7 +114,7 @@ def _skin(name: str, rings: list[Ring], *, caps: bool) -> bpy.types.Object:
 
 def _clean(mesh: bpy.types.Mesh) -> None:
     """Merge the points that a closed end puts on one spot and turn all faces outwards."""
-    import bmesh  # comes with bpy, and only once bpy is imported
+    import bmesh  # type: ignore[import-not-found]  # comes with bpy, and only once bpy is imported
 
     work = bmesh.new()
     work.from_mesh(mesh)

@@ -4,21 +4,22 @@ import math
 from pathlib import Path
 
 import bpy
-from shapes import lathe
+
+from tests.assets.shapes import lathe
 
 FRAMES = 24
 # Bone: (parent, head, tail), in metres; the figure faces -y.
 BONES: dict[str, tuple[str | None, tuple[float, float, float], tuple[float, float, float]]] = {
     "Hips": (None, (0, 0, 0.90), (0, 0, 1.02)),
     "Chest": ("Hips", (0, 0, 1.02), (0, 0, 1.42)),
-    "Head": ("Chest", (0, 0, 1.46), (0, 0, 1.74)),
+    "Head": ("Chest", (0, 0, 1.55), (0, 0, 1.68)),
 }
 for _side, _x in (("L", 1), ("R", -1)):
     BONES[f"Thigh.{_side}"] = ("Hips", (0.10 * _x, 0, 0.90), (0.10 * _x, -0.005, 0.49))
     BONES[f"Shin.{_side}"] = (f"Thigh.{_side}", (0.10 * _x, -0.005, 0.49), (0.10 * _x, 0, 0.05))
-    BONES[f"Arm.{_side}"] = ("Chest", (0.24 * _x, 0, 1.38), (0.27 * _x, 0.005, 1.10))
-    BONES[f"Forearm.{_side}"] = (f"Arm.{_side}", (0.27 * _x, 0.005, 1.10), (0.28 * _x, 0, 0.82))
-THICKNESS = {"Hips": 0.13, "Chest": 0.17, "Head": 0.12, "Thigh": 0.075, "Shin": 0.06, "Arm": 0.052, "Forearm": 0.045}
+    BONES[f"Arm.{_side}"] = ("Chest", (0.20 * _x, 0, 1.40), (0.25 * _x, 0.005, 1.10))
+    BONES[f"Forearm.{_side}"] = (f"Arm.{_side}", (0.25 * _x, 0.005, 1.10), (0.26 * _x, 0, 0.82))
+THICKNESS = {"Hips": 0.125, "Chest": 0.15, "Head": 0.105, "Thigh": 0.075, "Shin": 0.06, "Arm": 0.052, "Forearm": 0.045}
 
 
 def build_walker(_scratch: Path) -> None:
@@ -89,7 +90,7 @@ def _walk(rig: bpy.types.Object) -> None:
             bend = max(0.0, sign * math.cos(phase))
             for bone, angle in [
                 (f"Thigh.{side}", 28 * swing),
-                (f"Shin.{side}", -8 - 42 * bend),
+                (f"Shin.{side}", 8 + 42 * bend),
                 (f"Arm.{side}", -24 * swing),
                 (f"Forearm.{side}", 20 + 10 * -swing),
             ]:

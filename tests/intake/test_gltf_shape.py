@@ -1,0 +1,262 @@
+"""The parts of a glTF: right types, no index into nothing, data that lies where it should, nodes that are trees."""
+
+from typing import Any
+
+import pytest
+
+from tests.intake.gltf_bytes import (
+    BINARY,
+    admitted,
+    chunk,
+    container,
+    glb,
+    gltf,
+    json_chunk,
+    refused,
+    triangle,
+    triangle_without,
+)
+
+
+def test_the_triangle_itself_is_fine() -> None:
+    assert admitted(glb(triangle())) == "glb"
+    assert admitted(gltf(triangle()), "model.gltf") == "gltf"
+
+
+def test_a_file_without_a_mesh_is_not_refused_here() -> None:
+    assert admitted(glb({"asset": {"version": "2.0"}, "nodes": [{"name": "Nothing"}]}, None)) == "glb"
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("place", "value", "must_be"),
+        [
+            ("scenes", {}, "must be an array"),
+            ("nodes", None, "must be an array, not null"),
+            ("nodes[0]", 7, "must be an object, not 7"),
+            ("nodes[0].children", {"0": 1}, "must be an array"),
+            ("nodes[0].name", 7, "must be text"),
+            ("nodes[0].translation", "0 0 0", "must be an array"),
+            ("nodes[0].translation", [0, 0], "must have 3 entries, not 2"),
+            ("nodes[0].rotation", [0, 0, 0], "must have 4 entries"),
+            ("nodes[0].matrix", [1] * 15, "must have 16 entries"),
+            ("nodes[0].extensions", [], "must be an object"),
+            ("nodes[0].extensions", {"KHR_lights_punctual": 1}, "KHR_lights_punctual must be an object"),
+            ("meshes[0].primitives", 1, "must be an array"),
+            ("meshes[0].primitives[0].attributes", [0], "must be an object"),
+            ("meshes[0].primitives[0].mode", 7, "must be a whole number from 0 to 6"),
+            ("meshes[0].primitives[0].targets", [[0]], "targets[0] must be an object"),
+            ("materials[0].doubleSided", 1, "must be true or false"),
+            ("materials[0].alphaCutoff", True, "must be a number, not true"),
+            ("materials[0].pbrMetallicRoughness", [], "must be an object"),
+            ("materials[0].pbrMetallicRoughness.metallicFactor", "1", "must be a number"),
+            ("accessors[0].type", "VEC5", 'is "VEC5", but must be one of'),
+            ("accessors[0].type", ["VEC3"], "must be one of"),
+            ("accessors[0].componentType", 5124, "must be one of 5120"),
+            ("accessors[0].componentType", True, "must be one of"),
+            ("accessors[0].count", 3.0, "must be a whole number of at least 1, not 3.0"),
+            ("accessors[0].count", True, "must be a whole number"),
+            ("accessors[0].count", 0, "must be a whole number of at least 1"),
+            ("accessors[0].byteOffset", -4, "must be a whole number of at least 0"),
+            ("accessors[0].min", [None], "min[0] must be a number"),
+            ("accessors[0].sparse", [], "must be an object"),
+            ("bufferViews[0].byteLength", -1, "must be a whole number"),
+            ("bufferViews[0].byteStride", 0, "must be a whole number from 1 to 252"),
+            ("buffers[0].byteLength", "140", "must be a whole number"),
+            ("cameras[0].perspective.yfov", None, "must be a number, not null"),
+            ("animations[0].channels[0].target.path", 3, "must be text"),
+            ("asset.generator", 3, "must be text"),
+        ],
+    )
+    def test_a_wrong_type_is_refused_with_its_place(self, place: str, value: object, must_be: str) -> None:
+        refused(glb(triangle(place, value)), place, must_be)
+
+    @pytest.mark.parametrize(
+        ("place", "field"),
+        [
+            ("meshes[0]", "primitives"),
+            ("meshes[0].primitives[0]", "attributes"),
+            ("accessors[0]", "count"),
+            ("accessors[0]", "type"),
+            ("accessors[0]", "componentType"),
+            ("bufferViews[0]", "buffer"),
+            ("buffers[0]", "byteLength"),
+            ("skins[0]", "joints"),
+            ("animations[0]", "samplers"),
+            ("animations[0].channels[0]", "target"),
+            ("animations[0].samplers[0]", "input"),
+            ("cameras[0]", "type"),
+        ],
+    )
+    def test_what_a_part_cannot_do_without_is_asked_for(self, place: str, field: str) -> None:
+        refused(glb(triangle_without(f"{place}.{field}")), f"{place} lacks '{field}'")
+
+    def test_what_blender_does_not_read_may_be_anything(self) -> None:
+        assert admitted(glb(triangle("nodes[0].extras", [None, {"extensions": 3, "mesh": "a"}]))) == "glb"
+
+
+class TestIndices:
+    PLACES = (
+        "scene",
+        "scenes[0].nodes[0]",
+        "nodes[0].children[0]",
+        "nodes[1].mesh",
+        "nodes[1].skin",
+        "nodes[2].camera",
+        "meshes[0].primitives[0].attributes.POSITION",
+        "meshes[0].primitives[0].indices",
+        "meshes[0].primitives[0].material",
+        "materials[0].pbrMetallicRoughness.baseColorTexture.index",
+        "textures[0].source",
+        "textures[0].sampler",
+        "skins[0].joints[0]",
+        "skins[0].skeleton",
+        "skins[0].inverseBindMatrices",
+        "animations[0].channels[0].sampler",
+        "animations[0].channels[0].target.node",
+        "animations[0].samplers[0].input",
+        "animations[0].samplers[0].output",
+        "accessors[0].bufferView",
+        "bufferViews[0].buffer",
+    )
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_an_index_into_nothing_is_refused(self, place: str) -> None:
+        refused(glb(triangle(place, 5)), f"{place} is 5, but ")
+
+    @pytest.mark.parametrize("place", PLACES)
+    @pytest.mark.parametrize("value", [-1, True, False, 0.0, "0", None, [0], 10**30])
+    def test_what_is_no_index_is_refused(self, place: str, value: object) -> None:
+        refused(glb(triangle(place, value)), place)
+
+    @pytest.mark.parametrize(
+        ("place", "extension"),
+        [
+            ("nodes[0]", {"KHR_lights_punctual": {"light": 0}}),
+            ("nodes[0]", {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 9}}}),
+            ("textures[0]", {"EXT_texture_webp": {"source": 9}}),
+            ("materials[0]", {"KHR_materials_sheen": {"sheenColorTexture": {"index": 9}}}),
+            ("meshes[0].primitives[0]", {"KHR_draco_mesh_compression": {"bufferView": 9, "attributes": {}}}),
+            ("meshes[0].primitives[0]", {"KHR_materials_variants": {"mappings": [{"material": 9, "variants": [0]}]}}),
+        ],
+    )
+    def test_the_indices_of_extensions_are_followed_too(self, place: str, extension: dict[str, Any]) -> None:
+        (name,) = extension
+        refused(glb(triangle(f"{place}.extensions", extension)), f"{place}.extensions.{name}", "entries")
+
+    def test_a_light_that_exists_is_found(self) -> None:
+        document = triangle("nodes[0].extensions", {"KHR_lights_punctual": {"light": 0}})
+        document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "point"}]}}
+        assert admitted(glb(document)) == "glb"
+
+    def test_morph_targets_are_followed_too(self) -> None:
+        place = "meshes[0].primitives[0].targets"
+        assert admitted(glb(triangle(place, [{"POSITION": 0}]))) == "glb"
+        refused(glb(triangle(place, [{"POSITION": 0}, {"POSITION": 9}])), f"{place}[1].POSITION is 9")
+
+
+class TestData:
+    def test_a_buffer_may_not_declare_more_than_the_binary_chunk_holds(self) -> None:
+        document = triangle("buffers[0].byteLength", len(BINARY) + 4)
+        refused(glb(document), f"buffers[0] declares {len(BINARY) + 4} bytes but holds {len(BINARY)}")
+
+    def test_a_buffer_without_uri_needs_a_binary_chunk(self) -> None:
+        refused(glb(triangle(), None), "buffers[0] has no data")
+        refused(container(json_chunk(triangle()), chunk(b"XTRA", BINARY)), "buffers[0] has no data")
+
+    def test_only_the_first_buffer_may_be_the_binary_chunk(self) -> None:
+        refused(glb(triangle("buffers[1]", {"byteLength": 4})), "buffers[1] has no data")
+
+    def test_a_buffer_of_a_gltf_needs_a_uri(self) -> None:
+        content = b'{"asset":{"version":"2.0"},"buffers":[{"byteLength":4}]}'
+        refused(content, "buffers[0] has no data", "data: URI", name="model.gltf")
+
+    @pytest.mark.parametrize("view", [{"byteOffset": 1}, {"byteLength": len(BINARY) + 1}, {"byteOffset": 10**30}])
+    def test_a_view_may_not_reach_outside_its_buffer(self, view: dict[str, int]) -> None:
+        refused(glb(triangle("bufferViews[0]", {"buffer": 0, "byteLength": len(BINARY)} | view)), "bufferViews[0] ends")
+
+    @pytest.mark.parametrize(
+        ("place", "value"),
+        [
+            ("accessors[0].count", 4),
+            ("accessors[0].byteOffset", 1),
+            ("accessors[0].type", "VEC4"),
+            ("accessors[1].componentType", 5125),
+            ("accessors[4].byteOffset", 12),
+            ("accessors[0].count", 10**30),
+        ],
+    )
+    def test_an_accessor_may_not_reach_outside_its_view(self, place: str, value: object) -> None:
+        refused(glb(triangle(place, value)), place.split(".")[0], "of a bufferView of")
+
+    def test_the_last_element_needs_no_whole_stride(self) -> None:
+        document = triangle("bufferViews[3]", {"buffer": 0, "byteOffset": 108, "byteLength": 32, "byteStride": 28})
+        document["accessors"][4] = {"bufferView": 3, "componentType": 5126, "count": 2, "type": "SCALAR"}
+        assert admitted(glb(document)) == "glb"
+        document["accessors"][4]["count"] = 3
+        refused(glb(document), "accessors[4] ends at byte 60 of a bufferView of 32")
+
+    @pytest.mark.parametrize("stride", [8, 14])
+    def test_a_stride_that_the_elements_do_not_fit_is_refused(self, stride: int) -> None:
+        refused(glb(triangle("bufferViews[0].byteStride", stride)), "accessors[0]", f"byteStride of {stride}")
+
+    def test_an_image_needs_data_exactly_once(self) -> None:
+        refused(glb(triangle("images[0]", {"name": "Picture"})), "images[0] needs either")
+        refused(glb(triangle("images[0].bufferView", 0)), "images[0] needs either")
+
+    def test_zeros_that_cost_their_sender_nothing_are_limited(self) -> None:
+        zeros = {"componentType": 5126, "count": 10**6, "type": "VEC3"}
+        assert admitted(glb(triangle("accessors[0]", zeros))) == "glb"
+        refused(glb(triangle("accessors[0]", zeros | {"count": 10**9})), "accessors[0]", "zeros are refused")
+
+    def test_draco_is_not_taken_as_an_excuse_for_attributes_that_it_does_not_fill(self) -> None:
+        document = triangle("accessors[0]", {"componentType": 5126, "count": 10**9, "type": "VEC3"})
+        draco = {"bufferView": 0, "attributes": {"POSITION": 0}}
+        document["meshes"][0]["primitives"][0]["extensions"] = {"KHR_draco_mesh_compression": draco}
+        assert admitted(glb(document)) == "glb"
+        draco["attributes"] = {"NORMAL": 0}
+        refused(glb(document), "accessors[0]", "zeros are refused")
+
+
+class TestSparse:
+    # Over the triangle's own data: one replaced position, its index among the triangle's.
+    SPARSE: dict[str, Any] = {  # noqa: RUF012
+        "count": 1,
+        "indices": {"bufferView": 1, "componentType": 5123},
+        "values": {"bufferView": 0},
+    }
+
+    def test_a_sparse_accessor_within_its_views_is_fine(self) -> None:
+        assert admitted(glb(triangle("accessors[0].sparse", self.SPARSE))) == "glb"
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"count": 4}, "sparse.count is 4, more than the accessor's 3"),
+            ({"count": 0}, "sparse.count must be a whole number"),
+            ({"indices": {"bufferView": 9, "componentType": 5123}}, "sparse.indices.bufferView is 9"),
+            ({"indices": {"bufferView": 1, "componentType": 5126}}, "sparse.indices.componentType is 5126"),
+            ({"indices": {"bufferView": 1, "componentType": 5123, "byteOffset": 6}}, "sparse.indices ends at byte 8"),
+            ({"indices": {"bufferView": 1}}, "sparse.indices lacks 'componentType'"),
+            ({"values": {"bufferView": 9}}, "sparse.values.bufferView is 9"),
+            ({"values": {"bufferView": 0, "byteOffset": 28}}, "sparse.values ends at byte 40"),
+            ({"values": None}, "sparse.values must be an object, not null"),
+        ],
+    )
+    def test_a_sparse_accessor_that_is_wrong_is_refused(self, change: dict[str, Any], said: str) -> None:
+        refused(glb(triangle("accessors[0].sparse", self.SPARSE | change)), f"accessors[0].{said}")
+
+
+class TestForest:
+    def test_a_node_that_is_its_own_child_is_refused(self) -> None:
+        refused(glb(triangle("nodes[0].children", [0])), "nodes[0] is its own ancestor")
+
+    def test_a_cycle_is_refused(self) -> None:
+        refused(glb(triangle("nodes[1].children", [0])), "is its own ancestor")
+
+    def test_a_node_with_two_parents_is_refused(self) -> None:
+        refused(glb(triangle("nodes[2].children", [1])), "nodes[2].children[0]", "already a child of node 0")
+
+    def test_a_chain_of_very_many_nodes_is_fine(self) -> None:
+        nodes: list[dict[str, Any]] = [{"children": [number + 1]} for number in range(20_000)]
+        assert admitted(glb({"asset": {"version": "2.0"}, "nodes": [*nodes, {}]}, None)) == "glb"
