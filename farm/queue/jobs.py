@@ -70,7 +70,7 @@ def _work(node: Node, database: Database, lease: Lease) -> None:
         shot = shot_to_draw(spec, storage.local(model_key), node.engine)
         with database.write() as db:
             _advance(db, render_id, "poster-processing")
-        with lease.kept(on_loss=blender.close):
+        with lease.kept(on_loss=blender.hang_up):
             ffmpeg = executable(node.settings.ffmpeg)
             for done in produce(blender, shot, spec, wish, files, ffmpeg):
                 lease.frames_done = done

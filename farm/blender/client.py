@@ -1,0 +1,177 @@
+"""The other side of the door: starting a Blender host, and talking to it. No bpy here."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from camera_paths import Pose
+from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
+from farm.shot import Frame, ShadowMap, Shot
+
+START_TIMEOUT = 120.0  # seconds until a started host must listen; importing bpy on a cold disk is slow
+IDLE_TIMEOUT = 5.0  # seconds within which an idle host answers
+STOP_TIMEOUT = 5.0
+
+
+class BlenderHost:
+    """A Blender host process, started fresh (never forked) in a process group of its own.
+
+    `folder` holds its socket, its log and its frames, and should lie on tmpfs. A Unix socket's path may have 107 bytes,
+    so a deep folder is refused by the system.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket_path = folder / "blender.sock"
+        self.log_path = folder / "blender.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderStuck."""
+        self.socket_path.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self.socket_path.exists() or not self.is_idle():
+            if self._process.poll() is not None:
+                raise BlenderCrashed(f"Blender does not start: {self._last_words()}. `farm doctor` tells more")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise BlenderStuck(f"Blender did not start within {START_TIMEOUT:.0f} s")
+            time.sleep(0.05)
+
+    def ensure_ready(self) -> None:
+        """Keep a host that is alive and idle; replace any other by a fresh one."""
+        if self._process is None or self._process.poll() is not None or not self.is_idle():
+            self.kill()
+            self.start()
+
+    def is_idle(self) -> bool:
+        """Whether the host answers at once. One that still draws for somebody does not."""
+        try:
+            with Blender(self.socket_path, IDLE_TIMEOUT) as blender:
+                blender.hello()
+            return True
+        except RenderFailed:
+            return False
+
+    def stop(self) -> None:
+        """End the host; what it was drawing is lost."""
+        self.kill()
+        self.socket_path.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """End the host and everything it started, at once."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def _last_words(self) -> str:
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it left no message")
+
+
+class Blender:
+    """A conversation with a host. `timeout` is the number of seconds that one answer may take.
+
+    Every call raises BadModel when the model is at fault, BlenderCrashed when the host dies, BlenderStuck when it does
+    not answer in time, and RenderFailed when Blender itself reports an error.
+    """
+
+    def __init__(self, socket_path: Path, timeout: float) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(str(socket_path))
+        except (OSError, TimeoutError) as error:
+            self._socket.close()
+            raise BlenderCrashed(f"Blender is not there: {error}") from error
+        self._lines = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def hang_up(self) -> None:
+        """End the conversation from another thread: the call under way fails at once."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def hello(self) -> dict[str, Any]:
+        """Facts about the host: Blender's `version`."""
+        return self._call("hello")
+
+    def gpu(self) -> dict[str, Any]:
+        """What EEVEE draws on: `renderer`, `vendor`, and whether that is `software`. May end the host."""
+        return self._call("gpu")
+
+    def open_shot(self, shot: Shot) -> ShadowMap | None:
+        """Set the stage. Returns the ground's shadow where the shot has one."""
+        shadow = self._call("open_shot", **shot.to_wire())["shadow"]
+        return ShadowMap(**shadow) if shadow else None
+
+    def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
+        """Draw the open shot's frames, one after the other.
+
+        Blender is asked for the next frame before this one is handed out, so that it draws while the caller works.
+        The frame's file is removed when the caller comes back for the next.
+        """
+        asked = 0
+        for number, pose in poses:
+            self._ask("draw", frame=number, azimuth=pose.azimuth, radius=pose.radius)
+            asked += 1
+            if asked > 1:
+                yield from self._finished_frame()
+        if asked:
+            yield from self._finished_frame()
+
+    def _finished_frame(self) -> Iterator[Frame]:
+        drawn = self._answer()
+        frame = Frame(**drawn | {"ground_to_pixel": tuple(drawn["ground_to_pixel"])})
+        yield frame
+        Path(frame.path).unlink(missing_ok=True)
+
+    def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
+        self._ask(name, **arguments)
+        return self._answer()
+
+    def _ask(self, name: str, **arguments: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps({"call": name, **arguments}).encode() + b"\n")
+        except OSError as error:
+            raise BlenderCrashed from error
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            line = self._lines.readline()
+        except TimeoutError as error:
+            raise BlenderStuck from error
+        except (OSError, ValueError) as error:
+            raise BlenderCrashed from error
+        if not line.endswith(b"\n"):
+            raise BlenderCrashed
+        answer: dict[str, Any] = json.loads(line)
+        if "ok" in answer:
+            return dict(answer["ok"])
+        problem = answer["error"]
+        if problem["code"] == "bad_model":
+            raise BadModel(problem["message"])
+        raise RenderFailed(f"Blender could not render this model: {problem['message']}")

@@ -1,0 +1,107 @@
+"""The Blender host: a process that owns Blender and draws what it is told over a Unix socket.
+
+Run as `python -m farm.blender.host SOCKET FOLDER`. It serves one client at a time and stays warm between them. A
+request is a line of JSON, {"call": NAME, ...}; so is the answer, {"ok": {...}} or {"error": {"code", "message"}}.
+"""
+
+import json
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from farm.blender import frames, shadows, stage
+from farm.errors import BadModel
+from farm.processes import die_with_parent
+from farm.shot import Shot
+
+
+class Host:
+    """The calls a client can make. Plain data in, plain data out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stage: stage.Stage | None = None
+
+    def hello(self) -> dict[str, Any]:
+        """Answers at once: this is how one sees that the host is alive and idle."""
+        return {"version": bpy.app.version_string}
+
+    def open_shot(self, **shot: Any) -> dict[str, Any]:
+        """Set the stage for a shot. Returns the baked shadow map, or null in its place where none is wanted."""
+        wanted = Shot(**shot)
+        self.stage = stage.set_up(wanted)
+        shadow = shadows.bake(self.stage, self.folder) if wanted.shadows else None
+        frames.prepare(self.stage, wanted)
+        return {"shadow": asdict(shadow) if shadow else None}
+
+    def draw(self, frame: int, azimuth: float, radius: float) -> dict[str, Any]:
+        """Draw one frame of the open shot. Returns farm.shot.Frame."""
+        assert self.stage, "open_shot comes first"
+        return asdict(frames.draw(self.stage, frame, azimuth, radius, self.folder))
+
+    def gpu(self) -> dict[str, Any]:
+        """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""
+        import gpu
+
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        scene = bpy.context.scene
+        scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        scene.collection.objects.link(scene.camera)
+        frames.use_engine("eevee", 1)
+        scene.render.resolution_x = scene.render.resolution_y = 16
+        bpy.ops.render.render()  # gpu.platform answers only after a first frame
+        return {
+            "renderer": gpu.platform.renderer_get(),
+            "vendor": gpu.platform.vendor_get(),
+            "software": gpu.platform.device_type_get() == "SOFTWARE",
+        }
+
+
+def main() -> None:
+    die_with_parent()
+    path, folder = sys.argv[1:]
+    host = Host(Path(folder))
+    calls: dict[str, Callable[..., dict[str, Any]]] = {
+        call.__name__: call for call in (host.hello, host.open_shot, host.draw, host.gpu)
+    }
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(path)
+        door.listen()
+        while True:
+            client, _ = door.accept()
+            with client, client.makefile("rwb") as lines:
+                serve(lines, calls)
+
+
+def serve(lines: Any, calls: dict[str, Callable[..., dict[str, Any]]]) -> None:
+    """Answer one client until it hangs up."""
+    try:
+        for line in lines:
+            request = json.loads(line)
+            answer = respond(calls[request.pop("call")], request)
+            lines.write(json.dumps(answer).encode() + b"\n")
+            lines.flush()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the client is gone; the next one may come
+
+
+def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Make a call; whatever goes wrong becomes an answer, and the host lives on."""
+    try:
+        return {"ok": call(**arguments)}
+    except BadModel as error:
+        return {"error": {"code": "bad_model", "message": error.message}}
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}}
+
+
+if __name__ == "__main__":
+    main()

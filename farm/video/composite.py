@@ -1,0 +1,85 @@
+"""Putting a drawn frame together: background, the ground's shadow, the subject. numpy in, numpy out.
+
+Everything happens on display values, where the background colour is exact and artists expect blending to happen.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from farm.shot import Frame, ShadowMap
+
+Pixels = NDArray[np.uint8]
+Opacity = NDArray[np.float32]
+
+
+class Compositor:
+    """Composites the frames of one shot over one background colour."""
+
+    def __init__(self, width: int, height: int, background: tuple[int, int, int], shadow: ShadowMap | None) -> None:
+        self.background = np.array(background, dtype=np.uint8)
+        self.empty = np.broadcast_to(self.background, (height, width, 3))
+        self.shadow = shadow
+        self.opacity = Image.fromarray(np.load(shadow.path)) if shadow else None
+
+    def over(self, frame: Frame) -> Pixels:
+        """The finished picture of a frame, shape (height, width, 3)."""
+        picture = self.empty.copy()
+        if self.shadow and self.opacity:
+            self._darken(picture, np.array(frame.ground_to_pixel).reshape(3, 3))
+        subject = np.fromfile(frame.path, dtype=np.uint8).reshape(frame.height, frame.width, 4)
+        lay_over(picture[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width], subject)
+        return picture
+
+    def _darken(self, picture: Pixels, ground_to_pixel: NDArray[np.float64]) -> None:
+        assert self.shadow
+        assert self.opacity
+        height, width, _ = picture.shape
+        map_to_pixel = ground_to_pixel @ map_to_ground(self.shadow)
+        left, top, right, bottom = covered(map_to_pixel, self.shadow.size, width, height)
+        if left >= right or top >= bottom:
+            return
+        pixel_to_map = np.linalg.inv(map_to_pixel) @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
+        coefficients = (pixel_to_map / pixel_to_map[2, 2]).ravel()[:8].tolist()
+        opacity = np.asarray(
+            self.opacity.transform(
+                (right - left, bottom - top), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR
+            )
+        )
+        part = picture[top:bottom, left:right]
+        part[:] = shade(opacity, self.background)
+
+
+def shade(opacity: Opacity, background: Pixels) -> Pixels:
+    """The background colour darkened by `opacity` (height, width): (height, width, 3)."""
+    light = 1 - np.clip(opacity, 0, 1)
+    shaded: Pixels = (light[..., None] * background.astype(np.float32) + 0.5).astype(np.uint8)
+    return shaded
+
+
+def lay_over(picture: Pixels, subject: Pixels) -> None:
+    """Blend straight-alpha RGBA over RGB of the same height and width, in place, rounding to nearest."""
+    alpha = subject[..., 3:].astype(np.uint16)
+    mixed = subject[..., :3] * alpha + picture * (255 - alpha) + 128
+    # (x + x / 256) / 256 is x / 255 rounded, for every x that two bytes' product can be.
+    picture[:] = (mixed + (mixed >> 8)) >> 8
+
+
+def map_to_ground(shadow: ShadowMap) -> NDArray[np.float64]:
+    """The 3x3 matrix from shadow map pixels (x right, y down, centres at +0.5) to ground coordinates."""
+    step = 2 * shadow.extent / shadow.size
+    return np.array([[step, 0.0, -shadow.extent], [0.0, -step, shadow.extent], [0.0, 0.0, 1.0]])
+
+
+def covered(map_to_pixel: NDArray[np.float64], size: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """The part of the frame that the map's square covers: left, top, right, bottom, right and bottom excluded.
+
+    A square that reaches behind the camera has no outline in the frame; then it is the whole frame.
+    """
+    corners = np.array([[0, 0, 1], [size, 0, 1], [size, size, 1], [0, size, 1]], dtype=np.float64) @ map_to_pixel.T
+    if (corners[:, 2] <= 0).any():
+        return 0, 0, width, height
+    flat = corners[:, :2] / corners[:, 2:]
+    left, top = np.floor(flat.min(axis=0)).astype(int)
+    right, bottom = np.ceil(flat.max(axis=0)).astype(int)
+    return max(int(left), 0), max(int(top), 0), min(int(right), width), min(int(bottom), height)
