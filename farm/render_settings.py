@@ -49,7 +49,8 @@ def parse(raw: Any) -> RenderSettings:
     Raises InvalidSettings, naming the first wrong field, its value and what is allowed.
     """
     try:
-        return RenderSettings.model_validate({} if raw is None else raw)
+        # By alias alone: `bg_color` would otherwise pass beside the documented `bgColor`.
+        return RenderSettings.model_validate({} if raw is None else raw, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidSettings(_explain(error.errors()[0])) from error
 
@@ -76,7 +77,10 @@ def _explain(problem: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:  # JSON that could just be read can be too deep to be written from further down the stack
+        return "nested too deeply"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

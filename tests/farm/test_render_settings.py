@@ -1,0 +1,127 @@
+"""The render settings: what is taken, what is refused, and in which words."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farm.errors import InvalidSettings
+from farm.render_settings import FIELDS, RenderSettings, allowed, parse, parse_json
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+GOOD = st.fixed_dictionaries(
+    {},
+    optional={
+        "quality": st.sampled_from(["share", "standard", "4k"]),
+        "aspect": st.sampled_from(["16:9", "1:1", "9:16"]),
+        "bgColor": st.from_regex(r"\A#[0-9a-fA-F]{6}\Z"),
+        "length": st.floats(3, 30) | st.integers(3, 30),
+        "shadows": st.booleans(),
+        "easing": st.booleans(),
+        "rotateY": st.integers(-180, 180),
+        "zoom": st.floats(0.5, 2),
+    },
+)
+
+
+class TestDefaults:
+    @pytest.mark.parametrize("nothing", [None, {}])
+    def test_are_those_of_the_reference(self, nothing: Any) -> None:
+        assert parse(nothing).to_wire() == {
+            "quality": "share",
+            "effect": "turntable",
+            "aspect": "16:9",
+            "bgColor": "#ffffff",
+            "length": 6,
+            "shadows": True,
+            "easing": True,
+            "rotateY": 0,
+            "zoom": 1.0,
+        }
+
+
+class TestGoodSettings:
+    @given(wish=GOOD)
+    def test_keep_every_value_and_survive_being_stored(self, wish: dict[str, Any]) -> None:
+        settings = parse(wish)
+        assert settings.to_wire().items() >= wish.items()
+        assert parse(json.loads(json.dumps(settings.to_wire()))) == settings
+        assert parse_json(json.dumps(wish)) == settings
+
+    def test_the_background_is_read_as_red_green_blue(self) -> None:
+        assert parse({"bgColor": "#FF8001"}).background == (255, 128, 1)
+
+
+class TestBadSettings:
+    @pytest.mark.parametrize(
+        ("wish", "message"),
+        [
+            ({"length": 2.9}, "renderSettings.length is 2.9, but must be a number from 3 to 30"),
+            ({"length": "6"}, 'renderSettings.length is "6", but must be a number from 3 to 30'),
+            ({"length": True}, "renderSettings.length is true, but must be a number from 3 to 30"),
+            ({"length": float("nan")}, "renderSettings.length is NaN, but must be a number from 3 to 30"),
+            ({"rotateY": 181}, "renderSettings.rotateY is 181, but must be an integer from -180 to 180"),
+            ({"rotateY": 1.5}, "renderSettings.rotateY is 1.5, but must be an integer from -180 to 180"),
+            ({"zoom": None}, "renderSettings.zoom is null, but must be a number from 0.5 to 2"),
+            ({"shadows": 1}, "renderSettings.shadows is 1, but must be true or false"),
+            ({"aspect": "4:3"}, 'renderSettings.aspect is "4:3", but must be one of "16:9", "1:1", "9:16"'),
+            ({"effect": "explode"}, 'renderSettings.effect is "explode", but must be "turntable"'),
+            ([], "renderSettings must be a JSON object"),
+            ("{}", "renderSettings must be a JSON object"),
+        ],
+    )
+    def test_are_named_with_their_value_and_what_is_allowed(self, wish: Any, message: str) -> None:
+        with pytest.raises(InvalidSettings) as refused:
+            parse(wish)
+        assert refused.value.message == message
+
+    @pytest.mark.parametrize("colour", ["ffffff", "#fff", "#gggggg", "#ffffff ", "#ffffff\n", "white", "#\u0661" * 6])
+    def test_a_colour_is_six_hex_digits_and_nothing_else(self, colour: str) -> None:
+        with pytest.raises(InvalidSettings, match="six hex digits"):
+            parse({"bgColor": colour})
+
+    @pytest.mark.parametrize("name", ["bgcolor", "bg_color", "rotate_y", "modelId", ""])
+    def test_an_unknown_field_is_answered_with_the_known_ones(self, name: str) -> None:
+        with pytest.raises(InvalidSettings, match=", ".join(FIELDS)):
+            parse({name: "#000000"})
+
+    def test_a_long_value_is_quoted_in_part(self) -> None:
+        with pytest.raises(InvalidSettings) as refused:
+            parse({"quality": "x" * 100_000})
+        assert len(refused.value.message) < 200
+
+    def test_a_value_nested_too_deeply_to_be_quoted_is_refused_all_the_same(self) -> None:
+        deep: list[Any] = []
+        for _ in range(100_000):
+            deep = [deep]
+        with pytest.raises(InvalidSettings, match=r"length is nested too deeply, but must be a number"):
+            parse({"length": deep})
+
+    @given(value=JSON_VALUES)
+    def test_whatever_comes_is_taken_or_refused(self, value: Any) -> None:
+        for wish in (value, *({field: value} for field in FIELDS)):
+            with contextlib.suppress(InvalidSettings):
+                assert isinstance(parse(wish), RenderSettings)
+
+
+class TestJsonText:
+    @pytest.mark.parametrize("text", ["", "{", "length=3", '{"length":NaN}', '{"zoom":Infinity}', "[" * 100_000])
+    def test_that_is_not_json_is_told_so(self, text: str) -> None:
+        with pytest.raises(InvalidSettings, match="not valid JSON"):
+            parse_json(text)
+
+    @given(text=st.text())
+    def test_whatever_comes_is_taken_or_refused(self, text: str) -> None:
+        with contextlib.suppress(InvalidSettings):
+            parse_json(text)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_can_say_what_it_allows(field: str) -> None:
+    assert allowed(field)
