@@ -77,6 +77,7 @@ def serve(
 ) -> None:
     """Run the API alone."""
     import uvicorn
+
     from api.app import create_app
 
     settings = settings_with(host=host, port=port, data=data)

@@ -58,10 +58,10 @@ class View:
         """The 3x4 matrix that takes a world point (x, y, z, 1) to homogeneous pixels, x right and y down."""
         focal = self.lens.pixels_per_unit
         # The camera looks along -back, so depth is minus the third camera coordinate.
-        intrinsics = np.array(
+        intrinsics: Array = np.array(
             [[focal, 0.0, -self.lens.width / 2], [0.0, -focal, -self.lens.height / 2], [0.0, 0.0, -1.0]]
         )
-        world_to_camera = np.column_stack([self.axes.T, -self.axes.T @ self.position])
+        world_to_camera: Array = np.column_stack([self.axes.T, -self.axes.T @ self.position])
         matrix: Array = intrinsics @ world_to_camera
         return matrix
 

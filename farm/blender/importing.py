@@ -1,12 +1,13 @@
 """From a checked file to objects in the scene."""
 
 from pathlib import Path
+from typing import TypeAlias
 
 import bpy
 
 from farm.errors import BadModel
 
-Object = bpy.types.Object
+Object: TypeAlias = bpy.types.Object
 
 
 def import_model(path: Path) -> list[Object]:

@@ -22,7 +22,7 @@ def connect(url: str) -> Redis:
 
 
 def queue(name: str, redis: Redis) -> Queue:
-    return Queue(name, connection=redis, serializer=JSONSerializer())
+    return Queue(name, connection=redis, serializer=JSONSerializer)
 
 
 class Doorbell:
@@ -43,7 +43,7 @@ class Doorbell:
     def ring_again(self, chunk: Chunk, *, after_seconds: float) -> None:
         """Ring for a chunk that still waits, also when somebody answered the first ring and died before the claim."""
         try:
-            job = Job.fetch(_job_id(chunk), connection=self.redis, serializer=JSONSerializer())
+            job = Job.fetch(_job_id(chunk), connection=self.redis, serializer=JSONSerializer)
             age = (now() - job.enqueued_at).total_seconds() if job.enqueued_at else after_seconds
             if age >= after_seconds and job.get_position() is None:
                 job.delete()

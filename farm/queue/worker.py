@@ -32,7 +32,7 @@ class ChunkWorker(Worker):
     def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, current: node.Node) -> None:
         queues = [queue(name, redis) for name in NAMES]
         super().__init__(
-            queues, name=current.name, connection=redis, serializer=JSONSerializer(), log_job_description=False
+            queues, name=current.name, connection=redis, serializer=JSONSerializer, log_job_description=False
         )
         self.settings, self.host, self.node = settings, host, current
 
@@ -48,7 +48,7 @@ class ChunkWorker(Worker):
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
         """The horse could not speak for itself any more, so its attempt is given back here."""
-        super().handle_work_horse_killed(job, retpid, ret_val, rusage)
+        super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
         chunk_id, attempt = job.args
         database = Database(self.settings.database)
         try:

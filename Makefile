@@ -1,0 +1,32 @@
+# setup, demo, test, lint, bench: each does all the set-up that it needs itself.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo test lint bench
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements.lock docker/system-libraries
+	@command -v $(PYTHON) >/dev/null || { echo "Blender's package needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
+	@docker/system-libraries
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3.11-venv" >&2; exit 1; }
+	@echo "Installing Python packages into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/python examples/demo.py
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python benchmarks/share_render.py
