@@ -92,7 +92,7 @@ def _walk(rig: bpy.types.Object) -> None:
                 (f"Thigh.{side}", 28 * swing),
                 (f"Shin.{side}", 8 + 42 * bend),
                 (f"Arm.{side}", -24 * swing),
-                (f"Forearm.{side}", 20 + 10 * -swing),
+                (f"Forearm.{side}", -20 - 10 * swing),
             ]:
                 pose = rig.pose.bones[bone]
                 pose.rotation_mode = "XYZ"
