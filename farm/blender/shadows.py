@@ -11,8 +11,9 @@ from farm.blender.frames import use_engine
 from farm.blender.stage import Stage
 from farm.shot import ShadowMap
 
-SIZE = 256  # pixels a side: a soft shadow has nothing finer to show
-SAMPLES = 32
+LARGEST = 256  # pixels a side: a soft shadow has nothing finer to show
+SMALLEST = 64
+SAMPLES = 16
 ABOVE = 20.0  # height of the looking-down camera, above any subject
 DISPLAY_GAMMA = 2.2
 
@@ -23,6 +24,7 @@ def bake(stage: Stage, folder: Path) -> ShadowMap:
     Always drawn by Cycles, so that both engines stand on the same shadow.
     """
     extent = float(stage.ground["shadow_extent"])
+    size = min(max(stage.lens.height // 2, SMALLEST), LARGEST)
     scene = bpy.context.scene
     use_engine("cycles", SAMPLES)
     stage.ground.hide_render, stage.ground.is_shadow_catcher = False, True
@@ -34,7 +36,7 @@ def bake(stage: Stage, folder: Path) -> ShadowMap:
     scene.collection.objects.link(above)
     scene.camera = above
     render = scene.render
-    render.resolution_x = render.resolution_y = SIZE
+    render.resolution_x = render.resolution_y = size
     render.resolution_percentage, render.use_border, render.film_transparent = 100, False, True
     render.use_compositing = render.use_sequencer = False
     render.image_settings.file_format, render.image_settings.color_mode = "OPEN_EXR", "RGBA"
@@ -44,10 +46,10 @@ def bake(stage: Stage, folder: Path) -> ShadowMap:
     for thing in stage.subject:
         thing.visible_camera = True
     bpy.data.objects.remove(above)
-    opacity = soften(_alpha(folder / "shadow.exr"), strength=float(stage.ground["shadow_strength"]))
+    opacity = soften(_alpha(folder / "shadow.exr", size), strength=float(stage.ground["shadow_strength"]))
     path = folder / "shadow.npy"
     np.save(path, opacity)
-    return ShadowMap(path=str(path), size=SIZE, extent=extent)
+    return ShadowMap(path=str(path), size=size, extent=extent)
 
 
 def soften(alpha: NDArray[np.float32], *, strength: float) -> NDArray[np.float32]:
@@ -64,10 +66,10 @@ def soften(alpha: NDArray[np.float32], *, strength: float) -> NDArray[np.float32
     return ((1 - light ** (1 / DISPLAY_GAMMA)) * fade).astype(np.float32)
 
 
-def _alpha(path: Path) -> NDArray[np.float32]:
+def _alpha(path: Path, size: int) -> NDArray[np.float32]:
     image = bpy.data.images.load(str(path))
     image.alpha_mode = "CHANNEL_PACKED"
-    pixels = np.empty(SIZE * SIZE * 4, dtype=np.float32)
+    pixels = np.empty(size * size * 4, dtype=np.float32)
     image.pixels.foreach_get(pixels)
     bpy.data.images.remove(image)
-    return pixels.reshape(SIZE, SIZE, 4)[::-1, :, 3]
+    return pixels.reshape(size, size, 4)[::-1, :, 3]

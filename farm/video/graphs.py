@@ -15,10 +15,6 @@ H264 = {
     "sc_threshold": 0,
     "flags": "+cgop",
     "movflags": "+faststart",
-    "colorspace": "bt709",
-    "color_primaries": "bt709",
-    "color_trc": "bt709",
-    "color_range": "tv",
     "map_metadata": -1,
 }
 VIDEO_CRF, THUMB_CRF = 18, 24
@@ -46,6 +42,9 @@ def thumb_size(width: int, height: int) -> tuple[int, int]:
 
 def _limited(stream: ffmpeg.Stream, width: int, height: int) -> ffmpeg.Stream:
     """Full-range RGB to limited-range BT.709: swscale's own default would be BT.601 and shift every colour."""
-    return stream.filter(
+    scaled = stream.filter(
         "scale", width, height, flags="lanczos+accurate_rnd", in_range="full", out_range="tv", out_color_matrix="bt709"
-    ).filter("format", "yuv420p")
+    )
+    # Tags go on the frames: the encoder believes those, and not what the command line says of the stream.
+    tags = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+    return scaled.filter("format", "yuv420p").filter("setparams", **tags)

@@ -1,0 +1,108 @@
+"""A whole farm as `farm up` starts it: real API, Redis, worker, Blender and ffmpeg, drawing small and coarse."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+FARM = Path(sys.executable).with_name("farm")
+ASSETS = Path(__file__).parents[1] / "assets"
+SMALL = {"FARM_SCALE": "0.1", "FARM_FPS": "4", "FARM_SAMPLES": "1", "FARM_LOG_LEVEL": "warning"}
+PATIENCE = 120.0
+
+
+@dataclass
+class Farm:
+    """A running farm, a client with a key for it, and the folders it works in."""
+
+    process: subprocess.Popen[bytes]
+    client: httpx.Client
+    data: Path
+    scratch: Path
+
+    def upload(self, name: str, settings: str | None = None) -> dict[str, Any]:
+        form = {"renderSettings": settings} if settings else {}
+        with (ASSETS / name).open("rb") as file:
+            answer = self.client.post("/v1/models", files={"file": (name, file)}, data=form)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json()["data"])
+
+    def render(self, render_id: str) -> dict[str, Any]:
+        return dict(self.client.get(f"/v1/renders/{render_id}").json()["data"])
+
+    def preview_of(self, model_id: str) -> dict[str, Any]:
+        renders = self.client.get(f"/v1/models/{model_id}").json()["data"]["renders"]
+        [preview] = [render for render in renders if render["is_system_preview"]]
+        return self.render(preview["id"])
+
+    def wait(self, render_id: str, *statuses: str) -> dict[str, Any]:
+        """The render once it has one of `statuses`; done or error end the waiting anyhow."""
+        ends = {*statuses, "done", "error"}
+        return until(lambda: self.render(render_id), lambda render: render["status"] in ends)
+
+    def workers(self) -> list[psutil.Process]:
+        return [child for child in self._tree() if "worker" in child.cmdline() and child.ppid() == self.process.pid]
+
+    def blender_hosts(self) -> list[psutil.Process]:
+        return [child for child in self._tree() if "farm.blender.host" in child.cmdline()]
+
+    def _tree(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
+    """What `look` returns once it is good. Raises TimeoutError after a while."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        seen = look()
+        if good(seen):
+            return seen
+        time.sleep(0.05)
+    raise TimeoutError(f"the last thing seen was {seen}")
+
+
+@contextmanager
+def farm_up(folder: Path, **environment: str) -> Iterator[Farm]:
+    """A farm of its own in `folder`, with what stands in `environment` on top of the small settings."""
+    data, scratch = folder / "data", folder / "scratch"
+    scratch.mkdir(parents=True)
+    surroundings = os.environ | SMALL | {"FARM_DATA": str(data), "FARM_SCRATCH": str(scratch)} | environment
+    for command in (["accounts", "create", "tester@localhost"], ["keys", "create", "tester@localhost"]):
+        made = subprocess.run([FARM, *command], check=True, capture_output=True, text=True, env=surroundings)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([FARM, "up", "--port", str(port)], env=surroundings, start_new_session=True)
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
+            until(lambda: _health(client), lambda status: status == 200)
+            yield Farm(process, client, data, scratch)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _health(client: httpx.Client) -> int:
+    try:
+        return client.get("/v1/health").status_code
+    except httpx.TransportError:
+        return 0
+
+
+@pytest.fixture(scope="session")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """One farm for all tests that do not harm it."""
+    with farm_up(tmp_path_factory.mktemp("farm"), FARM_ENGINE="cycles") as running:
+        yield running

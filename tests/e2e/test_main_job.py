@@ -1,0 +1,165 @@
+"""The main job: a model goes in over HTTP, a finished video comes out."""
+
+import io
+import itertools
+import json
+import struct
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.e2e.conftest import Farm, until
+
+pytestmark = pytest.mark.slow
+ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
+
+
+@pytest.fixture(scope="session")
+def product(farm: Farm) -> str:
+    """The id of a finished share render of the sample product."""
+    uploaded = farm.upload("product.glb", json.dumps({"aspect": "16:9", "bgColor": "#ffffff", "length": 3}))
+    render = farm.wait(uploaded["renderId"])
+    assert render["status"] == "done", render["errorMessage"]
+    return str(uploaded["renderId"])
+
+
+def download(farm: Farm, render: str, what: str) -> bytes:
+    answer = farm.client.get(f"/v1/renders/{render}/{what}")
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+class TestStatus:
+    def test_is_seen_in_order_and_the_poster_comes_before_the_video(self, farm: Farm) -> None:
+        render = farm.upload("walker.glb", '{"length": 12}')["renderId"]
+        seen = [farm.render(render)["status"]]
+        early_poster = False
+        while seen[-1] not in ("done", "error"):
+            status = farm.render(render)["status"]
+            if status != seen[-1]:
+                seen.append(status)
+            if status == "video-processing" and not early_poster:
+                early_poster = farm.client.get(f"/v1/renders/{render}/poster").status_code == 200
+                assert farm.client.get(f"/v1/renders/{render}/video").status_code == 404
+            time.sleep(0.02)
+        assert seen == sorted(seen, key=ORDER.index)
+        assert seen[-1] == "done"
+        assert early_poster
+
+    def test_progress_counts_up_to_all_frames(self, farm: Farm, product: str) -> None:
+        assert farm.render(product)["progress"] == {"frames": 12, "of": 12}
+
+
+class TestVideo:
+    def test_is_exactly_what_the_contract_says(self, farm: Farm, product: str) -> None:
+        with av.open(io.BytesIO(download(farm, product, "video"))) as container:
+            [video] = container.streams.video
+            context = video.codec_context
+            frames = list(container.decode(video))
+            assert (context.name, context.profile, context.pix_fmt) == ("h264", "High", "yuv420p")
+            assert (context.width, context.height) == (96, 54)
+            assert video.average_rate == 4
+            assert not container.streams.audio
+        assert len(frames) == 3 * 4
+        BT709, LIMITED = 1, 1
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (BT709, BT709, BT709)
+        assert context.color_range == LIMITED
+
+    def test_can_be_played_while_it_loads(self, farm: Farm, product: str) -> None:
+        assert atoms(download(farm, product, "video")).index("moov") < atoms(download(farm, product, "video")).index(
+            "mdat"
+        )
+
+    def test_stands_on_pure_white(self, farm: Farm, product: str) -> None:
+        with av.open(io.BytesIO(download(farm, product, "video"))) as container:
+            for frame in container.decode(video=0):
+                picture = frame.to_ndarray(format="rgb24")
+                assert picture[0, 0].min() >= 253
+                assert picture[0, -1].min() >= 253
+
+    def test_turns_and_shows_something_else_in_every_frame(self, farm: Farm, product: str) -> None:
+        with av.open(io.BytesIO(download(farm, product, "video"))) as container:
+            pictures = [frame.to_ndarray(format="gray").astype(float) for frame in container.decode(video=0)]
+        following = [np.abs(one - other).mean() for one, other in itertools.pairwise(pictures)]
+        assert min(following) > 0.5
+        seam = np.abs(pictures[-1] - pictures[0]).mean()
+        assert seam < 3 * max(following)  # the last frame is one step before the first: no jump where the loop closes
+
+    def test_thumb_is_a_quarter_of_each_side(self, farm: Farm, product: str) -> None:
+        with av.open(io.BytesIO(download(farm, product, "thumb"))) as container:
+            [video] = container.streams.video
+            assert (video.codec_context.width, video.codec_context.height) == (24, 14)
+            assert len(list(container.decode(video))) == 12
+
+
+class TestPoster:
+    def test_is_the_first_frame_with_an_exact_background(self, farm: Farm, product: str) -> None:
+        picture = np.asarray(Image.open(io.BytesIO(download(farm, product, "poster?quality=full"))))
+        assert picture.shape == (54, 96, 3)
+        assert (picture[0, [0, -1]] == 255).all()
+        middle = picture[20:40, 30:66].astype(int)
+        assert (middle.max(axis=-1) - middle.min(axis=-1)).max() > 60, "the coloured product stands in the middle"
+
+    def test_background_is_the_hex_that_was_asked_for(self, farm: Farm) -> None:
+        render = farm.upload("embedded.gltf", '{"length": 3, "bgColor": "#12ab9f"}')["renderId"]
+        assert farm.wait(render)["status"] == "done"
+        picture = np.asarray(Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))))
+        assert tuple(picture[0, 0]) == (0x12, 0xAB, 0x9F)
+
+
+class TestAspect:
+    @pytest.mark.parametrize(("aspect", "size"), [("1:1", (54, 54)), ("9:16", (54, 96))])
+    def test_gives_the_frame_its_shape(self, farm: Farm, product: str, aspect: str, size: tuple[int, int]) -> None:
+        model = farm.render(product)["modelId"]
+        body = {"modelId": model, "renderSettings": {"aspect": aspect, "length": 3}}
+        render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
+        assert farm.wait(render)["status"] == "done"
+        assert Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))).size == size
+
+
+class TestPreview:
+    def test_comes_with_every_upload(self, farm: Farm) -> None:
+        uploaded = farm.upload("draco.glb", '{"length": 3}')
+        preview = farm.wait(farm.preview_of(uploaded["modelId"])["id"])
+        assert preview["status"] == "done", preview["errorMessage"]
+        assert farm.wait(uploaded["renderId"])["status"] == "done"
+
+    def test_says_what_is_wrong_with_a_model_without_a_mesh(self, farm: Farm) -> None:
+        uploaded = farm.upload("no_mesh.glb")
+        for render in (farm.preview_of(uploaded["modelId"])["id"], uploaded["renderId"]):
+            failed = farm.wait(render)
+            assert failed["status"] == "error"
+            assert "no mesh" in failed["errorMessage"]
+        assert farm.client.get(f"/v1/renders/{uploaded['renderId']}/video").status_code == 404
+
+
+class TestDelete:
+    def test_of_a_running_render_stops_the_work_and_leaves_nothing(self, farm: Farm, product: str) -> None:
+        model = farm.render(product)["modelId"]
+        body = {"modelId": model, "renderSettings": {"length": 30, "quality": "standard"}}
+        render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
+        until(lambda: farm.render(render), lambda seen: seen["status"] == "video-processing")
+        assert farm.client.delete(f"/v1/renders/{render}").status_code in (200, 204)
+        assert farm.client.get(f"/v1/renders/{render}").status_code == 404
+        began = time.monotonic()
+        until(lambda: work_folders(farm.scratch), lambda folders: not folders)
+        assert time.monotonic() - began < 10
+        until(lambda: (farm.data / "files" / "renders" / render).exists(), lambda there: not there)
+
+
+def work_folders(scratch: Path) -> list[Path]:
+    return list(scratch.glob("*/work-*"))
+
+
+def atoms(mp4: bytes) -> list[str]:
+    """The names of an MP4's top-level boxes, in order."""
+    names, at = [], 0
+    while at < len(mp4):
+        size, name = struct.unpack(">I4s", mp4[at : at + 8])
+        names.append(name.decode())
+        at += size
+    return names
