@@ -52,13 +52,28 @@ class Farm:
         return until(lambda: self.render(render_id), lambda render: render["status"] in ends)
 
     def workers(self) -> list[psutil.Process]:
-        return [child for child in self._tree() if "worker" in child.cmdline() and child.ppid() == self.process.pid]
+        return [child for child in self.children() if "worker" in command(child)]
+
+    def redis(self) -> psutil.Process:
+        [server] = [child for child in self.children() if "redis" in child.name()]
+        return server
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def blender_hosts(self) -> list[psutil.Process]:
-        return [child for child in self._tree() if "farm.blender.host" in child.cmdline()]
+        return [child for child in self.family() if "farm.blender.host" in command(child)]
 
-    def _tree(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+
+def command(process: psutil.Process) -> list[str]:
+    """The command line; none for a process that is just gone."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
 
 
 def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
@@ -73,18 +88,23 @@ def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
 
 
 @contextmanager
-def farm_up(folder: Path, **environment: str) -> Iterator[Farm]:
-    """A farm of its own in `folder`, with what stands in `environment` on top of the small settings."""
+def farm_up(folder: Path, *, key: str | None = None, **environment: str) -> Iterator[Farm]:
+    """A farm in `folder`, with what stands in `environment` on top of the small settings.
+
+    `key` is a key of the farm that was in this folder before; a new farm gets an account and a key made.
+    """
     data, scratch = folder / "data", folder / "scratch"
-    scratch.mkdir(parents=True)
+    scratch.mkdir(parents=True, exist_ok=True)
     surroundings = os.environ | SMALL | {"FARM_DATA": str(data), "FARM_SCRATCH": str(scratch)} | environment
-    for command in (["accounts", "create", "tester@localhost"], ["keys", "create", "tester@localhost"]):
-        made = subprocess.run([FARM, *command], check=True, capture_output=True, text=True, env=surroundings)
+    if key is None:
+        for words in (["accounts", "create", "tester@localhost"], ["keys", "create", "tester@localhost"]):
+            made = subprocess.run([FARM, *words], check=True, capture_output=True, text=True, env=surroundings)
+        key = made.stdout.strip()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen([FARM, "up", "--port", str(port)], env=surroundings, start_new_session=True)
-    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
             until(lambda: _health(client), lambda status: status == 200)

@@ -56,7 +56,7 @@ class TestStatus:
 
 class TestVideo:
     def test_is_exactly_what_the_contract_says(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "video"))) as container:
+        with av.open(io.BytesIO(download(farm, product, "video")), mode="r") as container:
             [video] = container.streams.video
             context = video.codec_context
             frames = list(container.decode(video))
@@ -75,14 +75,14 @@ class TestVideo:
         )
 
     def test_stands_on_pure_white(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "video"))) as container:
+        with av.open(io.BytesIO(download(farm, product, "video")), mode="r") as container:
             for frame in container.decode(video=0):
                 picture = frame.to_ndarray(format="rgb24")
                 assert picture[0, 0].min() >= 253
                 assert picture[0, -1].min() >= 253
 
     def test_turns_and_shows_something_else_in_every_frame(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "video"))) as container:
+        with av.open(io.BytesIO(download(farm, product, "video")), mode="r") as container:
             pictures = [frame.to_ndarray(format="gray").astype(float) for frame in container.decode(video=0)]
         following = [np.abs(one - other).mean() for one, other in itertools.pairwise(pictures)]
         assert min(following) > 0.5
@@ -90,7 +90,7 @@ class TestVideo:
         assert seam < 3 * max(following)  # the last frame is one step before the first: no jump where the loop closes
 
     def test_thumb_is_a_quarter_of_each_side(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "thumb"))) as container:
+        with av.open(io.BytesIO(download(farm, product, "thumb")), mode="r") as container:
             [video] = container.streams.video
             assert (video.codec_context.width, video.codec_context.height) == (24, 14)
             assert len(list(container.decode(video))) == 12

@@ -1,0 +1,112 @@
+"""How fast the farm renders against a plain loop of bpy.ops.render.render on the same scene, in one run.
+
+Prints one line of JSON. usage: python benchmarks/share_render.py [MODEL] [--frames N]
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from farm import plan
+from farm.blender.client import Blender, BlenderHost
+from farm.nodes.scratch import own_scratch
+from farm.production import Files, produce, shot_to_draw
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.shot import Shot
+from farm.video.run import executable
+
+SAMPLE = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
+
+# The plain loop: the same template, model, camera path, size and samples; full frames, one call each, a PNG each, and
+# the ground drawn as Blender's shadow catcher, which is how one gets a shadow on transparent film without the farm.
+PLAIN = """
+import json, sys, time
+from pathlib import Path
+import bpy
+from camera_paths import Pose
+from farm.blender import frames, stage
+from farm.blender.camera import view
+from farm.shot import Shot
+shot, poses, catcher, folder = json.loads(sys.argv[1])
+shot = Shot(**shot)
+scene_stage = stage.set_up(shot)
+frames.prepare(scene_stage, shot)
+scene_stage.ground.hide_render, scene_stage.ground.is_shadow_catcher = not catcher, True
+render = bpy.context.scene.render
+render.use_border = render.use_crop_to_border = False
+render.image_settings.file_format = "PNG"
+def draw(number, azimuth):
+    frames.stand(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
+    render.filepath = f"{folder}/{number}.png"
+    bpy.ops.render.render(write_still=True)
+began = time.monotonic()
+for number, azimuth in enumerate(poses):
+    draw(number, azimuth)
+print("seconds", time.monotonic() - began)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", type=Path, default=SAMPLE)
+    parser.add_argument("--frames", type=int, default=30)
+    arguments = parser.parse_args()
+    settings = Settings(engine="cycles")
+    wish = RenderSettings()
+    spec = replace(plan.shot("benchmark", wish, settings), frames=arguments.frames)
+    shot = shot_to_draw(spec, arguments.model.absolute(), "cycles")
+    poses = [pose.azimuth for pose in spec.poses()]
+
+    def plain(*, catcher: bool) -> float:
+        with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+            work = json.dumps([asdict(shot), poses, catcher, folder])
+            done = subprocess.run([sys.executable, "-c", PLAIN, work], capture_output=True, text=True, check=True)
+            return float(done.stdout.rsplit("seconds", 1)[1])
+
+    farm = farm_seconds(shot, spec, wish, settings)
+    bare, full = plain(catcher=False), plain(catcher=True)
+    count = arguments.frames
+    print(
+        json.dumps(
+            {
+                "model": arguments.model.name,
+                "size": f"{spec.width}x{spec.height}",
+                "samples": shot.samples,
+                "frames": count,
+                "farm frames/s, shadow, MP4, thumb and posters included": round(count / farm, 3),
+                "plain loop frames/s, no shadow, PNG": round(count / bare, 3),
+                "plain loop frames/s, shadow catcher, PNG": round(count / full, 3),
+                "farm to plain loop without shadow": round(bare / farm, 2),
+                "farm to plain loop with shadow": round(full / farm, 2),
+                "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, no GPU used",
+            },
+            indent=2,
+        )
+    )
+
+
+def farm_seconds(shot: Shot, spec: plan.ShotSpec, wish: RenderSettings, settings: Settings) -> float:
+    """Seconds for the whole production: opening the shot, shadow, drawing, compositing, encoding."""
+    with own_scratch(settings.scratch) as scratch:
+        host = BlenderHost(scratch)
+        host.start()
+        try:
+            with Blender(host.socket_path, settings.frame_timeout) as blender:
+                began = time.monotonic()
+                for _ in produce(blender, shot, spec, wish, Files(scratch), executable(settings.ffmpeg)):
+                    pass
+                return time.monotonic() - began
+        finally:
+            host.stop()
+
+
+if __name__ == "__main__":
+    main()
