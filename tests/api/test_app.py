@@ -1,0 +1,86 @@
+"""The application as a whole: what it imports, and whether its OpenAPI page tells the truth."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from farm import __version__
+from farm.render_settings import FIELDS
+
+
+@pytest.fixture
+def openapi(public_api: TestClient) -> Any:
+    return public_api.get("/openapi.json").json()
+
+
+def operations(openapi: Any) -> dict[str, Any]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_it_imports_neither_blender_nor_ffmpeg() -> None:
+    heavy = "{'bpy', 'imageio_ffmpeg', 'ffmpeg', 'numpy', 'PIL'}"
+    code = f"import sys, api.app; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
+    result = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+class TestOpenApi:
+    def test_has_a_page(self, public_api: TestClient) -> None:
+        assert "Plinth" in public_api.get("/docs").text
+
+    def test_names_the_program_and_its_version(self, openapi: Any) -> None:
+        assert (openapi["info"]["title"], openapi["info"]["version"]) == ("Plinth", __version__)
+
+    def test_lists_every_address(self, openapi: Any) -> None:
+        assert set(operations(openapi)) == {
+            "POST /v1/models",
+            "GET /v1/models/{model_id}",
+            "GET /v1/models/{model_id}/file",
+            "POST /v1/renders",
+            "GET /v1/renders",
+            "GET /v1/renders/{render_id}",
+            "DELETE /v1/renders/{render_id}",
+            "GET /v1/renders/{render_id}/video",
+            "GET /v1/renders/{render_id}/poster",
+            "GET /v1/renders/{render_id}/thumb",
+            "GET /v1/health",
+        }
+
+    def test_wants_a_key_everywhere_but_for_health(self, openapi: Any) -> None:
+        open_doors = [name for name, operation in operations(openapi).items() if not operation.get("security")]
+        assert open_doors == ["GET /v1/health"]
+
+    def test_every_refusal_has_the_canonical_shape(self, openapi: Any) -> None:
+        for name, operation in operations(openapi).items():
+            refusals = {status: answer for status, answer in operation["responses"].items() if status >= "4"}
+            assert {"422", "500"} <= set(refusals), name
+            for answer in refusals.values():
+                content = answer["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+                assert content["examples"]
+
+    def test_files_are_no_json(self, openapi: Any) -> None:
+        for path in ("/v1/renders/{render_id}/video", "/v1/renders/{render_id}/thumb"):
+            assert list(openapi["paths"][path]["get"]["responses"]["200"]["content"]) == ["video/mp4"]
+
+    def test_the_render_settings_are_described_where_they_are_sent(self, openapi: Any) -> None:
+        schemas = openapi["components"]["schemas"]
+        form = operations(openapi)["POST /v1/models"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+        references = [
+            form["properties"]["renderSettings"]["$ref"],
+            schemas["CreateRender"]["properties"]["renderSettings"]["$ref"],
+        ]
+        for reference in references:
+            assert sorted(schemas[reference.rpartition("/")[2]]["properties"]) == FIELDS
+
+    def test_every_reference_leads_somewhere(self, openapi: Any) -> None:
+        text = str(openapi)
+        names = {part.split("'")[0] for part in text.split("#/components/schemas/")[1:]}
+        assert names <= set(openapi["components"]["schemas"])
