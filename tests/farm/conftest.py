@@ -1,0 +1,26 @@
+"""Fixtures of the farm's tests: a model and its render, as an upload leaves them."""
+
+import pytest
+from redis import Redis
+
+from farm import schedule
+from farm.db.session import Database
+from farm.db.tables import Model, Render
+from farm.queue.queues import Doorbell
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from tests.conftest import Client
+
+
+@pytest.fixture
+def model(database: Database, client: Client) -> Model:
+    with database.write() as db:
+        model = Model(account_id=client.account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
+        db.add(model)
+    return model
+
+
+@pytest.fixture
+def render(database: Database, model: Model, settings: Settings, redis: Redis) -> Render:
+    with database.write() as db:
+        return schedule.render(db, model, RenderSettings(), settings, Doorbell(redis))

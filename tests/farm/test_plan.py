@@ -1,0 +1,84 @@
+"""From a render's settings to its shot and its chunks."""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farm import plan
+from farm.plan import ShotSpec
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+
+SETTINGS = Settings(fps=30, scale=1, samples=None)
+
+
+def spec(wish: RenderSettings | None = None, *, preview: bool = False, **settings: Any) -> ShotSpec:
+    return plan.shot("a" * 64, wish or RenderSettings(), SETTINGS.model_copy(update=settings), preview=preview)
+
+
+class TestFrameSize:
+    @pytest.mark.parametrize(
+        ("quality", "aspect", "size"),
+        [
+            ("share", "16:9", (960, 540)),
+            ("standard", "16:9", (1920, 1080)),
+            ("4k", "16:9", (3840, 2160)),
+            ("share", "1:1", (540, 540)),
+            ("standard", "9:16", (1080, 1920)),
+        ],
+    )
+    def test_is_what_the_reference_promises(self, quality: Any, aspect: Any, size: tuple[int, int]) -> None:
+        shot = spec(RenderSettings(quality=quality, aspect=aspect))
+        assert (shot.width, shot.height) == size
+
+    @given(st.sampled_from(sorted(product(plan.SHORT_SIDE, plan.SHAPES))), st.floats(0.05, 1))
+    def test_is_even_and_keeps_its_shape_at_any_scale(self, pair: tuple[str, Any], scale: float) -> None:
+        tier, aspect = pair
+        width, height = plan.frame_size(tier, aspect, scale)
+        across, up = plan.SHAPES[aspect]
+        assert width % 2 == height % 2 == 0
+        assert min(width, height) >= 2
+        assert abs(width * up - height * across) <= across + up
+
+
+class TestFrames:
+    @given(st.floats(3, 30), st.integers(1, 120))
+    def test_are_as_many_as_the_length_asks_for(self, length: float, fps: int) -> None:
+        assert spec(RenderSettings(length=length), fps=fps).frames == max(round(length * fps), 1)
+
+    @given(st.integers(1, 5000))
+    def test_are_in_one_chunk_each(self, frames: int) -> None:
+        assert [frame for chunk in plan.chunks(frames) for frame in chunk] == list(range(frames))
+
+    def test_have_a_pose_each(self) -> None:
+        shot = spec(RenderSettings(length=3))
+        assert len(shot.poses()) == shot.frames == 90
+
+
+class TestPreview:
+    def test_is_small_and_has_few_frames(self) -> None:
+        preview = spec(RenderSettings(length=3), preview=True)
+        assert (preview.height, preview.fps, preview.frames) == (270, 10, 30)
+
+    def test_never_has_more_frames_a_second_than_the_farm(self) -> None:
+        assert spec(preview=True, fps=5).fps == 5
+
+
+class TestDigest:
+    def test_is_the_same_for_the_same_pixels(self) -> None:
+        assert spec().digest == spec().digest
+
+    def test_does_not_care_about_what_comes_after_the_pixels(self) -> None:
+        assert spec(RenderSettings(bg_color="#123456")).digest == spec().digest
+
+    @pytest.mark.parametrize("field", list(ShotSpec.__dataclass_fields__))
+    def test_changes_with_everything_that_decides_a_pixel(self, field: str) -> None:
+        other: Any = {"zoom": 1.5, "easing": False, "shadows": False}.get(field, 7)
+        assert replace(spec(), **{field: other}).digest != spec().digest
+
+    def test_outlives_the_database(self) -> None:
+        assert ShotSpec(**spec().to_json()) == spec()
