@@ -20,7 +20,9 @@ from farm.db.tables import Account
 from farm.errors import FarmError
 from farm.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` helps when something is wrong."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
