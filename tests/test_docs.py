@@ -1,0 +1,70 @@
+"""The pages in docs/ tell what the code does: their tables and their calls are compared with it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from farm.errors import FarmError, RenderFailed
+from farm.render_settings import FIELDS, SCHEMA, allowed
+from farm.settings import Settings
+from farm.state import NEXT, ORDER
+
+CLIENT = (Path(__file__).parents[1] / "docs" / "client.md").read_text()
+
+
+def table(page: str, *head: str) -> list[list[str]]:
+    """The rows of the table with these column titles."""
+    _, found, rest = page.partition(f"| {' | '.join(head)} |\n")
+    assert found, f"no table {head}"
+    lines = rest.splitlines()[1:]
+    rows = lines[: next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def kinds(root: type[FarmError] = FarmError) -> list[type[FarmError]]:
+    """Every error that a client can be answered with; what a worker meets stands in a render's errorMessage."""
+    return [root, *(kind for child in root.__subclasses__() if child is not RenderFailed for kind in kinds(child))]
+
+
+class TestClientPage:
+    def test_lists_every_render_setting(self) -> None:
+        properties: dict[str, Any] = SCHEMA["properties"]
+        assert table(CLIENT, "Field", "Default", "Allowed", "Meaning") == [
+            [
+                f"`{field}`",
+                f"`{json.dumps(properties[field]['default'])}`",
+                allowed(field),
+                properties[field]["description"],
+            ]
+            for field in properties
+        ]
+        assert sorted(properties) == FIELDS
+
+    def test_lists_every_error(self) -> None:
+        assert table(CLIENT, "Code", "Status", "Meaning") == [
+            [f"`{kind.code}`", str(kind.status), kind.default]
+            for kind in sorted(kinds(), key=lambda kind: (kind.status, kind.code))
+        ]
+
+    def test_shows_the_way_of_a_render(self) -> None:
+        ways = {row[0]: row[1] for row in table(CLIENT, "Status", "Next", "Meaning")}
+        places = [*ORDER, "error"]
+        assert ways == {
+            f"`{status}`": ", ".join(f"`{way}`" for way in sorted(ways, key=places.index))
+            for status, ways in NEXT.items()
+        }
+
+    def test_names_addresses_that_are_there(self) -> None:
+        there = {re.sub(r"\{.*?\}", ":id", path) for path in create_app(Settings()).openapi()["paths"]}
+        calls = re.findall(r"\$PLINTH(/[\w/]+)", CLIENT) + re.findall(r"[A-Z] /v1(/[\w/:]+)", CLIENT)
+        assert len(calls) > 8
+        for call in calls:
+            assert "/v1" + re.sub(r"/[A-Za-z0-9]{12}\b", "/:id", call) in there
+
+    @pytest.mark.parametrize("example", re.findall(r"```json\n(.*?)```", CLIENT, re.DOTALL))
+    def test_its_examples_are_json_in_an_envelope(self, example: str) -> None:
+        assert set(json.loads(example)) <= {"data", "meta", "error"}
