@@ -1,0 +1,1 @@
+"""Blender behind its door: the camera, the stage, the shadow and the host."""

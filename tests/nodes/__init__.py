@@ -1,0 +1,1 @@
+"""What a machine that draws is made of: engine, scratch folder, doctor."""
