@@ -1,6 +1,7 @@
 """The one place that starts ffmpeg."""
 
 import contextlib
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -30,9 +31,13 @@ class Encoder:
     def __init__(self, ffmpeg: Path, arguments: list[str]) -> None:
         # A file, not a pipe: nobody reads it meanwhile, and a full pipe would stop ffmpeg.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [str(ffmpeg), *arguments], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints
-        )
+        try:
+            self._process = subprocess.Popen(
+                [str(ffmpeg), *arguments], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints
+            )
+        except OSError as error:
+            self._complaints.close()
+            raise EncodingFailed(f"The video could not be encoded: {ffmpeg.name}: {error.strerror}") from error
 
     def write(self, frame: NDArray[np.uint8]) -> None:
         """Hand over one frame, height x width x 3; blocks while ffmpeg is behind."""
@@ -53,7 +58,10 @@ class Encoder:
             assert self._process.stdin
             with contextlib.suppress(BrokenPipeError):  # the exit code says it better
                 self._process.stdin.close()
-            code = self._process.wait(PATIENCE)
+            try:
+                code = self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired as error:
+                raise EncodingFailed(f"ffmpeg did not finish its files within {PATIENCE:.0f} s") from error
             if code and not kind:
                 raise EncodingFailed(self._reason())
         finally:
@@ -65,4 +73,6 @@ class Encoder:
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
+        if (code := self._process.returncode) < 0:  # a killed ffmpeg leaves no last line
+            last = f"ffmpeg was ended by {signal.Signals(-code).name}"
         return f"The video could not be encoded: {last}"
