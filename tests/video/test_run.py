@@ -1,0 +1,153 @@
+"""The one place that runs ffmpeg: whole files come out, true colours, and every failure says why."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from farm.errors import EncodingFailed
+from farm.video.graphs import video_and_thumb
+from farm.video.run import Encoder, executable
+
+FFMPEG = executable(None)
+WIDTH, HEIGHT, FPS = 96, 54, 4
+COLOURS = [(255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (18, 171, 159), (128, 128, 128)]
+Pixels = NDArray[np.uint8]
+
+
+def flat(colour: tuple[int, int, int]) -> Pixels:
+    return np.full((HEIGHT, WIDTH, 3), colour, dtype=np.uint8)
+
+
+def arguments(folder: Path) -> list[str]:
+    video, thumb = folder / "video.mp4", folder / "thumb.mp4"
+    return video_and_thumb(width=WIDTH, height=HEIGHT, fps=FPS, video=video, thumb=thumb)
+
+
+def encode(arguments: list[str], frames: Iterable[Pixels]) -> None:
+    with Encoder(FFMPEG, arguments) as encoder:
+        for frame in frames:
+            encoder.write(frame)
+
+
+def decode(path: Path) -> list[Pixels]:
+    """The frames as a player that believes the tags shows them."""
+    with av.open(str(path)) as container:
+        return [np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8) for frame in container.decode(video=0)]
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the video and the thumb of one flat frame of each colour."""
+    folder = tmp_path_factory.mktemp("colours")
+    encode(arguments(folder), [flat(colour) for colour in COLOURS])
+    return folder
+
+
+def ffmpegs() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+class TestFiles:
+    def test_hold_every_frame_that_was_written(self, colours: Path) -> None:
+        for name, size in (("video.mp4", (54, 96, 3)), ("thumb.mp4", (14, 24, 3))):
+            frames = decode(colours / name)
+            assert [frame.shape for frame in frames] == [size] * len(COLOURS)
+
+    def test_show_the_colours_that_were_written(self, colours: Path) -> None:
+        for name in ("video.mp4", "thumb.mp4"):
+            for frame, colour in zip(decode(colours / name), COLOURS, strict=True):
+                assert np.abs(frame.astype(int) - colour).max() <= 2, (name, colour)
+
+    def test_are_tagged_bt709_and_limited_range(self, colours: Path) -> None:
+        bt709, limited = 1, 1
+        for name in ("video.mp4", "thumb.mp4"):
+            with av.open(str(colours / name)) as container:
+                context = container.streams.video[0].codec_context
+                assert (context.colorspace, context.color_primaries, context.color_trc) == (bt709, bt709, bt709)
+                assert context.color_range == limited
+
+    def test_have_a_key_frame_every_second_and_play_at_the_given_speed(self, colours: Path) -> None:
+        with av.open(str(colours / "video.mp4")) as container:
+            stream = container.streams.video[0]
+            frames = list(container.decode(stream))
+            assert [frame.key_frame for frame in frames] == [number % FPS == 0 for number in range(len(COLOURS))]
+            assert [frame.time for frame in frames] == [number / FPS for number in range(len(COLOURS))]
+
+    def test_of_one_frame_are_whole_files_too(self, tmp_path: Path) -> None:
+        encode(arguments(tmp_path), [flat((9, 9, 9))])
+        assert len(decode(tmp_path / "video.mp4")) == 1
+
+    def test_take_a_frame_that_is_not_contiguous(self, tmp_path: Path) -> None:
+        left_red = flat((255, 255, 255))
+        left_red[:, : WIDTH // 2] = (255, 0, 0)
+        encode(arguments(tmp_path), [left_red[:, ::-1]])
+        [frame] = decode(tmp_path / "video.mp4")
+        assert frame[27, 5].min() > 250
+        assert frame[27, -5].tolist() == pytest.approx([255, 0, 0], abs=3)
+
+
+class TestFailure:
+    def test_of_bad_arguments_quotes_what_ffmpeg_says(self, tmp_path: Path) -> None:
+        wrong = [word.replace("libx264", "no_such_encoder") for word in arguments(tmp_path)]
+        with pytest.raises(EncodingFailed, match="Encoder not found") as failure:
+            encode(wrong, [flat((0, 0, 0))] * 200)
+        assert "\n" not in failure.value.message
+
+    def test_of_a_folder_that_is_not_there_says_so(self, tmp_path: Path) -> None:
+        with pytest.raises(EncodingFailed, match="No such file"):
+            encode(arguments(tmp_path / "nowhere"), [flat((0, 0, 0))])
+
+    @pytest.mark.parametrize("frames_after", [0, 200])
+    def test_of_an_ffmpeg_that_is_killed_names_the_signal(self, tmp_path: Path, frames_after: int) -> None:
+        def frames() -> Iterator[Pixels]:
+            yield flat((0, 0, 0))
+            [process] = ffmpegs()
+            process.kill()
+            yield from [flat((0, 0, 0))] * frames_after
+
+        with pytest.raises(EncodingFailed, match="SIGKILL"):
+            encode(arguments(tmp_path), frames())
+
+    def test_of_an_ffmpeg_that_never_ends_is_noticed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def frames() -> Iterator[Pixels]:
+            yield flat((0, 0, 0))
+            ffmpegs()[0].suspend()
+
+        monkeypatch.setattr("farm.video.run.PATIENCE", 0.5)
+        with pytest.raises(EncodingFailed, match="did not finish"):
+            encode(arguments(tmp_path), frames())
+        assert not ffmpegs()
+
+    def test_of_an_ffmpeg_that_cannot_be_started_names_it(self, tmp_path: Path) -> None:
+        for broken in (tmp_path / "no-ffmpeg", tmp_path):
+            with pytest.raises(EncodingFailed, match=broken.name):
+                Encoder(broken, arguments(tmp_path))
+
+    def test_of_the_caller_ends_ffmpeg_at_once_and_passes_on(self, tmp_path: Path) -> None:
+        def frames() -> Iterator[Pixels]:
+            yield flat((0, 0, 0))
+            raise ZeroDivisionError
+
+        began = time.monotonic()
+        with pytest.raises(ZeroDivisionError):
+            encode(arguments(tmp_path), frames())
+        assert time.monotonic() - began < 5
+        assert not ffmpegs()
+
+    def test_leaves_no_process_behind(self, tmp_path: Path) -> None:
+        encode(arguments(tmp_path), [flat((0, 0, 0))])
+        with pytest.raises(EncodingFailed):
+            encode(arguments(tmp_path / "nowhere"), [flat((0, 0, 0))])
+        assert not ffmpegs()
+
+
+class TestExecutable:
+    def test_is_the_chosen_one_or_the_one_that_came_along(self) -> None:
+        assert executable(Path("/x/ffmpeg")) == Path("/x/ffmpeg")
+        assert executable(None).is_file()
