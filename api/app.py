@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings.data.mkdir(parents=True, exist_ok=True)  # uploads under way lie here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
         app.state.farm = Farm(settings, database, FolderStorage(settings.files), redis)
         try:
@@ -41,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         description="3D models in, product videos out.",
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,  # an address that is not there is a 404 like any other, with a body that says so
     )
     for router in (models.router, renders.router, assets.router, health.router):
         app.include_router(router, prefix="/v1")

@@ -1,11 +1,15 @@
 """Where files are kept: model files and finished assets, under slash-separated keys."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from tempfile import _TemporaryFileWrapper
 
 BLOCK = 256 * 1024
 
@@ -34,8 +38,7 @@ class FolderStorage:
 
     def put(self, key: str, source: Path) -> None:
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as readable, NamedTemporaryFile(dir=target.parent, prefix=".put-", delete=False) as copy:
+        with source.open("rb") as readable, _temporary_file(target.parent) as copy:
             try:
                 shutil.copyfileobj(readable, copy, BLOCK)
                 copy.flush()
@@ -80,6 +83,14 @@ def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
             if left is not None:
                 left -= len(block)
             yield block
+
+
+def _temporary_file(folder: Path) -> "_TemporaryFileWrapper[bytes]":
+    """A file in `folder`, which is made when it is not there: again and again, as a `delete` may take it away empty."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return NamedTemporaryFile(dir=folder, prefix=".put-", delete=False)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,7 +36,7 @@ def asset(db: Session, account: Account, render_id: str, kind: str, missing: typ
 def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
     """The answer to GET or HEAD: 200, 206 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
     headers = {"ETag": file.tag, "Accept-Ranges": "bytes", **file.headers}
-    if file.tag in _tags(request.headers.get("if-none-match", "")):
+    if {file.tag, "*"} & _tags(request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     part = None
     if request.method == "GET" and request.headers.get("if-range", file.tag) == file.tag:

@@ -12,7 +12,9 @@ from tests.api.helpers import assert_error
 
 
 class TestFrameworkErrors:
-    @pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/v1", "/v1/nothing", "/v1/renders/", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"]
+    )
     def test_an_unknown_address(self, api: TestClient, path: str) -> None:
         assert_error(api.get(path), "not_found", 404)
 

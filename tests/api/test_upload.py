@@ -105,6 +105,11 @@ class TestUpload:
         assert sorted(answer.get("duplicate", False) for answer in answers) == [False, True]
         assert (count(database, Model), len(files_in(settings.files))) == (1, 1)
 
+    def test_needs_no_data_folder_to_be_there(self, settings: Settings, database: Database, client: Client) -> None:
+        elsewhere = settings.model_copy(update={"data": settings.data / "new", "database_url": database.url})
+        with TestClient(create_app(elsewhere), headers=client.headers) as api:
+            uploaded(api)
+
     def test_works_while_redis_is_down(self, settings: Settings, database: Database, client: Client) -> None:
         deaf = settings.model_copy(update={"redis_url": f"unix://{settings.data}/no.sock"})
         with TestClient(create_app(deaf), headers=client.headers) as api:

@@ -1,6 +1,8 @@
 """Files in a folder: there whole or not at all."""
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 import pytest
 
@@ -101,3 +103,19 @@ def test_no_key_leads_out_of_the_folder(storage: FolderStorage, source: Path, ke
         storage.put(key, source)
     with pytest.raises(ValueError, match="leaves the storage folder"):
         storage.read(key)
+
+
+def test_a_folder_that_a_delete_takes_away_under_a_put_is_made_again(
+    storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied: list[Path] = []
+
+    def just_after_a_delete(*, dir: Path, **rest: Any) -> Any:
+        if not emptied:
+            emptied.append(dir)
+            dir.rmdir()
+        return NamedTemporaryFile(dir=dir, **rest)
+
+    monkeypatch.setattr("farm.storage.NamedTemporaryFile", just_after_a_delete)
+    storage.put(KEY, source)
+    assert b"".join(storage.read(KEY)) == source.read_bytes()
