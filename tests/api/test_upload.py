@@ -234,6 +234,11 @@ class TestRefusedUpload:
         assert_error(answer, "internal", 500)
         assert "secret" not in answer.text
 
+    def test_a_file_of_one_byte_too_many(self, settings: Settings, client: Client) -> None:
+        tight = settings.model_copy(update={"max_upload_bytes": len(glb()) - 1})
+        with TestClient(create_app(tight), headers=client.headers) as api:
+            assert_error(upload(api), "file_too_large", 400)
+
     def test_a_storage_that_fails(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise OSError("No space left on device")
