@@ -20,6 +20,11 @@ class Template(BaseModel):
     samples: dict[str, int] = Field(description="Tier name to samples a pixel")
 
 
+def blend(name: str) -> Path:
+    """The Blender file of the template called `name`."""
+    return FOLDER / f"{name}.blend"
+
+
 def load(name: str) -> Template:
     """The template called `name`. Raises FileNotFoundError."""
     return Template.model_validate(tomllib.loads((FOLDER / f"{name}.toml").read_text()))

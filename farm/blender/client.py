@@ -38,7 +38,9 @@ class BlenderHost:
     def start(self) -> None:
         """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderStuck."""
         self.socket_path.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
+        # By way of farm.processes: it must end with this process from the start, not only once bpy is imported.
+        host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
+        command = [sys.executable, "-m", "farm.processes", *host]
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -146,8 +148,10 @@ class Blender:
     def _finished_frame(self) -> Iterator[Frame]:
         drawn = self._answer()
         frame = Frame(**drawn | {"ground_to_pixel": tuple(drawn["ground_to_pixel"])})
-        yield frame
-        Path(frame.path).unlink(missing_ok=True)
+        try:
+            yield frame
+        finally:
+            Path(frame.path).unlink(missing_ok=True)
 
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
         self._ask(name, **arguments)

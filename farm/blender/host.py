@@ -17,7 +17,6 @@ import bpy
 
 from farm.blender import frames, shadows, stage
 from farm.errors import BadModel
-from farm.processes import die_with_parent
 from farm.shot import Shot
 
 
@@ -35,6 +34,7 @@ class Host:
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot. Returns the baked shadow map, or null in its place where none is wanted."""
         wanted = Shot(**shot)
+        frames.sweep(self.folder)
         self.stage = stage.set_up(wanted)
         shadow = shadows.bake(self.stage, self.folder) if wanted.shadows else None
         frames.prepare(self.stage, wanted)
@@ -64,7 +64,6 @@ class Host:
 
 
 def main() -> None:
-    die_with_parent()
     path, folder = sys.argv[1:]
     host = Host(Path(folder))
     calls: dict[str, Callable[..., dict[str, Any]]] = {

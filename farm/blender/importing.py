@@ -23,6 +23,8 @@ def import_model(path: Path) -> list[Object]:
     objects = [thing for thing in bpy.data.objects if thing not in before]
     for thing in objects:
         thing.animation_data_clear()  # a clip plays only where it is asked for
+        if thing.type == "MESH" and thing.data.shape_keys:
+            thing.data.shape_keys.animation_data_clear()
     unwanted = [thing for thing in objects if thing.type in {"CAMERA", "LIGHT"}]
     kept = [thing for thing in objects if thing not in unwanted]
     bpy.data.batch_remove(unwanted)

@@ -7,12 +7,13 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from farm import templates
 from farm.blender.camera import Array, Lens
 from farm.blender.importing import Object, import_model
 from farm.errors import BadModel
 from farm.shot import Shot
 
-TEMPLATES = Path(__file__).parents[2] / "blender_scenes"
+SIZES = 1e-9, 1e9  # radii in metres that single-precision matrices carry safely
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,15 @@ class Stage:
 
 def set_up(shot: Shot) -> Stage:
     """Open the template afresh and put the shot's model on it. Raises BadModel."""
-    bpy.ops.wm.open_mainfile(filepath=str(TEMPLATES / f"{shot.template}.blend"), load_ui=False, use_scripts=False)
+    bpy.ops.wm.open_mainfile(filepath=str(templates.blend(shot.template)), load_ui=False, use_scripts=False)
     camera, ground, place = (bpy.data.objects[name] for name in ("Camera", "Ground", "Subject"))
     subject = import_model(Path(shot.model_path))
     points = surface(subject)
     low, high = points.min(axis=0), points.max(axis=0)
     centre = (low + high) / 2
     radius = float(np.linalg.norm(points - centre, axis=1).max())
-    if not np.isfinite(radius) or radius <= 0:
-        raise BadModel("The model has no size: all of its points fall together, or some are not finite")
+    if not SIZES[0] < radius < SIZES[1]:  # nor is "not a number"
+        raise BadModel("The model has no size: all of its points fall together, or some are not finite numbers")
     foot = np.array([centre[0], centre[1], low[2]])
     place.matrix_world = Matrix.Scale(1 / radius, 4) @ Matrix.Translation(Vector((-foot).tolist()))
     for thing in subject:
