@@ -149,6 +149,12 @@ class TestRefusedUpload:
     def test_no_file_part(self, api: TestClient) -> None:
         assert_error(api.post("/v1/models", files={"other": ("chair.glb", glb())}), "no_file", 400)
 
+    def test_one_byte_too_many(self, settings: Settings, database: Database, client: Client) -> None:  # noqa: ARG002
+        limited = settings.model_copy(update={"max_upload_bytes": len(glb())})
+        with TestClient(create_app(limited), headers=client.headers) as api:
+            assert_error(upload(api, glb() + b" "), "file_too_large", 400)
+            assert_error(upload(api, bytes(len(glb()))), "invalid_format", 400)
+
     def test_no_form_at_all(self, api: TestClient) -> None:
         assert_error(api.post("/v1/models"), "no_file", 400)
         assert_error(api.post("/v1/models", json={"file": "chair.glb"}), "no_file", 400)
