@@ -17,8 +17,12 @@ NAMES = (PREVIEWS, RENDERS)
 WITHOUT_LIMIT = -1
 
 
-def connect(url: str) -> Redis:
-    return Redis.from_url(url)
+PATIENCE = 5.0  # seconds until a Redis that hangs counts as one that is not there
+
+
+def connect(url: str, *, timeout: float | None = PATIENCE) -> Redis:
+    """A connection; `timeout` in seconds bounds every answer. A worker, which waits for work, wants None."""
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=PATIENCE)
 
 
 def queue(name: str, redis: Redis) -> Queue:

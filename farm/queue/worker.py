@@ -59,7 +59,7 @@ class ChunkWorker(Worker):
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM: the first lets the chunk at hand finish, a second (a second later) gives it back."""
-    with own_scratch(settings.scratch) as scratch, connect(settings.redis_url) as redis:
+    with own_scratch(settings.scratch) as scratch, connect(settings.redis_url, timeout=None) as redis:
         engine = choose_engine(settings, scratch)
         host = BlenderHost(scratch)
         name = f"{socket.gethostname()}-{os.getpid()}"

@@ -49,7 +49,7 @@ class Farm:
     def wait(self, render_id: str, *statuses: str) -> dict[str, Any]:
         """The render once it has one of `statuses`; done or error end the waiting anyhow."""
         ends = {*statuses, "done", "error"}
-        return until(lambda: self.render(render_id), lambda render: render["status"] in ends)
+        return dict(until(lambda: self.render(render_id), lambda render: render["status"] in ends))
 
     def workers(self) -> list[psutil.Process]:
         return [child for child in self.children() if "worker" in command(child)]
@@ -59,10 +59,10 @@ class Farm:
         return server
 
     def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
+        return list(psutil.Process(self.process.pid).children())
 
     def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def blender_hosts(self) -> list[psutil.Process]:
         return [child for child in self.family() if "farm.blender.host" in command(child)]
