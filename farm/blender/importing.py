@@ -16,6 +16,7 @@ def import_model(path: Path) -> list[Object]:
     Raises BadModel when Blender cannot read the file or there is no mesh in it.
     """
     before = set(bpy.data.objects)
+    _keep_the_files_own_pose()
     try:
         bpy.ops.import_scene.gltf(filepath=str(path), disable_bone_shape=True, import_scene_extras=False)
     except RuntimeError as error:
@@ -31,6 +32,13 @@ def import_model(path: Path) -> list[Object]:
     if not any(thing.type == "MESH" and thing.data.polygons for thing in kept):
         raise BadModel("The model has no mesh: the file holds no surface that could be rendered")
     return kept
+
+
+def _keep_the_files_own_pose() -> None:
+    """Without this the importer ends by posing the model as its first clip begins, and clearing that comes too late."""
+    from io_scene_gltf2.blender.imp.animation import BlenderAnimation  # type: ignore[import-not-found]
+
+    BlenderAnimation.restore_animation = staticmethod(lambda *_: None)
 
 
 def _last_line(error: RuntimeError) -> str:
