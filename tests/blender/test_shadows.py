@@ -1,0 +1,88 @@
+"""The ground's shadow: darkest where the subject stands, and gone at the map's border."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from farm.blender.client import BlenderHost
+from tests.blender.conftest import InsideBlender, bake, shot
+
+pytestmark = pytest.mark.slow
+Map = NDArray[np.float32]
+SIZE = 16
+MAPS = arrays.arrays(np.float32, (SIZE, SIZE), elements=st.floats(-0.5, 1.5, width=32))
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BORDER = np.ones((SIZE, SIZE), dtype=bool)
+BORDER[1:-1, 1:-1] = False
+
+
+def soft(alpha: Map, strength: float) -> Map:
+    """farm.blender.shadows.soften. Runs where bpy is."""
+    from farm.blender.shadows import soften
+
+    return soften(alpha, strength=strength)
+
+
+class TestSoften:
+    @UNHURRIED
+    @given(MAPS, st.floats(0, 1))
+    def test_gives_opacities_that_are_nearly_nothing_at_the_border(
+        self, inside: InsideBlender, alpha: Map, strength: float
+    ) -> None:
+        opacity = inside(soft, alpha, strength)
+        assert opacity.dtype == np.float32
+        assert opacity.shape == alpha.shape
+        assert (opacity >= 0).all()
+        assert (opacity <= 1).all()
+        assert (opacity[BORDER] < 0.05).all()  # of a map as coarse as this one; a real one: TestBake
+
+    @UNHURRIED
+    @given(MAPS, MAPS, st.floats(0, 1))
+    def test_is_nowhere_lighter_where_there_is_more_alpha(
+        self, inside: InsideBlender, alpha: Map, more: Map, strength: float
+    ) -> None:
+        less, greater = (inside(soft, each, strength) for each in (alpha, np.maximum(alpha, more)))
+        assert (greater >= less - 1e-6).all()
+
+    def test_of_no_alpha_or_no_strength_is_nothing(self, inside: InsideBlender) -> None:
+        assert not inside(soft, np.zeros((SIZE, SIZE), dtype=np.float32), 1.0).any()
+        assert not inside(soft, np.ones((SIZE, SIZE), dtype=np.float32), 0.0).any()
+
+    def test_of_full_alpha_is_full_in_the_middle(self, inside: InsideBlender) -> None:
+        opacity = inside(soft, np.ones((SIZE, SIZE), dtype=np.float32), 1.0)
+        assert opacity[SIZE // 2, SIZE // 2] == pytest.approx(1)
+
+    def test_fades_ever_more_towards_the_border(self, inside: InsideBlender) -> None:
+        row = inside(soft, np.ones((64, 64), dtype=np.float32), 1.0)[32, 32:]
+        assert (np.diff(row) <= 0).all()
+        assert row[-1] < 0.002
+
+
+class TestBake:
+    @pytest.mark.parametrize("model", ["product.glb", "walker.glb"])
+    def test_is_darkest_where_the_subject_stands_and_nothing_at_the_border(self, host: BlenderHost, model: str) -> None:
+        shadow, opacity = bake(host, shot(model, shadows=True))
+        assert opacity.shape == (shadow.size, shadow.size)
+        assert opacity.dtype == np.float32
+        across = (np.arange(shadow.size) + 0.5) / shadow.size * 2 - 1
+        away = np.hypot(across[:, None], across[None, :]) * shadow.extent
+        darkest = np.unravel_index(opacity.argmax(), opacity.shape)
+        assert opacity.max() > 0.1
+        assert away[darkest] < 1.1, "the subject stands within one unit of the middle"
+        assert (opacity[away > shadow.extent] == 0).all()
+        border = np.concatenate([opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]])
+        assert border.max() < 1 / 255 / 2, "a border that can be seen would be an edge on the ground"
+        assert opacity.min() >= 0
+        assert opacity.max() <= 1
+
+    def test_is_the_same_every_time(self, host: BlenderHost) -> None:
+        _, first = bake(host, shot("product.glb", shadows=True))
+        _, second = bake(host, shot("product.glb", shadows=True))
+        assert (first == second).all()
+
+    def test_is_not_made_where_none_is_wanted(self, host: BlenderHost) -> None:
+        with pytest.raises(AssertionError):
+            bake(host, shot("product.glb", shadows=False))
