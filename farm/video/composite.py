@@ -11,14 +11,15 @@ from farm.shot import Frame, ShadowMap
 
 Pixels = NDArray[np.uint8]
 Opacity = NDArray[np.float32]
+STEPS = 4096  # finer than any 8-bit colour's own steps
 
 
 class Compositor:
     """Composites the frames of one shot over one background colour."""
 
     def __init__(self, width: int, height: int, background: tuple[int, int, int], shadow: ShadowMap | None) -> None:
-        self.background = np.array(background, dtype=np.uint8)
-        self.empty = np.broadcast_to(self.background, (height, width, 3))
+        self.empty = np.full((height, width, 3), background, dtype=np.uint8)
+        self.shades = shades(background)
         self.shadow = shadow
         self.opacity = Image.fromarray(np.load(shadow.path)) if shadow else None
 
@@ -47,22 +48,28 @@ class Compositor:
             )
         )
         part = picture[top:bottom, left:right]
-        part[:] = shade(opacity, self.background)
+        part[:] = shade(opacity, self.shades)
 
 
-def shade(opacity: Opacity, background: Pixels) -> Pixels:
-    """The background colour darkened by `opacity` (height, width): (height, width, 3)."""
-    light = 1 - np.clip(opacity, 0, 1)
-    shaded: Pixels = (light[..., None] * background.astype(np.float32) + 0.5).astype(np.uint8)
+def shades(background: tuple[int, int, int]) -> Pixels:
+    """The background colour under every opacity from 0 to 1 in STEPS: (STEPS + 1, 3). A table is quicker than sums."""
+    light = np.linspace(1, 0, STEPS + 1)[:, None]
+    table: Pixels = np.rint(light * np.array(background)).astype(np.uint8)
+    return table
+
+
+def shade(opacity: Opacity, table: Pixels) -> Pixels:
+    """The colour of shaded ground for `opacity` (height, width): (height, width, 3)."""
+    steps = np.rint(np.clip(opacity, 0, 1) * STEPS).astype(np.intp)
+    shaded: Pixels = table.take(steps, axis=0)
     return shaded
 
 
 def lay_over(picture: Pixels, subject: Pixels) -> None:
     """Blend straight-alpha RGBA over RGB of the same height and width, in place, rounding to nearest."""
-    alpha = subject[..., 3:].astype(np.uint16)
-    mixed = subject[..., :3] * alpha + picture * (255 - alpha) + 128
-    # (x + x / 256) / 256 is x / 255 rounded, for every x that two bytes' product can be.
-    picture[:] = (mixed + (mixed >> 8)) >> 8
+    below, above = Image.fromarray(picture), Image.fromarray(subject)
+    below.paste(above, mask=above)
+    picture[:] = np.asarray(below)
 
 
 def map_to_ground(shadow: ShadowMap) -> NDArray[np.float64]:
