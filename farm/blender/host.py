@@ -4,6 +4,7 @@ Run as `python -m farm.blender.host SOCKET FOLDER`. It serves one client at a ti
 request is a line of JSON, {"call": NAME, ...}; so is the answer, {"ok": {...}} or {"error": {"code", "message"}}.
 """
 
+import contextlib
 import json
 import socket
 import sys
@@ -75,20 +76,18 @@ def main() -> None:
         door.listen()
         while True:
             client, _ = door.accept()
-            with client, client.makefile("rwb") as lines:
+            # A client may hang up at any time. Closing `lines` fails then, too: it still holds the answer.
+            with client, contextlib.suppress(BrokenPipeError, ConnectionResetError), client.makefile("rwb") as lines:
                 serve(lines, calls)
 
 
 def serve(lines: Any, calls: dict[str, Callable[..., dict[str, Any]]]) -> None:
     """Answer one client until it hangs up."""
-    try:
-        for line in lines:
-            request = json.loads(line)
-            answer = respond(calls[request.pop("call")], request)
-            lines.write(json.dumps(answer).encode() + b"\n")
-            lines.flush()
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the client is gone; the next one may come
+    for line in lines:
+        request = json.loads(line)
+        answer = respond(calls[request.pop("call")], request)
+        lines.write(json.dumps(answer).encode() + b"\n")
+        lines.flush()
 
 
 def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
