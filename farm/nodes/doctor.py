@@ -22,6 +22,12 @@ from farm.video.run import executable
 ENCODERS = ("libx264", "prores_ks")
 ROOM_FOR_FRAMES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
 SETUP = "Run `make setup`; without root it prints the one command that installs what is missing."
+FIXES = {  # of checks that cannot even be made
+    "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that works.",
+    "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
+    "storage": "Name a folder that this user may write to with FARM_DATA.",
+    "scratch": "Name a folder that this user may write to with FARM_SCRATCH.",
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,11 @@ def python(_: Settings) -> Check:
     return Check("python", right, version, None if right else "Blender's package needs Python 3.11: install it.")
 
 
-def blender(settings: Settings) -> Check:
-    with own_scratch(settings.scratch) as folder:
+def blender(_: Settings) -> Check:
+    with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         from farm.blender.client import Blender, BlenderHost
 
-        host = BlenderHost(folder)
+        host = BlenderHost(Path(folder))
         try:
             host.start()
             with Blender(host.socket_path, engine.PROBE_TIMEOUT) as inside:
@@ -62,8 +68,8 @@ def blender(settings: Settings) -> Check:
 
 
 def gpu(settings: Settings) -> Check:
-    with own_scratch(settings.scratch) as folder:
-        found = engine.probe(folder)
+    with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+        found = engine.probe(Path(folder))
     forced = settings.engine != "auto"
     if found is None or found.software:
         what = f"software OpenGL ({found.renderer})" if found else "no GPU"
@@ -117,6 +123,8 @@ def storage(settings: Settings) -> Check:
 
 
 def scratch(settings: Settings) -> Check:
+    with own_scratch(settings.scratch):  # a process's own folder can be made there
+        pass
     free = shutil.disk_usage(settings.scratch).free
     enough = free >= ROOM_FOR_FRAMES
     fix = "Give it more room (docker run --shm-size=1g), or name another folder with FARM_SCRATCH."
@@ -131,4 +139,5 @@ def _without_traceback(check: Callable[[Settings], Check], settings: Settings) -
     try:
         return check(settings)
     except Exception as error:
-        return Check(check.__name__, False, str(error) or type(error).__name__, SETUP)
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return Check(check.__name__, False, reason, FIXES.get(check.__name__, SETUP))
