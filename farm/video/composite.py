@@ -19,7 +19,7 @@ class Compositor:
 
     def __init__(self, width: int, height: int, background: tuple[int, int, int], shadow: ShadowMap | None) -> None:
         self.empty = np.full((height, width, 3), background, dtype=np.uint8)
-        self.shades = shades(background)
+        self.background = np.array(background, dtype=np.uint8)
         self.shadow = shadow
         self.opacity = Image.fromarray(np.load(shadow.path)) if shadow else None
 
@@ -48,20 +48,14 @@ class Compositor:
             )
         )
         part = picture[top:bottom, left:right]
-        part[:] = shade(opacity, self.shades)
+        part[:] = shade(opacity, self.background)
 
 
-def shades(background: tuple[int, int, int]) -> Pixels:
-    """The background colour under every opacity from 0 to 1 in STEPS: (STEPS + 1, 3). A table is quicker than sums."""
-    light = np.linspace(1, 0, STEPS + 1)[:, None]
-    table: Pixels = np.rint(light * np.array(background)).astype(np.uint8)
-    return table
-
-
-def shade(opacity: Opacity, table: Pixels) -> Pixels:
-    """The colour of shaded ground for `opacity` (height, width): (height, width, 3)."""
-    steps = np.rint(np.clip(opacity, 0, 1) * STEPS).astype(np.intp)
-    shaded: Pixels = table.take(steps, axis=0)
+def shade(opacity: Opacity, background: Pixels) -> Pixels:
+    """The background colour darkened by `opacity` (height, width): (height, width, 3)."""
+    # A table of the colour under every step of opacity is quicker than sums for every pixel.
+    table: Pixels = np.rint(np.linspace(1, 0, STEPS + 1)[:, None] * background).astype(np.uint8)
+    shaded: Pixels = table.take(np.rint(np.clip(opacity, 0, 1) * STEPS).astype(np.intp), axis=0)
     return shaded
 
 
