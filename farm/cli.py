@@ -1,5 +1,6 @@
 """The `farm` command. Each command parses, calls one function, and prints."""
 
+import errno
 import json
 import signal
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import OperationalError
+from typer.core import TyperGroup
 
 from farm import accounts, logs, render_settings
 from farm.db.session import Database
@@ -22,7 +26,25 @@ from farm.settings import Settings
 
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` helps when something is wrong."
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
+
+class OneLine(TyperGroup):
+    """Trouble with a file, the database or a FARM_ variable is one line on stderr: it is no fault of the program."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            fail(f"FARM_{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}")
+        except OperationalError as error:
+            fail(f"The database does not answer: {error.orig}")
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has gone: typer ends quietly
+                raise
+            fail(str(error))
+
+
+app = typer.Typer(cls=OneLine, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")

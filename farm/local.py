@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from farm import intake, plan
 from farm.blender.client import Blender, BlenderHost
+from farm.errors import FarmError
 from farm.nodes.engine import choose_engine
 from farm.nodes.scratch import own_scratch
 from farm.production import Files, produce, shot_to_draw
@@ -33,6 +35,7 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
     Writes the video to `out` and the poster beside it, with the suffix .png.
     """
     intake.check_model(model, model.name)
+    _make_room(out)
     spec = plan.shot(hashlib.sha256(model.read_bytes()).hexdigest(), wish, settings)
     with own_scratch(settings.scratch) as scratch:
         engine = choose_engine(settings, scratch)
@@ -44,8 +47,18 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
                 shot = shot_to_draw(spec, model.absolute(), engine)
                 steps = produce(blender, shot, spec, wish, files, executable(settings.ffmpeg))
                 yield LocalRender(spec.frames, engine, steps)
-            out.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(files.video, out)
             shutil.move(files.poster, out.with_suffix(".png"))
         finally:
             host.stop()
+
+
+def _make_room(out: Path) -> None:
+    """Make the folder of OUT, and see now, not after minutes of drawing, that the video can be written there."""
+    if out.suffix.lower() != ".mp4" or out.is_dir():
+        raise FarmError(f"{out} cannot be the video: name a file that ends in .mp4")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise FarmError(f"{out} cannot be written: {error.strerror}") from error
