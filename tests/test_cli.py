@@ -1,0 +1,209 @@
+"""The `farm` command: what it prints, what it leaves, and that no mistake of the user ends in a traceback."""
+
+import json
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from farm.accounts import PREFIX
+from farm.cli import app
+from tests.intake.gltf_bytes import BINARY, glb, triangle
+
+PRODUCT = Path(__file__).parent / "assets" / "product.glb"
+NO_MESH = Path(__file__).parent / "assets" / "no_mesh.glb"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A farm of the test's own, drawing small and coarse, with the test's folder as working directory."""
+    (tmp_path / "scratch").mkdir()
+    values = {"SCRATCH": "scratch", "DATA": "data", "SCALE": "0.1", "FPS": "2", "SAMPLES": "1", "ENGINE": "cycles"}
+    for name, value in values.items():
+        monkeypatch.setenv(f"FARM_{name}", str(tmp_path / value) if name in {"SCRATCH", "DATA"} else value)
+    monkeypatch.delenv("FARM_FFMPEG", raising=False)
+    monkeypatch.delenv("FARM_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def farm(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def done(*arguments: str | Path) -> str:
+    """What a command prints that succeeds."""
+    result = farm(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: str | Path) -> str:
+    """The one line that a command prints on stderr when it fails as it should."""
+    result = farm(*arguments)
+    assert result.exit_code == 1, (result.output, result.exception)
+    assert isinstance(result.exception, SystemExit), "this would be a traceback"
+    [line] = result.stderr.strip().split("\n")
+    assert "Traceback" not in result.output
+    return line
+
+
+class TestAccounts:
+    def test_are_listed_once_created(self) -> None:
+        assert "ada@example.com" in done("accounts", "create", "ada@example.com")
+        done("accounts", "create", "root@example.com", "--admin")
+        ada, root = done("accounts", "list").splitlines()
+        assert "ada@example.com" in ada
+        assert "(admin)" not in ada
+        assert "root@example.com  (admin)" in root
+
+    def test_as_json_are_the_same(self) -> None:
+        created = json.loads(done("accounts", "create", "ada@example.com", "--json"))
+        assert json.loads(done("accounts", "list", "--json")) == [created]
+        assert created["email"] == "ada@example.com"
+        assert created["admin"] is False
+
+    def test_of_an_empty_farm_are_none(self) -> None:
+        assert done("accounts", "list") == ""
+        assert json.loads(done("accounts", "list", "--json")) == []
+
+    def test_cannot_be_made_twice(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert "already" in refused("accounts", "create", "ada@example.com")
+        assert len(done("accounts", "list").splitlines()) == 1
+
+
+class TestKeys:
+    def test_is_printed_raw_and_alone(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        first, second = (farm("keys", "create", "ada@example.com") for _ in range(2))
+        assert first.stdout.startswith(PREFIX)
+        assert first.stdout == first.stdout.strip() + "\n"
+        assert first.stderr == ""
+        assert first.stdout != second.stdout
+
+    def test_for_nobody_says_how_to_create_the_account(self) -> None:
+        assert "farm accounts create eve@example.com" in refused("keys", "create", "eve@example.com")
+
+    def test_can_be_revoked_once(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        key = done("keys", "create", "ada@example.com").strip()
+        assert "Revoked" in done("keys", "revoke", key)
+        assert "not a key" in refused("keys", "revoke", key)
+
+    def test_that_never_was_cannot_be_revoked_and_is_not_repeated(self) -> None:
+        assert "dxgl_sk_wrong" not in refused("keys", "revoke", "dxgl_sk_wrong")
+
+
+class TestDatabase:
+    def test_upgrade_names_the_version_and_may_be_repeated(self) -> None:
+        first = done("db", "upgrade")
+        assert first.startswith("Database at version ")
+        assert "None" not in first
+        assert done("db", "upgrade") == first
+
+    def test_lies_in_the_folder_that_is_named(self, tmp_path: Path) -> None:
+        done("db", "upgrade", "--data", tmp_path / "elsewhere")
+        assert (tmp_path / "elsewhere" / "plinth.db").is_file()
+        assert not (tmp_path / "data").exists()
+
+    def test_in_a_place_that_cannot_be_is_told_in_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert "file" in refused("accounts", "list", "--data", tmp_path / "file" / "data")
+
+
+@pytest.mark.slow
+class TestRender:
+    def test_writes_video_and_poster_and_tells_its_progress(self, tmp_path: Path) -> None:
+        out = tmp_path / "new" / "radio.mp4"
+        result = farm("render", PRODUCT, "--set", "length=3", "--set", "bgColor=#12ab9f", "-o", out)
+        assert result.exit_code == 0, result.output
+        with av.open(str(out)) as container:
+            assert len(list(container.decode(video=0))) == 3 * 2
+        with Image.open(out.with_suffix(".png")) as poster:
+            assert poster.size == (96, 54)
+            assert poster.convert("RGB").getpixel((0, 0)) == (0x12, 0xAB, 0x9F)
+        lines = result.stdout.splitlines()
+        assert lines[-2].startswith("6/6 frames, ")
+        assert lines[-1] == f"{out} and {out.with_suffix('.png')}"
+        assert "\x1b" not in result.output, "plain lines where there is no terminal"
+        assert sorted(path.name for path in out.parent.iterdir()) == ["radio.mp4", "radio.png"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_of_a_model_without_a_mesh_says_so(self, tmp_path: Path) -> None:
+        assert "no mesh" in refused("render", NO_MESH, "-o", "x.mp4")
+        self._assert_nothing_left(tmp_path)
+
+    def test_of_a_model_without_size_says_so(self, tmp_path: Path) -> None:
+        (tmp_path / "point.glb").write_bytes(glb(triangle(), bytes(36) + BINARY[36:]))
+        assert "no size" in refused("render", "point.glb", "-o", "x.mp4")
+        self._assert_nothing_left(tmp_path)
+
+    def test_with_an_ffmpeg_that_is_not_there_names_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_FFMPEG", "no-such-ffmpeg")
+        assert "no-such-ffmpeg" in refused("render", PRODUCT, "-o", "x.mp4")
+        self._assert_nothing_left(tmp_path)
+
+    @staticmethod
+    def _assert_nothing_left(folder: Path) -> None:
+        assert not list((folder / "scratch").iterdir())
+        assert not (folder / "x.mp4").exists()
+        assert not (folder / "x.png").exists()
+
+
+class TestRefusedRender:
+    """What can be seen to be wrong before Blender starts is told before Blender starts."""
+
+    @pytest.fixture(autouse=True)
+    def no_blender(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def start(*_: object) -> None:
+            raise AssertionError("Blender was started for nothing")
+
+        monkeypatch.setattr("farm.local.BlenderHost.start", start)
+
+    @pytest.mark.parametrize(
+        ("setting", "said"),
+        [
+            ("length=2", "length"),
+            ("length=long", "length"),
+            ("no_such=1", "no_such"),
+            ("bgColor=red", "bgColor"),
+            ("length", "key=value"),
+        ],
+    )
+    def test_for_a_bad_setting_names_it(self, setting: str, said: str, tmp_path: Path) -> None:
+        assert said in refused("render", PRODUCT, "--set", setting, "-o", "x.mp4")
+        assert not list((tmp_path / "scratch").iterdir())
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("model.stl", b"solid", "model.stl"),
+            ("model.glb", b"", "empty"),
+            ("model.glb", b"no glTF at all", "GLB"),
+            ("model.gltf", b"{", "JSON"),
+        ],
+    )
+    def test_for_a_bad_file_says_what_is_wrong(self, name: str, content: bytes, said: str, tmp_path: Path) -> None:
+        (tmp_path / name).write_bytes(content)
+        assert said in refused("render", name, "-o", "x.mp4")
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_for_a_file_that_is_not_there_shows_the_usage(self) -> None:
+        result = farm("render", "nowhere.glb", "-o", "x.mp4")
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+
+    @pytest.mark.parametrize("out", ["file/x.mp4", "/proc/x.mp4", ".", "x.png"])
+    def test_for_a_place_that_cannot_take_the_video_names_it(self, out: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert out in refused("render", PRODUCT, "-o", out)
+
+    def test_for_a_scratch_folder_that_is_not_there_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_SCRATCH", "/nowhere")
+        assert "/nowhere" in refused("render", PRODUCT, "-o", "x.mp4")
+
+    def test_for_a_wrong_variable_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_SCALE", "big")
+        assert "FARM_SCALE" in refused("render", PRODUCT, "-o", "x.mp4")
