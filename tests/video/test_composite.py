@@ -130,8 +130,8 @@ class TestShadow:
         assert darkness.max() > 100
         rows, columns = np.indices(darkness.shape)
         seen = np.array([(darkness * (columns + 0.5)).sum(), (darkness * (rows + 0.5)).sum()]) / darkness.sum()
-        ground = map_to_ground(thrown) @ [column + 0.5, row + 0.5, 1.0]
-        expected = view(STEEP, azimuth, 1.0).pixels(np.array([[ground[0], ground[1], 0.0]]))[0]
+        x, y = (column + 0.5) / size * 2 * extent - extent, extent - (row + 0.5) / size * 2 * extent
+        expected = view(STEEP, azimuth, 1.0).pixels(np.array([[x, y, 0.0]]))[0]
         assert seen == pytest.approx(expected, abs=0.3)
 
     def test_ends_exactly_where_the_map_ends(self, tmp_path: Path) -> None:
