@@ -57,7 +57,7 @@ print("seconds", time.monotonic() - began)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", type=Path, default=SAMPLE)
-    parser.add_argument("--frames", type=int, default=30)
+    parser.add_argument("--frames", type=int, default=12)
     arguments = parser.parse_args()
     settings = Settings(engine="cycles")
     wish = RenderSettings()
