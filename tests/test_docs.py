@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.core
+import typer.main
 
 from api.app import create_app
+from farm import cli
 from farm.errors import FarmError, RenderFailed
 from farm.render_settings import FIELDS, SCHEMA, allowed
 from farm.settings import Settings
 from farm.state import NEXT, ORDER
 
-CLIENT = (Path(__file__).parents[1] / "docs" / "client.md").read_text()
+ROOT = Path(__file__).parents[1]
+CLIENT = (ROOT / "docs" / "client.md").read_text()
+OPERATORS = (ROOT / "docs" / "operators.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 def table(page: str, *head: str) -> list[list[str]]:
@@ -68,3 +74,17 @@ class TestClientPage:
     @pytest.mark.parametrize("example", re.findall(r"```json\n(.*?)```", CLIENT, re.DOTALL))
     def test_its_examples_are_json_in_an_envelope(self, example: str) -> None:
         assert set(json.loads(example)) <= {"data", "meta", "error"}
+
+
+class TestOperatorsPage:
+    def test_lists_every_setting_with_its_default(self) -> None:
+        said = {name: (default, text) for name, default, text in table(OPERATORS, "variable", "default", "what it is")}
+        assert said == {
+            f"`FARM_{name.upper()}`": ("" if field.default is None else f"`{field.default}`", field.description)
+            for name, field in Settings.model_fields.items()
+        }
+
+    def test_shows_every_command(self) -> None:
+        root = typer.main.get_command(cli.app)
+        assert isinstance(root, typer.core.TyperGroup)
+        assert [name for name in root.commands if f"farm {name}" not in OPERATORS + README] == []
