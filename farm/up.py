@@ -75,7 +75,8 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
         try:
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
-            admin_key = _first_admin_key(settings)
+            if admin_key := _first_admin_key(settings):
+                say(f"Admin API key, shown this once: {admin_key}")
             farm = [sys.executable, "-m", "farm.cli"]
             parts = [Child("api", [*farm, "serve"])]
             parts += [Child(f"worker {number}", [*farm, "worker"]) for number in range(1, workers + 1)]
@@ -86,8 +87,6 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             sweeper.start()
             _await_health(settings, stop, children)
             say(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
-            if admin_key:
-                say(f"Admin API key, shown this once: {admin_key}")
             while not stop.wait(0.2):
                 for child in children:
                     child.start_again_if_dead()

@@ -38,6 +38,7 @@ def render_chunk(chunk_id: str, attempt: int) -> None:
             return
         try:
             _work(node, database, lease)
+            log.info("chunk done", chunk=chunk_id, attempt=attempt, frames=lease.frames_done)
         except LeaseLost:
             log.warning("the chunk was taken away or deleted", chunk=chunk_id, attempt=attempt)
         except Exception as error:
