@@ -1,5 +1,6 @@
 """What a camera path is: a pose for every normalised time, and the register of all paths by name."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ class CameraPath:
     name: str
     loops: bool
     pose: Callable[..., Pose]
+
+    @property
+    def options(self) -> set[str]:
+        """What this path reads beside time, by the names of its pose function's parameters."""
+        return set(list(inspect.signature(self.pose).parameters)[1:])
 
     def poses(self, frames: int, **options: float | bool) -> list[Pose]:
         """One pose a frame. A looping path ends one step before its start, an entrance exactly at its end."""

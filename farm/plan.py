@@ -19,6 +19,7 @@ class ShotSpec:
     """Everything that decides a shot's pixels, as it is kept in the database.
 
     `tier` picks the template's samples; `samples` overrides them. Sizes are pixels of the delivered video.
+    `path_options` are the effect's own settings, by the camera path's parameter names.
     """
 
     model_sha256: str
@@ -30,6 +31,7 @@ class ShotSpec:
     frames: int
     fps: int
     effect: str
+    path_options: dict[str, float]
     easing: bool
     rotate_y: float
     zoom: float
@@ -45,7 +47,8 @@ class ShotSpec:
 
     def poses(self) -> list[Pose]:
         """Where the camera stands, frame by frame."""
-        return PATHS[self.effect].poses(self.frames, easing=self.easing, rotate_y=self.rotate_y, zoom=self.zoom)
+        path = PATHS[self.effect]
+        return path.poses(self.frames, easing=self.easing, rotate_y=self.rotate_y, zoom=self.zoom, **self.path_options)
 
 
 def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, preview: bool = False) -> ShotSpec:
@@ -63,6 +66,7 @@ def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, previ
         frames=max(round(render.length * fps), 1),
         fps=fps,
         effect=render.effect,
+        path_options=render.path_options,
         easing=render.easing,
         rotate_y=render.rotate_y,
         zoom=render.zoom,

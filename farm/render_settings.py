@@ -1,16 +1,24 @@
 """The render settings of the API reference, as one model for API, CLI and workers."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
+from camera_paths import PATHS
 from farm.errors import InvalidSettings
 
 Quality = Literal["share", "standard", "4k"]
 Aspect = Literal["16:9", "1:1", "9:16"]
+Effect = Literal["turntable", "hero-spin", "showcase", "zoom-orbit"]
+
+EFFECT_FIELDS = ("sweep_angle", "ease_out_ratio", "amplitude", "zoom_start", "zoom_end")
+
+
+def _not_given(value: float | None) -> bool:
+    return value is None
 
 
 class RenderSettings(BaseModel):
@@ -21,7 +29,52 @@ class RenderSettings(BaseModel):
     )
 
     quality: Annotated[Quality, Field(description="Quality tier: 540p, 1080p or 2160p H.264")] = "share"
-    effect: Annotated[Literal["turntable"], Field(description="Camera path: one full turn")] = "turntable"
+    effect: Annotated[Effect, Field(description="Camera path")] = "turntable"
+    sweep_angle: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=10,
+            le=1080,
+            description="Degrees that a hero-spin turns; 540 unless told otherwise",
+        ),
+    ] = None
+    ease_out_ratio: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=0,
+            le=1,
+            description="Part of a hero-spin in which it slows down; 0.6 unless told otherwise",
+        ),
+    ] = None
+    amplitude: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=5,
+            le=180,
+            description="Whole swing of a showcase in degrees; 60 unless told otherwise",
+        ),
+    ] = None
+    zoom_start: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=0.1,
+            le=3,
+            description="Distance multiplier at a zoom-orbit's start; 1 unless told otherwise",
+        ),
+    ] = None
+    zoom_end: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=0.1,
+            le=3,
+            description="Distance multiplier at a zoom-orbit's end; 0.7 unless told otherwise",
+        ),
+    ] = None
     aspect: Annotated[Aspect, Field(description="Width to height of the video")] = "16:9"
     bg_color: Annotated[
         str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="Background colour: # and six hex digits")
@@ -32,8 +85,26 @@ class RenderSettings(BaseModel):
     rotate_y: Annotated[int, Field(ge=-180, le=180, description="Starting angle of the camera in degrees")] = 0
     zoom: Annotated[float, Field(ge=0.5, le=2.0, description="Camera distance multiplier; below 1 is closer")] = 1.0
 
+    @model_validator(mode="after")
+    def _fields_fit_the_effect(self) -> Self:
+        for field in EFFECT_FIELDS:
+            if getattr(self, field) is not None and field not in PATHS[self.effect].options:
+                owners = ", ".join(f'"{path.name}"' for path in PATHS.values() if field in path.options)
+                raise PydanticCustomError(
+                    "foreign_field",
+                    "renderSettings.{field} does not belong to effect {effect}, but to {owners}",
+                    {"field": to_camel(field), "effect": f'"{self.effect}"', "owners": owners},
+                )
+        return self
+
+    @property
+    def path_options(self) -> dict[str, float]:
+        """The effect's own fields, those that were given, by the camera path's parameter names."""
+        given = {field: getattr(self, field) for field in EFFECT_FIELDS}
+        return {field: value for field, value in given.items() if value is not None}
+
     def to_wire(self) -> dict[str, Any]:
-        """The settings as the API shows them, every field spelled out."""
+        """The settings as the API shows them: every field spelled out, an effect's own ones where they were given."""
         return self.model_dump(by_alias=True)
 
     @property
@@ -68,6 +139,8 @@ def _refuse_constant(name: str) -> None:
 
 
 def _explain(problem: ErrorDetails) -> str:
+    if problem["type"] == "foreign_field":
+        return problem["msg"]
     if not problem["loc"]:
         return "renderSettings must be a JSON object"
     field = str(problem["loc"][0])
@@ -87,10 +160,9 @@ def _shown(value: Any) -> str:
 def allowed(field: str) -> str:
     """What a field accepts, in words: its type and range, as its JSON schema states them."""
     schema = SCHEMA["properties"][field]
+    schema = schema.get("anyOf", [schema])[0]  # an optional field's other form is null
     if "enum" in schema:
         return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
-    if "const" in schema:
-        return json.dumps(schema["const"])
     if "pattern" in schema:
         return 'a colour such as "#ff8800": # and six hex digits'
     if schema["type"] == "boolean":

@@ -121,6 +121,27 @@ class TestAspect:
         assert Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))).size == size
 
 
+class TestEffect:
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            {"effect": "hero-spin", "sweepAngle": 360},
+            {"effect": "showcase", "amplitude": 90},
+            {"effect": "zoom-orbit", "zoomStart": 1.2, "zoomEnd": 0.5},
+        ],
+        ids=lambda wish: str(wish["effect"]),
+    )
+    def test_becomes_a_video_and_is_shown_with_its_own_fields(
+        self, farm: Farm, product: str, wish: dict[str, str | float]
+    ) -> None:
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": {"length": 3, **wish}}
+        render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
+        assert render["status"] == "done", render["errorMessage"]
+        shown = render["renderSettings"]
+        assert {field: shown[field] for field in wish} == wish
+        assert set(shown) - set(wish) == set(farm.render(product)["renderSettings"]) - {"effect"}
+
+
 class TestPreview:
     def test_comes_with_every_upload(self, farm: Farm) -> None:
         uploaded = farm.upload("draco.glb", '{"length": 3}')

@@ -71,7 +71,20 @@ class TestBadSettings:
             ({"zoom": None}, "renderSettings.zoom is null, but must be a number from 0.5 to 2"),
             ({"shadows": 1}, "renderSettings.shadows is 1, but must be true or false"),
             ({"aspect": "4:3"}, 'renderSettings.aspect is "4:3", but must be one of "16:9", "1:1", "9:16"'),
-            ({"effect": "explode"}, 'renderSettings.effect is "explode", but must be "turntable"'),
+            (
+                {"effect": "explode"},
+                'renderSettings.effect is "explode", but must be one of '
+                '"turntable", "hero-spin", "showcase", "zoom-orbit"',
+            ),
+            (
+                {"effect": "hero-spin", "sweepAngle": 9},
+                "renderSettings.sweepAngle is 9, but must be a number from 10 to 1080",
+            ),
+            (
+                {"effect": "showcase", "zoomEnd": 1},
+                'renderSettings.zoomEnd does not belong to effect "showcase", but to "zoom-orbit"',
+            ),
+            ({"sweepAngle": 90}, 'renderSettings.sweepAngle does not belong to effect "turntable", but to "hero-spin"'),
             ([], "renderSettings must be a JSON object"),
             ("{}", "renderSettings must be a JSON object"),
         ],

@@ -1,0 +1,36 @@
+"""Zoom orbit: one turn while the distance goes from start to end."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camera_paths import PATHS
+from camera_paths.zoom_orbit import zoom_orbit
+
+ZOOMS = st.floats(0.1, 3)
+EASING = st.booleans()
+
+
+@given(start=ZOOMS, end=ZOOMS, easing=EASING, zoom=st.floats(0.5, 2))
+def test_goes_from_start_to_end_in_one_turn(start: float, end: float, easing: bool, zoom: float) -> None:
+    first, last = (zoom_orbit(t, zoom_start=start, zoom_end=end, easing=easing, zoom=zoom) for t in (0, 1))
+    assert (first.azimuth, last.azimuth) == (0, 360)
+    assert (first.radius, last.radius) == pytest.approx((start * zoom, end * zoom))
+
+
+@given(t=st.floats(0, 1), start=ZOOMS, end=ZOOMS, easing=EASING)
+def test_stays_between_start_and_end(t: float, start: float, end: float, easing: bool) -> None:
+    radius = zoom_orbit(t, zoom_start=start, zoom_end=end, easing=easing).radius
+    assert min(start, end) - 1e-9 <= radius <= max(start, end) + 1e-9
+
+
+def test_with_easing_it_begins_and_ends_at_rest() -> None:
+    azimuths = [pose.azimuth for pose in PATHS["zoom-orbit"].poses(100)]
+    assert azimuths[1] - azimuths[0] < 0.2
+    assert azimuths[-1] - azimuths[-2] < 0.2
+    assert azimuths[-1] == pytest.approx(360)
+
+
+@given(t=st.floats(0, 0.99), easing=EASING)
+def test_never_turns_back(t: float, easing: bool) -> None:
+    assert zoom_orbit(t + 0.01, easing=easing).azimuth >= zoom_orbit(t, easing=easing).azimuth
