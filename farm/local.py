@@ -24,7 +24,6 @@ class LocalRender:
     """A render about to run: `steps` yields the number of frames done, of `frames`, and ends when OUT is written."""
 
     frames: int
-    engine: str
     steps: Iterator[int]
 
 
@@ -46,7 +45,7 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
                 files = Files(scratch)
                 shot = shot_to_draw(spec, model.absolute(), engine)
                 steps = produce(blender, shot, spec, wish, files, executable(settings.ffmpeg))
-                yield LocalRender(spec.frames, engine, steps)
+                yield LocalRender(spec.frames, steps)
             shutil.move(files.video, out)
             shutil.move(files.poster, out.with_suffix(".png"))
         finally:
