@@ -70,6 +70,7 @@ class Child:
 def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None:
     """Bring the farm up and keep it up until SIGINT or SIGTERM. Raises CannotStart."""
     _check_port(settings)
+    processes.adopt_orphans()
     with _stop_on_signal() as stop, tempfile.TemporaryDirectory(prefix="plinth-") as runtime:
         children: list[Child] = []
         try:
@@ -90,6 +91,7 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             while not stop.wait(0.2):
                 for child in children:
                     child.start_again_if_dead()
+                processes.bury_orphans([child.process.pid for child in children])
         finally:
             stop.set()
             _stop(children)
@@ -175,7 +177,7 @@ def _stop_on_signal() -> Iterator[threading.Event]:
 
 
 def _stop(children: list[Child]) -> None:
-    """End the parts in order: those that work first, Redis last. What does not end in time is killed."""
+    """End the parts in order: those that work first, Redis last. What does not end in time is killed, orphans too."""
     for group in (children[1:], children[:1]):
         for child in group:
             child.signal(signal.SIGTERM)
@@ -187,6 +189,7 @@ def _stop(children: list[Child]) -> None:
             for child in group:
                 child.process.kill()
                 child.process.wait()
+    processes.bury_orphans([], kill=True)
 
 
 def _ended(children: list[Child], seconds: float) -> bool:
