@@ -10,11 +10,13 @@ class Pose:
     """Where the camera stands around the subject at one moment.
 
     `azimuth` in degrees, 0 faces the subject's front, positive goes to the camera's right (the subject appears to turn
-    to its own right); `radius` multiplies the fitted camera distance (1 fits the bounding sphere).
+    to its own right); `radius` multiplies the fitted camera distance (1 fits the bounding sphere); `scale` multiplies
+    the subject's size about the point where it stands (0 is not there at all).
     """
 
     azimuth: float
     radius: float = 1.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)

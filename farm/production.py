@@ -62,8 +62,8 @@ def produce(
 
     Blender draws the next frame while this one is composited and encoded. Raises RenderFailed of one kind or another.
     """
-    shadow = blender.open_shot(shot)
-    compositor = Compositor(spec.width, spec.height, wish.background, shadow)
+    blender.open_shot(shot)
+    compositor = Compositor(spec.width, spec.height, wish.background)
     arguments = graphs.video_and_thumb(
         width=spec.width, height=spec.height, fps=spec.fps, video=files.video, thumb=files.thumb
     )

@@ -1,7 +1,7 @@
 """A shot: everything that decides the pixels Blender draws, as plain data that crosses the Blender host's socket."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Engine = Literal["cycles", "eevee"]
 
@@ -11,7 +11,7 @@ class Shot:
     """What Blender draws, apart from where the camera stands (that comes with each frame).
 
     `template` names a file in blender_scenes; `width` and `height` are pixels of the whole frame; `samples` is the
-    engine's samples a pixel; `shadows` asks for the ground shadow.
+    engine's samples a pixel; `shadows` asks for the ground shadow; `bits` is 8 or 16, of every colour and alpha sample.
     """
 
     model_path: str
@@ -21,28 +21,10 @@ class Shot:
     samples: int
     engine: Engine
     shadows: bool
+    bits: int = 8
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One drawn frame on tmpfs: the subject alone, cropped, with where it and the ground's shadow belong.
-
-    `path` is a raw file of height x width x 4 bytes, rows top down, RGBA, straight alpha, display-referred (sRGB,
-    after the view transform). `x`, `y` is its top left pixel in the full frame. `ground_to_pixel` is the 3x3
-    homography, row-major, from ground coordinates (x, y in scene units on z = 0) to full-frame pixels (x right, y down,
-    pixel centres at +0.5).
-    """
-
-    number: int
-    path: str
-    x: int
-    y: int
-    width: int
-    height: int
-    ground_to_pixel: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -56,3 +38,47 @@ class ShadowMap:
     path: str
     size: int
     extent: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A part of a frame as a raw file on tmpfs: height x width x 4 samples, rows top down, RGBA, straight alpha.
+
+    Samples are display-referred (sRGB, after the view transform), as many bits as the frame says, 16-bit ones little
+    endian. `x`, `y` is the layer's top left pixel in the full frame.
+    """
+
+    path: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One drawn frame: its layers, each cropped to what it shows, and where the ground lies.
+
+    From below: `shadow` on the ground, the floor's mirror image `reflection` (faded already), the `subject`. All frames
+    of a static subject name the same shadow. `ground_to_pixel` is the 3x3 homography, row-major, from ground
+    coordinates (x, y in scene units on z = 0) to full-frame pixels (x right, y down, pixel centres at +0.5).
+    """
+
+    number: int
+    bits: int
+    subject: Layer
+    reflection: Layer | None
+    shadow: ShadowMap | None
+    ground_to_pixel: tuple[float, ...]
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """From what `asdict` and JSON have made of a frame."""
+        return cls(
+            number=wire["number"],
+            bits=wire["bits"],
+            subject=Layer(**wire["subject"]),
+            reflection=Layer(**wire["reflection"]) if wire["reflection"] else None,
+            shadow=ShadowMap(**wire["shadow"]) if wire["shadow"] else None,
+            ground_to_pixel=tuple(wire["ground_to_pixel"]),
+        )

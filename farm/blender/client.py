@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from camera_paths import Pose
 from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
-from farm.shot import Frame, ShadowMap, Shot
+from farm.shot import Frame, Shot
 
 START_TIMEOUT = 120.0  # seconds until a started host must listen; importing bpy on a cold disk is slow
 IDLE_TIMEOUT = 5.0  # seconds within which an idle host answers
@@ -125,10 +125,9 @@ class Blender:
         """What EEVEE draws on: `renderer`, `vendor`, and whether that is `software`. May end the host."""
         return self._call("gpu")
 
-    def open_shot(self, shot: Shot) -> ShadowMap | None:
-        """Set the stage. Returns the ground's shadow where the shot has one."""
-        shadow = self._call("open_shot", **shot.to_wire())["shadow"]
-        return ShadowMap(**shadow) if shadow else None
+    def open_shot(self, shot: Shot) -> None:
+        """Set the stage, which includes baking the ground's shadow where the shot has one."""
+        self._call("open_shot", **shot.to_wire())
 
     def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
         """Draw the open shot's frames, one after the other.
@@ -146,12 +145,11 @@ class Blender:
             yield from self._finished_frame()
 
     def _finished_frame(self) -> Iterator[Frame]:
-        drawn = self._answer()
-        frame = Frame(**drawn | {"ground_to_pixel": tuple(drawn["ground_to_pixel"])})
+        frame = Frame.from_wire(self._answer())
         try:
             yield frame
         finally:
-            Path(frame.path).unlink(missing_ok=True)
+            Path(frame.subject.path).unlink(missing_ok=True)
 
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
         self._ask(name, **arguments)

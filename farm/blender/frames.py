@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from farm.blender.camera import Array, View, crop, view
 from farm.blender.stage import Stage
-from farm.shot import Engine, Frame, Shot
+from farm.shot import Engine, Frame, Layer, ShadowMap, Shot
 
 EEVEE = "BLENDER_EEVEE_NEXT" if bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
 FILTER_BORDER = 2  # pixels; the pixel filter reaches 0.75 pixels beyond an edge
@@ -52,7 +52,7 @@ def prepare(stage: Stage, shot: Shot) -> None:
     render.image_settings.file_format, render.image_settings.color_mode = "TARGA_RAW", "RGBA"
 
 
-def draw(stage: Stage, number: int, azimuth: float, radius: float, folder: Path) -> Frame:
+def draw(stage: Stage, shadow: ShadowMap | None, number: int, azimuth: float, radius: float, folder: Path) -> Frame:
     """Draw one frame of the subject alone, cropped to it, into a raw RGBA file in `folder`."""
     now = view(stage.lens, azimuth, radius)
     stand(stage.camera, now)
@@ -72,11 +72,10 @@ def draw(stage: Stage, number: int, azimuth: float, radius: float, folder: Path)
     ground: Array = now.ground_to_pixel
     return Frame(
         number=number,
-        path=str(path),
-        x=left,
-        y=top,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
+        bits=8,
+        subject=Layer(str(path), left, top, width=pixels.shape[1], height=pixels.shape[0]),
+        reflection=None,
+        shadow=shadow,
         ground_to_pixel=tuple(ground.ravel().tolist()),
     )
 

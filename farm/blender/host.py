@@ -18,7 +18,7 @@ import bpy
 
 from farm.blender import frames, shadows, stage
 from farm.errors import BadModel
-from farm.shot import Shot
+from farm.shot import ShadowMap, Shot
 
 
 class Host:
@@ -27,24 +27,25 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stage: stage.Stage | None = None
+        self.shadow: ShadowMap | None = None
 
     def hello(self) -> dict[str, Any]:
         """Answers at once: this is how one sees that the host is alive and idle."""
         return {"version": bpy.app.version_string}
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
-        """Set the stage for a shot. Returns the baked shadow map, or null in its place where none is wanted."""
+        """Set the stage for a shot, and bake the ground's shadow where one is wanted."""
         wanted = Shot(**shot)
         frames.sweep(self.folder)
         self.stage = stage.set_up(wanted)
-        shadow = shadows.bake(self.stage, self.folder) if wanted.shadows else None
+        self.shadow = shadows.bake(self.stage, self.folder) if wanted.shadows else None
         frames.prepare(self.stage, wanted)
-        return {"shadow": asdict(shadow) if shadow else None}
+        return {}
 
     def draw(self, frame: int, azimuth: float, radius: float) -> dict[str, Any]:
         """Draw one frame of the open shot. Returns farm.shot.Frame."""
         assert self.stage, "open_shot comes first"
-        return asdict(frames.draw(self.stage, frame, azimuth, radius, self.folder))
+        return asdict(frames.draw(self.stage, self.shadow, frame, azimuth, radius, self.folder))
 
     def gpu(self) -> dict[str, Any]:
         """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""

@@ -17,38 +17,42 @@ STEPS = 4096  # finer than any 8-bit colour's own steps
 class Compositor:
     """Composites the frames of one shot over one background colour."""
 
-    def __init__(self, width: int, height: int, background: tuple[int, int, int], shadow: ShadowMap | None) -> None:
+    def __init__(self, width: int, height: int, background: tuple[int, int, int]) -> None:
         self.empty = np.full((height, width, 3), background, dtype=np.uint8)
         self.background = np.array(background, dtype=np.uint8)
-        self.shadow = shadow
-        self.opacity = Image.fromarray(np.load(shadow.path)) if shadow else None
+        self._opacity: tuple[ShadowMap, Image.Image] | None = None
 
     def over(self, frame: Frame) -> Pixels:
         """The finished picture of a frame, shape (height, width, 3)."""
         picture = self.empty.copy()
-        if self.shadow and self.opacity:
-            self._darken(picture, np.array(frame.ground_to_pixel).reshape(3, 3))
-        subject = np.fromfile(frame.path, dtype=np.uint8).reshape(frame.height, frame.width, 4)
-        lay_over(picture[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width], subject)
+        if frame.shadow:
+            self._darken(picture, frame.shadow, np.array(frame.ground_to_pixel).reshape(3, 3))
+        layer = frame.subject
+        subject = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
+        lay_over(picture[layer.y : layer.y + layer.height, layer.x : layer.x + layer.width], subject)
         return picture
 
-    def _darken(self, picture: Pixels, ground_to_pixel: NDArray[np.float64]) -> None:
-        assert self.shadow
-        assert self.opacity
+    def _darken(self, picture: Pixels, shadow: ShadowMap, ground_to_pixel: NDArray[np.float64]) -> None:
         height, width, _ = picture.shape
-        map_to_pixel = ground_to_pixel @ map_to_ground(self.shadow)
-        left, top, right, bottom = covered(map_to_pixel, self.shadow.size, width, height)
+        map_to_pixel = ground_to_pixel @ map_to_ground(shadow)
+        left, top, right, bottom = covered(map_to_pixel, shadow.size, width, height)
         if left >= right or top >= bottom:
             return
         pixel_to_map = np.linalg.inv(map_to_pixel) @ np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
         coefficients = (pixel_to_map / pixel_to_map[2, 2]).ravel()[:8].tolist()
         opacity = np.asarray(
-            self.opacity.transform(
+            self._opacities(shadow).transform(
                 (right - left, bottom - top), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR
             )
         )
         part = picture[top:bottom, left:right]
         part[:] = shade(opacity, self.background)
+
+    def _opacities(self, shadow: ShadowMap) -> Image.Image:
+        """A shadow map, read once for all following frames that share it."""
+        if self._opacity is None or self._opacity[0] != shadow:
+            self._opacity = shadow, Image.fromarray(np.load(shadow.path))
+        return self._opacity[1]
 
 
 def shade(opacity: Opacity, background: Pixels) -> Pixels:

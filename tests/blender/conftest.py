@@ -52,15 +52,18 @@ def draw(host: BlenderHost, shot: Shot, *azimuths: float) -> list[Drawing]:
 def bake(host: BlenderHost, shot: Shot) -> tuple[ShadowMap, NDArray[np.float32]]:
     """The shot's shadow and its opacities."""
     with Blender(host.socket_path, PATIENCE) as blender:
-        shadow = blender.open_shot(shot)
+        blender.open_shot(shot)
+        [frame] = blender.frames([(0, Pose(0))])
+    shadow = frame.shadow
     assert shadow
     return shadow, np.load(shadow.path)
 
 
 def _look(frame: Frame, shot: Shot) -> Drawing:
-    pixels = np.fromfile(frame.path, dtype=np.uint8).reshape(frame.height, frame.width, 4)
+    layer = frame.subject
+    pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
     whole = np.zeros((shot.height, shot.width, 4), dtype=np.uint8)
-    whole[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width] = pixels
+    whole[layer.y : layer.y + layer.height, layer.x : layer.x + layer.width] = pixels
     return Drawing(frame, pixels, whole)
 
 

@@ -83,7 +83,8 @@ class TestPlace:
         for azimuth, drawing in zip((0.0, 65.0), draw(host, wanted, 0.0, 65.0), strict=True):
             now = view(lens, azimuth, 1.0)
             frame = drawing.frame
-            box = (frame.x, frame.y, frame.x + frame.width, frame.y + frame.height)
+            layer = frame.subject
+            box = (layer.x, layer.y, layer.x + layer.width, layer.y + layer.height)
             assert box == crop(now, points, 2)
             pixels = now.pixels(points)
             expected = [*pixels.min(axis=0), *pixels.max(axis=0)]

@@ -31,7 +31,7 @@ class TestConversation:
     def test_the_next_frame_is_drawn_while_the_caller_works_on_this_one(self, blender: Blender, crate: Path) -> None:
         blender.open_shot(shot(crate))
         frames = blender.frames((n, Pose(0)) for n in range(2))
-        first = Path(next(frames).path)
+        first = Path(next(frames).subject.path)
         second = first.with_name("frame-000001.rgba")
         deadline = time.monotonic() + 60
         while not second.exists() and time.monotonic() < deadline:

@@ -65,7 +65,7 @@ class TestWarm:
             poses = [(7, Pose(0.0)), (3, Pose(10.0)), (9, Pose(20.0, 2.0))]
             frames = list(blender.frames(poses))
             assert [frame.number for frame in frames] == [7, 3, 9]
-            assert frames[2].width < frames[0].width, "twice as far away is smaller"
+            assert frames[2].subject.width < frames[0].subject.width, "twice as far away is smaller"
             assert list(blender.frames([])) == []
 
     def test_outlives_a_client_that_hangs_up_before_its_answer(self, host: BlenderHost) -> None:

@@ -20,13 +20,11 @@ Pixels = NDArray[np.uint8]
 def draw(blender: Blender, wanted: Shot, azimuth: float = 0.0, radius: float = 1.0) -> tuple[Frame, Pixels]:
     """One frame, and its pixels in their place in the full frame: (height, width, 4)."""
     blender.open_shot(wanted)
-    (result,) = (
-        (frame, np.fromfile(frame.path, dtype=np.uint8).reshape(frame.height, frame.width, 4))
-        for frame in blender.frames([(0, Pose(azimuth, radius))])
-    )
-    frame, pixels = result
     whole = np.zeros((wanted.height, wanted.width, 4), dtype=np.uint8)
-    whole[frame.y : frame.y + frame.height, frame.x : frame.x + frame.width] = pixels
+    for frame in blender.frames([(0, Pose(azimuth, radius))]):
+        layer = frame.subject
+        pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
+        whole[layer.y : layer.y + layer.height, layer.x : layer.x + layer.width] = pixels
     return frame, whole
 
 
@@ -96,13 +94,14 @@ def test_sample_models_fill_the_frame(blender: Blender, name: str) -> None:
 
 def test_a_camera_inside_the_subject_still_draws(blender: Blender, tmp_path: Path) -> None:
     frame, _ = draw(blender, shot(glb(tmp_path / "crate.glb", box((-1, 0, -1), (1, 1, 1)))), radius=0.01)
-    assert (frame.width, frame.height) == (96, 54)
+    assert (frame.subject.width, frame.subject.height) == (96, 54)
 
 
 class TestShadow:
     @pytest.fixture
     def opacity(self, blender: Blender, tmp_path: Path) -> NDArray[np.float32]:
-        shadow = blender.open_shot(shot(glb(tmp_path / "crate.glb", box((-1, 0, -1), (1, 1, 1))), shadows=True))
+        frame, _ = draw(blender, shot(glb(tmp_path / "crate.glb", box((-1, 0, -1), (1, 1, 1))), shadows=True))
+        shadow = frame.shadow
         assert shadow
         baked: NDArray[np.float32] = np.load(shadow.path)
         assert baked.shape == (shadow.size, shadow.size)
@@ -124,7 +123,8 @@ class TestShadow:
 
     def test_is_left_out_when_it_is_not_wanted(self, blender: Blender, tmp_path: Path) -> None:
         model = glb(tmp_path / "crate.glb", box((-1, 0, -1), (1, 1, 1)))
-        assert blender.open_shot(shot(model, shadows=False)) is None
+        frame, _ = draw(blender, shot(model, shadows=False))
+        assert frame.shadow is None
 
 
 def test_the_picture_is_well_lit(blender: Blender) -> None:
@@ -139,8 +139,8 @@ def test_the_picture_is_well_lit(blender: Blender) -> None:
 
 def test_white_stays_white_around_the_product(blender: Blender) -> None:
     wanted = shot(ASSETS / "product.glb", shadows=True)
-    shadow = blender.open_shot(wanted)
-    compositor = Compositor(wanted.width, wanted.height, (255, 255, 255), shadow)
+    blender.open_shot(wanted)
+    compositor = Compositor(wanted.width, wanted.height, (255, 255, 255))
     (picture,) = (compositor.over(frame) for frame in blender.frames([(0, Pose(0))]))
     assert (picture[0] == 255).all()
     assert (picture[:, [0, -1]] == 255).all()

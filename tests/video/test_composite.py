@@ -1,5 +1,6 @@
 """Compositing promises an exact background, exact blending, and a shadow that lies where the ground is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from farm.blender.camera import Lens, view
-from farm.shot import Frame, ShadowMap
+from farm.shot import Frame, Layer, ShadowMap
 from farm.video.composite import Compositor, Pixels, covered, lay_over, map_to_ground, shade
 
 WIDTH, HEIGHT = 96, 54
@@ -28,7 +29,8 @@ def frame(
     pixels.tofile(path)
     ground = tuple(view(lens, azimuth, 1.0).ground_to_pixel.ravel().tolist())
     height, width, _ = pixels.shape
-    return Frame(0, str(path), at[0], at[1], width, height, ground)
+    layer = Layer(str(path), at[0], at[1], width, height)
+    return Frame(0, 8, layer, reflection=None, shadow=None, ground_to_pixel=ground)
 
 
 def shadow(folder: Path, opacity: NDArray[np.float32], extent: float = 2.0) -> ShadowMap:
@@ -38,7 +40,7 @@ def shadow(folder: Path, opacity: NDArray[np.float32], extent: float = 2.0) -> S
 
 
 def composite(picture: Frame, shadow: ShadowMap | None = None) -> Pixels:
-    return Compositor(WIDTH, HEIGHT, BACKGROUND, shadow).over(picture)
+    return Compositor(WIDTH, HEIGHT, BACKGROUND).over(replace(picture, shadow=shadow))
 
 
 class TestBackground:
@@ -55,7 +57,7 @@ class TestBackground:
         assert (picture == BACKGROUND).all()
 
     def test_is_not_used_up_by_a_frame(self, tmp_path: Path) -> None:
-        compositor = Compositor(WIDTH, HEIGHT, BACKGROUND, None)
+        compositor = Compositor(WIDTH, HEIGHT, BACKGROUND)
         compositor.over(frame(tmp_path, np.full((9, 9, 4), 255, dtype=np.uint8)))
         assert (compositor.over(frame(tmp_path, CLEAR)) == BACKGROUND).all()
 
@@ -150,7 +152,7 @@ class TestShadow:
         beside = frame(tmp_path, CLEAR)
         away = np.array([[1.0, 0.0, 5000.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         moved = (away @ np.array(beside.ground_to_pixel).reshape(3, 3)).ravel().tolist()
-        beside = Frame(0, beside.path, 0, 0, 1, 1, tuple(moved))
+        beside = replace(beside, ground_to_pixel=tuple(moved))
         assert (composite(beside, thrown) == BACKGROUND).all()
 
     def test_that_reaches_behind_the_camera_is_drawn_all_the_same(self, tmp_path: Path) -> None:
