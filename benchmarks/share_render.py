@@ -32,19 +32,19 @@ import json, sys, time
 from pathlib import Path
 import bpy
 from camera_paths import Pose
-from farm.blender import frames, stage
+from farm.blender import film, stage
 from farm.blender.camera import view
 from farm.shot import Shot
 shot, poses, catcher, folder = json.loads(sys.argv[1])
 shot = Shot(**shot)
 scene_stage = stage.set_up(shot)
-frames.prepare(scene_stage, shot)
+film.prepare(scene_stage, shot)
 scene_stage.ground.hide_render, scene_stage.ground.is_shadow_catcher = not catcher, True
 render = bpy.context.scene.render
 render.use_border = render.use_crop_to_border = False
 render.image_settings.file_format = "PNG"
 def draw(number, azimuth):
-    frames.stand(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
+    film.stand(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
     render.filepath = f"{folder}/{number}.png"
     bpy.ops.render.render(write_still=True)
 began = time.monotonic()

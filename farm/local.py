@@ -33,7 +33,7 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
 
     Writes the video to `out` and the poster beside it, with the suffix .png.
     """
-    intake.check_model(model, model.name)
+    wish.check_against(intake.check_model(model, model.name).clips, admin=True)
     _make_room(out)
     spec = plan.shot(hashlib.sha256(model.read_bytes()).hexdigest(), wish, settings)
     with own_scratch(settings.scratch) as scratch:

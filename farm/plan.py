@@ -36,6 +36,12 @@ class ShotSpec:
     rotate_y: float
     zoom: float
     shadows: bool
+    reflector: bool = False
+    animation: str | None = None
+    animation_speed: float = 1.0
+    tilt_x: int = 0
+    pan_x: int = 0
+    roll_z: int = 0
 
     @property
     def digest(self) -> str:
@@ -71,6 +77,12 @@ def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, previ
         rotate_y=render.rotate_y,
         zoom=render.zoom,
         shadows=render.shadows,
+        reflector=render.reflector,
+        animation=render.animation,
+        animation_speed=render.animation_speed,
+        tilt_x=render.tilt_x,
+        pan_x=render.pan_x,
+        roll_z=render.roll_z,
     )
 
 

@@ -52,6 +52,13 @@ def shot_to_draw(spec: ShotSpec, model: Path, engine: Engine) -> Shot:
         samples=spec.samples or template.samples[spec.tier],
         engine=engine,
         shadows=spec.shadows,
+        reflector=spec.reflector,
+        animation=spec.animation,
+        animation_speed=spec.animation_speed,
+        fps=spec.fps,
+        tilt_x=spec.tilt_x,
+        pan_x=spec.pan_x,
+        roll_z=spec.roll_z,
     )
 
 

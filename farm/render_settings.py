@@ -1,6 +1,7 @@
 """The render settings of the API reference, as one model for API, CLI and workers."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,10 +15,16 @@ Quality = Literal["share", "standard", "4k"]
 Aspect = Literal["16:9", "1:1", "9:16"]
 Effect = Literal["turntable", "hero-spin", "showcase", "zoom-orbit"]
 
+MOST_SECONDS = 30  # for accounts that are no admin's
+# What fields accept, where the schema's own words would not do.
+IN_WORDS = {
+    "bgColor": 'a colour such as "#ff8800": # and six hex digits',
+    "length": f"a number from 3 to {MOST_SECONDS} (to 600 for admins)",
+}
 EFFECT_FIELDS = ("sweep_angle", "ease_out_ratio", "amplitude", "zoom_start", "zoom_end")
 
 
-def _not_given(value: float | None) -> bool:
+def _not_given(value: object) -> bool:
     return value is None
 
 
@@ -79,10 +86,33 @@ class RenderSettings(BaseModel):
     bg_color: Annotated[
         str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="Background colour: # and six hex digits")
     ] = "#ffffff"
-    length: Annotated[float, Field(ge=3, le=30, description="Duration of the video in seconds, 3 to 30")] = 6
+    length: Annotated[
+        float, Field(ge=3, le=600, description="Duration of the video in seconds, 3 to 30; admin accounts up to 600")
+    ] = 6
+    animation: Annotated[
+        str | None,
+        Field(
+            exclude_if=_not_given,
+            min_length=1,
+            max_length=200,
+            description='The animation clip that plays, again and again: its name, or "*" for the first',
+        ),
+    ] = None
+    animation_speed: Annotated[
+        float, Field(ge=0.1, le=10, description="How many times as fast as it was made the clip plays")
+    ] = 1.0
     shadows: Annotated[bool, Field(description="Whether the model throws a shadow on the ground")] = True
+    reflector: Annotated[bool, Field(description="Whether the floor is glossy and mirrors the model")] = False
     easing: Annotated[bool, Field(description="Whether the turn eases out of and into its start")] = True
     rotate_y: Annotated[int, Field(ge=-180, le=180, description="Starting angle of the camera in degrees")] = 0
+    tilt_x: Annotated[int, Field(ge=-90, le=90, description="Tilt of the model in degrees, positive forwards")] = 0
+    pan_x: Annotated[
+        int, Field(ge=-180, le=180, description="Yaw of the model in degrees, counter-clockwise from above, after tilt")
+    ] = 0
+    roll_z: Annotated[
+        int,
+        Field(ge=-180, le=180, description="Roll of the model in degrees, counter-clockwise seen from the front"),
+    ] = 0
     zoom: Annotated[float, Field(ge=0.5, le=2.0, description="Camera distance multiplier; below 1 is closer")] = 1.0
 
     @model_validator(mode="after")
@@ -102,6 +132,21 @@ class RenderSettings(BaseModel):
         """The effect's own fields, those that were given, by the camera path's parameter names."""
         given = {field: getattr(self, field) for field in EFFECT_FIELDS}
         return {field: value for field, value in given.items() if value is not None}
+
+    def check_against(self, clips: Sequence[str], *, admin: bool) -> None:
+        """Refuse what this model or this account cannot have. `clips` are the model's, in order, "" an unnamed one.
+
+        Raises InvalidSettings, naming the field, its value and what is allowed.
+        """
+        if self.length > MOST_SECONDS and not admin:
+            raise InvalidSettings(_refused("length", self.length, allowed("length")))
+        if self.animation is None or self.animation in clips or (self.animation == "*" and clips):
+            return
+        named = ", ".join(json.dumps(clip, ensure_ascii=False) for clip in clips if clip)
+        choice = f'one of the model\'s clips: {named or "none has a name"}; or "*" for the first'
+        if not clips:
+            choice = "left out: the model has no animation clips"
+        raise InvalidSettings(_refused("animation", self.animation, choice))
 
     def to_wire(self) -> dict[str, Any]:
         """The settings as the API shows them: every field spelled out, an effect's own ones where they were given."""
@@ -146,7 +191,11 @@ def _explain(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return f"renderSettings.{field} is not a known field. Known fields: {', '.join(FIELDS)}"
-    return f"renderSettings.{field} is {_shown(problem['input'])}, but must be {allowed(field)}"
+    return _refused(field, problem["input"], allowed(field))
+
+
+def _refused(field: str, value: Any, allowed: str) -> str:
+    return f"renderSettings.{field} is {_shown(value)}, but must be {allowed}"
 
 
 def _shown(value: Any) -> str:
@@ -159,14 +208,16 @@ def _shown(value: Any) -> str:
 
 def allowed(field: str) -> str:
     """What a field accepts, in words: its type and range, as its JSON schema states them."""
+    if field in IN_WORDS:
+        return IN_WORDS[field]
     schema = SCHEMA["properties"][field]
     schema = schema.get("anyOf", [schema])[0]  # an optional field's other form is null
     if "enum" in schema:
         return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
-    if "pattern" in schema:
-        return 'a colour such as "#ff8800": # and six hex digits'
     if schema["type"] == "boolean":
         return "true or false"
+    if "minLength" in schema:
+        return f"a text of {schema['minLength']} to {schema['maxLength']} characters"
     article = "an" if schema["type"] == "integer" else "a"
     return f"{article} {schema['type']} from {schema['minimum']:g} to {schema['maximum']:g}"
 

@@ -11,7 +11,12 @@ class Shot:
     """What Blender draws, apart from where the camera stands (that comes with each frame).
 
     `template` names a file in blender_scenes; `width` and `height` are pixels of the whole frame; `samples` is the
-    engine's samples a pixel; `shadows` asks for the ground shadow; `bits` is 8 or 16, of every colour and alpha sample.
+    engine's samples a pixel; `shadows` asks for the ground shadow, `reflector` for the floor's mirror image; `bits` is
+    8 or 16, of every colour and alpha sample.
+
+    `animation` is the clip that plays, "*" the file's first, `animation_speed` times as fast as it was made and again
+    from its start when it is over; `fps` is what frame numbers count in. `roll_z`, `tilt_x` and `pan_x` turn the model
+    in degrees, in this order, about its axes towards the viewer, to the right and upwards.
     """
 
     model_path: str
@@ -21,7 +26,14 @@ class Shot:
     samples: int
     engine: Engine
     shadows: bool
+    reflector: bool = False
     bits: int = 8
+    animation: str | None = None
+    animation_speed: float = 1.0
+    fps: int = 30
+    tilt_x: int = 0
+    pan_x: int = 0
+    roll_z: int = 0
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)

@@ -38,7 +38,7 @@ def test_together_they_are_small() -> None:
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
 def test_the_farm_admits_every_model(path: Path) -> None:
-    assert check_model(path, path.name) == path.suffix.removeprefix(".")
+    assert check_model(path, path.name).format == path.suffix.removeprefix(".")
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)

@@ -25,14 +25,16 @@ def take_in(farm: Farm, account: Account, upload: Upload) -> Uploaded:
     Raises InvalidSettings or InvalidFormat; then, as on any other failure, no row and no file is left behind.
     """
     wish = RenderSettings() if upload.render_settings is None else parse_json(upload.render_settings)
-    model_format = check_model(upload.path, upload.name)
+    checked = check_model(upload.path, upload.name)
+    wish.check_against(checked.clips, admin=account.is_admin)
     if known := _render_known(farm, account, upload, wish):
         return known
     model = Model(
         id=new_id(),
         account_id=account.id,
         original_name=upload.name,
-        format=model_format,
+        format=checked.format,
+        clips=checked.clips,
         file_size=upload.size,
         sha256=upload.sha256,
     )

@@ -11,8 +11,9 @@ from farm.render_settings import RenderSettings
 
 
 def create(db: Session, farm: Farm, account: Account, model_id: str, wish: RenderSettings) -> Render:
-    """Queue one render of a model. Raises ModelNotFound."""
+    """Queue one render of a model. Raises ModelNotFound, or InvalidSettings."""
     model = models.owned(db, account.id, model_id)
+    wish.check_against(model.clips, admin=account.is_admin)
     return schedule.render(db, model, wish, farm.settings, farm.bell)
 
 

@@ -86,6 +86,13 @@ def view(lens: Lens, azimuth: float, radius: float) -> View:
     return View(lens, target + lens.distance * radius * back, np.column_stack([right, np.cross(back, right), back]))
 
 
+def mirrored(view: View) -> View:
+    """The camera's own image in the ground z = 0. It sees what the ground would mirror, but upside down."""
+    flip = np.array([1.0, 1.0, -1.0])
+    right, back = view.axes[:, 0] * flip, view.axes[:, 2] * flip
+    return View(view.lens, view.position * flip, np.column_stack([right, np.cross(back, right), back]))
+
+
 def crop(view: View, points: Array, border: int) -> tuple[int, int, int, int]:
     """The part of the frame that `points` cover: left, top, right, bottom in pixels, right and bottom excluded.
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -137,7 +138,7 @@ class Blender:
         """
         asked = 0
         for number, pose in poses:
-            self._ask("draw", frame=number, azimuth=pose.azimuth, radius=pose.radius)
+            self._ask("draw", frame=number, **asdict(pose))
             asked += 1
             if asked > 1:
                 yield from self._finished_frame()
@@ -149,7 +150,8 @@ class Blender:
         try:
             yield frame
         finally:
-            Path(frame.subject.path).unlink(missing_ok=True)
+            for leftover in Path(frame.subject.path).parent.glob(f"frame-{frame.number:06d}*"):
+                leftover.unlink()
 
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
         self._ask(name, **arguments)

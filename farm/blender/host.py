@@ -16,7 +16,8 @@ from typing import Any
 
 import bpy
 
-from farm.blender import frames, shadows, stage
+from camera_paths import Pose
+from farm.blender import engines, film, frames, shadows, stage
 from farm.errors import BadModel
 from farm.shot import ShadowMap, Shot
 
@@ -26,6 +27,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.shot: Shot | None = None
         self.stage: stage.Stage | None = None
         self.shadow: ShadowMap | None = None
 
@@ -35,17 +37,19 @@ class Host:
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot, and bake the ground's shadow where one is wanted."""
-        wanted = Shot(**shot)
+        self.shot = Shot(**shot)
         frames.sweep(self.folder)
-        self.stage = stage.set_up(wanted)
-        self.shadow = shadows.bake(self.stage, self.folder) if wanted.shadows else None
-        frames.prepare(self.stage, wanted)
+        self.stage = stage.set_up(self.shot)
+        static = self.shot.shadows and not self.stage.moves
+        self.shadow = shadows.bake(self.stage, self.folder / "shadow.npy") if static else None
+        film.prepare(self.stage, self.shot)
         return {}
 
-    def draw(self, frame: int, azimuth: float, radius: float) -> dict[str, Any]:
-        """Draw one frame of the open shot. Returns farm.shot.Frame."""
+    def draw(self, frame: int, **pose: float) -> dict[str, Any]:
+        """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.shot.Frame."""
         assert self.stage, "open_shot comes first"
-        return asdict(frames.draw(self.stage, self.shadow, frame, azimuth, radius, self.folder))
+        assert self.shot
+        return asdict(frames.draw(self.stage, self.shot, self.shadow, frame, Pose(**pose), self.folder))
 
     def gpu(self) -> dict[str, Any]:
         """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""
@@ -55,7 +59,7 @@ class Host:
         scene = bpy.context.scene
         scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
         scene.collection.objects.link(scene.camera)
-        frames.use_engine("eevee", 1)
+        engines.use_engine("eevee", 1)
         scene.render.resolution_x = scene.render.resolution_y = 16
         bpy.ops.render.render()  # gpu.platform answers only after a first frame
         return {

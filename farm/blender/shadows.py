@@ -7,7 +7,8 @@ import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
 
-from farm.blender.frames import use_engine
+from farm.blender.engines import use_engine
+from farm.blender.film import read_exr
 from farm.blender.stage import Stage
 from farm.shot import ShadowMap
 
@@ -18,8 +19,8 @@ ABOVE = 20.0  # height of the looking-down camera, above any subject
 DISPLAY_GAMMA = 2.2
 
 
-def bake(stage: Stage, folder: Path) -> ShadowMap:
-    """Look straight down on the ground as a shadow catcher, the subject hidden from the camera only.
+def bake(stage: Stage, path: Path) -> ShadowMap:
+    """Look straight down on the ground as a shadow catcher, the subject hidden from the camera only; save to `path`.
 
     Always drawn by Cycles, so that both engines stand on the same shadow.
     """
@@ -41,14 +42,14 @@ def bake(stage: Stage, folder: Path) -> ShadowMap:
     render.use_compositing = render.use_sequencer = False
     render.image_settings.file_format, render.image_settings.color_mode = "OPEN_EXR", "RGBA"
     render.image_settings.color_depth = "32"
-    render.filepath = str(folder / "shadow.exr")
+    exposure = path.with_suffix(".exr")
+    render.filepath = str(exposure)
     bpy.ops.render.render(write_still=True)
     for thing in stage.subject:
         thing.visible_camera = True
     bpy.data.objects.remove(above)
-    opacity = soften(_alpha(folder / "shadow.exr", size), strength=float(stage.ground["shadow_strength"]))
-    path = folder / "shadow.npy"
-    np.save(path, opacity)
+    np.save(path, soften(read_exr(exposure)[..., 3], strength=float(stage.ground["shadow_strength"])))
+    exposure.unlink()
     return ShadowMap(path=str(path), size=size, extent=extent)
 
 
@@ -64,12 +65,3 @@ def soften(alpha: NDArray[np.float32], *, strength: float) -> NDArray[np.float32
     fade = fade * fade * (3 - 2 * fade)
     light = 1 - np.clip(alpha, 0, 1) * strength
     return ((1 - light ** (1 / DISPLAY_GAMMA)) * fade).astype(np.float32)
-
-
-def _alpha(path: Path, size: int) -> NDArray[np.float32]:
-    image = bpy.data.images.load(str(path))
-    image.alpha_mode = "CHANNEL_PACKED"
-    pixels = np.empty(size * size * 4, dtype=np.float32)
-    image.pixels.foreach_get(pixels)
-    bpy.data.images.remove(image)
-    return pixels.reshape(size, size, 4)[::-1, :, 3]

@@ -1,5 +1,7 @@
-"""The stage: a template with one subject on it, centred, scaled to the unit sphere, standing on the ground."""
+"""The stage: a template with one subject on it, turned, centred, scaled to the unit sphere, standing on the ground."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,49 +11,107 @@ from mathutils import Matrix, Vector
 
 from farm import templates
 from farm.blender.camera import Array, Lens
-from farm.blender.importing import Object, import_model
+from farm.blender.importing import Imported, Object, import_model
 from farm.errors import BadModel
 from farm.shot import Shot
 
 SIZES = 1e-9, 1e9  # radii in metres that single-precision matrices carry safely
+LOOKS_A_SECOND, MOST_LOOKS = 15, 90  # how closely a clip is followed to see how much room it takes
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stage:
-    """A template's objects by their contract names, and the subject's surface as world points of shape (n, 3)."""
+    """A template's objects by their contract names, and the subject that stands on it.
+
+    `subject` is the imported objects, children of `place`; `placed` is the place's matrix at the subject's full size,
+    and `points` its surface there, as world points of shape (n, 3).
+    """
 
     camera: Object
     ground: Object
+    place: Object
     subject: list[Object]
+    clip_seconds: float
+    placed: Matrix
     points: Array
     lens: Lens
+
+    @property
+    def moves(self) -> bool:
+        """Whether an animation clip plays."""
+        return self.clip_seconds > 0
+
+    def go_to(self, seconds: float, scale: float = 1.0) -> Array:
+        """Show the clip at `seconds`, the subject `scale` times its size. Returns its surface, of shape (n, 3)."""
+        self.place.matrix_world = Matrix.Scale(scale, 4) @ self.placed
+        if self.moves:
+            go_to(seconds % self.clip_seconds)
+            self.points = surface(self.subject)
+            return self.points
+        return self.points * scale
 
 
 def set_up(shot: Shot) -> Stage:
     """Open the template afresh and put the shot's model on it. Raises BadModel."""
     bpy.ops.wm.open_mainfile(filepath=str(templates.blend(shot.template)), load_ui=False, use_scripts=False)
     camera, ground, place = (bpy.data.objects[name] for name in ("Camera", "Ground", "Subject"))
-    subject = import_model(Path(shot.model_path))
-    points = surface(subject)
-    low, high = points.min(axis=0), points.max(axis=0)
-    centre = (low + high) / 2
-    radius = float(np.linalg.norm(points - centre, axis=1).max())
-    if not SIZES[0] < radius < SIZES[1]:  # nor is "not a number"
-        raise BadModel("The model has no size: all of its points fall together, or some are not finite numbers")
-    foot = np.array([centre[0], centre[1], low[2]])
-    place.matrix_world = Matrix.Scale(1 / radius, 4) @ Matrix.Translation(Vector((-foot).tolist()))
-    for thing in subject:
+    imported = import_model(Path(shot.model_path), shot.animation)
+    for thing in imported.objects:
         if thing.parent is None:
             thing.parent = place
+    place.matrix_world = turn(shot)
+    foot, radius, middle = room(imported)
+    placed = Matrix.Scale(1 / radius, 4) @ Matrix.Translation(Vector((-foot).tolist())) @ turn(shot)
+    place.matrix_world = placed
     lens = Lens(
         focal_length=camera.data.lens,
         elevation=camera["elevation"],
         margin=camera["fit_margin"],
-        target=float(centre[2] - low[2]) / radius,
+        target=middle / radius,
         width=shot.width,
         height=shot.height,
     )
-    return Stage(camera, ground, subject, (points - foot) / radius, lens)
+    points = surface(imported.objects)
+    return Stage(camera, ground, place, imported.objects, imported.clip_seconds, placed, points, lens)
+
+
+def turn(shot: Shot) -> Matrix:
+    """The model's rotation: roll about the axis towards the viewer (-Y), then tilt about X, then pan about Z, up."""
+    roll = Matrix.Rotation(math.radians(shot.roll_z), 4, (0, -1, 0))
+    tilt = Matrix.Rotation(math.radians(shot.tilt_x), 4, (1, 0, 0))
+    pan = Matrix.Rotation(math.radians(shot.pan_x), 4, (0, 0, 1))
+    return pan @ tilt @ roll
+
+
+def room(model: Imported) -> tuple[Array, float, float]:
+    """The room that a model takes over its whole clip, in world units.
+
+    Returns the foot (the point of shape (3,) on the ground right under the bounding sphere's centre), the sphere's
+    radius and the height of its centre above the foot. Raises BadModel when the model has no size.
+    """
+    corners = np.array([(cloud.min(axis=0), cloud.max(axis=0)) for cloud in looks(model)])
+    low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
+    centre = (low + high) / 2
+    radius = max(float(np.linalg.norm(cloud - centre, axis=1).max()) for cloud in looks(model))
+    if not SIZES[0] < radius < SIZES[1]:  # nor is "not a number"
+        raise BadModel("The model has no size: all of its points fall together, or some are not finite numbers")
+    return np.array([centre[0], centre[1], low[2]]), radius, float(centre[2] - low[2])
+
+
+def looks(model: Imported) -> Iterator[Array]:
+    """The model's surface at moments all along its clip; a model at rest is looked at once."""
+    count = min(math.ceil(model.clip_seconds * LOOKS_A_SECOND), MOST_LOOKS)
+    for moment in range(count + 1):
+        if count:
+            go_to(model.clip_seconds * moment / count)
+        yield surface(model.objects)
+
+
+def go_to(seconds: float) -> None:
+    """Move the scene's clock."""
+    scene = bpy.context.scene
+    frame = seconds * scene.render.fps
+    scene.frame_set(math.floor(frame), subframe=frame % 1)
 
 
 def surface(objects: list[Object]) -> Array:

@@ -81,7 +81,7 @@ class Key(Table):
 
 
 class Model(Table):
-    """An uploaded file. One account holds one model a content (sha256)."""
+    """An uploaded file. One account holds one model a content (sha256). `clips` names its animations in order."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("account_id", "sha256"),)
@@ -92,6 +92,7 @@ class Model(Table):
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
     tags: Mapped[list[str]] = mapped_column(default=list)
+    clips: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
 

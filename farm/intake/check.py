@@ -1,6 +1,7 @@
 """The door of the farm: is this file a glTF model that Blender may safely open?"""
 
 import mmap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,15 @@ from farm.intake.text import read_json
 ModelFormat = Literal["glb", "gltf"]
 
 
-def check_model(path: Path, name: str) -> ModelFormat:
+@dataclass(frozen=True)
+class Checked:
+    """A file that Blender may open: its format, and the names of its animation clips, "" where one has none."""
+
+    format: ModelFormat
+    clips: list[str]
+
+
+def check_model(path: Path, name: str) -> Checked:
     """Check the file at `path` that its sender called `name`, and say what it is.
 
     Reads the file through a memory map: whatever its size, only the JSON is held in memory (`text.py` states the caps).
@@ -40,7 +49,8 @@ def check_model(path: Path, name: str) -> ModelFormat:
     binary.check_buffer_views(model)
     binary.check_accessors(model)
     binary.check_images(model)
-    return model_format
+    clips = [str(clip.get("name") or "") for clip in model.get("animations", [])]
+    return Checked(model_format, clips)
 
 
 def _format_of(name: str) -> ModelFormat:

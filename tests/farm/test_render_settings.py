@@ -15,16 +15,23 @@ JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+LENGTH = "a number from 3 to 30 (to 600 for admins)"
 GOOD = st.fixed_dictionaries(
     {},
     optional={
         "quality": st.sampled_from(["share", "standard", "4k"]),
         "aspect": st.sampled_from(["16:9", "1:1", "9:16"]),
         "bgColor": st.from_regex(r"\A#[0-9a-fA-F]{6}\Z"),
-        "length": st.floats(3, 30) | st.integers(3, 30),
+        "length": st.floats(3, 600) | st.integers(3, 600),
+        "animation": st.text(min_size=1, max_size=200),
+        "animationSpeed": st.floats(0.1, 10),
         "shadows": st.booleans(),
+        "reflector": st.booleans(),
         "easing": st.booleans(),
         "rotateY": st.integers(-180, 180),
+        "tiltX": st.integers(-90, 90),
+        "panX": st.integers(-180, 180),
+        "rollZ": st.integers(-180, 180),
         "zoom": st.floats(0.5, 2),
     },
 )
@@ -39,9 +46,14 @@ class TestDefaults:
             "aspect": "16:9",
             "bgColor": "#ffffff",
             "length": 6,
+            "animationSpeed": 1,
             "shadows": True,
+            "reflector": False,
             "easing": True,
             "rotateY": 0,
+            "tiltX": 0,
+            "panX": 0,
+            "rollZ": 0,
             "zoom": 1.0,
         }
 
@@ -62,10 +74,10 @@ class TestBadSettings:
     @pytest.mark.parametrize(
         ("wish", "message"),
         [
-            ({"length": 2.9}, "renderSettings.length is 2.9, but must be a number from 3 to 30"),
-            ({"length": "6"}, 'renderSettings.length is "6", but must be a number from 3 to 30'),
-            ({"length": True}, "renderSettings.length is true, but must be a number from 3 to 30"),
-            ({"length": float("nan")}, "renderSettings.length is NaN, but must be a number from 3 to 30"),
+            ({"length": 2.9}, f"renderSettings.length is 2.9, but must be {LENGTH}"),
+            ({"length": "6"}, f'renderSettings.length is "6", but must be {LENGTH}'),
+            ({"length": True}, f"renderSettings.length is true, but must be {LENGTH}"),
+            ({"length": float("nan")}, f"renderSettings.length is NaN, but must be {LENGTH}"),
             ({"rotateY": 181}, "renderSettings.rotateY is 181, but must be an integer from -180 to 180"),
             ({"rotateY": 1.5}, "renderSettings.rotateY is 1.5, but must be an integer from -180 to 180"),
             ({"zoom": None}, "renderSettings.zoom is null, but must be a number from 0.5 to 2"),

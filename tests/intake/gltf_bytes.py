@@ -128,7 +128,7 @@ def admitted(content: bytes, name: str = "model.glb") -> str:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        return check_model(Path(file.name), name)
+        return check_model(Path(file.name), name).format
 
 
 def refused(content: bytes, *said: str, name: str = "model.glb") -> None:

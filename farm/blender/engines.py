@@ -1,0 +1,24 @@
+"""The two engines and how each is set up."""
+
+import bpy
+
+from farm.shot import Engine
+
+EEVEE = "BLENDER_EEVEE_NEXT" if bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
+
+
+def use_engine(engine: Engine, samples: int) -> None:
+    """Choose and set up an engine, so that the same shot gives the same pixels every time."""
+    scene = bpy.context.scene
+    if engine == "cycles":
+        scene.render.engine = "CYCLES"
+        cycles = scene.cycles
+        cycles.device, cycles.samples, cycles.seed = "CPU", samples, 0
+        cycles.use_adaptive_sampling = False
+        cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
+        cycles.denoising_quality, cycles.denoising_prefilter = "FAST", "FAST"
+        cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+        scene.render.use_persistent_data = True
+    else:
+        scene.render.engine = EEVEE
+        scene.eevee.taa_render_samples = samples
