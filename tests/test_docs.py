@@ -3,16 +3,14 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.core
 import typer.main
 
 from api.app import create_app
+from docs import tables
 from farm import cli
-from farm.errors import FarmError, RenderFailed
-from farm.render_settings import FIELDS, SCHEMA, allowed
 from farm.settings import Settings
 from farm.state import NEXT, ORDER
 
@@ -31,31 +29,13 @@ def table(page: str, *head: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
-def kinds(root: type[FarmError] = FarmError) -> list[type[FarmError]]:
-    """Every error that a client can be answered with; what a worker meets stands in a render's errorMessage."""
-    return [root, *(kind for child in root.__subclasses__() if child is not RenderFailed for kind in kinds(child))]
+@pytest.mark.parametrize("page", tables.TABLES)
+def test_the_tables_are_what_the_code_says(page: str) -> None:
+    """After a change: python -m docs.tables"""
+    assert tables.written(page) == (ROOT / "docs" / page).read_text()
 
 
 class TestClientPage:
-    def test_lists_every_render_setting(self) -> None:
-        properties: dict[str, Any] = SCHEMA["properties"]
-        assert table(CLIENT, "Field", "Default", "Allowed", "Meaning") == [
-            [
-                f"`{field}`",
-                f"`{json.dumps(properties[field]['default'])}`",
-                allowed(field),
-                properties[field]["description"],
-            ]
-            for field in properties
-        ]
-        assert sorted(properties) == FIELDS
-
-    def test_lists_every_error(self) -> None:
-        assert table(CLIENT, "Code", "Status", "Meaning") == [
-            [f"`{kind.code}`", str(kind.status), kind.default]
-            for kind in sorted(kinds(), key=lambda kind: (kind.status, kind.code))
-        ]
-
     def test_shows_the_way_of_a_render(self) -> None:
         ways = {row[0]: row[1] for row in table(CLIENT, "Status", "Next", "Meaning")}
         places = [*ORDER, "error"]
@@ -77,13 +57,6 @@ class TestClientPage:
 
 
 class TestOperatorsPage:
-    def test_lists_every_setting_with_its_default(self) -> None:
-        said = {name: (default, text) for name, default, text in table(OPERATORS, "variable", "default", "what it is")}
-        assert said == {
-            f"`FARM_{name.upper()}`": ("" if field.default is None else f"`{field.default}`", field.description)
-            for name, field in Settings.model_fields.items()
-        }
-
     def test_shows_every_command(self) -> None:
         root = typer.main.get_command(cli.app)
         assert isinstance(root, typer.core.TyperGroup)

@@ -1,0 +1,1 @@
+"""Pages for people, and what keeps their tables true."""

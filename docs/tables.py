@@ -1,0 +1,83 @@
+"""Writes the tables in docs/ that tell what the code does. Run after a change: python -m docs.tables
+
+A table is known by its page and its column titles; its rows come from the code.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from farm.errors import FarmError, RenderFailed
+from farm.render_settings import SCHEMA, allowed
+from farm.settings import Settings
+
+DOCS = Path(__file__).parent
+Rows = list[list[str]]
+
+
+def render_settings() -> Rows:
+    """Every field of renderSettings."""
+    return [
+        [f"`{field}`", f"`{json.dumps(schema['default'])}`", allowed(field), schema["description"]]
+        for field, schema in SCHEMA["properties"].items()
+    ]
+
+
+def errors() -> Rows:
+    """Every error that a client can be answered with; what a worker meets stands in a render's errorMessage."""
+    kinds = sorted(_answered(FarmError), key=lambda kind: (kind.status, kind.code))
+    return [[f"`{kind.code}`", str(kind.status), kind.default] for kind in kinds]
+
+
+def _answered(root: type[FarmError]) -> list[type[FarmError]]:
+    return [root, *(kind for child in root.__subclasses__() if child is not RenderFailed for kind in _answered(child))]
+
+
+def settings() -> Rows:
+    """Every FARM_ variable."""
+    return [
+        [
+            f"`FARM_{name.upper()}`",
+            "" if field.default is None else f"`{field.default}`",
+            field.description or "",
+        ]
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
+    "client.md": {
+        ("Field", "Default", "Allowed", "Meaning"): render_settings,
+        ("Code", "Status", "Meaning"): errors,
+    },
+    "operators.md": {("variable", "default", "what it is"): settings},
+}
+
+
+def written(page: str) -> str:
+    """The page's text with its tables as the code has them now. Raises ValueError when a table is not there."""
+    text = (DOCS / page).read_text()
+    for titles, rows in TABLES[page].items():
+        text = replaced(text, titles, rows())
+    return text
+
+
+def replaced(text: str, titles: tuple[str, ...], rows: Rows) -> str:
+    """`text` with other rows in the table of these column titles."""
+    head = _line(list(titles))
+    before, found, rest = text.partition(head)
+    if not found:
+        raise ValueError(f"there is no table {head}")
+    lines = rest.splitlines(keepends=True)
+    end = next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))
+    rule = _line(["---"] * len(titles))
+    return before + head + rule + "".join(map(_line, rows)) + "".join(lines[end:])
+
+
+def _line(cells: list[str]) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n"
+
+
+if __name__ == "__main__":
+    for page in TABLES:
+        (DOCS / page).write_text(written(page))
