@@ -1,0 +1,43 @@
+"""A pose's scale: the subject grows from the point where it stands, and its shadow with it."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from camera_paths import Pose
+from farm.blender.client import Blender
+from farm.shot import Frame
+from farm.video.composite import Compositor
+from tests.blender.conftest import shot
+
+pytestmark = pytest.mark.slow
+SHOT = shot("draco.glb", size=(192, 108), samples=4, shadows=True)
+BACKGROUND = 200, 200, 200
+
+
+def enter(blender: Blender, *scales: float) -> list[tuple[Frame, NDArray[np.uint8]]]:
+    """The finished pictures at these scales."""
+    blender.open_shot(SHOT)
+    compositor = Compositor(SHOT.width, SHOT.height, BACKGROUND)
+    poses = [Pose(0.0, 1.0, scale) for scale in scales]
+    return [(frame, compositor.over(frame)) for frame in blender.frames(enumerate(poses))]
+
+
+def test_a_subject_of_no_size_is_not_there_nor_is_its_shadow(blender: Blender) -> None:
+    [(_, picture)] = enter(blender, 0.0)
+    assert (picture == BACKGROUND).all()
+
+
+def test_it_grows_where_it_stands(blender: Blender) -> None:
+    (half, _), (whole, _) = enter(blender, 0.5, 1.0)
+    assert half.subject.width == pytest.approx(whole.subject.width / 2, abs=6)
+    foot = np.array(whole.ground_to_pixel).reshape(3, 3) @ [0.0, 0.0, 1.0]
+    column, row = foot[:2] / foot[2]
+    assert half.subject.x < column < half.subject.x + half.subject.width
+    assert half.subject.y < row < half.subject.y + half.subject.height + 1
+
+
+def test_its_shadow_grows_with_it(blender: Blender) -> None:
+    pictures = [picture for _, picture in enter(blender, 0.25, 0.5, 1.0)]
+    darkened = [(picture != BACKGROUND).any(axis=-1).sum() for picture in pictures]
+    assert darkened[0] < 0.5 * darkened[1] < 0.5 * 0.5 * darkened[2] * 1.5
