@@ -15,6 +15,8 @@ def use_engine(engine: Engine, samples: int) -> None:
         cycles = scene.cycles
         cycles.device, cycles.samples, cycles.seed = "CPU", samples, 0
         cycles.use_adaptive_sampling = False
+        # The same pattern for every exposure: after a change of it, kept data let the next frame differ from the last.
+        cycles.sampling_pattern = "TABULATED_SOBOL"
         cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
         cycles.denoising_quality, cycles.denoising_prefilter = "FAST", "FAST"
         cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"

@@ -17,9 +17,9 @@ from typing import Any
 import bpy
 
 from camera_paths import Pose
-from farm.blender import engines, film, frames, shadows, stage
+from farm.blender import engines, frames
 from farm.errors import BadModel
-from farm.shot import ShadowMap, Shot
+from farm.shot import Shot
 
 
 class Host:
@@ -27,9 +27,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shot: Shot | None = None
-        self.stage: stage.Stage | None = None
-        self.shadow: ShadowMap | None = None
+        self.opened: frames.OpenShot | None = None
 
     def hello(self) -> dict[str, Any]:
         """Answers at once: this is how one sees that the host is alive and idle."""
@@ -37,19 +35,13 @@ class Host:
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot, and bake the ground's shadow where one is wanted."""
-        self.shot = Shot(**shot)
-        frames.sweep(self.folder)
-        self.stage = stage.set_up(self.shot)
-        static = self.shot.shadows and not self.stage.moves
-        self.shadow = shadows.bake(self.stage, self.folder / "shadow.npy") if static else None
-        film.prepare(self.stage, self.shot)
+        self.opened = frames.open_shot(Shot(**shot), self.folder)
         return {}
 
     def draw(self, frame: int, **pose: float) -> dict[str, Any]:
         """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.shot.Frame."""
-        assert self.stage, "open_shot comes first"
-        assert self.shot
-        return asdict(frames.draw(self.stage, self.shot, self.shadow, frame, Pose(**pose), self.folder))
+        assert self.opened, "open_shot comes first"
+        return asdict(frames.draw(self.opened, frame, Pose(**pose), self.folder))
 
     def gpu(self) -> dict[str, Any]:
         """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""

@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import tifffile
@@ -52,24 +52,41 @@ def write(pixels: Pixels, path: Path, left: int, top: int) -> Layer:
     return Layer(str(path), left, top, width=pixels.shape[1], height=pixels.shape[0])
 
 
-def settle_edges(pixels: Pixels) -> None:
+def settle_edges(pixels: Pixels, painted: NDArray[Any]) -> None:
     """Give the silhouette's half-covered pixels the colour of the whole ones beside them, in place.
 
     Colours are denoised and alpha is not, so straight colours at the edge come out too dark or too bright by chance:
-    a fringe. Only pixels between empty and fully covered ones change; glass and thin wires keep their colours.
+    a fringe. Only pixels between empty and fully covered ones change; glass and thin wires keep their colours. A pixel
+    that is covered but was not `painted` (alpha of the colours' own exposure, shape (height, width)) has no colour of
+    its own: it takes that of any painted ones beside it.
     """
     reach = 2  # pixels over which the pixel filter spreads an edge
     full = np.iinfo(pixels.dtype).max
-    rows, columns = np.nonzero((pixels[..., 3] > 0) & (pixels[..., 3] < full))
+    rows, columns = np.nonzero((pixels[..., 3] > 0) & ((pixels[..., 3] < full) | (painted == 0)))
     padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)))
-    total = np.zeros((len(rows), 3), dtype=np.float32)
-    weight = np.zeros(len(rows), dtype=np.float32)
+    paint = np.pad(painted, reach)
+    solid_mean, any_mean = (Mean(len(rows)) for _ in range(2))
     at_the_rim = np.zeros(len(rows), dtype=bool)
     for down, right in itertools.product(range(-reach, reach + 1), repeat=2):
         near = padded[rows + reach + down, columns + reach + right]
-        closeness = np.where(near[:, 3] == full, 1 / (down * down + right * right or 1) ** 2, 0.0).astype(np.float32)
-        total += near[:, :3] * closeness[:, None]
-        weight += closeness
+        near_paint = paint[rows + reach + down, columns + reach + right]
+        closeness = 1 / (down * down + right * right or 1) ** 2
+        solid_mean.add(near, ((near[:, 3] == full) & (near_paint == full)) * closeness)
+        any_mean.add(near, near_paint / full * closeness)
         at_the_rim |= near[:, 3] == 0
-    mend = at_the_rim & (weight > 0)
-    pixels[rows[mend], columns[mend], :3] = np.rint(total[mend] / weight[mend, None])
+    bare = painted[rows, columns] == 0
+    for mean, chosen in ((any_mean, bare), (solid_mean, at_the_rim | bare)):
+        mend = chosen & (mean.weight > 0)
+        pixels[rows[mend], columns[mend], :3] = np.rint(mean.total[mend] / mean.weight[mend, None])
+
+
+class Mean:
+    """A weighted mean of colours for each of `count` pixels, under way."""
+
+    def __init__(self, count: int) -> None:
+        self.total = np.zeros((count, 3), dtype=np.float32)
+        self.weight = np.zeros(count, dtype=np.float32)
+
+    def add(self, colours: Pixels, weight: NDArray[Any]) -> None:
+        self.total += colours[:, :3] * weight[:, None].astype(np.float32)
+        self.weight += weight.astype(np.float32)
