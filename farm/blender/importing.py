@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import bpy
 
-from farm.blender.materials import darken_by_occlusion
+from farm.blender.materials import finish
 from farm.errors import BadModel
 
 Object: TypeAlias = bpy.types.Object
@@ -42,7 +42,7 @@ def import_model(path: Path, clip: str | None = None) -> Imported:
     if not any(thing.type == "MESH" and thing.data.polygons for thing in kept):
         raise BadModel("The model has no mesh: the file holds no surface that could be rendered")
     for material in {slot.material for thing in kept for slot in thing.material_slots if slot.material}:
-        darken_by_occlusion(material)
+        finish(material)
     return Imported(kept, _keep_clip(kept) if clip else _drop_clips(kept))
 
 
