@@ -22,7 +22,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else create_engine(url, pool_pre_ping=True)
+        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._writing = self.engine.execution_options(immediate=True)
 
     @contextmanager
@@ -61,6 +61,11 @@ class Database:
 def after_commit(session: Session, call: Callable[[], None]) -> None:
     """Run `call` once this transaction is committed, and never if it is not."""
     event.listen(session, "after_commit", lambda _: call(), once=True)
+
+
+def _postgresql_engine(url: str) -> Engine:
+    # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
+    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
 
 
 def _sqlite_engine(url: str) -> Engine:
