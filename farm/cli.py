@@ -3,24 +3,21 @@
 import errno
 import json
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
-from farm import accounts, logs, render_settings
-from farm.db.session import Database
-from farm.db.tables import Account
+from farm import logs, render_settings
+from farm.commands import accounts
+from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.errors import FarmError
 from farm.settings import Settings
 
@@ -45,34 +42,12 @@ class OneLine(TyperGroup):
 
 
 app = typer.Typer(cls=OneLine, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
-accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
-keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
-app.add_typer(accounts_app, name="accounts")
-app.add_typer(keys_app, name="keys")
+app.add_typer(accounts.accounts_app, name="accounts")
+app.add_typer(accounts.keys_app, name="keys")
 app.add_typer(db_app, name="db")
 
-console = Console(highlight=False, soft_wrap=True)
-
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of database and files (or FARM_DATA).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
-
-
-def settings_with(**overrides: Any) -> Settings:
-    """The environment's settings with what the command line overrides."""
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
-
-
-@contextmanager
-def database(data: Path | None) -> Iterator[Database]:
-    """The database, migrated."""
-    opened = Database(settings_with(data=data).database)
-    try:
-        opened.upgrade()
-        yield opened
-    finally:
-        opened.close()
 
 
 @app.command()
@@ -180,62 +155,6 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
 
 
-@accounts_app.command("create")
-def create_account(
-    email: str,
-    admin: Annotated[bool, typer.Option("--admin", help="An operator's account.")] = False,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Create an account."""
-    with database(data) as truth:
-        try:
-            with truth.write() as db:
-                account = accounts.create(db, email, admin=admin)
-        except ValueError as error:
-            fail(str(error))
-    shown = {"id": account.id, "email": account.email, "admin": account.is_admin}
-    console.print(json.dumps(shown) if as_json else f"Account {account.id} for {account.email}")
-
-
-@accounts_app.command("list")
-def list_accounts(data: Data = None, as_json: Json = False) -> None:
-    """List all accounts."""
-    with database(data) as truth, truth.read() as db:
-        rows = [
-            {"id": row.id, "email": row.email, "admin": row.is_admin}
-            for row in db.query(Account).order_by(Account.email)
-        ]
-    if as_json:
-        console.print(json.dumps(rows))
-        return
-    for row in rows:
-        console.print(f"{row['id']}  {row['email']}{'  (admin)' if row['admin'] else ''}")
-
-
-@keys_app.command("create")
-def create_key(email: str, data: Data = None) -> None:
-    """Create an API key and print it: alone, and this once."""
-    with database(data) as truth, truth.write() as db:
-        account = accounts.find(db, email)
-        if account is None:
-            fail(f"There is no account for {email}. Create it: farm accounts create {email}")
-        key = accounts.create_key(db, account)
-    print(key)
-
-
-@keys_app.command("revoke")
-def revoke_key(key: str, data: Data = None) -> None:
-    """End an API key for good."""
-    with database(data) as truth:
-        try:
-            with truth.write() as db:
-                accounts.revoke_key(db, key)
-        except FarmError:
-            fail("That is not a key of this farm")
-    console.print("Revoked")
-
-
 @db_app.command("upgrade")
 def upgrade_database(data: Data = None) -> None:
     """Bring the tables to this version's."""
@@ -270,12 +189,6 @@ def _pair(text: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except ValueError:
         return key, value
-
-
-def fail(message: str) -> NoReturn:
-    """Tell what is wrong on stderr and end with exit code 1."""
-    print(message, file=sys.stderr)
-    raise typer.Exit(1)
 
 
 def main() -> None:

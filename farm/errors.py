@@ -2,15 +2,21 @@
 
 FarmError                  code, status, message: what a client is told
 +- Unauthorized            401 unauthorized
+|  +- TokenExpired         401 token_expired
++- NoCredits               402 no_credits, says how many are needed and how many are left
 +- Forbidden               403 forbidden
+|  +- InsufficientScope    403 insufficient_scope, names the scope that the key lacks
 +- NoFile                  400 no_file
 +- InvalidFormat           400 invalid_format
 +- FileTooLarge            400 file_too_large
 +- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
 +- ModelIdRequired         400 model_id_required
++- RendersRequired         400 renders_required
++- TooMany                 400 too_many
 +- InvalidRequest          422 invalid_request, anything else that is wrong with a request
 +- BodyTooLarge            413 body_too_large, a JSON body beyond any sensible size
 +- MethodNotAllowed        405 method_not_allowed
++- Conflict                409 conflict, what is asked for does not fit the state that the thing is in
 +- NotFound                404 not_found, no such address
 |  +- ModelNotFound        404 model_not_found
 |  +- RenderNotFound       404 render_not_found
@@ -19,6 +25,7 @@ FarmError                  code, status, message: what a client is told
 |  +- ThumbNotFound        404 thumb_not_found
 |  +- FileNotFound         404 file_not_found
 +- RangeNotSatisfiable     416 range_not_satisfiable
++- UploadLimit             429 upload_limit
 +- Unavailable             503 unavailable, names the part of the farm that is down
 +- RenderFailed            500 internal, and what a client reads in errorMessage
    +- BadModel             the file itself is at fault: trying again cannot help
@@ -45,8 +52,26 @@ class Unauthorized(FarmError):
     code, status, default = "unauthorized", 401, "Missing, malformed or revoked API key"
 
 
+class TokenExpired(Unauthorized):
+    code, default = "token_expired", "This API key has expired"
+
+
+class NoCredits(FarmError):
+    code, status, default = "no_credits", 402, "Not enough render credits left"
+
+    def __init__(self, needed: int, left: int) -> None:
+        super().__init__(f"Not enough render credits: {needed} needed, {left} left")
+
+
 class Forbidden(FarmError):
     code, status, default = "forbidden", 403, "This account is suspended"
+
+
+class InsufficientScope(Forbidden):
+    code, default = "insufficient_scope", "This API key lacks the scope that the call needs"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This API key lacks the scope {scope}")
 
 
 class NoFile(FarmError):
@@ -69,6 +94,14 @@ class ModelIdRequired(FarmError):
     code, status, default = "model_id_required", 400, "Send the model's id as 'modelId'"
 
 
+class RendersRequired(FarmError):
+    code, status, default = "renders_required", 400, "Send a list of at least one item as 'renders'"
+
+
+class TooMany(FarmError):
+    code, status, default = "too_many", 400, "Send at most 100 items at once"
+
+
 class InvalidRequest(FarmError):
     code, status, default = "invalid_request", 422, "The request cannot be read"
 
@@ -79,6 +112,10 @@ class BodyTooLarge(FarmError):
 
 class MethodNotAllowed(FarmError):
     code, status, default = "method_not_allowed", 405, "This address does not take this method"
+
+
+class Conflict(FarmError):
+    code, status, default = "conflict", 409, "This cannot be done in the state that the render is in"
 
 
 class NotFound(FarmError):
@@ -115,6 +152,10 @@ class RangeNotSatisfiable(FarmError):
     def __init__(self, size: int) -> None:
         super().__init__(f"The requested range lies outside the file, which has {size} bytes")
         self.size = size
+
+
+class UploadLimit(FarmError):
+    code, status, default = "upload_limit", 429, "Upload limit reached"
 
 
 class Unavailable(FarmError):

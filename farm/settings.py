@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on")
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
+    upload_limit: int | None = Field(
+        None, ge=0, description="New models that an account may upload in 24 hours; default: as many as it likes"
+    )
 
     engine: Literal["auto", "eevee", "cycles"] = Field(
         "auto", description="auto: EEVEE where a real GPU is found, Cycles on the CPU elsewhere"

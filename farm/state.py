@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from farm import credits
 from farm.db.tables import Render, now
 
 # Forward steps come in this order; a second attempt passes the early ones again without going back.
@@ -13,8 +14,12 @@ NEXT: dict[str, set[str]] = {
     "poster-done": {"video-processing", "error"},
     "video-processing": {"done", "error"},
     "done": set(),
-    "error": set(),
+    "error": {"failed"},
+    "failed": set(),
 }
+
+# An error stays one when a client has dismissed it.
+WAYS = (ORDER, ["error", "failed"])
 
 
 class ImpossibleStep(Exception):
@@ -24,11 +29,14 @@ class ImpossibleStep(Exception):
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:
     """Move `render` to status `to`; `message` tells a client why, with `error`.
 
-    A step that the render has taken already is passed over, so that every job can run twice. Raises ImpossibleStep.
+    An error gives the render's credits back. A step that the render has taken already is passed over, so that every job
+    can run twice. Raises ImpossibleStep.
     """
-    if render.status == to or (to in ORDER and render.status in ORDER and ORDER.index(to) < ORDER.index(render.status)):
+    if any({to, render.status} <= set(way) and way.index(to) <= way.index(render.status) for way in WAYS):
         return
     if to not in NEXT[render.status]:
         raise ImpossibleStep(f"render {render.id} cannot go from {render.status} to {to}")
-    render.status, render.error_message, render.updated_at = to, message, now()
+    render.status, render.error_message, render.updated_at = to, message or render.error_message, now()
+    if to == "error":
+        credits.refund(db, render.id)
     db.flush()

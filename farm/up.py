@@ -31,6 +31,7 @@ READY_TIMEOUT = 60.0
 COLD_STOP_AFTER = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
 STOP_TIMEOUT = 15.0
 ADMIN = "admin@localhost"
+ADMIN_CREDITS = 1000  # enough to try everything out
 
 
 class CannotStart(Exception):
@@ -144,7 +145,7 @@ def _first_admin_key(settings: Settings) -> str | None:
         with database.write() as db:
             if db.query(Account).first():
                 return None
-            return accounts.create_key(db, accounts.create(db, ADMIN, admin=True))
+            return accounts.create_key(db, accounts.create(db, ADMIN, admin=True, credits_=ADMIN_CREDITS))
     finally:
         database.close()
 

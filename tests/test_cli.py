@@ -56,13 +56,36 @@ class TestAccounts:
         ada, root = done("accounts", "list").splitlines()
         assert "ada@example.com" in ada
         assert "(admin)" not in ada
-        assert "root@example.com  (admin)" in root
+        assert "root@example.com  10 credits  (admin)" in root
 
     def test_as_json_are_the_same(self) -> None:
         created = json.loads(done("accounts", "create", "ada@example.com", "--json"))
         assert json.loads(done("accounts", "list", "--json")) == [created]
         assert created["email"] == "ada@example.com"
-        assert created["admin"] is False
+        assert (created["admin"], created["credits"], created["suspended"]) == (False, 10, False)
+
+    def test_start_with_the_credits_they_are_given(self) -> None:
+        assert json.loads(done("accounts", "create", "ada@example.com", "--credits", "47", "--json"))["credits"] == 47
+        assert "50 credits" in done("accounts", "grant", "ada@example.com", "3")
+        assert json.loads(done("accounts", "list", "--json"))[0]["credits"] == 50
+
+    @pytest.mark.parametrize("number", ["0", "-1", "many", "1e3", "99999999999999999999"])
+    def test_cannot_be_given_what_is_no_number_of_credits(self, number: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert farm("accounts", "grant", "ada@example.com", "--", number).exit_code == 2
+        assert json.loads(done("accounts", "list", "--json"))[0]["credits"] == 10
+
+    def test_can_be_suspended_and_resumed(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        done("accounts", "suspend", "ada@example.com")
+        assert "(suspended)" in done("accounts", "list")
+        done("accounts", "resume", "ada@example.com")
+        assert "(suspended)" not in done("accounts", "list")
+
+    @pytest.mark.parametrize("command", [("suspend",), ("resume",), ("grant", "5")])
+    def test_that_are_not_there_are_told_so(self, command: tuple[str, ...]) -> None:
+        name, *rest = command
+        assert "no account" in refused("accounts", name, "eve@example.com", *rest)
 
     def test_of_an_empty_farm_are_none(self) -> None:
         assert done("accounts", "list") == ""
@@ -85,6 +108,50 @@ class TestKeys:
 
     def test_for_nobody_says_how_to_create_the_account(self) -> None:
         assert "farm accounts create eve@example.com" in refused("keys", "create", "eve@example.com")
+
+    def test_are_listed_with_what_they_may_do_and_until_when(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        keys = [
+            done("keys", "create", "ada@example.com"),
+            done("keys", "create", "ada@example.com", "--scopes", "renders:read, account:read", "--expires", "30d"),
+            done("keys", "create", "ada@example.com", "--expires", "2020-01-31"),
+        ]
+        rows = json.loads(done("keys", "list", "ada@example.com", "--json"))
+        assert [row["state"] for row in rows] == ["active", "active", "expired"]
+        assert [row["scopes"] for row in rows] == [["all"], ["renders:read", "account:read"], ["all"]]
+        assert [row["expires"] and row["expires"][:4] for row in rows][::2] == [None, "2020"]
+        assert all(row["created"] and row["used"] is None for row in rows)
+        plain = done("keys", "list", "ada@example.com")
+        assert [line.split()[0] for line in plain.splitlines()] == [row["id"] for row in rows]
+        assert not any(key.strip()[-10:] in plain for key in keys)
+
+    @pytest.mark.parametrize(
+        "until", ["1s", "12h", "30d", "8w", "2030-01-31", "2030-01-31T12:00", "2030-01-31T12:00:00+02:00"]
+    )
+    def test_may_expire(self, until: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        done("keys", "create", "ada@example.com", "--expires", until)
+        assert json.loads(done("keys", "list", "ada@example.com", "--json"))[0]["state"] == "active"
+
+    @pytest.mark.parametrize(
+        "until", ["", "soon", "5", "d", "-1d", "1.5h", "99999999999999d", "2030-13-01", "0001-01-01T00:00+23:00"]
+    )
+    def test_cannot_expire_at_no_time(self, until: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert "30d" in refused("keys", "create", "ada@example.com", "--expires", until)
+        assert done("keys", "list", "ada@example.com") == ""
+
+    def test_of_an_unknown_scope_are_refused_with_the_known_ones(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        said = refused("keys", "create", "ada@example.com", "--scopes", "renders:read,renders:fly")
+        assert "renders:fly" in said
+        assert "account:read" in said
+
+    def test_can_be_revoked_by_the_id_that_the_list_shows(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        done("keys", "create", "ada@example.com")
+        done("keys", "revoke", done("keys", "list", "ada@example.com").split()[0])
+        assert "revoked" in done("keys", "list", "ada@example.com")
 
     def test_can_be_revoked_once(self) -> None:
         done("accounts", "create", "ada@example.com")

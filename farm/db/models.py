@@ -1,11 +1,13 @@
 """Every query about models."""
 
-from sqlalchemy import select
+from datetime import timedelta
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from farm.db.ids import well_formed
-from farm.db.tables import Model
-from farm.errors import ModelNotFound
+from farm.db.tables import Model, now
+from farm.errors import ModelNotFound, UploadLimit
 
 
 def owned(db: Session, account_id: str, model_id: str) -> Model:
@@ -26,3 +28,12 @@ def owned_with_renders(db: Session, account_id: str, model_id: str) -> Model:
 def with_content(db: Session, account_id: str, sha256: str) -> Model | None:
     """The account's model with this very content, if it was uploaded before."""
     return db.scalar(select(Model).where(Model.account_id == account_id, Model.sha256 == sha256))
+
+
+def check_limit(db: Session, account_id: str, limit: int | None) -> None:
+    """Raises UploadLimit when the account has more than `limit` models of the last 24 hours."""
+    if limit is None:
+        return
+    recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))
+    if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) > limit:
+        raise UploadLimit(f"Upload limit reached: an account may upload {limit} new models in 24 hours")

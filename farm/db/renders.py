@@ -1,37 +1,71 @@
 """Every query about renders and their assets."""
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session, selectinload
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, delete, func, select
+from sqlalchemy.orm import Session
 
 from farm.db.ids import well_formed
 from farm.db.tables import Asset, Chunk, Render, Shot
 from farm.errors import RenderNotFound
 
-WITH_DETAIL = (selectinload(Render.assets), selectinload(Render.shot).selectinload(Shot.chunks))
+
+class Detail(NamedTuple):
+    """A render with what has become of it: frames drawn of how many, and the video's size in bytes once it is there."""
+
+    render: Render
+    frames: int
+    frames_done: int
+    file_size: int | None
+    has_web_variant: bool
 
 
-def owned(db: Session, account_id: str, render_id: str) -> Render:
-    """One render of the account with its assets and chunks. Raises RenderNotFound, also for another account's."""
-    render = db.get(Render, render_id, options=WITH_DETAIL) if well_formed(render_id) else None
+def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -> Render:
+    """One render of the account. Raises RenderNotFound, also for another account's.
+
+    With `lock` its status stays as it is until the transaction ends.
+    """
+    render = db.get(Render, render_id, with_for_update=lock or None) if well_formed(render_id) else None
     if render is None or render.account_id != account_id:
         raise RenderNotFound
     return render
 
 
+def detail(db: Session, account_id: str, render_id: str) -> Detail:
+    """As `owned`, with what has become of it, in one query."""
+    wanted = (Render.id == render_id, Render.account_id == account_id)
+    row = db.execute(_details().where(*wanted)).one_or_none() if well_formed(render_id) else None
+    if row is None:
+        raise RenderNotFound
+    return Detail(*row)
+
+
 def page(
     db: Session, account_id: str, *, model_id: str | None, status: str | None, limit: int, offset: int
-) -> tuple[list[Render], int]:
+) -> tuple[list[Detail], int]:
     """The account's renders, newest first: one page of them, and how many there are in all."""
-    wanted = select(Render).where(Render.account_id == account_id)
+    wanted = [Render.account_id == account_id]
     if model_id is not None:
         if not well_formed(model_id):
             return [], 0
-        wanted = wanted.where(Render.model_id == model_id)
+        wanted.append(Render.model_id == model_id)
     if status is not None:
-        wanted = wanted.where(Render.status == status)
-    total = db.scalar(select(func.count()).select_from(wanted.subquery())) or 0
-    newest = wanted.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit).offset(offset)
-    return list(db.scalars(newest.options(*WITH_DETAIL))), total
+        wanted.append(Render.status == status)
+    total = db.scalar(select(func.count()).select_from(Render).where(*wanted)) or 0
+    newest = (Render.created_at.desc(), Render.id.desc())
+    # The ids first, out of an index alone: a far offset then passes over index entries instead of whole rows.
+    ids = list(db.scalars(select(Render.id).where(*wanted).order_by(*newest).limit(limit).offset(offset)))
+    rows = db.execute(_details().where(Render.id.in_(ids)).order_by(*newest))
+    return [Detail(*row) for row in rows], total
+
+
+def _details() -> Select[Any]:
+    frames_done = select(func.coalesce(func.sum(Chunk.frames_done), 0)).where(Chunk.shot_id == Render.shot_id)
+    video_size = select(Asset.size).where(Asset.render_id == Render.id, Asset.kind == "video")
+    web = select(Asset.id).where(Asset.render_id == Render.id, Asset.kind == "web").exists()
+    return select(Render, Shot.frames, frames_done.scalar_subquery(), video_size.scalar_subquery(), web).join(
+        Shot, Shot.id == Render.shot_id
+    )
 
 
 def remove(db: Session, render: Render) -> list[str]:

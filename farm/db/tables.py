@@ -1,4 +1,4 @@
-"""The tables. Words as in the README: account, key, model, render, shot, chunk, asset."""
+"""The tables. Words as in the README: account, key, ledger, model, render, shot, chunk, asset."""
 
 import secrets
 import string
@@ -66,16 +66,35 @@ class Account(Table):
     email: Mapped[str] = mapped_column(String(320), unique=True)
     is_admin: Mapped[bool] = mapped_column(default=False)
     suspended_at: Mapped[datetime | None]
+    credits: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+class LedgerEntry(Table):
+    """What an account was given (+), paid for a render (-) or got back for it (+). Only ever added, by farm.credits.
+
+    The entry outlives its render, so `render_id` is no foreign key. A render is charged and refunded once at most.
+    """
+
+    __tablename__ = "ledger"
+    __table_args__ = (UniqueConstraint("render_id", "kind"),)
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    render_id: Mapped[str | None] = mapped_column(String(12))
+    kind: Mapped[str] = mapped_column(String(8))
+    credits: Mapped[int] = mapped_column(BigInteger)
 
 
 class Key(Table):
-    """An API key: only the digest of the raw key is kept."""
+    """An API key: only the digest of the raw key is kept. Without `scopes` it may do everything."""
 
     __tablename__ = "keys"
 
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     revoked_at: Mapped[datetime | None]
+    scopes: Mapped[list[str] | None]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
     account: Mapped[Account] = relationship()
 

@@ -21,6 +21,11 @@ def model(database: Database, client: Client) -> Model:
 
 
 @pytest.fixture
-def render(database: Database, model: Model, settings: Settings, redis: Redis) -> Render:
+def bell(redis: Redis) -> Doorbell:
+    return Doorbell(redis)
+
+
+@pytest.fixture
+def render(database: Database, model: Model, settings: Settings, bell: Doorbell) -> Render:
     with database.write() as db:
-        return schedule.render(db, model, RenderSettings(), settings, Doorbell(redis))
+        return schedule.render(db, model, RenderSettings(), settings, bell)

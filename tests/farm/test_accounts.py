@@ -1,5 +1,7 @@
 """Accounts and their keys."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,15 +10,20 @@ from sqlalchemy import select
 from farm import accounts
 from farm.db.session import Database
 from farm.db.tables import ALPHABET, Key, now
-from farm.errors import Forbidden, Unauthorized
+from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from tests.conftest import Client
+
+pytestmark = pytest.mark.on_both_databases
+
+
+SCOPE = "renders:read"
 
 
 class TestKey:
     def test_opens_the_account_that_it_was_made_for(self, database: Database, client: Client, stranger: Client) -> None:
         with database.read() as db:
-            assert accounts.authenticate(db, client.key).id == client.account.id
-            assert accounts.authenticate(db, stranger.key).id == stranger.account.id
+            assert accounts.authenticate(db, client.key, SCOPE).account_id == client.account.id
+            assert accounts.authenticate(db, stranger.key, SCOPE).account_id == stranger.account.id
 
     def test_looks_like_the_reference_says(self, client: Client) -> None:
         body = client.key.removeprefix("dxgl_sk_")
@@ -36,20 +43,70 @@ class TestKey:
         with database.write() as db:
             accounts.revoke_key(db, client.key)
         with database.read() as db:
-            assert accounts.authenticate(db, second).id == client.account.id
+            assert accounts.authenticate(db, second, SCOPE).account_id == client.account.id
             with pytest.raises(Unauthorized):
-                accounts.authenticate(db, client.key)
+                accounts.authenticate(db, client.key, SCOPE)
 
     def test_of_a_suspended_account_is_forbidden(self, database: Database, client: Client) -> None:
         with database.write() as db:
             db.merge(client.account).suspended_at = now()
         with database.read() as db, pytest.raises(Forbidden):
-            accounts.authenticate(db, client.key)
+            accounts.authenticate(db, client.key, SCOPE)
+
+    def test_ends_when_it_expires(self, database: Database, client: Client) -> None:
+        with database.write() as db:
+            late = accounts.create_key(db, client.account, expires_at=now() + timedelta(hours=1))
+            over = accounts.create_key(db, client.account, expires_at=now() - timedelta(seconds=1))
+        with database.read() as db:
+            assert accounts.authenticate(db, late, SCOPE)
+            with pytest.raises(TokenExpired):
+                accounts.authenticate(db, over, SCOPE)
+
+    def test_that_was_revoked_does_not_tell_that_it_expired(self, database: Database, client: Client) -> None:
+        with database.write() as db:
+            raw = accounts.create_key(db, client.account, expires_at=now())
+            accounts.revoke_key(db, raw)
+        with database.read() as db, pytest.raises(Unauthorized) as refusal:
+            accounts.authenticate(db, raw, SCOPE)
+        assert refusal.value.code == "unauthorized"
+
+    @pytest.mark.parametrize("scope", accounts.SCOPES)
+    def test_may_do_what_its_scopes_name_and_nothing_else(self, database: Database, client: Client, scope: str) -> None:
+        with database.write() as db:
+            raw = accounts.create_key(db, client.account, scopes=[scope])
+        with database.read() as db:
+            assert accounts.authenticate(db, raw, scope)
+            for other in accounts.SCOPES.keys() - {scope}:
+                with pytest.raises(InsufficientScope, match=other):
+                    accounts.authenticate(db, raw, other)
+
+    @pytest.mark.parametrize("scope", accounts.SCOPES)
+    def test_without_scopes_may_do_everything(self, database: Database, client: Client, scope: str) -> None:
+        with database.read() as db:
+            assert accounts.authenticate(db, client.key, scope)
+
+    def test_can_be_revoked_by_its_id(self, database: Database, client: Client, stranger: Client) -> None:
+        with database.write() as db:
+            (key,) = accounts.keys_of(db, client.account)
+            accounts.revoke_key(db, key.id)
+        with database.read() as db:
+            assert accounts.authenticate(db, stranger.key, SCOPE)
+            with pytest.raises(Unauthorized):
+                accounts.authenticate(db, client.key, SCOPE)
+
+    def test_use_is_noted_once_a_minute(self, database: Database, client: Client) -> None:
+        with database.write() as db:
+            (key,) = accounts.keys_of(db, client.account)
+            assert accounts.use_is_worth_noting(key)
+            accounts.note_use(db, key)
+            assert not accounts.use_is_worth_noting(key)
+            key.last_used_at = now() - timedelta(seconds=61)
+            assert accounts.use_is_worth_noting(key)
 
     @pytest.mark.parametrize("raw", ["", "dxgl_sk_", "dxgl_sk_a", "secret", "dxgl_sk_" + "ü" * 38, "\0", "\ud800"])
     def test_that_is_none_is_refused(self, database: Database, raw: str) -> None:
         with database.read() as db, pytest.raises(Unauthorized):
-            accounts.authenticate(db, raw)
+            accounts.authenticate(db, raw, SCOPE)
 
     @given(st.data())
     def test_a_typing_error_is_seen_without_the_database(self, data: st.DataObject) -> None:

@@ -12,6 +12,8 @@ from farm.db.session import Database
 from farm.db.tables import Chunk, Render
 from farm.errors import BadModel, BlenderCrashed
 
+pytestmark = pytest.mark.on_both_databases
+
 
 @pytest.fixture
 def db(database: Database) -> Iterator[Session]:

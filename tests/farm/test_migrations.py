@@ -1,29 +1,55 @@
 """The migrations make the very tables that the code describes, and SQLite is run as a farm needs it."""
 
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select, text
 
 from farm.db.session import Database
-from farm.db.tables import Table
+from farm.db.tables import Account, Key, LedgerEntry, Table
 from farm.settings import Settings
 
 
+@pytest.mark.on_both_databases
 def test_the_migrated_tables_are_the_described_ones(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, Table.metadata) == []
 
 
+@pytest.mark.on_both_databases
 def test_migrating_twice_changes_nothing(database: Database) -> None:
     database.upgrade()
     assert database.version() == database.newest_version()
 
 
+@pytest.mark.on_both_databases
 def test_an_empty_database_has_no_version(settings: Settings) -> None:
     database = Database(settings.database)
     assert database.version() is None
     assert inspect(database.engine).get_table_names() == []
+    database.close()
+
+
+@pytest.mark.on_both_databases
+def test_accounts_from_before_there_were_credits_get_the_free_ones_and_keep_their_keys(settings: Settings) -> None:
+    database = Database(settings.database)
+    command.upgrade(database._alembic(), "0001")
+    with database.engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO accounts (id, email, is_admin, created_at) VALUES ('a', 'a@b', false, CURRENT_TIMESTAMP)")
+        )
+        connection.execute(
+            text("INSERT INTO keys (id, account_id, digest, created_at) VALUES ('k', 'a', 'd', CURRENT_TIMESTAMP)")
+        )
+    database.upgrade()
+    with database.read() as db:
+        assert db.get_one(Account, "a").credits == 10
+        assert [(entry.kind, entry.credits) for entry in db.scalars(select(LedgerEntry))] == [("grant", 10)]
+        key = db.get_one(Key, "k")
+        assert (key.scopes, key.expires_at) == (None, None)
+    command.downgrade(database._alembic(), "0001")
     database.close()
 
 

@@ -1,5 +1,6 @@
 """From a wish to rows and rings."""
 
+import pytest
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -11,6 +12,8 @@ from farm.db.tables import Chunk, Model, Render, Shot
 from farm.queue.queues import PREVIEWS, RENDERS, Doorbell
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
+
+pytestmark = pytest.mark.on_both_databases
 
 
 def rings(redis: Redis, name: str) -> list[list[object]]:

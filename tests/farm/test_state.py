@@ -43,6 +43,19 @@ class TestAdvance:
             with pytest.raises(ImpossibleStep):
                 steps(database, render, to)
 
+    @pytest.mark.parametrize("to", ["error", "failed"])
+    def test_a_dismissed_error_stays_dismissed_and_keeps_its_message(
+        self, database: Database, render: Render, to: str
+    ) -> None:
+        row = steps(database, render, "error", "failed", to)
+        assert (row.status, row.error_message) == ("failed", "why")
+
+    @pytest.mark.parametrize("reached", ORDER)
+    def test_only_an_error_can_be_dismissed(self, database: Database, render: Render, reached: str) -> None:
+        steps(database, render, *ORDER[: ORDER.index(reached) + 1])
+        with pytest.raises(ImpossibleStep):
+            steps(database, render, "failed")
+
     @pytest.mark.parametrize("to", ORDER)
     def test_never_leaves_an_error(self, database: Database, render: Render, to: str) -> None:
         steps(database, render, "error")
@@ -51,5 +64,5 @@ class TestAdvance:
 
 
 def test_the_table_knows_every_status() -> None:
-    assert set(NEXT) == set(ORDER) | {"error"}
+    assert set(NEXT) == set(ORDER) | {"error", "failed"}
     assert set().union(*NEXT.values()) <= set(NEXT)

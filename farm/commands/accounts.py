@@ -1,0 +1,184 @@
+"""`farm accounts` and `farm keys`: the farm's clients, their credits and their API keys."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from farm import accounts, credits
+from farm.commands.shared import Data, Json, console, database, fail
+from farm.db.tables import Account, Key, now
+from farm.errors import FarmError
+
+accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+
+MOST_CREDITS = 1_000_000_000
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@accounts_app.command("create")
+def create_account(
+    email: str,
+    credits_: Annotated[
+        int, typer.Option("--credits", min=0, max=MOST_CREDITS, help="Credits to start with.")
+    ] = credits.FREE,
+    admin: Annotated[bool, typer.Option("--admin", help="An operator's account.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Create an account."""
+    with database(data) as truth:
+        try:
+            with truth.write() as db:
+                account = accounts.create(db, email, admin=admin, credits_=credits_)
+        except ValueError as error:
+            fail(str(error))
+    shown = f"Account {account.id} for {account.email}, {account.credits} credits"
+    console.print(json.dumps(_account(account)) if as_json else shown)
+
+
+@accounts_app.command("list")
+def list_accounts(data: Data = None, as_json: Json = False) -> None:
+    """List all accounts."""
+    with database(data) as truth, truth.read() as db:
+        rows = list(db.scalars(select(Account).order_by(Account.email)))
+    if as_json:
+        console.print(json.dumps([_account(row) for row in rows]))
+        return
+    for row in rows:
+        marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
+        console.print(f"{row.id}  {row.email}  {row.credits} credits{marks}")
+
+
+@accounts_app.command("suspend")
+def suspend_account(email: str, data: Data = None) -> None:
+    """Shut an account out: all its keys are refused until it is resumed. Renders under way go on."""
+    with database(data) as truth, truth.write() as db:
+        _find(db, email).suspended_at = now()
+    console.print(f"Suspended {email}")
+
+
+@accounts_app.command("resume")
+def resume_account(email: str, data: Data = None) -> None:
+    """Let a suspended account in again."""
+    with database(data) as truth, truth.write() as db:
+        _find(db, email).suspended_at = None
+    console.print(f"Resumed {email}")
+
+
+@accounts_app.command("grant")
+def grant_credits(
+    email: str,
+    number: Annotated[int, typer.Argument(metavar="CREDITS", min=1, max=MOST_CREDITS)],
+    data: Data = None,
+) -> None:
+    """Give an account credits."""
+    with database(data) as truth, truth.write() as db:
+        account = _find(db, email)
+        credits.grant(db, account.id, number)
+        db.refresh(account)
+    console.print(f"{email} has {account.credits} credits")
+
+
+@keys_app.command("create")
+def create_key(
+    email: str,
+    scopes: Annotated[
+        str | None, typer.Option(help=f"What the key may do, comma-separated: {', '.join(accounts.SCOPES)}. Or all.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When the key ends: after 12h, 30d or 8w, or at 2030-01-31 (UTC). Or never.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Create an API key and print it: alone, and this once."""
+    allowed = None if scopes is None else _scopes(scopes)
+    expires_at = None if expires is None else _moment(expires)
+    with database(data) as truth, truth.write() as db:
+        key = accounts.create_key(db, _find(db, email), scopes=allowed, expires_at=expires_at)
+    print(key)
+
+
+@keys_app.command("list")
+def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
+    """List an account's keys by their ids; the keys themselves are shown by nothing."""
+    with database(data) as truth, truth.read() as db:
+        rows = [_key(row) for row in accounts.keys_of(db, _find(db, email))]
+    if as_json:
+        console.print(json.dumps(rows))
+        return
+    for row in rows:
+        times = [f"{name} {row[name]}" for name in ("created", "expires", "used") if row[name]]
+        console.print(f"{row['id']}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}")
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="The key itself, or its id from `farm keys list`.")], data: Data = None
+) -> None:
+    """End an API key for good."""
+    with database(data) as truth:
+        try:
+            with truth.write() as db:
+                accounts.revoke_key(db, key)
+        except FarmError:
+            fail("That is not a key of this farm, or it was revoked before")
+    console.print("Revoked")
+
+
+def _find(db: Session, email: str) -> Account:
+    account = accounts.find(db, email)
+    if account is None:
+        fail(f"There is no account for {email}. Create it: farm accounts create {email}")
+    return account
+
+
+def _account(row: Account) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "email": row.email,
+        "admin": row.is_admin,
+        "credits": row.credits,
+        "suspended": row.suspended_at is not None,
+    }
+
+
+def _key(row: Key) -> dict[str, Any]:
+    expired = row.expires_at is not None and row.expires_at <= now()
+    return {
+        "id": row.id,
+        "state": "revoked" if row.revoked_at else "expired" if expired else "active",
+        "created": _shown(row.created_at),
+        "expires": _shown(row.expires_at),
+        "used": _shown(row.last_used_at),
+        "scopes": ["all"] if row.scopes is None else row.scopes,
+    }
+
+
+def _shown(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _scopes(text: str) -> list[str]:
+    """Scopes from a comma-separated list."""
+    scopes = [part.strip() for part in text.split(",")]
+    for scope in scopes:
+        if scope not in accounts.SCOPES:
+            fail(f"There is no scope {scope!r}. Scopes: {', '.join(accounts.SCOPES)}")
+    return scopes
+
+
+def _moment(text: str) -> datetime:
+    """A moment in UTC: so much time from now, or a date, with a time if need be."""
+    try:
+        if match := re.fullmatch(r"([0-9]+)([smhdw])", text):
+            return now() + timedelta(**{UNITS[match[2]]: int(match[1])})
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        fail(f"--expires takes a time from now such as 12h, 30d or 8w, or a date such as 2030-01-31, not {text!r}")

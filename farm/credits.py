@@ -1,0 +1,95 @@
+"""Credits: what a render costs, and the ledger of what every account was given, paid and got back.
+
+`Account.credits` is the balance and equals the sum of the account's ledger: each function here changes both, in the
+transaction that it is called in.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from farm.db.tables import Account, LedgerEntry
+from farm.errors import NoCredits
+
+FREE = 10  # what a new account starts with
+
+Quality = Literal["share", "standard", "4k", "pro"]
+DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
+
+PRICES: dict[Quality, int] = {"share": 1, "standard": 4, "4k": 16, "pro": 64}
+DATASET_PRICES: dict[DatasetQuality, int] = {"100x800": 4, "196x1024": 16, "400x2048": 64}
+
+
+class Cost(BaseModel):
+    """The render settings that decide the price, as the API spells them; all others are passed over."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+    quality: Annotated[Quality, Field(description="Quality tier of a video")] = "share"
+    output: Annotated[Literal["video", "dataset"], Field(description="What is made of the model")] = "video"
+    effect: Annotated[str, Field(description="`dataset` asks for a dataset, like `output`")] = "turntable"
+    dataset_quality: Annotated[DatasetQuality, Field(description="Tier of a dataset: views x pixels a side")] = (
+        "100x800"
+    )
+
+    @property
+    def is_dataset(self) -> bool:
+        return "dataset" in (self.output, self.effect)
+
+    @property
+    def credits(self) -> int:
+        return DATASET_PRICES[self.dataset_quality] if self.is_dataset else PRICES[self.quality]
+
+
+def price(settings: Mapping[str, Any]) -> int:
+    """Credits for a render with these settings, as the API spells them."""
+    return Cost.model_validate({name: value for name, value in settings.items() if value is not None}).credits
+
+
+def grant(db: Session, account_id: str, credits: int) -> None:
+    """Give an account credits."""
+    _give(db, account_id, credits)
+    db.add(LedgerEntry(account_id=account_id, kind="grant", credits=credits))
+
+
+def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
+    """Take the price of each render, by render id, or raise NoCredits and take nothing.
+
+    One conditional UPDATE asks and takes at once: whatever else happens meanwhile, no balance falls below zero.
+    """
+    needed = sum(prices.values())
+    enough = (Account.id == account_id, Account.credits >= needed)
+    taking = update(Account).where(*enough).values(credits=Account.credits - needed)
+    if not _changes_a_row(db, taking):
+        raise NoCredits(needed, db.scalar(select(Account.credits).where(Account.id == account_id)) or 0)
+    db.add_all(
+        LedgerEntry(account_id=account_id, render_id=render_id, kind="charge", credits=-credits)
+        for render_id, credits in prices.items()
+    )
+
+
+def refund(db: Session, render_id: str) -> None:
+    """Give back what a render cost: nothing for a preview, and nothing when it was given back already."""
+    paid = db.scalar(select(LedgerEntry).where(LedgerEntry.render_id == render_id, LedgerEntry.kind == "charge"))
+    if paid is None:
+        return
+    try:
+        with db.begin_nested():
+            db.add(LedgerEntry(account_id=paid.account_id, render_id=render_id, kind="refund", credits=-paid.credits))
+    except IntegrityError:  # the ledger takes one refund a render
+        return
+    _give(db, paid.account_id, -paid.credits)
+
+
+def _give(db: Session, account_id: str, credits: int) -> None:
+    _changes_a_row(db, update(Account).where(Account.id == account_id).values(credits=Account.credits + credits))
+
+
+def _changes_a_row(db: Session, statement: Any) -> bool:
+    result = cast(CursorResult[Any], db.execute(statement, execution_options={"synchronize_session": False}))
+    return result.rowcount == 1
