@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api import health
+from api.account import endpoints as account
 from api.assets import endpoints as assets
 from api.dependencies import Farm
 from api.errors import answer
@@ -44,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # an address that is not there is a 404 like any other, with a body that says so
     )
-    for router in (models.router, renders.router, assets.router, health.router):
+    for router in (models.router, renders.router, assets.router, account.router, health.router):
         app.include_router(router, prefix="/v1")
     for kind in (FarmError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)

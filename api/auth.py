@@ -1,11 +1,17 @@
-"""Who calls: bearer key -> Account, before a byte of the body is read."""
+"""Who calls, and whether they may: bearer key -> Account, before a byte of the body is read.
+
+An endpoint names the scope that it wants by the type of its account: `account: RendersWrite`.
+"""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_type_hints
 
-from fastapi import Depends, Request, Response, Security
+import structlog
+from fastapi import Request, Response, Security
+from fastapi.params import Security as SecurityMark
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
 from api.body_limit import limited
@@ -14,7 +20,22 @@ from farm import accounts
 from farm.db.tables import Account
 from farm.errors import Unauthorized
 
+log = structlog.get_logger()
 bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key, `dxgl_sk_...`")
+
+
+async def _account(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Account:
+    return cast(Account, request.state.account)
+
+
+# Security, not Depends, so that OpenAPI tells the scope.
+ModelsRead = Annotated[Account, Security(_account, scopes=["models:read"])]
+ModelsWrite = Annotated[Account, Security(_account, scopes=["models:write"])]
+RendersRead = Annotated[Account, Security(_account, scopes=["renders:read"])]
+RendersWrite = Annotated[Account, Security(_account, scopes=["renders:write"])]
+OverlaysRead = Annotated[Account, Security(_account, scopes=["overlays:read"])]
+OverlaysWrite = Annotated[Account, Security(_account, scopes=["overlays:write"])]
+AccountRead = Annotated[Account, Security(_account, scopes=["account:read"])]
 
 
 class KeyedRoute(APIRoute):
@@ -23,12 +44,15 @@ class KeyedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         reads_whole_body = self.body_field is not None
+        scope = _scope_of(self.endpoint)
 
         async def check_key_then_handle(request: Request) -> Response:
             credentials = await bearer(request)
             if credentials is None:
                 raise Unauthorized
-            request.state.account = await run_in_threadpool(_authenticate, farm_of(request), credentials.credentials)
+            request.state.account = await run_in_threadpool(
+                _authenticate, farm_of(request), credentials.credentials, scope
+            )
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
             return await handle(request)
@@ -36,13 +60,22 @@ class KeyedRoute(APIRoute):
         return check_key_then_handle
 
 
-def _authenticate(farm: Farm, raw: str) -> Account:
+def _scope_of(endpoint: Callable[..., Any]) -> str:
+    for hint in get_type_hints(endpoint, include_extras=True).values():
+        for mark in getattr(hint, "__metadata__", ()):
+            if isinstance(mark, SecurityMark) and mark.dependency is _account:
+                (scope,) = mark.scopes or ()
+                return scope
+    raise TypeError(f"{endpoint.__name__} wants a key, but no scope: give it an account of one of the types above")
+
+
+def _authenticate(farm: Farm, raw: str, scope: str) -> Account:
     with farm.database.read() as db:
-        return accounts.authenticate(db, raw)
-
-
-async def _account(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Account:
-    return cast(Account, request.state.account)
-
-
-Signed = Annotated[Account, Depends(_account)]
+        key = accounts.authenticate(db, raw, scope)
+    if accounts.use_is_worth_noting(key):
+        try:
+            with farm.database.write() as db:
+                accounts.note_use(db, key)
+        except OperationalError as error:  # a database that cannot be written can still be read
+            log.warning("the use of a key was not noted", key=key.id, error=str(error))
+    return key.account

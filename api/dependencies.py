@@ -1,12 +1,14 @@
-"""What a request can reach: the farm's settings, database, storage and doorbell."""
+"""What a request can reach: the farm's settings, database, storage and doorbell.
 
-from collections.abc import Iterator
+An endpoint opens its transaction itself (`with farm.database.write() as db`) and ends it before it returns, in the one
+thread that it runs in: docs/decisions/transactions-end-in-the-endpoint.md tells why that is no dependency.
+"""
+
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from redis import Redis
-from sqlalchemy.orm import Session
 
 from farm.db.session import Database
 from farm.queue.queues import Doorbell
@@ -33,19 +35,3 @@ def farm_of(request: Request) -> Farm:
 
 
 TheFarm = Annotated[Farm, Depends(farm_of)]
-
-
-def _reading(farm: TheFarm) -> Iterator[Session]:
-    with farm.database.read() as db:
-        yield db
-
-
-def _writing(farm: TheFarm) -> Iterator[Session]:
-    with farm.database.write() as db:
-        yield db
-
-
-# Scope "function" ends the transaction before the answer is sent: who reads 201 finds the row, and a commit that fails
-# is a 500 instead of a lie.
-Reading = Annotated[Session, Depends(_reading, scope="function")]
-Writing = Annotated[Session, Depends(_writing, scope="function")]

@@ -12,18 +12,27 @@ from farm.errors import (
     BodyTooLarge,
     FarmError,
     Forbidden,
+    InsufficientScope,
     InvalidRequest,
+    InvalidSettings,
     MethodNotAllowed,
     ModelIdRequired,
     NotFound,
     RangeNotSatisfiable,
+    RendersRequired,
+    TokenExpired,
+    TooMany,
     Unauthorized,
 )
 
 LONGEST_MESSAGE = 1000
 
-# Body fields that the contract gives a code of their own when they are missing or of the wrong type.
-FIELDS: dict[str, type[FarmError]] = {"modelId": ModelIdRequired}
+# Body fields that the contract gives a code of their own when they are missing or wrong.
+FIELDS: dict[str, type[FarmError]] = {
+    "modelId": ModelIdRequired,
+    "renders": RendersRequired,
+    **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
+}
 STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
 
 
@@ -52,7 +61,7 @@ def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dic
     """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it also wants a key."""
     everywhere: list[type[FarmError]] = [InvalidRequest, FarmError]
     if not public:
-        everywhere += [Unauthorized, Forbidden]
+        everywhere += [Unauthorized, TokenExpired, Forbidden, InsufficientScope]
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in dict.fromkeys([*kinds, *everywhere]):
         entry = responses.setdefault(
@@ -82,7 +91,22 @@ def _from_validation(problem: dict[str, Any]) -> FarmError:
     place, *path = problem["loc"]
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
-    if place == "body" and path and path[0] in FIELDS:
-        return FIELDS[path[0]]()
-    where = ".".join(str(part) for part in path) or place
-    return InvalidRequest(f"{where[:100]}: {problem['msg']}")
+    if problem["type"] == InvalidSettings.code:
+        return InvalidSettings(_spelled([*path[:-1], problem["msg"]]))  # the message names the field from there on
+    if place == "body" and path and path[-1] in FIELDS and problem["type"] != "extra_forbidden":
+        return _about_field(FIELDS[path[-1]], path, problem)
+    return InvalidRequest(f"{(_spelled(path) or place)[:100]}: {problem['msg']}")
+
+
+def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str, Any]) -> FarmError:
+    if kind is InvalidSettings:
+        return InvalidSettings(f"{_spelled(path)}: {problem['msg']}")
+    if kind is RendersRequired and problem["type"] == "too_long":
+        return TooMany()
+    return kind() if len(path) == 1 else kind(f"{_spelled(path[:-1])}: {kind.default}")
+
+
+def _spelled(path: list[str | int]) -> str:
+    """A place in a body as people write it: renders[3].modelId."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from farm.accounts import SCOPES
+from farm.credits import DATASET_PRICES, PRICES
 from farm.errors import FarmError, RenderFailed
 from farm.render_settings import SCHEMA, allowed
 from farm.settings import Settings
@@ -33,6 +35,21 @@ def _answered(root: type[FarmError]) -> list[type[FarmError]]:
     return [root, *(kind for child in root.__subclasses__() if child is not RenderFailed for kind in _answered(child))]
 
 
+def scopes() -> Rows:
+    """What a key may be allowed."""
+    return [[f"`{scope}`", what] for scope, what in SCOPES.items()]
+
+
+def prices() -> Rows:
+    """Credits for a video."""
+    return [[f"`{quality}`", str(credits)] for quality, credits in PRICES.items()]
+
+
+def dataset_prices() -> Rows:
+    """Credits for a dataset."""
+    return [[f"`{quality}`", str(credits)] for quality, credits in DATASET_PRICES.items()]
+
+
 def settings() -> Rows:
     """Every FARM_ variable."""
     return [
@@ -48,6 +65,9 @@ def settings() -> Rows:
 TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
     "client.md": {
         ("Field", "Default", "Allowed", "Meaning"): render_settings,
+        ("Video", "Credits"): prices,
+        ("Dataset", "Credits"): dataset_prices,
+        ("Scope", "Opens"): scopes,
         ("Code", "Status", "Meaning"): errors,
     },
     "operators.md": {("variable", "default", "what it is"): settings},

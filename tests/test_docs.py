@@ -38,7 +38,7 @@ def test_the_tables_are_what_the_code_says(page: str) -> None:
 class TestClientPage:
     def test_shows_the_way_of_a_render(self) -> None:
         ways = {row[0]: row[1] for row in table(CLIENT, "Status", "Next", "Meaning")}
-        places = [*ORDER, "error"]
+        places = [*ORDER, "error", "failed"]
         assert ways == {
             f"`{status}`": ", ".join(f"`{way}`" for way in sorted(ways, key=places.index))
             for status, ways in NEXT.items()

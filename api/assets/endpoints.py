@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.assets import service
-from api.auth import KeyedRoute, Signed
-from api.dependencies import Reading, TheFarm
+from api.auth import KeyedRoute, RendersRead
+from api.dependencies import TheFarm
 from api.errors import errors
 from farm.errors import FarmError, PosterNotFound, RangeNotSatisfiable, RenderNotFound, ThumbNotFound, VideoNotFound
 
@@ -26,15 +26,15 @@ def file_responses(content_type: str, *kinds: type[FarmError]) -> dict[int | str
 def get_video(
     request: Request,
     render_id: str,
-    account: Signed,
-    db: Reading,
+    account: RendersRead,
     farm: TheFarm,
     quality: Annotated[
         Literal["web"] | None, Query(description="`web`: the lighter variant, where there is one")
     ] = None,
 ) -> Response:
     """The finished video."""
-    file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
+    with farm.database.read() as db:
+        file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
     return service.deliver(request, farm.storage, file)
 
 
@@ -43,19 +43,20 @@ def get_video(
 def get_poster(
     request: Request,
     render_id: str,
-    account: Signed,
-    db: Reading,
+    account: RendersRead,
     farm: TheFarm,
     quality: Annotated[Literal["full"] | None, Query(description="`full`: at the video's own size")] = None,
 ) -> Response:
     """The first frame, there as soon as the status is `poster-done`: small, or at the video's own size."""
-    file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
+    with farm.database.read() as db:
+        file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
     return service.deliver(request, farm.storage, file)
 
 
 @router.head("/thumb", include_in_schema=False)
 @router.get("/thumb", response_class=Response, responses=file_responses("video/mp4", RenderNotFound, ThumbNotFound))
-def get_thumb(request: Request, render_id: str, account: Signed, db: Reading, farm: TheFarm) -> Response:
+def get_thumb(request: Request, render_id: str, account: RendersRead, farm: TheFarm) -> Response:
     """The video at a quarter of each side."""
-    file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
+    with farm.database.read() as db:
+        file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
     return service.deliver(request, farm.storage, file)

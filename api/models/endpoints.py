@@ -6,15 +6,24 @@ from fastapi import APIRouter, Request, Response
 
 from api.assets.endpoints import file_responses
 from api.assets.service import deliver
-from api.auth import KeyedRoute, Signed
-from api.dependencies import Reading, TheFarm
+from api.auth import KeyedRoute, ModelsRead, ModelsWrite
+from api.dependencies import TheFarm
 from api.envelope import Data
 from api.errors import errors
 from api.models import service
 from api.models.schemas import ModelDetail, Uploaded
 from api.models.upload import Received
 from farm.db import models
-from farm.errors import FileNotFound, FileTooLarge, InvalidFormat, InvalidSettings, ModelNotFound, NoFile
+from farm.errors import (
+    FileNotFound,
+    FileTooLarge,
+    InvalidFormat,
+    InvalidSettings,
+    ModelNotFound,
+    NoCredits,
+    NoFile,
+    UploadLimit,
+)
 
 router = APIRouter(prefix="/models", tags=["Models"], route_class=KeyedRoute)
 
@@ -46,11 +55,11 @@ UPLOAD: dict[str, Any] = {
 @router.post(
     "",
     status_code=201,
-    responses=errors(NoFile, InvalidFormat, FileTooLarge, InvalidSettings),
+    responses=errors(NoFile, InvalidFormat, FileTooLarge, InvalidSettings, NoCredits, UploadLimit),
     response_model_exclude_none=True,
     openapi_extra=UPLOAD,
 )
-def upload_model(upload: Received, account: Signed, farm: TheFarm) -> Data[Uploaded]:
+def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
     A file that the account has uploaded before gets another render, and `duplicate: true` in the answer.
@@ -59,9 +68,10 @@ def upload_model(upload: Received, account: Signed, farm: TheFarm) -> Data[Uploa
 
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
-def get_model(model_id: str, account: Signed, db: Reading) -> Data[ModelDetail]:
+def get_model(model_id: str, account: ModelsRead, farm: TheFarm) -> Data[ModelDetail]:
     """One model with all its renders."""
-    return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
+    with farm.database.read() as db:
+        return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
 
 
 @router.head("/{model_id}/file", include_in_schema=False)
@@ -70,6 +80,8 @@ def get_model(model_id: str, account: Signed, db: Reading) -> Data[ModelDetail]:
     response_class=Response,
     responses=file_responses("model/gltf-binary", ModelNotFound, FileNotFound),
 )
-def get_model_file(request: Request, model_id: str, account: Signed, db: Reading, farm: TheFarm) -> Response:
+def get_model_file(request: Request, model_id: str, account: ModelsRead, farm: TheFarm) -> Response:
     """The model's file, as it was uploaded."""
-    return deliver(request, farm.storage, service.file_of(db, account, model_id))
+    with farm.database.read() as db:
+        file = service.file_of(db, account, model_id)
+    return deliver(request, farm.storage, file)

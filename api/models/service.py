@@ -22,7 +22,8 @@ CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
 def take_in(farm: Farm, account: Account, upload: Upload) -> Uploaded:
     """Keep an uploaded model and queue its preview and its render; a known file only gets another render.
 
-    Raises InvalidSettings or InvalidFormat; then, as on any other failure, no row and no file is left behind.
+    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit; then, as on any other failure, no row and no file
+    is left behind.
     """
     wish = RenderSettings() if upload.render_settings is None else parse_json(upload.render_settings)
     checked = check_model(upload.path, upload.name)
@@ -39,7 +40,7 @@ def take_in(farm: Farm, account: Account, upload: Upload) -> Uploaded:
         sha256=upload.sha256,
     )
     try:
-        return _keep(farm, model, upload, wish)
+        return _keep(farm, account, model, upload, wish)
     except IntegrityError:
         # The same file came in twice at once, and the other request was first.
         if known := _render_known(farm, account, upload, wish):
@@ -56,7 +57,7 @@ def _render_known(farm: Farm, account: Account, upload: Upload, wish: RenderSett
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
 
-def _keep(farm: Farm, model: Model, upload: Upload, wish: RenderSettings) -> Uploaded:
+def _keep(farm: Farm, account: Account, model: Model, upload: Upload, wish: RenderSettings) -> Uploaded:
     # The file first, so that no worker can find a row without one; and outside the transaction, which is short.
     try:
         farm.storage.put(model.storage_key, upload.path)
@@ -65,6 +66,8 @@ def _keep(farm: Farm, model: Model, upload: Upload, wish: RenderSettings) -> Upl
             db.flush()
             schedule.preview(db, model, farm.settings, farm.bell)
             render = schedule.render(db, model, wish, farm.settings, farm.bell)
+            # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
+            models.check_limit(db, account.id, farm.settings.upload_limit)
             return Uploaded(model_id=model.id, render_id=render.id)
     except BaseException:
         farm.storage.delete(model.storage_key)

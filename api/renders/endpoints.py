@@ -1,50 +1,96 @@
-"""/v1/renders: order, list, look at and delete renders."""
+"""/v1/renders: order, list, look at, dismiss and delete renders."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth import KeyedRoute, Signed
-from api.dependencies import Reading, TheFarm, Writing
+from api.auth import KeyedRoute, RendersRead, RendersWrite
+from api.dependencies import TheFarm
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.renders import service
-from api.renders.schemas import CreateRender, RenderCreated, RenderDeleted, RenderDetail, Status
+from api.renders.schemas import (
+    CreateBatch,
+    CreateRender,
+    RenderCreated,
+    RenderDeleted,
+    RenderDetail,
+    RenderQueued,
+    Status,
+)
 from farm.db import renders
-from farm.errors import BodyTooLarge, InvalidSettings, ModelIdRequired, ModelNotFound, RenderNotFound
+from farm.errors import (
+    BodyTooLarge,
+    Conflict,
+    InvalidSettings,
+    ModelIdRequired,
+    ModelNotFound,
+    NoCredits,
+    RenderNotFound,
+    RendersRequired,
+    TooMany,
+)
 
 router = APIRouter(prefix="/renders", tags=["Renders"], route_class=KeyedRoute)
 
+REFUSED_ORDERS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
 
-@router.post("", status_code=201, responses=errors(InvalidSettings, ModelIdRequired, ModelNotFound, BodyTooLarge))
-def create_render(body: CreateRender, account: Signed, db: Writing, farm: TheFarm) -> Data[RenderCreated]:
+
+@router.post("", status_code=201, responses=errors(*REFUSED_ORDERS))
+def create_render(body: CreateRender, account: RendersWrite, farm: TheFarm) -> Data[RenderCreated]:
     """Queue one render of a model."""
-    render = service.create(db, farm, account, body.model_id, body.render_settings)
+    with farm.database.write() as db:
+        render = service.create(db, farm, account, body.model_id, body.render_settings)
     return Data(data=RenderCreated.from_row(render))
+
+
+@router.post("/batch", status_code=201, responses=errors(*REFUSED_ORDERS, RendersRequired, TooMany))
+def create_batch(body: CreateBatch, account: RendersWrite, farm: TheFarm) -> Data[list[RenderQueued]]:
+    """Queue up to 100 renders: all of them, or none when anything is wrong or the credits do not suffice."""
+    wishes = [(wish.model_id, wish.render_settings) for wish in body.renders]
+    with farm.database.write() as db:
+        rows = service.create_batch(db, farm, account, wishes)
+    return Data(data=[RenderQueued.from_row(row) for row in rows])
 
 
 @router.get("", responses=errors())
 def list_renders(
-    account: Signed,
-    db: Reading,
+    account: RendersRead,
+    farm: TheFarm,
     model: Annotated[str | None, Query(description="Only renders of this model")] = None,
     status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100, description="Most renders to answer with")] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Renders to pass over, from the newest on")] = 0,
 ) -> Page[RenderDetail]:
     """The account's renders, newest first."""
-    rows, total = renders.page(db, account.id, model_id=model, status=status, limit=limit, offset=offset)
-    return Page(data=[RenderDetail.from_row(row) for row in rows], meta=Meta(total=total, offset=offset, limit=limit))
+    with farm.database.read() as db:
+        details, total = renders.page(db, account.id, model_id=model, status=status, limit=limit, offset=offset)
+    data = [RenderDetail.from_detail(detail) for detail in details]
+    return Page(data=data, meta=Meta(total=total, offset=offset, limit=limit))
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))
-def get_render(render_id: str, account: Signed, db: Reading) -> Data[RenderDetail]:
+def get_render(render_id: str, account: RendersRead, farm: TheFarm) -> Data[RenderDetail]:
     """One render, with its progress."""
-    return Data(data=RenderDetail.from_row(renders.owned(db, account.id, render_id)))
+    with farm.database.read() as db:
+        return Data(data=RenderDetail.from_detail(renders.detail(db, account.id, render_id)))
+
+
+@router.patch("/{render_id}/dismiss", responses=errors(RenderNotFound, Conflict))
+def dismiss_render(render_id: str, account: RendersWrite, farm: TheFarm) -> Data[RenderDetail]:
+    """Put an errored render aside: its status goes from `error` to `failed`. Again, it stays `failed`."""
+    with farm.database.write() as db:
+        service.dismiss(db, account, render_id)
+        detail = renders.detail(db, account.id, render_id)
+    return Data(data=RenderDetail.from_detail(detail))
 
 
 @router.delete("/{render_id}", responses=errors(RenderNotFound))
-def delete_render(render_id: str, account: Signed, db: Writing, farm: TheFarm) -> Data[RenderDeleted]:
-    """Delete a render for good, with its files. A worker that is busy with it stops."""
-    service.delete(db, farm, account, render_id)
+def delete_render(render_id: str, account: RendersWrite, farm: TheFarm) -> Data[RenderDeleted]:
+    """Delete a render for good, with its files. A worker that is busy with it stops.
+
+    The credits of a render that no worker has begun (`pending`) come back.
+    """
+    with farm.database.write() as db:
+        service.delete(db, farm, account, render_id)
     return Data(data=RenderDeleted(id=render_id))

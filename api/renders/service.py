@@ -1,26 +1,61 @@
-"""What happens to renders: ordered, looked at, deleted."""
+"""What happens to renders: ordered, dismissed, deleted."""
+
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
-from farm import schedule
+from farm import credits, schedule, state
 from farm.db import models, renders
 from farm.db.session import after_commit
 from farm.db.tables import Account, Render
+from farm.errors import Conflict, InvalidSettings, ModelNotFound
 from farm.render_settings import RenderSettings
 
 
 def create(db: Session, farm: Farm, account: Account, model_id: str, wish: RenderSettings) -> Render:
-    """Queue one render of a model. Raises ModelNotFound, or InvalidSettings."""
+    """Queue one render of a model. Raises ModelNotFound, InvalidSettings or NoCredits."""
     model = models.owned(db, account.id, model_id)
     wish.check_against(model.clips, admin=account.is_admin)
     return schedule.render(db, model, wish, farm.settings, farm.bell)
 
 
+def create_batch(
+    db: Session, farm: Farm, account: Account, wishes: Sequence[tuple[str, RenderSettings]]
+) -> list[Render]:
+    """Queue a render for each model id with its settings, or none.
+
+    Raises ModelNotFound or InvalidSettings, naming which item is wrong, or NoCredits.
+    """
+    ready = []
+    for number, (model_id, wish) in enumerate(wishes):
+        try:
+            model = models.owned(db, account.id, model_id)
+            wish.check_against(model.clips, admin=account.is_admin)
+        except ModelNotFound as error:
+            raise ModelNotFound(f"renders[{number}]: {error.message}") from error
+        except InvalidSettings as error:
+            raise InvalidSettings(f"renders[{number}].{error.message}") from error
+        ready.append((model, wish))
+    return schedule.renders(db, account.id, ready, farm.settings, farm.bell)
+
+
+def dismiss(db: Session, account: Account, render_id: str) -> None:
+    """Put an error aside; doing it again changes nothing. Raises RenderNotFound, or Conflict for any other status."""
+    render = renders.owned(db, account.id, render_id, lock=True)
+    if render.status not in ("error", "failed"):
+        raise Conflict(f"Only a render with status error can be dismissed; this one is {render.status}")
+    state.advance(db, render, "failed")
+
+
 def delete(db: Session, farm: Farm, account: Account, render_id: str) -> None:
     """Delete a render for good, its files once that is committed. Raises RenderNotFound.
 
-    A worker that is busy with it finds its chunk gone at the next renewal of its lease and throws its work away.
+    One that no worker has begun gives its credits back. A worker that is busy with it finds its chunk gone at the next
+    renewal of its lease and throws its work away.
     """
-    for key in renders.remove(db, renders.owned(db, account.id, render_id)):
+    render = renders.owned(db, account.id, render_id, lock=True)
+    if render.status == "pending":
+        credits.refund(db, render.id)
+    for key in renders.remove(db, render):
         after_commit(db, lambda key=key: farm.storage.delete(key))  # type: ignore[misc]

@@ -54,11 +54,17 @@ def gltf() -> bytes:
     return json.dumps({"asset": {"version": "2.0"}}).encode()
 
 
-def upload(api: Any, content: bytes | None = None, name: str = "chair.glb", settings: str | None = None) -> Response:
+def upload(
+    api: Any,
+    content: bytes | None = None,
+    name: str = "chair.glb",
+    settings: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
     """POST /v1/models with a form as curl sends it."""
     fields = {} if settings is None else {"renderSettings": settings}
     answer: Response = api.post(
-        "/v1/models", files={"file": (name, glb() if content is None else content)}, data=fields
+        "/v1/models", files={"file": (name, glb() if content is None else content)}, data=fields, headers=headers
     )
     return answer
 
@@ -69,6 +75,11 @@ def uploaded(api: Any, content: bytes | None = None, **rest: Any) -> dict[str, A
     assert answer.status_code == 201, answer.text
     data: dict[str, Any] = answer.json()["data"]
     return data
+
+
+def credits_of(api: Any) -> int:
+    """What the account that calls has left."""
+    return int(api.get("/v1/account").json()["data"]["credits"])
 
 
 def count(database: Database, table: type[Table]) -> int:

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from farm import __version__
+from farm.accounts import SCOPES
 from farm.render_settings import FIELDS
 
 
@@ -45,17 +46,30 @@ class TestOpenApi:
             "GET /v1/models/{model_id}/file",
             "POST /v1/renders",
             "GET /v1/renders",
+            "POST /v1/renders/batch",
             "GET /v1/renders/{render_id}",
+            "PATCH /v1/renders/{render_id}/dismiss",
             "DELETE /v1/renders/{render_id}",
             "GET /v1/renders/{render_id}/video",
             "GET /v1/renders/{render_id}/poster",
             "GET /v1/renders/{render_id}/thumb",
+            "GET /v1/account",
+            "POST /v1/quote",
             "GET /v1/health",
         }
 
     def test_wants_a_key_everywhere_but_for_health(self, openapi: Any) -> None:
         open_doors = [name for name, operation in operations(openapi).items() if not operation.get("security")]
         assert open_doors == ["GET /v1/health"]
+
+    def test_names_the_one_scope_that_each_call_needs(self, openapi: Any) -> None:
+        for name, operation in operations(openapi).items():
+            if name != "GET /v1/health":
+                [security] = operation["security"]
+                [scope] = security["apiKey"]
+                assert scope in SCOPES
+                assert scope.endswith(":read") == (name.startswith("GET") or name == "POST /v1/quote"), name
+                assert "insufficient_scope" in str(operation["responses"]["403"])
 
     def test_every_refusal_has_the_canonical_shape(self, openapi: Any) -> None:
         for name, operation in operations(openapi).items():

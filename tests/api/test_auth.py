@@ -1,8 +1,14 @@
 """Keys over HTTP: who gets in, and that nobody else gets as far as the body."""
 
-import pytest
-from fastapi.testclient import TestClient
+from datetime import timedelta
+from typing import Any
 
+import pytest
+from fastapi import APIRouter
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from api.auth import KeyedRoute
 from farm import accounts
 from farm.db.session import Database
 from farm.db.tables import now
@@ -20,6 +26,10 @@ PLACES = [
     ("GET", "/v1/renders/Xz7pQ4w8nR2k/poster"),
     ("GET", "/v1/renders/Xz7pQ4w8nR2k/thumb"),
     ("DELETE", "/v1/renders/Xz7pQ4w8nR2k"),
+    ("PATCH", "/v1/renders/Xz7pQ4w8nR2k/dismiss"),
+    ("POST", "/v1/renders/batch"),
+    ("GET", "/v1/account"),
+    ("POST", "/v1/quote"),
 ]
 
 
@@ -69,7 +79,66 @@ class TestKey:
             db.merge(client.account).suspended_at = now()
         assert_error(upload(api), "forbidden", 403)
 
+    def test_that_has_expired_is_told_so(self, public_api: TestClient, client: Client, database: Database) -> None:
+        headers = limited_key(database, client, expires_at=now())
+        answer = public_api.get("/v1/renders", headers=headers)
+        assert_error(answer, "token_expired", 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+    def test_use_is_noted(self, api: TestClient, client: Client, database: Database) -> None:
+        api.get("/v1/renders")
+        with database.read() as db:
+            first = accounts.keys_of(db, client.account)[0].last_used_at
+        assert first is not None
+        assert now() - first < timedelta(seconds=10)
+        api.get("/v1/renders")
+        with database.read() as db:
+            assert accounts.keys_of(db, client.account)[0].last_used_at == first, "once a minute is enough"
+
+    def test_works_while_its_use_cannot_be_noted(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise OperationalError("UPDATE keys", {}, Exception("attempt to write a readonly database"))
+
+        monkeypatch.setattr(accounts, "note_use", fail)
+        assert api.get("/v1/renders").status_code == 200
+
     def test_is_checked_before_the_body_is_looked_at(self, public_api: TestClient) -> None:
         json = {"Content-Type": "application/json"}
         assert_error(public_api.post("/v1/renders", content=b"{", headers=json), "unauthorized", 401)
         assert_error(public_api.post("/v1/models", files={"other": glb()}), "unauthorized", 401)
+
+
+def limited_key(database: Database, client: Client, **limits: Any) -> dict[str, str]:
+    """Headers with another key of the client's."""
+    with database.write() as db:
+        return {"Authorization": f"Bearer {accounts.create_key(db, client.account, **limits)}"}
+
+
+class TestScopes:
+    @pytest.mark.parametrize(("method", "path"), PLACES)
+    def test_are_wanted_everywhere_and_named_when_they_lack(
+        self, public_api: TestClient, client: Client, database: Database, method: str, path: str
+    ) -> None:
+        answer = public_api.request(method, path, headers=limited_key(database, client, scopes=[]))
+        [scope] = [scope for scope in accounts.SCOPES if scope in answer.json()["error"]["message"]]
+        assert_error(answer, "insufficient_scope", 403, scope)
+        enough = public_api.request(method, path, headers=limited_key(database, client, scopes=[scope]))
+        assert enough.status_code in {200, 400, 404, 422}
+        others = [other for other in accounts.SCOPES if other != scope]
+        answer = public_api.request(method, path, headers=limited_key(database, client, scopes=others))
+        assert_error(answer, "insufficient_scope", 403, scope)
+
+    def test_are_checked_before_the_body_is_looked_at(
+        self, public_api: TestClient, client: Client, database: Database
+    ) -> None:
+        headers = limited_key(database, client, scopes=["renders:read"])
+        answer = public_api.post("/v1/renders", content=b"{", headers=headers | {"Content-Type": "application/json"})
+        assert_error(answer, "insufficient_scope", 403, "renders:write")
+        assert_error(upload(public_api, headers=headers), "insufficient_scope", 403, "models:write")
+
+    def test_cannot_be_forgotten(self) -> None:
+        router = APIRouter(route_class=KeyedRoute)
+        with pytest.raises(TypeError, match="open_door"):
+
+            @router.get("/")
+            def open_door() -> None: ...

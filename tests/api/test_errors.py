@@ -35,7 +35,7 @@ class TestUnexpectedError:
         def fail(*_: object) -> None:
             raise OperationalError("SELECT secret", {}, Exception("disk I/O error at /var/lib/plinth"))
 
-        monkeypatch.setattr(renders, "owned", fail)
+        monkeypatch.setattr(renders, "detail", fail)
         with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
             answer = api.get("/v1/renders/Xz7pQ4w8nR2k")
         assert_error(answer, "internal", 500, answer.headers["x-request-id"])

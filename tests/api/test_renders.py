@@ -203,6 +203,70 @@ class TestGetRender:
             assert_error(api.get(f"/v1/renders/{render_id}/{file}", headers=stranger.headers), "render_not_found", 404)
 
 
+class TestDismissRender:
+    def test_turns_an_error_into_a_failure_that_still_says_why(
+        self, api: TestClient, model_id: str, database: Database
+    ) -> None:
+        render_id = ordered(api, model_id)["id"]
+        with database.write() as db:
+            state.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
+        for _ in range(2):
+            answer = api.patch(f"/v1/renders/{render_id}/dismiss")
+            render = answer.json()["data"]
+            assert (answer.status_code, render["status"]) == (200, "failed")
+            assert render["errorMessage"] == "The model holds no mesh"
+            assert api.get(f"/v1/renders/{render_id}").json()["data"] == render
+        assert [row["id"] for row in api.get("/v1/renders?status=failed").json()["data"]] == [render_id]
+        assert api.get("/v1/renders?status=error").json()["data"] == []
+
+    @pytest.mark.parametrize("reached", state.ORDER)
+    def test_any_other_render_stays_as_it_is(
+        self, api: TestClient, model_id: str, database: Database, reached: str
+    ) -> None:
+        render_id = ordered(api, model_id)["id"]
+        with database.write() as db:
+            for status in state.ORDER[: state.ORDER.index(reached) + 1]:
+                state.advance(db, db.get_one(Render, render_id), status)
+        assert_error(api.patch(f"/v1/renders/{render_id}/dismiss"), "conflict", 409, reached)
+        assert api.get(f"/v1/renders/{render_id}").json()["data"]["status"] == reached
+
+    def test_unknown_and_foreign_ids_are_not_found(self, api: TestClient, model_id: str, stranger: Client) -> None:
+        render_id = ordered(api, model_id)["id"]
+        for path, headers in (("Xz7pQ4w8nR2k", {}), ("%00", {}), (render_id, stranger.headers)):
+            assert_error(api.patch(f"/v1/renders/{path}/dismiss", headers=headers), "render_not_found", 404)
+
+
+class TestStatements:
+    """How often the database is asked does not depend on how much there is."""
+
+    @pytest.mark.parametrize("path", ["/v1/renders?limit=100", "/v1/renders?limit=100&status=done", "/v1/renders/ID"])
+    def test_are_as_many_for_many_renders_as_for_one(
+        self, api: TestClient, model_id: str, finished: Finish, path: str
+    ) -> None:
+        first = ordered(api, model_id)["id"]
+        finished(first)
+        path = path.replace("ID", first)
+        few = self._statements(api, path)
+        for _ in range(10):
+            finished(ordered(api, model_id)["id"])
+        assert self._statements(api, path) == few <= 4
+
+    @staticmethod
+    def _statements(api: TestClient, path: str) -> int:
+        statements: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if not statement.startswith("BEGIN"):
+                statements.append(statement)
+
+        assert api.get(path).status_code == 200, "the key's first use is noted before we count"
+        engine = api.app.state.farm.database.engine  # type: ignore[attr-defined]
+        event.listen(engine, "before_cursor_execute", note)
+        assert api.get(path).status_code == 200
+        event.remove(engine, "before_cursor_execute", note)
+        return len(statements)
+
+
 class TestDeleteRender:
     def test_takes_the_render_its_files_and_its_work_away(
         self, api: TestClient, database: Database, settings: Settings, finished: Finish

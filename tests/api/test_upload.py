@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,7 +16,7 @@ from api.app import create_app
 from api.models import service
 from api.models.upload import clean_name
 from farm.db.session import Database
-from farm.db.tables import Chunk, Model, Render
+from farm.db.tables import Chunk, Model, Render, now
 from farm.queue.queues import NAMES, PREVIEWS, RENDERS
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
@@ -267,3 +268,30 @@ def test_the_file_is_stored_before_a_worker_can_hear_of_it(
     monkeypatch.setattr(FolderStorage, "put", watched)
     uploaded(api)
     assert rows_at_put == [[]]
+
+
+class TestUploadLimit:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"upload_limit": 2})
+
+    def test_counts_the_new_models_of_a_day(
+        self, api: TestClient, database: Database, settings: Settings, stranger: Client
+    ) -> None:
+        first = uploaded(api, glb(b"1"))
+        uploaded(api, glb(b"2"))
+        left = files_in(settings.files)
+        assert_error(upload(api, glb(b"3")), "upload_limit", 429, "2", "24 hours")
+        assert files_in(settings.files) == left
+        assert uploaded(api, glb(b"1"))["duplicate"], "a file that is there already is no new model"
+        assert upload(api, glb(b"3"), headers=stranger.headers).status_code == 201
+        with database.write() as db:
+            db.get_one(Model, first["modelId"]).created_at = now() - timedelta(hours=25)
+        assert upload(api, glb(b"3")).status_code == 201
+
+    @pytest.mark.on_both_databases
+    def test_holds_when_many_come_at_once(self, api: TestClient, database: Database) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda number: upload(api, glb(bytes([number + 1]))), range(8)))
+        assert sorted(answer.status_code for answer in answers) == [201] * 2 + [429] * 6
+        assert count(database, Model) == 2

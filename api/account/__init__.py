@@ -1,0 +1,1 @@
+"""The account: who one is, what credits are left, what renders would cost."""

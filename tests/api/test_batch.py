@@ -1,0 +1,108 @@
+"""Ordering many renders at once: all or none."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+
+from farm import accounts
+from farm.db.session import Database
+from farm.db.tables import Chunk, Render
+from farm.queue.queues import RENDERS, queue
+from tests.api.helpers import assert_error, count, credits_of, glb, uploaded
+from tests.conftest import Client, new_client
+
+
+@pytest.fixture
+def model_id(api: TestClient) -> str:
+    return str(uploaded(api)["modelId"])
+
+
+def batch(api: TestClient, *renders: Any) -> Any:
+    return api.post("/v1/renders/batch", json={"renders": renders})
+
+
+class TestBatch:
+    def test_answers_in_order_as_the_reference_does(self, api: TestClient, model_id: str) -> None:
+        other = uploaded(api, glb(b"other"))["modelId"]
+        wishes = [("16:9", model_id), ("1:1", model_id), ("9:16", other)]
+        answer = batch(api, *({"modelId": id_, "renderSettings": {"aspect": aspect}} for aspect, id_ in wishes))
+        assert answer.status_code == 201
+        data = answer.json()["data"]
+        assert [set(render) for render in data] == [{"id", "modelId", "status"}] * 3
+        assert [(render["modelId"], render["status"]) for render in data] == [(id_, "pending") for _, id_ in wishes]
+        kept = [api.get(f"/v1/renders/{render['id']}").json()["data"] for render in data]
+        assert [render["renderSettings"]["aspect"] for render in kept] == [aspect for aspect, _ in wishes]
+
+    def test_takes_a_hundred_and_rings_for_each(self, api: TestClient, model_id: str, redis: Redis) -> None:
+        waiting = len(queue(RENDERS, redis))
+        assert len(batch(api, *[{"modelId": model_id}] * 100).json()["data"]) == 100
+        assert len(queue(RENDERS, redis)) == waiting + 100
+
+    def test_refuses_one_more_than_a_hundred(self, api: TestClient, model_id: str, database: Database) -> None:
+        before = count(database, Render)
+        assert_error(batch(api, *[{"modelId": model_id}] * 101), "too_many", 400, "100")
+        assert count(database, Render) == before
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"renders": []}, {"renders": None}, {"renders": {}}, {"renders": "all"}, {"renders": 5}]
+    )
+    def test_wants_renders(self, api: TestClient, body: Any) -> None:
+        assert_error(api.post("/v1/renders/batch", json=body), "renders_required", 400, "renders")
+
+    @pytest.mark.parametrize(
+        ("second", "code", "status", "words"),
+        [
+            ({}, "model_id_required", 400, ["renders[1]", "modelId"]),
+            ({"modelId": None}, "model_id_required", 400, ["renders[1]", "modelId"]),
+            ({"modelId": "Ab3kF9x2qL1m"}, "model_not_found", 404, ["renders[1]"]),
+            ({"modelId": "\0"}, "model_not_found", 404, ["renders[1]"]),
+            (
+                {"modelId": "M", "renderSettings": {"zoom": 9}},
+                "invalid_settings",
+                400,
+                ["renders[1].renderSettings.zoom is 9"],
+            ),
+            ({"modelId": "M", "renderSettings": []}, "invalid_settings", 400, ["renders[1].renderSettings must be"]),
+            ({"modelId": "M", "settings": {}}, "invalid_request", 422, ["renders[1].settings"]),
+            ({"modelId": "M", "renders": []}, "invalid_request", 422, ["renders[1].renders"]),
+            (None, "invalid_request", 422, ["renders[1]"]),
+            ("M", "invalid_request", 422, ["renders[1]"]),
+            ([[[[]]]], "invalid_request", 422, ["renders[1]"]),
+        ],
+    )
+    def test_names_the_item_that_is_wrong_and_queues_none(
+        self, api: TestClient, model_id: str, database: Database, second: Any, code: str, status: int, words: list[str]
+    ) -> None:
+        before = {table: count(database, table) for table in (Render, Chunk)}
+        left = credits_of(api)
+        assert_error(batch(api, {"modelId": model_id}, second), code, status, *words)
+        assert {table: count(database, table) for table in (Render, Chunk)} == before
+        assert credits_of(api) == left
+
+    def test_another_accounts_model_is_not_there(self, api: TestClient, model_id: str, stranger: Client) -> None:
+        api.headers.update(stranger.headers)
+        assert_error(batch(api, {"modelId": model_id}), "model_not_found", 404, "renders[0]")
+
+
+class TestCredits:
+    def test_are_taken_for_all_or_for_none(self, public_api: TestClient, database: Database) -> None:
+        public_api.headers.update(new_client(database, "poor@example.com", credits=10).headers)
+        model_id = uploaded(public_api)["modelId"]
+        before = count(database, Render)
+        wishes = [
+            {"modelId": model_id, "renderSettings": {"quality": quality}}
+            for quality in ("share", "standard", "standard", "share")
+        ]
+        assert_error(batch(public_api, *wishes), "no_credits", 402, "10 needed", "9 left")
+        assert (count(database, Render), credits_of(public_api)) == (before, 9)
+        assert batch(public_api, *wishes[:3]).status_code == 201
+        assert (count(database, Render), credits_of(public_api)) == (before + 3, 0)
+
+
+def test_a_key_for_reading_orders_nothing(api: TestClient, model_id: str, client: Client, database: Database) -> None:
+    with database.write() as db:
+        key = accounts.create_key(db, client.account, scopes=["renders:read"])
+    api.headers.update({"Authorization": f"Bearer {key}"})
+    assert_error(batch(api, {"modelId": model_id}), "insufficient_scope", 403, "renders:write")

@@ -1,0 +1,117 @@
+"""Credits over HTTP: what is taken, what comes back, and that nobody gets more than was paid for."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+from sqlalchemy import event
+
+from farm import state
+from farm.db.session import Database
+from farm.db.tables import Render
+from farm.settings import Settings
+from tests.api.conftest import Finish
+from tests.api.helpers import assert_error, assert_nothing_left, count, credits_of, glb, upload, uploaded
+from tests.conftest import new_client
+
+
+@pytest.fixture
+def api(public_api: TestClient, database: Database) -> TestClient:
+    """The API, called by an account with 11 credits: one for an upload, and ten."""
+    public_api.headers.update(new_client(database, "poor@example.com", credits=11).headers)
+    return public_api
+
+
+def order(api: TestClient, model_id: str, quality: str = "share") -> Any:
+    return api.post("/v1/renders", json={"modelId": model_id, "renderSettings": {"quality": quality}})
+
+
+class TestOrders:
+    @pytest.mark.on_both_databases
+    def test_fifty_at_once_on_ten_credits_become_exactly_ten_renders(self, api: TestClient, database: Database) -> None:
+        model_id = uploaded(api)["modelId"]
+        before = count(database, Render)
+        with ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(lambda _: order(api, model_id), range(50)))
+        assert Counter(answer.status_code for answer in answers) == {201: 10, 402: 40}
+        for answer in answers:
+            if answer.status_code == 402:
+                assert_error(answer, "no_credits", 402, "1 needed", "0 left")
+        assert (count(database, Render), credits_of(api)) == (before + 10, 0)
+
+    def test_cost_by_quality(self, api: TestClient) -> None:
+        model_id = uploaded(api)["modelId"]
+        assert_error(order(api, model_id, "4k"), "no_credits", 402, "16 needed", "10 left")
+        assert order(api, model_id, "standard").status_code == 201
+        assert credits_of(api) == 6
+
+    def test_that_are_refused_cost_nothing(self, api: TestClient) -> None:
+        uploaded(api)
+        assert order(api, "Ab3kF9x2qL1m").status_code == 404
+        assert credits_of(api) == 10
+
+    def test_that_cannot_be_committed_cost_nothing(self, api: TestClient) -> None:
+        def fail(*_: object) -> None:
+            raise OSError("the disk is full")
+
+        model_id = uploaded(api)["modelId"]
+        engine = api.app.state.farm.database.engine  # type: ignore[attr-defined]
+        event.listen(engine, "commit", fail)
+        assert_error(order(api, model_id), "internal", 500)
+        event.remove(engine, "commit", fail)
+        assert credits_of(api) == 10
+
+
+class TestUploads:
+    def test_cost_their_render_and_not_their_preview(self, api: TestClient) -> None:
+        uploaded(api)
+        assert credits_of(api) == 10
+        assert uploaded(api, settings='{"quality": "standard"}')["duplicate"]
+        assert credits_of(api) == 6
+
+    def test_without_credits_leave_nothing_behind(
+        self, api: TestClient, settings: Settings, database: Database, redis: Redis
+    ) -> None:
+        assert_error(upload(api, settings='{"quality": "4k"}'), "no_credits", 402, "16 needed", "11 left")
+        assert_nothing_left(settings, database, redis)
+        assert credits_of(api) == 11
+
+
+class TestRefunds:
+    def test_come_when_a_render_ends_in_error_and_not_again_when_it_is_dismissed_or_deleted(
+        self, api: TestClient, database: Database
+    ) -> None:
+        render_id = uploaded(api)["renderId"]
+        with database.write() as db:
+            state.advance(db, db.get_one(Render, render_id), "error", message="why")
+        assert credits_of(api) == 11
+        assert api.patch(f"/v1/renders/{render_id}/dismiss").status_code == 200
+        assert api.delete(f"/v1/renders/{render_id}").status_code == 200
+        assert credits_of(api) == 11
+
+    def test_come_when_a_render_is_deleted_before_it_starts(self, api: TestClient) -> None:
+        render_id = uploaded(api)["renderId"]
+        api.delete(f"/v1/renders/{render_id}")
+        assert credits_of(api) == 11
+
+    @pytest.mark.on_both_databases
+    def test_come_once_when_a_render_is_deleted_many_times_at_once(self, api: TestClient) -> None:
+        render_id = uploaded(api)["renderId"]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: api.delete(f"/v1/renders/{render_id}"), range(8)))
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 404: 7}
+        assert credits_of(api) == 11
+
+    def test_do_not_come_for_a_render_that_was_begun_or_finished(
+        self, api: TestClient, database: Database, finished: Finish
+    ) -> None:
+        begun, done = uploaded(api)["renderId"], uploaded(api, glb(b"other"))["renderId"]
+        with database.write() as db:
+            state.advance(db, db.get_one(Render, begun), "poster-processing")
+        finished(done)
+        for render_id in (begun, done):
+            assert api.delete(f"/v1/renders/{render_id}").status_code == 200
+        assert credits_of(api) == 9
