@@ -34,4 +34,8 @@ def farm_of(request: Request) -> Farm:
     return cast(Farm, request.app.state.farm)
 
 
-TheFarm = Annotated[Farm, Depends(farm_of)]
+async def _farm(request: Request) -> Farm:  # async, because FastAPI sends anything else through a thread
+    return farm_of(request)
+
+
+TheFarm = Annotated[Farm, Depends(_farm)]

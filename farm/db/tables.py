@@ -140,10 +140,15 @@ class Render(Table):
     """One client request. Only farm.state writes `status`."""
 
     __tablename__ = "renders"
-    __table_args__ = (Index(None, "account_id", "created_at"),)
+    # One for each way of listing: whole, by status, by model. Each holds all that counting and paging look at.
+    __table_args__ = (
+        Index(None, "account_id", "created_at", "id"),
+        Index(None, "account_id", "status", "created_at", "id"),
+        Index(None, "model_id", "account_id", "created_at", "id"),
+    )
 
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
     shot_id: Mapped[str] = mapped_column(ForeignKey("shots.id", ondelete="CASCADE"), index=True)
     is_system_preview: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(String(20), default="pending")

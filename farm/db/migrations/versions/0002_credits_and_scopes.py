@@ -12,6 +12,12 @@ depends_on = None
 
 FREE_CREDITS = 10
 
+LISTS_OF_RENDERS = (
+    ["account_id", "created_at", "id"],
+    ["account_id", "status", "created_at", "id"],
+    ["model_id", "account_id", "created_at", "id"],
+)
+
 
 def upgrade() -> None:
     # Columns are added in place: rebuilding a table would, on SQLite, delete whatever refers to it.
@@ -35,6 +41,10 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_ledger_account_id"), "ledger", ["account_id"])
     _give_free_credits()
+    op.drop_index("ix_renders_account_id_created_at", "renders")
+    op.drop_index("ix_renders_model_id", "renders")
+    for columns in LISTS_OF_RENDERS:
+        op.create_index(op.f(f"ix_renders_{'_'.join(columns)}"), "renders", columns)
 
 
 def _give_free_credits() -> None:
@@ -47,6 +57,10 @@ def _give_free_credits() -> None:
 
 
 def downgrade() -> None:
+    for columns in LISTS_OF_RENDERS:
+        op.drop_index(op.f(f"ix_renders_{'_'.join(columns)}"), "renders")
+    op.create_index(op.f("ix_renders_model_id"), "renders", ["model_id"])
+    op.create_index(op.f("ix_renders_account_id_created_at"), "renders", ["account_id", "created_at"])
     op.drop_table("ledger")
     op.drop_column("keys", "last_used_at")
     op.drop_column("keys", "expires_at")

