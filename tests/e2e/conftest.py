@@ -97,7 +97,10 @@ def farm_up(folder: Path, *, key: str | None = None, **environment: str) -> Iter
     scratch.mkdir(parents=True, exist_ok=True)
     surroundings = os.environ | SMALL | {"FARM_DATA": str(data), "FARM_SCRATCH": str(scratch)} | environment
     if key is None:
-        for words in (["accounts", "create", "tester@localhost"], ["keys", "create", "tester@localhost"]):
+        for words in (
+            ["accounts", "create", "tester@localhost", "--credits", "1000"],
+            ["keys", "create", "tester@localhost"],
+        ):
             made = subprocess.run([FARM, *words], check=True, capture_output=True, text=True, env=surroundings)
         key = made.stdout.strip()
     with socket.socket() as probe:
