@@ -81,6 +81,15 @@ class TestBatch:
         assert {table: count(database, table) for table in (Render, Chunk)} == before
         assert credits_of(api) == left
 
+    @pytest.mark.parametrize(("field", "value"), [("length", 60), ("animation", "Fly")])
+    def test_names_the_item_that_this_model_or_account_cannot_have(
+        self, api: TestClient, model_id: str, database: Database, field: str, value: Any
+    ) -> None:
+        before = count(database, Render)
+        answer = batch(api, {"modelId": model_id}, {"modelId": model_id, "renderSettings": {field: value}})
+        assert_error(answer, "invalid_settings", 400, f"renders[1].renderSettings.{field} is")
+        assert count(database, Render) == before
+
     def test_another_accounts_model_is_not_there(self, api: TestClient, model_id: str, stranger: Client) -> None:
         api.headers.update(stranger.headers)
         assert_error(batch(api, {"modelId": model_id}), "model_not_found", 404, "renders[0]")

@@ -14,7 +14,9 @@ from farm.settings import Settings
 @pytest.mark.on_both_databases
 def test_the_migrated_tables_are_the_described_ones(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        # PostgreSQL compares defaults by asking `=`, which JSON does not have there.
+        compared = {"compare_type": True, "compare_server_default": database.engine.dialect.name == "sqlite"}
+        context = MigrationContext.configure(connection, opts=compared)
         assert compare_metadata(context, Table.metadata) == []
 
 
