@@ -20,6 +20,7 @@ from farm.commands import accounts
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.errors import FarmError
 from farm.settings import Settings
+from farm.templates.commands import app as templates_app
 
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` helps when something is wrong."
 
@@ -33,6 +34,8 @@ class OneLine(TyperGroup):
         except ValidationError as error:
             problem = error.errors()[0]
             fail(f"FARM_{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}")
+        except FarmError as error:
+            fail(error.message)
         except OperationalError as error:
             fail(f"The database does not answer: {error.orig}")
         except OSError as error:
@@ -46,6 +49,7 @@ db_app = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(accounts.accounts_app, name="accounts")
 app.add_typer(accounts.keys_app, name="keys")
 app.add_typer(db_app, name="db")
+app.add_typer(templates_app, name="templates")
 
 PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
 

@@ -29,6 +29,7 @@ FarmError                  code, status, message: what a client is told
 +- Unavailable             503 unavailable, names the part of the farm that is down
 +- RenderFailed            500 internal, and what a client reads in errorMessage
    +- BadModel             the file itself is at fault: trying again cannot help
+   +- BadTemplate          the scene template is at fault; perhaps it is just being saved
    +- BlenderCrashed       Blender died while it worked
    +- BlenderStuck         Blender did not answer in time
    +- EncodingFailed       ffmpeg refused
@@ -168,6 +169,10 @@ class RenderFailed(FarmError):
 
 class BadModel(RenderFailed):
     default = "The model cannot be rendered"
+
+
+class BadTemplate(RenderFailed):
+    default = "The scene template cannot be used"
 
 
 class BlenderCrashed(RenderFailed):

@@ -38,9 +38,7 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
     spec = plan.shot(hashlib.sha256(model.read_bytes()).hexdigest(), wish, settings)
     with own_scratch(settings.scratch) as scratch:
         engine = choose_engine(settings, scratch)
-        host = BlenderHost(scratch)
-        host.start()
-        try:
+        with BlenderHost(scratch) as host:
             with Blender(host.socket_path, settings.frame_timeout) as blender:
                 files = Files(scratch)
                 shot = shot_to_draw(spec, model.absolute(), engine)
@@ -48,8 +46,6 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
                 yield LocalRender(spec.frames, steps)
             shutil.move(files.video, out)
             shutil.move(files.poster, out.with_suffix(".png"))
-        finally:
-            host.stop()
 
 
 def _make_room(out: Path) -> None:

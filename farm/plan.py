@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from camera_paths import PATHS, Pose
+from farm import templates
 from farm.render_settings import Aspect, RenderSettings
 from farm.settings import Settings
 
@@ -18,12 +19,14 @@ PREVIEW_FPS = 10
 class ShotSpec:
     """Everything that decides a shot's pixels, as it is kept in the database.
 
-    `tier` picks the template's samples; `samples` overrides them. Sizes are pixels of the delivered video.
+    `template_version` tells one state of the template's files from the next; `tier` picks the template's samples;
+    `samples` overrides them. Sizes are pixels of the delivered video.
     `path_options` are the effect's own settings, by the camera path's parameter names.
     """
 
     model_sha256: str
     template: str
+    template_version: str
     tier: str
     samples: int | None
     width: int
@@ -64,7 +67,8 @@ def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, previ
     fps = min(PREVIEW_FPS, settings.fps) if preview else settings.fps
     return ShotSpec(
         model_sha256=model_sha256,
-        template="studio",
+        template=render.scene,
+        template_version=templates.version(render.scene),
         tier=tier,
         samples=settings.samples,
         width=width,

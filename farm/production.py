@@ -46,7 +46,7 @@ def shot_to_draw(spec: ShotSpec, model: Path, engine: Engine) -> Shot:
     template = templates.load(spec.template)
     return Shot(
         model_path=str(model),
-        template=spec.template,
+        template=str(templates.blend(spec.template)),
         width=spec.width,
         height=spec.height,
         samples=spec.samples or template.samples[spec.tier],

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from camera_paths import PATHS
+from farm import templates
 from farm.errors import InvalidSettings
 
 Quality = Literal["share", "standard", "4k"]
@@ -26,6 +27,12 @@ EFFECT_FIELDS = ("sweep_angle", "ease_out_ratio", "amplitude", "zoom_start", "zo
 
 def _not_given(value: object) -> bool:
     return value is None
+
+
+def _is_there(scene: str) -> str:
+    if scene not in templates.names():
+        raise PydanticCustomError("unknown_scene", "no such template")
+    return scene
 
 
 class RenderSettings(BaseModel):
@@ -82,6 +89,9 @@ class RenderSettings(BaseModel):
             description="Distance multiplier at a zoom-orbit's end; 0.7 unless told otherwise",
         ),
     ] = None
+    scene: Annotated[
+        str, AfterValidator(_is_there), Field(description="Scene template: the light, the surroundings, the look")
+    ] = "studio"
     aspect: Annotated[Aspect, Field(description="Width to height of the video")] = "16:9"
     bg_color: Annotated[
         str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="Background colour: # and six hex digits")
@@ -212,6 +222,8 @@ def allowed(field: str) -> str:
         return IN_WORDS[field]
     schema = SCHEMA["properties"][field]
     schema = schema.get("anyOf", [schema])[0]  # an optional field's other form is null
+    if field == "scene":  # a studio's own templates are not known when the schema is made
+        return "one of " + ", ".join(json.dumps(name) for name in templates.names())
     if "enum" in schema:
         return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
     if schema["type"] == "boolean":

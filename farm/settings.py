@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,6 +24,9 @@ class Settings(BaseSettings):
         None, ge=0, description="New models that an account may upload in 24 hours; default: as many as it likes"
     )
 
+    templates: DirectoryPath | None = Field(
+        None, description="Folder of the studio's own scene templates, looked into before the built-in ones"
+    )
     engine: Literal["auto", "eevee", "cycles"] = Field(
         "auto", description="auto: EEVEE where a real GPU is found, Cycles on the CPU elsewhere"
     )

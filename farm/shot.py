@@ -10,7 +10,7 @@ Engine = Literal["cycles", "eevee"]
 class Shot:
     """What Blender draws, apart from where the camera stands (that comes with each frame).
 
-    `template` names a file in blender_scenes; `width` and `height` are pixels of the whole frame; `samples` is the
+    `template` is the path of a .blend; `width` and `height` are pixels of the whole frame; `samples` is the
     engine's samples a pixel; `shadows` asks for the ground shadow, `reflector` for the floor's mirror image; `bits` is
     8 or 16, of every colour and alpha sample.
 

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from camera_paths import Pose
-from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.shot import Frame, Shot
+from farm.templates.contract import BrokenPromise
 
 START_TIMEOUT = 120.0  # seconds until a started host must listen; importing bpy on a cold disk is slow
 IDLE_TIMEOUT = 5.0  # seconds within which an idle host answers
@@ -55,6 +56,13 @@ class BlenderHost:
                 raise BlenderStuck(f"Blender did not start within {START_TIMEOUT:.0f} s")
             time.sleep(0.05)
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
     def ensure_ready(self) -> None:
         """Keep a host that is alive and idle; replace any other by a fresh one."""
         if self._process is None or self._process.poll() is not None or not self.is_idle():
@@ -92,8 +100,8 @@ class BlenderHost:
 class Blender:
     """A conversation with a host. `timeout` is the number of seconds that one answer may take.
 
-    Every call raises BadModel when the model is at fault, BlenderCrashed when the host dies, BlenderStuck when it does
-    not answer in time, and RenderFailed when Blender itself reports an error.
+    Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
+    BlenderStuck when it does not answer in time, and RenderFailed when Blender itself reports an error.
     """
 
     def __init__(self, socket_path: Path, timeout: float) -> None:
@@ -125,6 +133,10 @@ class Blender:
     def gpu(self) -> dict[str, Any]:
         """What EEVEE draws on: `renderer`, `vendor`, and whether that is `software`. May end the host."""
         return self._call("gpu")
+
+    def check(self, template: Path) -> list[BrokenPromise]:
+        """Everything that is wrong with a .blend as a template; nothing, where the farm can use it."""
+        return [BrokenPromise(**broken) for broken in self._call("check", template=str(template.absolute()))["broken"]]
 
     def open_shot(self, shot: Shot) -> None:
         """Set the stage, which includes baking the ground's shadow where the shot has one."""
@@ -178,4 +190,6 @@ class Blender:
         problem = answer["error"]
         if problem["code"] == "bad_model":
             raise BadModel(problem["message"])
+        if problem["code"] == "bad_template":
+            raise BadTemplate(problem["message"])
         raise RenderFailed(f"Blender could not render this model: {problem['message']}")

@@ -18,7 +18,8 @@ import bpy
 
 from camera_paths import Pose
 from farm.blender import engines, frames
-from farm.errors import BadModel
+from farm.blender.template import examine
+from farm.errors import BadModel, BadTemplate
 from farm.shot import Shot
 
 
@@ -32,6 +33,10 @@ class Host:
     def hello(self) -> dict[str, Any]:
         """Answers at once: this is how one sees that the host is alive and idle."""
         return {"version": bpy.app.version_string}
+
+    def check(self, template: str) -> dict[str, Any]:
+        """Look at a .blend as a template: `broken` lists farm.templates.contract.BrokenPromise."""
+        return {"broken": [asdict(broken) for broken in examine(Path(template))]}
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot, and bake the ground's shadow where one is wanted."""
@@ -65,7 +70,7 @@ def main() -> None:
     path, folder = sys.argv[1:]
     host = Host(Path(folder))
     calls: dict[str, Callable[..., dict[str, Any]]] = {
-        call.__name__: call for call in (host.hello, host.open_shot, host.draw, host.gpu)
+        call.__name__: call for call in (host.hello, host.check, host.open_shot, host.draw, host.gpu)
     }
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with socket.socket(socket.AF_UNIX) as door:
@@ -93,6 +98,8 @@ def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> d
         return {"ok": call(**arguments)}
     except BadModel as error:
         return {"error": {"code": "bad_model", "message": error.message}}
+    except BadTemplate as error:
+        return {"error": {"code": "bad_template", "message": error.message}}
     except Exception as error:
         traceback.print_exc()
         return {"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}}

@@ -9,9 +9,9 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from farm import templates
 from farm.blender.camera import Array, Lens
 from farm.blender.importing import Imported, Object, import_model
+from farm.blender.template import open_template
 from farm.errors import BadModel
 from farm.shot import Shot
 
@@ -52,9 +52,9 @@ class Stage:
 
 
 def set_up(shot: Shot) -> Stage:
-    """Open the template afresh and put the shot's model on it. Raises BadModel."""
-    bpy.ops.wm.open_mainfile(filepath=str(templates.blend(shot.template)), load_ui=False, use_scripts=False)
-    camera, ground, place = (bpy.data.objects[name] for name in ("Camera", "Ground", "Subject"))
+    """Open the template afresh and put the shot's model on it. Raises BadTemplate and BadModel."""
+    parts = open_template(Path(shot.template))
+    camera, ground, place = parts["Camera"], parts["Ground"], parts["Subject"]
     imported = import_model(Path(shot.model_path), shot.animation)
     for thing in imported.objects:
         if thing.parent is None:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from camera_paths import Pose
+from farm import templates
 from farm.blender.client import Blender, BlenderHost
 from farm.shot import Engine, Frame, ShadowMap, Shot
 
@@ -30,7 +31,7 @@ def shot(
     shadows: bool = False,
 ) -> Shot:
     """A small, coarse shot of a sample model or of a file."""
-    return Shot(str(ASSETS / model), "studio", *size, samples, engine, shadows)
+    return Shot(str(ASSETS / model), str(templates.blend("studio")), *size, samples, engine, shadows)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from farm import templates
 from farm.shot import Engine, Shot
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -13,7 +14,7 @@ Point = tuple[float, float, float]
 
 
 def shot(model: Path, *, engine: Engine = "cycles", size: tuple[int, int] = (96, 54), shadows: bool = False) -> Shot:
-    return Shot(str(model), "studio", *size, samples=4, engine=engine, shadows=shadows)
+    return Shot(str(model), str(templates.blend("studio")), *size, samples=4, engine=engine, shadows=shadows)
 
 
 def glb(path: Path, points: list[Point], *, mode: int = 4, nodes: list[dict[str, Any]] | None = None) -> Path:

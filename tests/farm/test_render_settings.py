@@ -20,6 +20,7 @@ GOOD = st.fixed_dictionaries(
     {},
     optional={
         "quality": st.sampled_from(["share", "standard", "4k"]),
+        "scene": st.sampled_from(["studio", "daylight", "dark"]),
         "aspect": st.sampled_from(["16:9", "1:1", "9:16"]),
         "bgColor": st.from_regex(r"\A#[0-9a-fA-F]{6}\Z"),
         "length": st.floats(3, 600) | st.integers(3, 600),
@@ -43,6 +44,7 @@ class TestDefaults:
         assert parse(nothing).to_wire() == {
             "quality": "share",
             "effect": "turntable",
+            "scene": "studio",
             "aspect": "16:9",
             "bgColor": "#ffffff",
             "length": 6,

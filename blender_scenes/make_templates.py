@@ -1,0 +1,175 @@
+"""How the first templates were made. For reference: artists change the .blend, nothing is rebuilt from here.
+
+Run with the project's Python: python -m blender_scenes.make_templates [NAME ...]
+"""
+
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import bpy
+from mathutils import Vector
+
+from farm.templates import contract
+
+HERE = Path(__file__).parent
+CENTRE = Vector((0.0, 0.0, 0.8))  # about where a subject's middle is, above the ground
+Colour = tuple[float, float, float]  # linear RGB
+Stop = tuple[float, Colour]
+WHITE: Colour = (1.0, 1.0, 1.0)
+
+
+def grey(brightness: float) -> Colour:
+    return brightness, brightness, brightness
+
+
+def light(kind: str, name: str, *, azimuth: float, elevation: float, distance: float = 5.0) -> bpy.types.Light:
+    """A lamp looking at the subject. Angles in degrees as the camera's, distance in units."""
+    lamp = bpy.data.lights.new(name, kind)
+    thing = bpy.data.objects.new(name, lamp)
+    turn, tilt = math.radians(azimuth), math.radians(elevation)
+    back = Vector((math.sin(turn) * math.cos(tilt), -math.cos(turn) * math.cos(tilt), math.sin(tilt)))
+    thing.location = CENTRE + back * distance
+    thing.rotation_euler = back.to_track_quat("Z", "Y").to_euler()
+    bpy.data.collections[contract.LIGHTS].objects.link(thing)
+    return lamp
+
+
+def soft_box(
+    name: str,
+    *,
+    azimuth: float,
+    elevation: float,
+    distance: float,
+    size: tuple[float, float],
+    power: float,
+    colour: Colour = WHITE,
+) -> None:
+    """A glowing rectangle, `size` across and up in units, power in watts."""
+    lamp = light("AREA", name, azimuth=azimuth, elevation=elevation, distance=distance)
+    lamp.shape, lamp.size, lamp.size_y = "RECTANGLE", *size
+    lamp.energy, lamp.color = power, colour
+
+
+def sun(name: str, *, azimuth: float, elevation: float, spread: float, strength: float, colour: Colour) -> None:
+    """Parallel light from a disc `spread` degrees wide (the real sun: half a degree), watts on a square metre."""
+    lamp = light("SUN", name, azimuth=azimuth, elevation=elevation)
+    lamp.angle, lamp.energy, lamp.color = math.radians(spread), strength, colour
+
+
+def surround(stops: Sequence[Stop], *, strength: float) -> None:
+    """A world whose colour depends on the height alone: `stops` go from 0 at the nadir to 1 at the zenith."""
+    world = bpy.data.worlds.new("World")
+    world.use_nodes = True
+    tree = world.node_tree
+    direction = tree.nodes.new("ShaderNodeTexCoord")
+    height = tree.nodes.new("ShaderNodeSeparateXYZ")
+    ramp = tree.nodes.new("ShaderNodeMapRange")
+    curve = tree.nodes.new("ShaderNodeValToRGB")
+    ramp.inputs["From Min"].default_value = -1.0
+    curve.color_ramp.interpolation = "EASE"
+    elements = curve.color_ramp.elements
+    while len(elements) < len(stops):
+        elements.new(0.5)
+    for element, (position, colour) in zip(elements, stops, strict=True):
+        element.position, element.color = position, (*colour, 1.0)
+    tree.links.new(direction.outputs["Generated"], height.inputs["Vector"])
+    tree.links.new(height.outputs["Z"], ramp.inputs["Value"])
+    tree.links.new(ramp.outputs["Result"], curve.inputs["Fac"])
+    background = tree.nodes["Background"]
+    tree.links.new(curve.outputs["Color"], background.inputs["Color"])
+    background.inputs["Strength"].default_value = strength
+    # So smooth a world needs no finer map of where its light comes from; Cycles' own choice takes a second to build.
+    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 64
+    world.probe_resolution, world.use_sun_shadow = "128", False
+    bpy.context.scene.world = world
+
+
+def studio() -> dict[str, float]:
+    """A white room with a darker band around the horizon: it gives metal and gloss something to mirror."""
+    soft_box("Key", azimuth=-40, elevation=45, distance=5.0, size=(3.5, 3.5), power=340)
+    soft_box("Fill", azimuth=55, elevation=20, distance=6.0, size=(4.0, 4.0), power=90)
+    soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=260)
+    surround([(0.0, grey(0.75)), (0.46, grey(0.35)), (0.54, grey(0.35)), (0.8, grey(1.0))], strength=0.6)
+    return {}
+
+
+def daylight() -> dict[str, float]:
+    """A bright day outdoors: a warm sun through thin cloud, a blue sky, a pale floor that throws light back up."""
+    sun("Sun", azimuth=-35, elevation=50, spread=8, strength=4.2, colour=(1.0, 0.92, 0.80))
+    soft_box("Cloud", azimuth=150, elevation=50, distance=6.0, size=(5.0, 5.0), power=330, colour=(0.9, 0.95, 1.0))
+    surround(
+        [
+            (0.0, (0.66, 0.63, 0.58)),
+            (0.46, (0.34, 0.33, 0.32)),
+            (0.53, (0.66, 0.73, 0.82)),
+            (0.75, (0.60, 0.74, 0.96)),
+            (1.0, (0.46, 0.64, 1.0)),
+        ],
+        strength=0.75,
+    )
+    return {"shadow_extent": 1.9, "reflector_strength": 0.25, "reflector_roughness": 0.3, "reflector_fade": 0.7}
+
+
+def dark() -> dict[str, float]:
+    """Dark surroundings, two strip lights from behind that draw the outline, and a soft key that keeps it readable."""
+    soft_box("Key", azimuth=-35, elevation=40, distance=5.0, size=(2.4, 2.4), power=190)
+    soft_box("Left rim", azimuth=-115, elevation=26, distance=4.5, size=(0.9, 4.0), power=210, colour=(0.85, 0.93, 1.0))
+    soft_box("Right rim", azimuth=112, elevation=22, distance=4.5, size=(0.9, 4.0), power=210, colour=(1.0, 0.92, 0.84))
+    soft_box("Top", azimuth=180, elevation=62, distance=4.0, size=(3.0, 1.0), power=110)
+    surround([(0.0, grey(0.10)), (0.46, grey(0.05)), (0.54, grey(0.05)), (0.9, grey(0.3))], strength=0.4)
+    return {"reflector_strength": 0.6, "reflector_roughness": 0.08, "reflector_fade": 1.4}
+
+
+TEMPLATES: dict[str, Callable[[], dict[str, float]]] = {"studio": studio, "daylight": daylight, "dark": dark}
+
+
+def make(name: str) -> None:
+    """Build a template from nothing and save it beside this file."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    for collection in contract.COLLECTIONS:
+        scene.collection.children.link(bpy.data.collections.new(collection))
+    chosen = TEMPLATES[name]()
+    for part in contract.PARTS:
+        thing = bpy.data.objects.new(part.name, CONTENTS[part.type]())
+        bpy.data.collections[part.collection].objects.link(thing)
+        for wanted in part.properties:
+            thing[wanted.name] = chosen.get(wanted.name, wanted.usual)
+            thing.id_properties_ui(wanted.name).update(
+                min=wanted.minimum, max=wanted.maximum, default=wanted.usual, description=wanted.meaning
+            )
+    scene.camera = bpy.data.objects["Camera"]
+
+    view = scene.view_settings
+    scene.display_settings.display_device = contract.DISPLAY
+    view.view_transform, view.look, view.exposure, view.gamma = "Khronos PBR Neutral", "None", 0.0, 1.0
+    scene.render.film_transparent = True
+    scene.eevee.use_raytracing = False
+    # A .blend remembers where it was saved: a folder of no meaning, rather than somebody's home.
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / f"{name}.blend"
+        bpy.ops.wm.save_as_mainfile(filepath=str(saved), compress=True)
+        shutil.move(saved, HERE / saved.name)
+
+
+def camera() -> bpy.types.Camera:
+    made = bpy.data.cameras.new("Camera")
+    made.lens = 85.0
+    return made
+
+
+def ground() -> bpy.types.Mesh:
+    made = bpy.data.meshes.new("Ground")
+    made.from_pydata([(-10, -10, 0), (10, -10, 0), (10, 10, 0), (-10, 10, 0)], [], [(0, 1, 2, 3)])
+    return made
+
+
+CONTENTS: dict[str, Callable[[], bpy.types.ID | None]] = {"EMPTY": lambda: None, "CAMERA": camera, "MESH": ground}
+
+if __name__ == "__main__":
+    for chosen_name in sys.argv[1:] or TEMPLATES:
+        make(chosen_name)

@@ -1,0 +1,364 @@
+"""A template is refused for every promise that it breaks, in words that name the object, the problem and the mend."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from farm import templates
+from farm.blender.client import Blender
+from farm.errors import BadTemplate
+from farm.shot import Shot
+from farm.templates import contract
+from farm.templates.contract import BrokenPromise
+from tests.blender.conftest import InsideBlender
+from tests.blender.models import ASSETS
+from tests.blender.test_stage import draw
+
+pytestmark = pytest.mark.slow
+STUDIO = templates.blend("studio")
+Change = Callable[[Any], object]  # gets bpy; every change is done to a copy of studio.blend, where bpy is
+
+
+def save_changed(change: Change, target: Path) -> None:
+    import bpy
+
+    bpy.ops.wm.open_mainfile(filepath=str(STUDIO), load_ui=False, use_scripts=False)
+    change(bpy)
+    bpy.ops.wm.save_as_mainfile(filepath=str(target), compress=True, relative_remap=False)
+
+
+def examine_changed(change: Change, target: Path) -> list[BrokenPromise]:
+    from farm.blender.template import examine
+
+    save_changed(change, target)
+    return examine(target)
+
+
+def rename_subject(bpy: Any) -> None:
+    bpy.data.objects["Subject"].name = "Product"
+
+
+def camera_is_an_empty(bpy: Any) -> None:
+    bpy.data.objects["Camera"].name = "Old"
+    bpy.data.collections["Stage"].objects.link(bpy.data.objects.new("Camera", None))
+
+
+def take_ground_out_of_stage(bpy: Any) -> None:
+    ground = bpy.data.objects["Ground"]
+    bpy.data.collections["Stage"].objects.unlink(ground)
+    bpy.context.scene.collection.objects.link(ground)
+
+
+def take_ground_out_of_the_scene(bpy: Any) -> None:
+    ground = bpy.data.objects["Ground"]
+    ground.use_fake_user = True
+    bpy.data.collections["Stage"].objects.unlink(ground)
+
+
+def remove_lights_collection(bpy: Any) -> None:
+    lights = bpy.data.collections["Lights"]
+    for lamp in list(lights.objects):
+        bpy.data.collections["Stage"].objects.link(lamp)
+    bpy.data.collections.remove(lights)
+
+
+def remove_property(bpy: Any) -> None:
+    del bpy.data.objects["Ground"]["reflector_fade"]
+
+
+def set_property_too_high(bpy: Any) -> None:
+    bpy.data.objects["Ground"]["shadow_strength"] = 1.5
+
+
+def set_property_to_text(bpy: Any) -> None:
+    bpy.data.objects["Camera"]["elevation"] = "high"
+
+
+def set_property_to_not_a_number(bpy: Any) -> None:
+    bpy.data.objects["Camera"]["fit_margin"] = float("nan")
+
+
+def raise_ground(bpy: Any) -> None:
+    bpy.data.objects["Ground"].location.z = 0.01
+
+
+def tilt_ground(bpy: Any) -> None:
+    bpy.data.objects["Ground"].rotation_euler.x = 0.1
+
+
+def shrink_ground(bpy: Any) -> None:
+    bpy.data.objects["Ground"].scale = (0.1, 0.1, 1)
+
+
+def empty_ground(bpy: Any) -> None:
+    bpy.data.objects["Ground"].data.clear_geometry()
+
+
+def move_subject(bpy: Any) -> None:
+    bpy.data.objects["Subject"].location.x = 0.5
+
+
+def scale_subject(bpy: Any) -> None:
+    bpy.data.objects["Subject"].scale = (2, 2, 2)
+
+
+def flatten_camera(bpy: Any) -> None:
+    bpy.data.cameras["Camera"].type = "ORTHO"
+
+
+def blur_camera(bpy: Any) -> None:
+    bpy.data.cameras["Camera"].dof.use_dof = True
+
+
+def shift_camera(bpy: Any) -> None:
+    bpy.data.cameras["Camera"].shift_y = 0.1
+
+
+def track_camera(bpy: Any) -> None:
+    camera = bpy.data.objects["Camera"]
+    camera.constraints.new("TRACK_TO").target = bpy.data.objects["Subject"]
+
+
+def parent_camera(bpy: Any) -> None:
+    bpy.data.objects["Camera"].parent = bpy.data.objects["Ground"]
+
+
+def animate_subject(bpy: Any) -> None:
+    bpy.data.objects["Subject"].keyframe_insert("location", frame=1)
+
+
+def remove_world(bpy: Any) -> None:
+    bpy.context.scene.world = None
+
+
+def raw_view(bpy: Any) -> None:
+    bpy.context.scene.view_settings.view_transform = "Raw"
+
+
+def other_display(bpy: Any) -> None:
+    bpy.context.scene.display_settings.display_device = "Display P3"
+
+
+def remove_lights(bpy: Any) -> None:
+    for lamp in list(bpy.data.collections["Lights"].objects):
+        bpy.data.objects.remove(lamp)
+
+
+def hide_lights(bpy: Any) -> None:
+    for lamp in bpy.data.collections["Lights"].objects:
+        lamp.hide_render = True
+
+
+def light_outside(bpy: Any) -> None:
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "POINT")))
+
+
+def add_backdrop(bpy: Any) -> None:
+    bpy.ops.mesh.primitive_plane_add(location=(0, 5, 0))
+    bpy.context.object.name = "Backdrop"
+
+
+def add_collection_instance(bpy: Any) -> None:
+    instance = bpy.data.objects.new("Many", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", bpy.data.collections["Stage"]
+    bpy.context.scene.collection.objects.link(instance)
+
+
+def second_scene(bpy: Any) -> None:
+    bpy.data.scenes.new("Other")
+
+
+def sequencer_strip(bpy: Any) -> None:
+    strips = bpy.context.scene.sequence_editor_create().strips
+    strips.new_effect("Blue", "COLOR", 1, frame_start=1, frame_end=10)
+
+
+def compositing(bpy: Any) -> None:
+    bpy.context.scene.use_nodes = True
+    bpy.context.scene.node_tree.nodes.new("CompositorNodeGlare")
+
+
+def script_to_run(bpy: Any) -> None:
+    text = bpy.data.texts.new("autorun.py")
+    text.from_string("import pathlib, bpy; pathlib.Path(bpy.data.filepath + '.ran').touch()")
+    text.use_module = True
+
+
+def driver_with_code(bpy: Any) -> None:
+    driver = bpy.data.lights["Key"].driver_add("energy").driver
+    driver.expression = "__import__('os').system('true')"
+
+
+def driver_with_code_in_a_node_tree(bpy: Any) -> None:
+    strength = bpy.data.worlds["World"].node_tree.nodes["Background"].inputs["Strength"]
+    strength.driver_add("default_value").driver.expression = "bpy.context.scene.frame_current"
+
+
+def script_node(bpy: Any) -> None:
+    bpy.data.worlds["World"].node_tree.nodes.new("ShaderNodeScript")
+
+
+def freestyle_script(bpy: Any) -> None:
+    freestyle = bpy.context.view_layer.freestyle_settings
+    freestyle.mode = "SCRIPT"
+    freestyle.modules.new().script = bpy.data.texts.new("style.py")
+
+
+def image_at(bpy: Any, path: str) -> None:
+    image = bpy.data.images.new("Sky", 8, 8)
+    image.source, image.filepath, image.use_fake_user = "FILE", path, True
+
+
+def absolute_image(bpy: Any) -> None:
+    image_at(bpy, "/pictures/sky.hdr")
+
+
+def relative_image(bpy: Any) -> None:
+    image_at(bpy, "//sky.hdr")
+
+
+def linked_light(bpy: Any) -> None:
+    with bpy.data.libraries.load(str(templates.blend("dark")), link=True) as (_, here):
+        here.lights = ["Left rim"]
+    lamp = bpy.data.objects.new("Borrowed", here.lights[0])
+    bpy.data.collections["Lights"].objects.link(lamp)
+
+
+BROKEN: list[tuple[Change, str, str]] = [
+    (rename_subject, "Subject", "there is no such object"),
+    (camera_is_an_empty, "Camera", "of type EMPTY, not a camera"),
+    (take_ground_out_of_stage, "Ground", "not in the collection Stage"),
+    (take_ground_out_of_the_scene, "Ground", "there is no such object"),
+    (remove_lights_collection, "Lights", "there is no collection"),
+    (remove_property, "Ground", "reflector_fade is missing"),
+    (set_property_too_high, "Ground", "shadow_strength is 1.5"),
+    (set_property_to_text, "Camera", "elevation is high"),
+    (set_property_to_not_a_number, "Camera", "fit_margin is nan"),
+    (raise_ground, "Ground", "not a flat face on z = 0"),
+    (tilt_ground, "Ground", "not a flat face on z = 0"),
+    (empty_ground, "Ground", "not a flat face on z = 0"),
+    (shrink_ground, "Ground", "ends 1 from the origin"),
+    (move_subject, "Subject", "not at the origin"),
+    (scale_subject, "Subject", "scaled"),
+    (flatten_camera, "Camera", "not a perspective camera"),
+    (blur_camera, "Camera", "depth of field"),
+    (shift_camera, "Camera", "shifted"),
+    (track_camera, "Camera", "a constraint moves it"),
+    (parent_camera, "Camera", "a parent moves it"),
+    (animate_subject, "Subject", "an animation moves it"),
+    (remove_world, "World", "no world"),
+    (raw_view, "Scene", "view transform is Raw"),
+    (other_display, "Scene", "display device is Display P3"),
+    (remove_lights, "Lights", "no light"),
+    (hide_lights, "Lights", "no light"),
+    (light_outside, "Lamp", "not in the collection Lights"),
+    (add_backdrop, "Backdrop", "drawn beside the model"),
+    (add_collection_instance, "Many", "drawn beside the model"),
+    (second_scene, "Scene", "more than one scene: Other, Scene"),
+    (sequencer_strip, "Scene", "sequencer strips"),
+    (compositing, "Scene", "compositing nodes"),
+    (script_to_run, "autorun.py", "registered to run"),
+    (driver_with_code, "Key", "is code: __import__('os').system('true')"),
+    (driver_with_code_in_a_node_tree, "World", "is code: bpy.context"),
+    (script_node, "World", "OSL"),
+    (freestyle_script, "ViewLayer", "Freestyle would run"),
+    (absolute_image, "Sky", "read from /pictures/sky.hdr (an absolute path"),
+    (relative_image, "Sky", "read from //sky.hdr (beside the .blend)"),
+    (linked_light, str(templates.blend("dark")), "linked"),
+]
+
+
+@pytest.mark.parametrize(("change", "thing", "problem"), BROKEN, ids=[change.__name__ for change, _, _ in BROKEN])
+def test_a_broken_promise_is_told_with_its_mend(
+    inside: InsideBlender, tmp_path: Path, change: Change, thing: str, problem: str
+) -> None:
+    broken = inside(examine_changed, change, tmp_path / "changed.blend")
+    matching = [promise for promise in broken if promise.thing == thing and problem in promise.problem]
+    assert matching, broken
+    assert all(promise.mend for promise in broken)
+    assert not (tmp_path / "changed.blend.ran").exists()
+
+
+def nothing(_: Any) -> None: ...
+
+
+def simple_driver(bpy: Any) -> None:
+    bpy.data.lights["Key"].driver_add("energy").driver.expression = "sin(frame) * 3 + 200"
+
+
+def notes(bpy: Any) -> None:
+    bpy.data.texts.new("Notes").from_string("import os")
+
+
+def packed_image(bpy: Any) -> None:
+    bpy.data.images.new("Sky", 8, 8).pack()
+
+
+def hidden_helper(bpy: Any) -> None:
+    add_backdrop(bpy)
+    bpy.data.objects["Backdrop"].hide_render = True
+
+
+@pytest.mark.parametrize("change", [nothing, simple_driver, notes, packed_image, hidden_helper])
+def test_what_does_no_harm_is_left_to_the_artist(inside: InsideBlender, tmp_path: Path, change: Change) -> None:
+    assert inside(examine_changed, change, tmp_path / "changed.blend") == []
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_templates_that_come_with_the_farm_keep_every_promise(blender: Blender, name: str) -> None:
+    assert blender.check(templates.blend(name)) == []
+
+
+def properties_of(path: Path) -> dict[str, dict[str, Any]]:
+    import bpy
+
+    bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
+    things = {part.name: bpy.data.objects[part.name] for part in contract.PARTS}
+    return {
+        wanted.name: things[part.name].id_properties_ui(wanted.name).as_dict()
+        for part in contract.PARTS
+        for wanted in part.properties
+    }
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_blenders_panel_shows_what_the_properties_take_and_mean(inside: InsideBlender, name: str) -> None:
+    shown = inside(properties_of, templates.blend(name))
+    for wanted in (wanted for part in contract.PARTS for wanted in part.properties):
+        said = shown[wanted.name]
+        assert (said["min"], said["max"], said["description"]) == (wanted.minimum, wanted.maximum, wanted.meaning)
+
+
+class TestUse:
+    def shot(self, template: Path) -> Shot:
+        return Shot(str(ASSETS / "product.glb"), str(template), 64, 36, samples=1, engine="cycles", shadows=False)
+
+    @pytest.mark.parametrize("change", [script_to_run, driver_with_code, linked_light, remove_property])
+    def test_of_a_broken_template_is_refused(
+        self, inside: InsideBlender, blender: Blender, tmp_path: Path, change: Change
+    ) -> None:
+        inside(save_changed, change, tmp_path / "changed.blend")
+        with pytest.raises(BadTemplate, match=r"changed\.blend is refused"):
+            blender.open_shot(self.shot(tmp_path / "changed.blend"))
+        assert not (tmp_path / "changed.blend.ran").exists()
+
+    def test_of_a_file_that_is_none_is_refused(self, blender: Blender, tmp_path: Path) -> None:
+        with pytest.raises(BadTemplate, match=r"nowhere\.blend cannot be read"):
+            blender.open_shot(self.shot(tmp_path / "nowhere.blend"))
+
+    def test_shows_the_light_that_the_artist_has_saved(
+        self, inside: InsideBlender, blender: Blender, tmp_path: Path
+    ) -> None:
+        inside(save_changed, darken_key, tmp_path / "changed.blend")
+        _, before = draw(blender, self.shot(STUDIO))
+        _, after = draw(blender, self.shot(tmp_path / "changed.blend"))
+        covered = before[..., 3] == 255
+        assert after[covered][:, :3].mean() < before[covered][:, :3].mean() - 20
+        assert (np.abs(after[..., 3].astype(int) - before[..., 3]) < 64).all()
+
+
+def darken_key(bpy: Any) -> None:
+    bpy.data.lights["Key"].energy = 1.0

@@ -1,0 +1,1 @@
+"""Scene templates: their files, their contract, and the commands for artists."""

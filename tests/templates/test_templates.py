@@ -1,0 +1,126 @@
+"""What the farm reads of a template without opening Blender."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from farm import plan, templates
+from farm.errors import BadTemplate, InvalidSettings
+from farm.render_settings import RenderSettings, allowed, parse
+from farm.settings import Settings
+
+GOOD = (templates.BUILT_IN / "studio.toml").read_text()
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A studio's own folder of templates, with `shop` in it."""
+    monkeypatch.setenv("FARM_TEMPLATES", str(tmp_path))
+    for suffix in (".blend", ".toml"):
+        shutil.copy(templates.BUILT_IN / f"studio{suffix}", tmp_path / f"shop{suffix}")
+    return tmp_path
+
+
+class TestBuiltIn:
+    def test_are_three(self) -> None:
+        assert templates.names() == ["dark", "daylight", "studio"]
+
+    @pytest.mark.parametrize("name", ["dark", "daylight", "studio"])
+    def test_have_a_title_and_at_least_four_samples_for_every_tier(self, name: str) -> None:
+        template = templates.load(name)
+        assert template.title == name.capitalize()
+        assert template.samples.pop("preview") >= 1
+        assert template.samples.keys() == {"share", "standard", "4k", "pro"}
+        assert min(template.samples.values()) >= 4
+
+    def test_have_samples_for_every_tier_that_is_drawn(self) -> None:
+        assert plan.SHORT_SIDE.keys() <= templates.LEAST_SAMPLES.keys()
+
+    @pytest.mark.parametrize("name", ["atlantis", "", "../tests/studio", "studio.blend"])
+    def test_do_not_include_just_any_name(self, name: str) -> None:
+        with pytest.raises(BadTemplate, match="dark, daylight, studio"):
+            templates.blend(name)
+
+
+class TestOwnFolder:
+    def test_adds_its_templates_to_the_built_in_ones(self, own: Path) -> None:
+        assert templates.names() == ["dark", "daylight", "shop", "studio"]
+        assert templates.blend("shop") == own / "shop.blend"
+
+    def test_comes_first(self, own: Path) -> None:
+        for suffix in (".blend", ".toml"):
+            (own / f"shop{suffix}").rename(own / f"studio{suffix}")
+        assert templates.blend("studio") == own / "studio.blend"
+
+    def test_needs_both_files_of_a_template(self, own: Path) -> None:
+        (own / "shop.toml").unlink()
+        assert "shop" not in templates.names()
+
+    def test_is_offered_as_a_scene(self, own: Path) -> None:  # noqa: ARG002
+        assert parse({"scene": "shop"}).scene == "shop"
+        assert '"shop"' in allowed("scene")
+
+    def test_that_is_not_there_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_TEMPLATES", "/nowhere")
+        with pytest.raises(ValueError, match="templates"):
+            Settings()
+
+
+class TestScene:
+    def test_is_the_studio_unless_told(self) -> None:
+        assert parse(None).scene == "studio"
+
+    def test_that_is_unknown_is_answered_with_those_that_are_there(self) -> None:
+        with pytest.raises(InvalidSettings) as refused:
+            parse({"scene": "atlantis"})
+        assert refused.value.message == (
+            'renderSettings.scene is "atlantis", but must be one of "dark", "daylight", "studio"'
+        )
+
+    @pytest.mark.parametrize("scene", [None, 1, ["studio"], "../studio"])
+    def test_is_the_name_of_a_template(self, scene: object) -> None:
+        with pytest.raises(InvalidSettings, match=r"renderSettings\.scene is"):
+            parse({"scene": scene})
+
+    def test_decides_the_shot(self) -> None:
+        studio, dark = (plan.shot("a", RenderSettings(scene=scene), Settings()) for scene in ("studio", "dark"))
+        assert (studio.template, dark.template) == ("studio", "dark")
+        assert studio.digest != dark.digest
+
+    @pytest.mark.parametrize("suffix", [".blend", ".toml"])
+    def test_gives_other_pixels_once_one_of_its_files_has_changed(self, own: Path, suffix: str) -> None:
+        before = plan.shot("a", RenderSettings(scene="shop"), Settings()).digest
+        assert plan.shot("a", RenderSettings(scene="shop"), Settings()).digest == before
+        with (own / f"shop{suffix}").open("ab") as file:
+            file.write(b"#")
+        assert plan.shot("a", RenderSettings(scene="shop"), Settings()).digest != before
+
+
+class TestToml:
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("pro = 8\n", "", "shop.toml: samples.pro is missing"),
+            ("share = 6", "share = 3", "shop.toml: samples.share is 3, but must be from 4"),
+            ("share = 6", "share = 5000", "shop.toml: samples.share is 5000, but must be from 4 to 4096"),
+            ("share = 6", 'share = "6"', "shop.toml: samples.share is '6'"),
+            ("share = 6", "share = 6\n8k = 8", "shop.toml: samples.8k is not a known key. Known: preview, share"),
+            ("[samples]", "[sample]", "shop.toml: sample"),
+            ('title = "Studio"\n', "", "shop.toml: title is missing"),
+            ('title = "Studio"', "title = 5", "shop.toml: title is 5"),
+            ('title = "Studio"', 'title = "Studio"\ncolour = "red"', "shop.toml: colour is not a known key"),
+            ("[samples]", "[samples", "shop.toml is not readable TOML"),
+        ],
+    )
+    def test_that_is_broken_is_told_with_file_and_key(self, own: Path, old: str, new: str, said: str) -> None:
+        assert old in GOOD
+        (own / "shop.toml").write_text(GOOD.replace(old, new))
+        with pytest.raises(BadTemplate) as refused:
+            templates.load("shop")
+        assert said in refused.value.message
+
+    def test_that_is_no_text_is_told(self, own: Path) -> None:
+        (own / "shop.toml").write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(BadTemplate, match=r"shop\.toml is not readable TOML"):
+            templates.load("shop")
