@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,14 @@ from docs import tables
 from farm import cli
 from farm.settings import Settings
 from farm.state import NEXT, ORDER
+from farm.templates import BUILT_IN, contract
+from farm.templates.commands import app as templates_app
 
 ROOT = Path(__file__).parents[1]
 CLIENT = (ROOT / "docs" / "client.md").read_text()
 OPERATORS = (ROOT / "docs" / "operators.md").read_text()
+ARTISTS = (ROOT / "docs" / "artists.md").read_text()
+TEMPLATES = (ROOT / "blender_scenes" / "README.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -61,3 +66,46 @@ class TestOperatorsPage:
         root = typer.main.get_command(cli.app)
         assert isinstance(root, typer.core.TyperGroup)
         assert [name for name in root.commands if f"farm {name}" not in OPERATORS + README] == []
+
+
+class TestTemplatesPage:
+    def test_lists_every_collection(self) -> None:
+        assert table(TEMPLATES, "collection", "what is in it") == [
+            [f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()
+        ]
+
+    def test_lists_every_object(self) -> None:
+        assert table(TEMPLATES, "object", "type", "collection", "what it is") == [
+            [f"`{part.name}`", part.type, f"`{part.collection}`", part.meaning] for part in contract.PARTS
+        ]
+
+    def test_lists_every_property(self) -> None:
+        assert table(TEMPLATES, "object", "property", "from", "to", "usual", "what it is") == [
+            [
+                f"`{part.name}`",
+                f"`{each.name}`",
+                *(f"{n:g}" for n in (each.minimum, each.maximum, each.usual)),
+                each.meaning,
+            ]
+            for part in contract.PARTS
+            for each in part.properties
+        ]
+
+    def test_names_every_view_transform(self) -> None:
+        assert all(f"`{name}`" in TEMPLATES for name in (contract.DISPLAY, *contract.VIEW_TRANSFORMS))
+
+    def test_shows_a_toml_as_it_is(self) -> None:
+        [shown] = re.findall(r"```toml\n(.*?)```", TEMPLATES, re.DOTALL)
+        assert tomllib.loads(shown) == tomllib.loads((BUILT_IN / "studio.toml").read_text())
+
+
+class TestArtistsPage:
+    def test_shows_every_command(self) -> None:
+        commands = typer.main.get_command(templates_app)
+        assert isinstance(commands, typer.core.TyperGroup)
+        assert [name for name in commands.commands if f"farm templates {name}" not in ARTISTS] == []
+
+    def test_its_pictures_are_there_and_small(self) -> None:
+        pictures = re.findall(r"!\[\]\((.*?)\)", ARTISTS)
+        assert pictures
+        assert all((ROOT / "docs" / picture).stat().st_size < 150_000 for picture in pictures)

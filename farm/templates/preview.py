@@ -28,6 +28,7 @@ def still(host: BlenderHost, template: Path, model: Path, out: Path, engine: Eng
     """
     if out.suffix.lower() != ".png" or out.is_dir():
         raise FarmError(f"{out} cannot be the still: name a file that ends in .png")
+    out.parent.mkdir(parents=True, exist_ok=True)
     host.ensure_ready()
     width, height = plan.frame_size("share", "16:9", settings.scale)
     shot = Shot(
