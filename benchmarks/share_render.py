@@ -17,11 +17,12 @@ from pathlib import Path
 from farm import plan
 from farm.blender.client import Blender, BlenderHost
 from farm.nodes.scratch import own_scratch
-from farm.production import Files, produce, shot_to_draw
+from farm.production import produce, shot_to_draw
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.shot import Shot
 from farm.video.run import executable
+from farm.video.variant import Files, Variant
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
 
@@ -101,7 +102,8 @@ def farm_seconds(shot: Shot, spec: plan.ShotSpec, wish: RenderSettings, settings
         try:
             with Blender(host.socket_path, settings.frame_timeout) as blender:
                 began = time.monotonic()
-                for _ in produce(blender, shot, spec, wish, Files(scratch), executable(settings.ffmpeg)):
+                variant = Variant(spec, wish, None, Files(scratch, spec.tier), executable(settings.ffmpeg))
+                for _ in produce(blender, shot, spec, variant):
                     pass
                 return time.monotonic() - began
         finally:

@@ -124,7 +124,9 @@ def reaper(data: Data = None) -> None:
 @app.command()
 def render(
     model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .glb or self-contained .gltf.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The video to write, .mp4; the poster goes beside it.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The video to write: .mp4, for pro .mov. The poster goes beside it.")
+    ],
     set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
 ) -> None:
     """Render one model on this machine, without a server."""

@@ -9,8 +9,8 @@ from camera_paths import PATHS, Pose
 from farm import templates
 from farm.render_settings import Aspect, RenderSettings
 from farm.settings import Settings
+from farm.tiers import TIERS
 
-SHORT_SIDE = {"preview": 270, "share": 540, "standard": 1080, "4k": 2160}
 SHAPES: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
 PREVIEW_FPS = 10
 
@@ -93,7 +93,7 @@ def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, previ
 def frame_size(tier: str, aspect: Aspect, scale: float = 1.0) -> tuple[int, int]:
     """Width and height in pixels: the tier's short side, the aspect's shape, both even as 4:2:0 video needs."""
     across, up = SHAPES[aspect]
-    unit = SHORT_SIDE[tier] / min(across, up) * scale
+    unit = TIERS[tier].short_side / min(across, up) * scale
     return even(across * unit), even(up * unit)
 
 

@@ -10,16 +10,23 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from camera_paths import PATHS
 from farm import templates
+from farm.db.ids import ID
 from farm.errors import InvalidSettings
 
-Quality = Literal["share", "standard", "4k"]
+Quality = Literal["share", "standard", "4k", "pro"]
 Aspect = Literal["16:9", "1:1", "9:16"]
+Anchor = Literal[
+    "top-left", "top-center", "top-right",
+    "center-left", "center", "center-right",
+    "bottom-left", "bottom-center", "bottom-right",
+]  # fmt: skip
 Effect = Literal["turntable", "hero-spin", "showcase", "zoom-orbit"]
 
 MOST_SECONDS = 30  # for accounts that are no admin's
 # What fields accept, where the schema's own words would not do.
 IN_WORDS = {
     "bgColor": 'a colour such as "#ff8800": # and six hex digits',
+    "bgImageId": "the id of an overlay, 12 letters and digits",
     "length": f"a number from 3 to {MOST_SECONDS} (to 600 for admins)",
 }
 EFFECT_FIELDS = ("sweep_angle", "ease_out_ratio", "amplitude", "zoom_start", "zoom_end")
@@ -42,7 +49,7 @@ class RenderSettings(BaseModel):
         alias_generator=to_camel, extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
     )
 
-    quality: Annotated[Quality, Field(description="Quality tier: 540p, 1080p or 2160p H.264")] = "share"
+    quality: Annotated[Quality, Field(description="Quality tier: what comes out, see the tiers")] = "share"
     effect: Annotated[Effect, Field(description="Camera path")] = "turntable"
     sweep_angle: Annotated[
         float | None,
@@ -92,10 +99,30 @@ class RenderSettings(BaseModel):
     scene: Annotated[
         str, AfterValidator(_is_there), Field(description="Scene template: the light, the surroundings, the look")
     ] = "studio"
+    vignette: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=0,
+            le=1,
+            description="How much the corners darken: 0, as when it is left out, not at all; 1 to black",
+        ),
+    ] = None
     aspect: Annotated[Aspect, Field(description="Width to height of the video")] = "16:9"
     bg_color: Annotated[
         str, Field(pattern=r"^#[0-9a-fA-F]{6}$", description="Background colour: # and six hex digits")
     ] = "#ffffff"
+    bg_image_id: Annotated[
+        str | None,
+        Field(
+            exclude_if=_not_given,
+            pattern=f"^{ID.pattern}$",
+            description="Overlay behind the model; `bgColor` then shows only where the overlay is transparent",
+        ),
+    ] = None
+    bg_align: Annotated[
+        Anchor, Field(description="Side or corner of the overlay that stays in view when it has to be cropped")
+    ] = "top-left"
     length: Annotated[
         float, Field(ge=3, le=600, description="Duration of the video in seconds, 3 to 30; admin accounts up to 600")
     ] = 6

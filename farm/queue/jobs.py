@@ -16,13 +16,14 @@ from farm.db.session import Database, after_commit
 from farm.db.tables import Asset, Chunk, Render
 from farm.errors import FarmError, RenderFailed
 from farm.plan import ShotSpec
-from farm.production import Files, produce, shot_to_draw
+from farm.production import produce, shot_to_draw
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
 from farm.render_settings import parse
 from farm.storage import FolderStorage, Storage
 from farm.video.run import executable
+from farm.video.variant import Files, Variant
 
 log = structlog.get_logger()
 
@@ -67,23 +68,22 @@ def _work(node: Node, database: Database, lease: Lease) -> None:
         render = db.scalars(select(Render).where(Render.shot_id == chunk.shot_id)).one()
         render_id, wish, model_key = render.id, parse(render.settings), render.model.storage_key
     with _scratch(node.scratch) as folder, Blender(node.blender_socket, node.settings.frame_timeout) as blender:
-        files = Files(folder)
+        files = Files(folder, spec.tier)
+        variant = Variant(spec, wish, None, files, executable(node.settings.ffmpeg))
         shot = shot_to_draw(spec, storage.local(model_key), node.engine)
         with database.write() as db:
             _advance(db, render_id, "poster-processing")
         with lease.kept(on_loss=blender.hang_up):
-            ffmpeg = executable(node.settings.ffmpeg)
-            for done in produce(blender, shot, spec, wish, files, ffmpeg):
+            for done in produce(blender, shot, spec, variant):
                 lease.frames_done = done
                 if done == 1:
-                    posters = {"poster": files.poster_small, "poster-full": files.poster}
-                    publish(database, storage, lease, render_id, posters, "poster-done")
+                    publish(database, storage, lease, render_id, files.posters, "poster-done")
                     with database.write() as db:
                         _advance(db, render_id, "video-processing")
-        publish(database, storage, lease, render_id, {"video": files.video, "thumb": files.thumb}, "done")
+        publish(database, storage, lease, render_id, files.videos, "done")
 
 
-CONTENT_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
+CONTENT_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}
 
 
 def publish(

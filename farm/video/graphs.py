@@ -1,5 +1,6 @@
 """What ffmpeg is asked to do. Pure functions that build command lines; farm.video.run runs them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import ffmpeg
@@ -17,34 +18,75 @@ H264 = {
     "movflags": "+faststart",
     "map_metadata": -1,
 }
-VIDEO_CRF, THUMB_CRF = 18, 24
+# A constant quantiser is four times as fast as the encoder's own search for a bit rate (docs/performance.md).
+PRORES_4444 = {
+    "vcodec": "prores_ks",
+    "profile:v": 4,
+    "pix_fmt": "yuva444p10le",
+    "alpha_bits": 16,
+    "vendor": "apl0",
+    "qscale:v": 2,
+    "movflags": "+faststart+write_colr",
+    "map_metadata": -1,
+}
+VIDEO_CRF, WEB_CRF, THUMB_CRF = 18, 23, 24
 
 
-def video_and_thumb(*, width: int, height: int, fps: int, video: Path, thumb: Path) -> list[str]:
-    """Arguments for raw RGB frames on stdin (height x width x 3 bytes each) into the video and its small thumb.
+@dataclass(frozen=True)
+class Output:
+    """An H.264 file to write: its size in pixels, and x264's constant rate factor (lower is better and larger)."""
 
-    The thumb is a quarter of each side, kept even.
-    """
+    path: Path
+    width: int
+    height: int
+    crf: int
+
+
+def video(path: Path, width: int, height: int) -> Output:
+    """The delivered video: no difference from the frames that an eye sees."""
+    return Output(path, width, height, VIDEO_CRF)
+
+
+def web(path: Path, width: int, height: int) -> Output:
+    """The lighter variant for a page: half of each side, kept even."""
+    return Output(path, even(width / 2), even(height / 2), WEB_CRF)
+
+
+def thumb(path: Path, width: int, height: int) -> Output:
+    """A quarter of each side, kept even."""
+    return Output(path, even(width / 4), even(height / 4), THUMB_CRF)
+
+
+def h264(outputs: list[Output], *, width: int, height: int, fps: int) -> list[str]:
+    """Arguments for raw RGB frames on stdin (height x width x 3 bytes each) into two or more files at once."""
     frames = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=fps)
-    twice = frames.filter_multi_output("split", 2)
-    outputs = [
-        ffmpeg.output(_limited(twice[0], width, height), str(video), crf=VIDEO_CRF, g=fps, **H264),
-        ffmpeg.output(_limited(twice[1], *thumb_size(width, height)), str(thumb), crf=THUMB_CRF, g=fps, **H264),
+    copies = frames.filter_multi_output("split", len(outputs))
+    files = [
+        ffmpeg.output(
+            _limited(copies[number], file.width, file.height, "yuv420p"), str(file.path), crf=file.crf, g=fps, **H264
+        )
+        for number, file in enumerate(outputs)
     ]
-    arguments: list[str] = ffmpeg.merge_outputs(*outputs).global_args("-loglevel", "error", "-y").get_args()
+    arguments: list[str] = ffmpeg.merge_outputs(*files).global_args("-loglevel", "error", "-y").get_args()
     return arguments
 
 
-def thumb_size(width: int, height: int) -> tuple[int, int]:
-    """A quarter of each side, kept even."""
-    return even(width / 4), even(height / 4)
+def prores(path: Path, *, width: int, height: int, fps: int) -> list[str]:
+    """Arguments for raw straight-alpha RGBA frames on stdin into a .mov.
+
+    A frame is height x width x 4 samples of 16 bits, little endian.
+    """
+    frames = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgba64le", s=f"{width}x{height}", framerate=fps)
+    file = ffmpeg.output(_limited(frames, width, height, "yuva444p10le"), str(path), **PRORES_4444)
+    arguments: list[str] = file.global_args("-loglevel", "error", "-y").get_args()
+    return arguments
 
 
-def _limited(stream: ffmpeg.Stream, width: int, height: int) -> ffmpeg.Stream:
+def _limited(stream: ffmpeg.Stream, width: int, height: int, pixel_format: str) -> ffmpeg.Stream:
     """Full-range RGB to limited-range BT.709: swscale's own default would be BT.601 and shift every colour."""
     scaled = stream.filter(
         "scale", width, height, flags="lanczos+accurate_rnd", in_range="full", out_range="tv", out_color_matrix="bt709"
     )
     # Tags go on the frames: the encoder believes those, and not what the command line says of the stream.
     tags = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
-    return scaled.filter("format", "yuv420p").filter("setparams", **tags)
+    return scaled.filter("format", pixel_format).filter("setparams", **tags)

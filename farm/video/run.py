@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from farm.errors import EncodingFailed
 
+PIPE_SIZE = 1 << 20  # bytes, as many as Linux lets any process have: fewer turns for large frames
 PATIENCE = 600.0  # seconds that ffmpeg may take to write out what it holds after the last frame
 
 
@@ -33,17 +34,27 @@ class Encoder:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                [str(ffmpeg), *arguments], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints
+                [str(ffmpeg), *arguments],
+                bufsize=0,
+                pipesize=PIPE_SIZE,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._complaints,
             )
         except OSError as error:
             self._complaints.close()
             raise EncodingFailed(f"The video could not be encoded: {ffmpeg.name}: {error.strerror}") from error
 
-    def write(self, frame: NDArray[np.uint8]) -> None:
-        """Hand over one frame, height x width x 3; blocks while ffmpeg is behind."""
+    def write(self, frame: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+        """Hand over one frame, height x width x samples; blocks while ffmpeg is behind.
+
+        When it returns, the frame's memory may be used again. Nothing is copied unless the frame is not contiguous.
+        """
         assert self._process.stdin
+        left = np.ascontiguousarray(frame).data.cast("B")
         try:
-            self._process.stdin.write(np.ascontiguousarray(frame).data)
+            while left:
+                left = left[self._process.stdin.write(left) :]
         except BrokenPipeError:
             self._process.wait()
             raise EncodingFailed(self._reason()) from None

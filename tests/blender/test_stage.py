@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from camera_paths import Pose
 from farm.blender.client import Blender
 from farm.shot import Frame, Shot
+from farm.video import backgrounds
 from farm.video.composite import Compositor
 from tests.blender.models import ASSETS, box, glb, shot
 
@@ -140,7 +141,7 @@ def test_the_picture_is_well_lit(blender: Blender) -> None:
 def test_white_stays_white_around_the_product(blender: Blender) -> None:
     wanted = shot(ASSETS / "product.glb", shadows=True)
     blender.open_shot(wanted)
-    compositor = Compositor(wanted.width, wanted.height, (255, 255, 255))
+    compositor = Compositor(backgrounds.plain((255, 255, 255), wanted.width, wanted.height), 0)
     (picture,) = (compositor.over(frame) for frame in blender.frames([(0, Pose(0))]))
     assert (picture[0] == 255).all()
     assert (picture[:, [0, -1]] == 255).all()

@@ -12,6 +12,7 @@ from farm import plan
 from farm.plan import ShotSpec
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
+from farm.tiers import TIERS
 
 SETTINGS = Settings(fps=30, scale=1, samples=None)
 
@@ -35,7 +36,7 @@ class TestFrameSize:
         shot = spec(RenderSettings(quality=quality, aspect=aspect))
         assert (shot.width, shot.height) == size
 
-    @given(st.sampled_from(sorted(product(plan.SHORT_SIDE, plan.SHAPES))), st.floats(0.05, 1))
+    @given(st.sampled_from(sorted(product(TIERS, plan.SHAPES))), st.floats(0.05, 1))
     def test_is_even_and_keeps_its_shape_at_any_scale(self, pair: tuple[str, Any], scale: float) -> None:
         tier, aspect = pair
         width, height = plan.frame_size(tier, aspect, scale)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from farm.errors import EncodingFailed
-from farm.video.graphs import video_and_thumb
+from farm.video import graphs
 from farm.video.run import Encoder, executable
 
 FFMPEG = executable(None)
@@ -25,8 +25,9 @@ def flat(colour: tuple[int, int, int]) -> Pixels:
 
 
 def arguments(folder: Path) -> list[str]:
-    video, thumb = folder / "video.mp4", folder / "thumb.mp4"
-    return video_and_thumb(width=WIDTH, height=HEIGHT, fps=FPS, video=video, thumb=thumb)
+    video = graphs.video(folder / "video.mp4", WIDTH, HEIGHT)
+    thumb = graphs.thumb(folder / "thumb.mp4", WIDTH, HEIGHT)
+    return graphs.h264([video, thumb], width=WIDTH, height=HEIGHT, fps=FPS)
 
 
 def encode(arguments: list[str], frames: Iterable[Pixels]) -> None:
@@ -90,6 +91,15 @@ class TestFiles:
         [frame] = decode(tmp_path / "video.mp4")
         assert frame[27, 5].min() > 250
         assert frame[27, -5].tolist() == pytest.approx([255, 0, 0], abs=3)
+
+    def test_hold_frames_larger_than_any_pipe(self, tmp_path: Path) -> None:
+        video, thumb = graphs.video(tmp_path / "v.mp4", 1920, 1080), graphs.thumb(tmp_path / "t.mp4", 1920, 1080)
+        frame = np.full((1080, 1920, 3), 90, dtype=np.uint8)
+        frame[540:] = 200
+        encode(graphs.h264([video, thumb], width=1920, height=1080, fps=FPS), [frame, frame[::-1]])
+        first, second = decode(tmp_path / "v.mp4")
+        assert np.abs(first.astype(int) - frame).mean() < 2
+        assert np.abs(second.astype(int) - frame[::-1]).mean() < 2
 
 
 class TestFailure:

@@ -1,0 +1,55 @@
+"""What lies behind the subject: a plain colour, or a picture scaled to cover the frame."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from farm.errors import RenderFailed
+from farm.render_settings import Anchor
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class BackgroundPicture:
+    """A picture file and the side or corner of it that stays in view whatever has to be cropped."""
+
+    path: Path
+    anchor: Anchor
+
+
+def plain(colour: Colour, width: int, height: int) -> Image.Image:
+    """The colour alone, as RGB."""
+    return Image.new("RGB", (width, height), colour)
+
+
+def cover(picture: BackgroundPicture, colour: Colour, width: int, height: int) -> Image.Image:
+    """The picture, scaled to cover width x height and cropped, as RGB. `colour` shows where the picture is transparent.
+
+    Raises RenderFailed when the file is not a readable picture.
+    """
+    try:
+        with Image.open(picture.path) as file:
+            upright = ImageOps.exif_transpose(file).convert("RGBA")
+    except (OSError, ValueError) as error:
+        raise RenderFailed(f"The background picture cannot be read: {error}") from error
+    opaque = Image.alpha_composite(Image.new("RGBA", upright.size, (*colour, 255)), upright).convert("RGB")
+    box = crop(*upright.size, width, height, picture.anchor)
+    return opaque.resize((width, height), Image.Resampling.LANCZOS, box)
+
+
+def crop(
+    picture_width: int, picture_height: int, width: int, height: int, anchor: Anchor
+) -> tuple[float, float, float, float]:
+    """The largest part of a picture that has the shape width:height, at the anchor: left, top, right, bottom."""
+    if picture_width * height <= picture_height * width:
+        part_width, part_height = float(picture_width), picture_width * height / width
+    else:
+        part_width, part_height = picture_height * width / height, float(picture_height)
+    down, across = ("center", "center") if anchor == "center" else anchor.split("-")
+    left, top = (picture_width - part_width) * PLACES[across], (picture_height - part_height) * PLACES[down]
+    return left, top, min(left + part_width, picture_width), min(top + part_height, picture_height)
+
+
+PLACES = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}

@@ -1,0 +1,76 @@
+"""The ground's shadow in a frame: a baked map, seen from above, laid out as the camera sees the ground."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from farm.shot import ShadowMap
+from farm.video.layers import Box
+
+FINER = 4  # times as many pixels a side, by a smooth curve: the map's own pixels would show as facets in a large frame
+LEAST = 1 / 2048  # of opacity: less than half a step of a 10-bit alpha shows nowhere
+
+Matrix = NDArray[np.float64]
+Opacity = NDArray[np.float32]
+
+
+class ShadowCaster:
+    """Casts ground shadows into frames of one size. Reads a map once for all following frames that share it."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._frame = Box(0, 0, width, height)
+        self._read: tuple[ShadowMap, Image.Image, Box] | None = None
+
+    def cast(self, shadow: ShadowMap, ground_to_pixel: tuple[float, ...]) -> tuple[Box, Opacity] | None:
+        """The part of the frame that is in the shadow and its opacities in [0, 1]; None when there is no such part."""
+        fine, dark = self._fine(shadow)
+        map_to_pixel = (
+            np.array(ground_to_pixel).reshape(3, 3) @ map_to_ground(shadow) @ np.diag([1 / FINER, 1 / FINER, 1])
+        )
+        box = covered(map_to_pixel, dark, self._frame)
+        if box.left >= box.right or box.top >= box.bottom:
+            return None
+        to_frame = np.array([[1.0, 0.0, box.left], [0.0, 1.0, box.top], [0.0, 0.0, 1.0]])
+        pixel_to_map = np.linalg.inv(map_to_pixel) @ to_frame
+        coefficients = (pixel_to_map / pixel_to_map[2, 2]).ravel()[:8].tolist()
+        cast = fine.transform(box.size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
+        opacity = np.asarray(cast)
+        return box, opacity if box != self._frame else np.where(in_front(pixel_to_map, *box.size), opacity, 0)
+
+    def _fine(self, shadow: ShadowMap) -> tuple[Image.Image, Box]:
+        """The map with FINER pixels, and the part of it that is not empty."""
+        if self._read is None or self._read[0] != shadow:
+            size = (shadow.size * FINER, shadow.size * FINER)
+            smooth = Image.fromarray(np.load(shadow.path)).resize(size, Image.Resampling.BICUBIC)
+            opacity = np.asarray(smooth).clip(0, 1)
+            dark = Image.fromarray(opacity >= LEAST).getbbox() or (0, 0, 0, 0)
+            self._read = shadow, Image.fromarray(opacity), Box(*dark)
+        return self._read[1:]
+
+
+def map_to_ground(shadow: ShadowMap) -> Matrix:
+    """The 3x3 matrix from shadow map pixels (x right, y down, centres at +0.5) to ground coordinates."""
+    step = 2 * shadow.extent / shadow.size
+    return np.array([[step, 0.0, -shadow.extent], [0.0, -step, shadow.extent], [0.0, 0.0, 1.0]])
+
+
+def covered(map_to_pixel: Matrix, part: Box, frame: Box) -> Box:
+    """Which box of the frame a part of the map lies in; empty (left >= right or top >= bottom) when in none.
+
+    A part that reaches behind the camera has no outline in the frame; then it is the whole frame.
+    """
+    left, top, right, bottom = part
+    corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]]) @ map_to_pixel.T
+    if (corners[:, 2] <= 0).any():
+        return frame
+    flat = corners[:, :2] / corners[:, 2:]
+    left, top = np.floor(flat.min(axis=0)).astype(int)
+    right, bottom = np.ceil(flat.max(axis=0)).astype(int)
+    return Box(max(int(left), 0), max(int(top), 0), min(int(right), frame.right), min(int(bottom), frame.bottom))
+
+
+def in_front(pixel_to_map: Matrix, width: int, height: int) -> NDArray[np.bool_]:
+    """Which pixels see the ground before the camera; the others, above the horizon, would see it behind themselves."""
+    across, down = np.arange(width) + 0.5, np.arange(height) + 0.5
+    row = pixel_to_map[2]
+    return np.asarray(across * row[0] + (down * row[1] + row[2])[:, None] > 0)

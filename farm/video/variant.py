@@ -1,0 +1,104 @@
+"""A variant: one render's way through compositing and encoding, from drawn frames to its finished files."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from PIL import Image
+
+from farm.plan import ShotSpec
+from farm.render_settings import RenderSettings
+from farm.shot import Frame
+from farm.tiers import TIERS
+from farm.video import backgrounds, graphs
+from farm.video.backgrounds import BackgroundPicture
+from farm.video.composite import Compositor
+from farm.video.cutout import Cutout
+from farm.video.layers import Pixels
+from farm.video.run import Encoder
+
+POSTER_LONG_SIDE = 480
+
+
+@dataclass(frozen=True)
+class Files:
+    """A render's finished files. The posters are there from the first frame on, the videos at the end.
+
+    Which videos there are depends on the quality tier; `videos` and `posters` tell by asset kind.
+    """
+
+    folder: Path
+    tier: str
+
+    @property
+    def posters(self) -> dict[str, Path]:
+        return {"poster": self.folder / "poster-small.png", "poster-full": self.folder / "poster.png"}
+
+    @property
+    def videos(self) -> dict[str, Path]:
+        tier = TIERS[self.tier]
+        video = self.folder / ("video.mov" if tier.has_alpha else "video.mp4")
+        web = {"web": self.folder / "web.mp4"} if tier.has_web else {}
+        return {"video": video, **web, "thumb": self.folder / "thumb.mp4"}
+
+
+class Variant:
+    """Takes the frames of a shot in order, inside a `with` block; leaving it completes the files.
+
+    `picture` lies behind the subject instead of the settings' background colour. For a tier with alpha the video itself
+    has no background; the other files have. Raises EncodingFailed, or RenderFailed over an unreadable picture.
+    """
+
+    def __init__(
+        self, spec: ShotSpec, wish: RenderSettings, picture: BackgroundPicture | None, files: Files, ffmpeg: Path
+    ) -> None:
+        size = spec.width, spec.height
+        background = (
+            backgrounds.cover(picture, wish.background, *size) if picture else backgrounds.plain(wish.background, *size)
+        )
+        vignette = wish.vignette or 0.0
+        self._compositor = Compositor(background, vignette)
+        self._cutout = Cutout(*size, vignette) if TIERS[files.tier].has_alpha else None
+        self._spec, self._files, self._ffmpeg = spec, files, ffmpeg
+        self._encoders = ExitStack()
+        self._posters_are_saved = False
+
+    def write(self, frame: Frame) -> None:
+        """Composite and encode the next frame; the first one becomes the posters, too."""
+        picture = self._compositor.over(frame)
+        if not self._posters_are_saved:
+            save_posters(picture, self._files)
+            self._posters_are_saved = True
+        self._opaque.write(picture)
+        if self._cutout:
+            self._transparent.write(self._cutout.of(frame))
+
+    def __enter__(self) -> Self:
+        rate = {"width": self._spec.width, "height": self._spec.height, "fps": self._spec.fps}
+        with ExitStack() as started:
+            self._opaque = started.enter_context(Encoder(self._ffmpeg, graphs.h264(self._outputs(), **rate)))
+            if self._cutout:
+                movie = graphs.prores(self._files.videos["video"], **rate)
+                self._transparent = started.enter_context(Encoder(self._ffmpeg, movie))
+            self._encoders = started.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._encoders.__exit__(kind, error, trace)
+
+    def _outputs(self) -> list[graphs.Output]:
+        made = {"video": graphs.video, "web": graphs.web, "thumb": graphs.thumb}
+        mp4s = {kind: path for kind, path in self._files.videos.items() if path.suffix == ".mp4"}
+        return [made[kind](path, self._spec.width, self._spec.height) for kind, path in mp4s.items()]
+
+
+def save_posters(picture: Pixels, files: Files) -> None:
+    """The first frame as a full PNG and as a small one for previews."""
+    full = Image.fromarray(picture)
+    full.save(files.posters["poster-full"])
+    full.thumbnail((POSTER_LONG_SIDE, POSTER_LONG_SIDE), Image.Resampling.LANCZOS)
+    full.save(files.posters["poster"], optimize=True)
