@@ -10,8 +10,10 @@ from pathlib import Path
 from farm.accounts import SCOPES
 from farm.credits import DATASET_PRICES, PRICES
 from farm.errors import FarmError, RenderFailed
+from farm.plan import SHAPES, frame_size
 from farm.render_settings import SCHEMA, allowed
 from farm.settings import Settings
+from farm.tiers import TIERS
 
 DOCS = Path(__file__).parent
 Rows = list[list[str]]
@@ -22,6 +24,21 @@ def render_settings() -> Rows:
     return [
         [f"`{field}`", f"`{json.dumps(schema['default'])}`", allowed(field), schema["description"]]
         for field, schema in SCHEMA["properties"].items()
+    ]
+
+
+def tiers() -> Rows:
+    """Every quality tier that a client can order, with the size of its video in each aspect."""
+    return [
+        [
+            f"`{name}`",
+            *("{}x{}".format(*frame_size(name, aspect)) for aspect in SHAPES),
+            "ProRes 4444, `.mov`" if tier.has_alpha else "H.264, `.mp4`",
+            "yes" if tier.has_alpha else "no",
+            "yes" if tier.has_web else "no",
+        ]
+        for name, tier in TIERS.items()
+        if name != "preview"
     ]
 
 
@@ -68,6 +85,7 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Video", "Credits"): prices,
         ("Dataset", "Credits"): dataset_prices,
         ("Scope", "Opens"): scopes,
+        ("Tier", *SHAPES, "Video", "Alpha", "Web variant"): tiers,
         ("Code", "Status", "Meaning"): errors,
     },
     "operators.md": {("variable", "default", "what it is"): settings},

@@ -13,33 +13,40 @@ from farm.errors import FarmError, PosterNotFound, RangeNotSatisfiable, RenderNo
 router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=KeyedRoute)
 
 
-def file_responses(content_type: str, *kinds: type[FarmError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for an endpoint that sends a file."""
-    content = {content_type: {"schema": {"type": "string", "format": "binary"}}}
+VIDEO_TYPES = ["video/mp4", "video/quicktime"]
+
+
+def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for an endpoint that sends a file of one of these types."""
+    content = {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in content_types}
     whole = {"description": "The file", "content": content}
     part = {"description": "The part that `Range` asks for", "content": content}
     return {200: whole, 206: part} | errors(RangeNotSatisfiable, *kinds)
 
 
 @router.head("/video", include_in_schema=False)
-@router.get("/video", response_class=Response, responses=file_responses("video/mp4", RenderNotFound, VideoNotFound))
+@router.get(
+    "/video",
+    response_class=Response,
+    responses=file_responses(VIDEO_TYPES, RenderNotFound, VideoNotFound),
+)
 def get_video(
     request: Request,
     render_id: str,
     account: RendersRead,
     farm: TheFarm,
     quality: Annotated[
-        Literal["web"] | None, Query(description="`web`: the lighter variant, where there is one")
+        Literal["web"] | None, Query(description="`web`: the lighter MP4, where `hasWebVariant` says that there is one")
     ] = None,
 ) -> Response:
-    """The finished video."""
+    """The finished video: an MP4, for quality `pro` a QuickTime movie."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
     return service.deliver(request, farm.storage, file)
 
 
 @router.head("/poster", include_in_schema=False)
-@router.get("/poster", response_class=Response, responses=file_responses("image/png", RenderNotFound, PosterNotFound))
+@router.get("/poster", response_class=Response, responses=file_responses(["image/png"], RenderNotFound, PosterNotFound))
 def get_poster(
     request: Request,
     render_id: str,
@@ -54,7 +61,7 @@ def get_poster(
 
 
 @router.head("/thumb", include_in_schema=False)
-@router.get("/thumb", response_class=Response, responses=file_responses("video/mp4", RenderNotFound, ThumbNotFound))
+@router.get("/thumb", response_class=Response, responses=file_responses(["video/mp4"], RenderNotFound, ThumbNotFound))
 def get_thumb(request: Request, render_id: str, account: RendersRead, farm: TheFarm) -> Response:
     """The video at a quarter of each side."""
     with farm.database.read() as db:

@@ -78,7 +78,7 @@ def get_model(model_id: str, account: ModelsRead, farm: TheFarm) -> Data[ModelDe
 @router.get(
     "/{model_id}/file",
     response_class=Response,
-    responses=file_responses("model/gltf-binary", ModelNotFound, FileNotFound),
+    responses=file_responses(["model/gltf-binary"], ModelNotFound, FileNotFound),
 )
 def get_model_file(request: Request, model_id: str, account: ModelsRead, farm: TheFarm) -> Response:
     """The model's file, as it was uploaded."""

@@ -81,8 +81,10 @@ class TestOpenApi:
                 assert content["examples"]
 
     def test_files_are_no_json(self, openapi: Any) -> None:
-        for path in ("/v1/renders/{render_id}/video", "/v1/renders/{render_id}/thumb"):
-            assert list(openapi["paths"][path]["get"]["responses"]["200"]["content"]) == ["video/mp4"]
+        types = {"video": ["video/mp4", "video/quicktime"], "thumb": ["video/mp4"], "poster": ["image/png"]}
+        for file, expected in types.items():
+            sent = openapi["paths"][f"/v1/renders/{{render_id}}/{file}"]["get"]["responses"]
+            assert [list(sent[status]["content"]) for status in ("200", "206")] == [expected, expected]
 
     def test_the_render_settings_are_described_where_they_are_sent(self, openapi: Any) -> None:
         schemas = openapi["components"]["schemas"]

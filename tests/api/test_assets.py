@@ -55,7 +55,7 @@ class TestFiles:
         assert api.get(f"{done}/poster").status_code == 200
         assert_error(api.get(f"{done}/video"), "video_not_found", 404)
 
-    def test_there_is_no_web_variant_yet(self, api: TestClient, done: str) -> None:
+    def test_a_web_variant_is_not_found_where_there_is_none(self, api: TestClient, done: str) -> None:
         assert_error(api.get(f"{done}/video?quality=web"), "video_not_found", 404)
 
     @pytest.mark.parametrize("path", ["video?quality=4k", "poster?quality=web"])

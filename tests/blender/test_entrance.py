@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from camera_paths import Pose
 from farm.blender.client import Blender
 from farm.shot import Frame
+from farm.video.backgrounds import plain
 from farm.video.composite import Compositor
 from tests.blender.conftest import shot
 
@@ -18,7 +19,7 @@ BACKGROUND = 200, 200, 200
 def enter(blender: Blender, *scales: float) -> list[tuple[Frame, NDArray[np.uint8]]]:
     """The finished pictures at these scales."""
     blender.open_shot(SHOT)
-    compositor = Compositor(SHOT.width, SHOT.height, BACKGROUND)
+    compositor = Compositor(plain(BACKGROUND, SHOT.width, SHOT.height), 0)
     poses = [Pose(0.0, 1.0, scale) for scale in scales]
     return [(frame, compositor.over(frame)) for frame in blender.frames(enumerate(poses))]
 

@@ -142,6 +142,69 @@ class TestEffect:
         assert set(shown) - set(wish) == set(farm.render(product)["renderSettings"]) - {"effect"}
 
 
+class TestPro:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pro(cls, farm: Farm, product: str) -> str:
+        """The id of a finished pro render, 384x216."""
+        wish = {"quality": "pro", "length": 3, "bgColor": "#12ab9f", "rotateY": 30}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": wish}
+        render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
+        assert render["status"] == "done", render["errorMessage"]
+        return str(render["id"])
+
+    def test_movie_is_prores_4444_clear_in_the_corner_and_full_inside(self, farm: Farm, pro: str) -> None:
+        answer = farm.client.get(f"/v1/renders/{pro}/video")
+        assert answer.headers["content-type"] == "video/quicktime"
+        with av.open(io.BytesIO(answer.content), mode="r") as container:
+            [video] = container.streams.video
+            context = video.codec_context
+            frames = [frame.to_ndarray(format="rgba64le") for frame in container.decode(video)]
+            assert (context.name, context.profile, context.codec_tag) == ("prores", "4444", "ap4h")
+            assert context.pix_fmt in ("yuva444p10le", "yuva444p12le")
+            assert (context.width, context.height) == (384, 216)
+            assert video.average_rate == 4
+            assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+            assert not container.streams.audio
+        assert len(frames) == 12
+        for frame in frames:
+            alpha = frame[..., 3] / 65535
+            assert (alpha[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).all()
+            assert alpha[108, 192] > 0.999
+            shadow = (alpha > 0.02) & (alpha < 0.9)
+            assert (frame[shadow, :3].max(axis=-1) < 2000).sum() > 100, "the soft shadow is black with opacity"
+
+    def test_colour_lies_behind_the_other_files_alone(self, farm: Farm, pro: str) -> None:
+        colour = 0x12, 0xAB, 0x9F
+        assert farm.render(pro)["hasWebVariant"]
+        poster = np.asarray(Image.open(io.BytesIO(download(farm, pro, "poster?quality=full"))))
+        assert poster.shape == (216, 384, 3)
+        assert (poster[0, [0, -1]] == colour).all()
+        for what, size in (("video?quality=web", (108, 192)), ("thumb", (54, 96))):
+            with av.open(io.BytesIO(download(farm, pro, what)), mode="r") as container:
+                pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+            assert len(pictures) == 12
+            assert pictures[0].shape[:2] == size
+            assert np.abs(pictures[0][0, [0, -1]].astype(int) - colour).max() <= 2
+
+
+class TestStandard:
+    def test_comes_with_a_lighter_variant(self, farm: Farm, product: str) -> None:
+        wish = {"quality": "standard", "length": 3, "vignette": 1}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": wish}
+        render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
+        assert render["status"] == "done", render["errorMessage"]
+        assert render["hasWebVariant"]
+        web = download(farm, render["id"], "video?quality=web")
+        assert len(web) < render["fileSize"]
+        with av.open(io.BytesIO(web), mode="r") as container:
+            [first, *_] = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        assert first.shape == (54, 96, 3)
+        poster = np.asarray(Image.open(io.BytesIO(download(farm, render["id"], "poster?quality=full"))))
+        assert poster.shape == (108, 192, 3)
+        assert poster[0, 0].max() < 10, "the vignette is black in the corners"
+
+
 class TestPreview:
     def test_comes_with_every_upload(self, farm: Farm) -> None:
         uploaded = farm.upload("draco.glb", '{"length": 3}')

@@ -28,6 +28,7 @@ class TestFrameSize:
             ("share", "16:9", (960, 540)),
             ("standard", "16:9", (1920, 1080)),
             ("4k", "16:9", (3840, 2160)),
+            ("pro", "16:9", (3840, 2160)),
             ("share", "1:1", (540, 540)),
             ("standard", "9:16", (1080, 1920)),
         ],
@@ -74,7 +75,8 @@ class TestDigest:
         assert spec().digest == spec().digest
 
     def test_does_not_care_about_what_comes_after_the_pixels(self) -> None:
-        assert spec(RenderSettings(bg_color="#123456")).digest == spec().digest
+        after = RenderSettings(bg_color="#123456", bg_image_id="Ab3kF9x2qL1m", bg_align="center", vignette=1)
+        assert spec(after).digest == spec().digest
 
     @pytest.mark.parametrize("field", list(ShotSpec.__dataclass_fields__))
     def test_changes_with_everything_that_decides_a_pixel(self, field: str) -> None:

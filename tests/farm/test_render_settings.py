@@ -19,10 +19,13 @@ LENGTH = "a number from 3 to 30 (to 600 for admins)"
 GOOD = st.fixed_dictionaries(
     {},
     optional={
-        "quality": st.sampled_from(["share", "standard", "4k"]),
         "scene": st.sampled_from(["studio", "daylight", "dark"]),
+        "quality": st.sampled_from(["share", "standard", "4k", "pro"]),
+        "vignette": st.floats(0, 1),
         "aspect": st.sampled_from(["16:9", "1:1", "9:16"]),
         "bgColor": st.from_regex(r"\A#[0-9a-fA-F]{6}\Z"),
+        "bgImageId": st.from_regex(r"\A[A-Za-z0-9]{12}\Z"),
+        "bgAlign": st.sampled_from(["top-left", "center", "bottom-right"]),
         "length": st.floats(3, 600) | st.integers(3, 600),
         "animation": st.text(min_size=1, max_size=200),
         "animationSpeed": st.floats(0.1, 10),
@@ -47,6 +50,7 @@ class TestDefaults:
             "scene": "studio",
             "aspect": "16:9",
             "bgColor": "#ffffff",
+            "bgAlign": "top-left",
             "length": 6,
             "animationSpeed": 1,
             "shadows": True,
@@ -84,6 +88,16 @@ class TestBadSettings:
             ({"rotateY": 1.5}, "renderSettings.rotateY is 1.5, but must be an integer from -180 to 180"),
             ({"zoom": None}, "renderSettings.zoom is null, but must be a number from 0.5 to 2"),
             ({"shadows": 1}, "renderSettings.shadows is 1, but must be true or false"),
+            ({"vignette": 1.01}, "renderSettings.vignette is 1.01, but must be a number from 0 to 1"),
+            (
+                {"bgImageId": "../overlays/x"},
+                'renderSettings.bgImageId is "../overlays/x", but must be the id of an overlay, 12 letters and digits',
+            ),
+            (
+                {"bgAlign": "middle"},
+                'renderSettings.bgAlign is "middle", but must be one of "top-left", "top-center", "top-right", '
+                '"center-left", "center", "center-right", "bottom-left", "bottom-center", "bottom-right"',
+            ),
             ({"aspect": "4:3"}, 'renderSettings.aspect is "4:3", but must be one of "16:9", "1:1", "9:16"'),
             (
                 {"effect": "explode"},
