@@ -236,6 +236,7 @@ class TestRefusedRender:
             ("length=long", "length"),
             ("no_such=1", "no_such"),
             ("bgColor=red", "bgColor"),
+            ("bgImageId=Ab3kF9x2qL1m", "bgImageId"),
             ("length", "key=value"),
         ],
     )
@@ -266,6 +267,10 @@ class TestRefusedRender:
     def test_for_a_place_that_cannot_take_the_video_names_it(self, out: str, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         assert out in refused("render", PRODUCT, "-o", out)
+
+    @pytest.mark.parametrize(("quality", "out", "right"), [("pro", "x.mp4", ".mov"), ("share", "x.mov", ".mp4")])
+    def test_for_a_name_that_does_not_fit_the_tier_says_what_does(self, quality: str, out: str, right: str) -> None:
+        assert f"ends in {right}" in refused("render", PRODUCT, "--set", f"quality={quality}", "-o", out)
 
     def test_for_a_scratch_folder_that_is_not_there_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_SCRATCH", "/nowhere")

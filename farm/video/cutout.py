@@ -67,10 +67,11 @@ class Cutout:
 def lay_over(below: DeepPixels, above: DeepPixels) -> None:
     """Lay straight-alpha RGBA over straight-alpha RGBA of the same size, in place: Porter and Duff's "over"."""
     alpha = above[..., 3]
-    as_it_is = (alpha == FULL) | (below[..., 3] == 0)
+    visible = alpha > 0
+    as_it_is = (alpha == FULL) | (visible & (below[..., 3] == 0))
     # A pixel of four samples is one number of 64 bits: copied at once.
     np.copyto(below.view(np.uint64), above.view(np.uint64), where=as_it_is[..., None])
-    mixed = np.nonzero(~as_it_is & (alpha > 0))
+    mixed = np.nonzero(visible & ~as_it_is)
     top, bottom = above[mixed].astype(np.float32), below[mixed].astype(np.float32)
     covering = top[:, 3:] / FULL
     showing = (1 - covering) * bottom[:, 3:] / FULL
@@ -80,23 +81,23 @@ def lay_over(below: DeepPixels, above: DeepPixels) -> None:
 
 
 def continue_colours(pixels: DeepPixels) -> None:
-    """Give the clear pixels next to visible ones the colour that is visible there, in place; alpha below LEAST goes.
+    """Give the clear pixels next to visible ones the colour that is visible there, in place.
 
-    Height and width are whole blocks. In the encoder's every block clear pixels take the mean of the visible ones, and
+    An alpha below LEAST is clear. Height and width are whole blocks. In the encoder's every block clear pixels take the mean of the visible ones, and
     a clear block that of the blocks around it: the block is then as even as can be (as MPEG-4 pads its shapes; ISO/IEC
     14496-2, 7.6.1.6).
     """
     height, width, _ = pixels.shape
     blocks = pixels.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 4).swapaxes(1, 2)
     alpha = pixels[..., 3].copy()
+    np.copyto(pixels.view(np.uint64), 0, where=(alpha < LEAST)[..., None])
     alpha[alpha < LEAST] = 0
-    pixels[..., 3] = alpha
     some, all_ = of_blocks(np.maximum, alpha) > 0, of_blocks(np.minimum, alpha) > 0
     rim = some & (beside(~some) | ~all_)
     means = np.zeros((*some.shape, 3), dtype=np.float32)
-    visible = blocks[rim]
-    weights = visible[..., 3:].astype(np.float32)
-    means[rim] = (visible[..., :3] * weights).sum(axis=(1, 2)) / weights.sum(axis=(1, 2))
+    seen = blocks[rim]
+    weights = seen[..., 3:].astype(np.float32)
+    means[rim] = (seen[..., :3] * weights).sum(axis=(1, 2)) / weights.sum(axis=(1, 2))
     outside = ~some & beside(some)
     neighbours = np.sum(shifted(rim.astype(np.float32)), axis=0)[outside]
     means[outside] = np.sum(shifted(means), axis=0)[outside] / neighbours[:, None]
