@@ -3,13 +3,17 @@
 Everything happens on display values, where the background colour is exact and artists expect blending to happen.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 
 from farm.shot import Frame
 from farm.video.layers import Box, Pixels, around, read
-from farm.video.shadow import Opacity, ShadowCaster
+from farm.video.shadow import CastShadow, Opacity, ShadowCaster
 from farm.video.vignette import Vignette
+
+AT_ONCE = 32  # rows; what is computed in between then stays in the processor's cache
 
 
 class Compositor:
@@ -30,18 +34,23 @@ class Compositor:
         """The finished picture of a frame, shape (height, width, 3). The next call writes over it."""
         self._picture[self._touched.slices] = self._empty[self._touched.slices]
         shadow = self._shadows.cast(frame.shadow, frame.ground_to_pixel) if frame.shadow else None
-        layers = [layer for layer in (frame.reflection, frame.subject) if layer]
-        self._touched = around([Box.of(layer) for layer in layers] + ([shadow[0]] if shadow else []))
-        part = self._background.crop(self._touched)
-        left, top, _, _ = self._touched
-        if shadow:
-            box, opacity = shadow
-            part.paste((0, 0, 0), (box.left - left, box.top - top), mask(opacity))
-        for layer in layers:
-            pixels = Image.fromarray(read(layer, frame.bits))
-            part.paste(pixels, (layer.x - left, layer.y - top), pixels)
-        self._picture[self._touched.slices] = self._finish(part, self._touched)
+        layers = [(Box.of(layer), read(layer, frame.bits)) for layer in (frame.reflection, frame.subject) if layer]
+        boxes = [box for box, _ in layers] + ([shadow.box] if shadow else [])
+        self._touched = around(boxes)
+        for strip in strips(self._touched):
+            if parts := [part for box in boxes if (part := box.meet(strip))]:
+                self._draw(around(parts), shadow, layers)
         return self._picture
+
+    def _draw(self, box: Box, shadow: CastShadow | None, layers: list[tuple[Box, Pixels]]) -> None:
+        part = self._background.crop(box)
+        if shadow and (seen := shadow.box.meet(box)):
+            part.paste((0, 0, 0), (seen.left - box.left, seen.top - box.top), mask(shadow.opacity(seen)))
+        for where, pixels in layers:
+            if seen := where.meet(box):
+                image = Image.fromarray(pixels[seen.top - where.top : seen.bottom - where.top])
+                part.paste(image, (seen.left - box.left, seen.top - box.top), image)
+        self._picture[box.slices] = self._finish(part, box)
 
     def _finish(self, part: Image.Image, box: Box) -> Pixels:
         if self._vignette is None:
@@ -49,6 +58,12 @@ class Compositor:
         pixels = np.array(part)
         self._vignette.darken(pixels, box)
         return pixels
+
+
+def strips(box: Box) -> Iterator[Box]:
+    """The box in pieces of a few rows."""
+    for top in range(box.top, box.bottom, AT_ONCE):
+        yield box._replace(top=top, bottom=min(top + AT_ONCE, box.bottom))
 
 
 def mask(opacity: Opacity) -> Image.Image:

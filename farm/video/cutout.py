@@ -39,9 +39,8 @@ class Cutout:
         self._whole[self._touched.slices] = 0
         boxes = []
         if frame.shadow and (shadow := self._shadows.cast(frame.shadow, frame.ground_to_pixel)):
-            box, opacity = shadow
-            self._pixels[box.slices][..., 3] = opacity * FULL + 0.5
-            boxes.append(box)
+            self._pixels[shadow.box.slices][..., 3] = shadow.opacity(shadow.box) * FULL + 0.5
+            boxes.append(shadow.box)
         for layer in (frame.reflection, frame.subject):
             if layer:
                 box = Box.of(layer)
@@ -83,9 +82,9 @@ def lay_over(below: DeepPixels, above: DeepPixels) -> None:
 def continue_colours(pixels: DeepPixels) -> None:
     """Give the clear pixels next to visible ones the colour that is visible there, in place.
 
-    An alpha below LEAST is clear. Height and width are whole blocks. In the encoder's every block clear pixels take the mean of the visible ones, and
-    a clear block that of the blocks around it: the block is then as even as can be (as MPEG-4 pads its shapes; ISO/IEC
-    14496-2, 7.6.1.6).
+    An alpha below LEAST is clear. Height and width are whole blocks. In the encoder's every block clear pixels take the
+    mean of the visible ones, and a clear block that of the blocks around it: the block is then as even as can be (as
+    MPEG-4 pads its shapes before it transforms them; ISO/IEC 14496-2).
     """
     height, width, _ = pixels.shape
     blocks = pixels.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 4).swapaxes(1, 2)

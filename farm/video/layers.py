@@ -24,6 +24,12 @@ class Box(NamedTuple):
         """Where the layer lies."""
         return cls(layer.x, layer.y, layer.x + layer.width, layer.y + layer.height)
 
+    def meet(self, other: "Box") -> "Box | None":
+        """What both have in common; None when that is nothing."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
+        return Box(left, top, right, bottom) if left < right and top < bottom else None
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """For indexing an array of rows of pixels."""

@@ -1,5 +1,7 @@
 """The ground's shadow in a frame: a baked map, seen from above, laid out as the camera sees the ground."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -14,6 +16,24 @@ Matrix = NDArray[np.float64]
 Opacity = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class CastShadow:
+    """A shadow as it lies in one frame: only inside `box`. `pixel_to_map` goes from pixels to the map's."""
+
+    box: Box
+    opacities: Image.Image
+    pixel_to_map: Matrix
+    reaches_behind: bool
+
+    def opacity(self, part: Box) -> Opacity:
+        """The opacities in [0, 1] of a part of the box: (height, width)."""
+        pixel_to_map = self.pixel_to_map @ np.array([[1.0, 0.0, part.left], [0.0, 1.0, part.top], [0.0, 0.0, 1.0]])
+        coefficients = (pixel_to_map / pixel_to_map[2, 2]).ravel()[:8].tolist()
+        cast = self.opacities.transform(part.size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
+        opacity = np.asarray(cast)
+        return np.where(in_front(pixel_to_map, *part.size), opacity, 0) if self.reaches_behind else opacity
+
+
 class ShadowCaster:
     """Casts ground shadows into frames of one size. Reads a map once for all following frames that share it."""
 
@@ -21,21 +41,14 @@ class ShadowCaster:
         self._frame = Box(0, 0, width, height)
         self._read: tuple[ShadowMap, Image.Image, Box] | None = None
 
-    def cast(self, shadow: ShadowMap, ground_to_pixel: tuple[float, ...]) -> tuple[Box, Opacity] | None:
-        """The part of the frame that is in the shadow and its opacities in [0, 1]; None when there is no such part."""
+    def cast(self, shadow: ShadowMap, ground_to_pixel: tuple[float, ...]) -> CastShadow | None:
+        """The shadow in a frame; None when it lies beside it."""
         fine, dark = self._fine(shadow)
-        map_to_pixel = (
-            np.array(ground_to_pixel).reshape(3, 3) @ map_to_ground(shadow) @ np.diag([1 / FINER, 1 / FINER, 1])
-        )
-        box = covered(map_to_pixel, dark, self._frame)
-        if box.left >= box.right or box.top >= box.bottom:
-            return None
-        to_frame = np.array([[1.0, 0.0, box.left], [0.0, 1.0, box.top], [0.0, 0.0, 1.0]])
-        pixel_to_map = np.linalg.inv(map_to_pixel) @ to_frame
-        coefficients = (pixel_to_map / pixel_to_map[2, 2]).ravel()[:8].tolist()
-        cast = fine.transform(box.size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
-        opacity = np.asarray(cast)
-        return box, opacity if box != self._frame else np.where(in_front(pixel_to_map, *box.size), opacity, 0)
+        fine_to_map = np.diag([1 / FINER, 1 / FINER, 1])
+        map_to_pixel = np.array(ground_to_pixel).reshape(3, 3) @ map_to_ground(shadow) @ fine_to_map
+        outline = covered(map_to_pixel, dark)
+        box = outline.meet(self._frame) if outline else self._frame
+        return box and CastShadow(box, fine, np.linalg.inv(map_to_pixel), reaches_behind=outline is None)
 
     def _fine(self, shadow: ShadowMap) -> tuple[Image.Image, Box]:
         """The map with FINER pixels, and the part of it that is not empty."""
@@ -54,19 +67,16 @@ def map_to_ground(shadow: ShadowMap) -> Matrix:
     return np.array([[step, 0.0, -shadow.extent], [0.0, -step, shadow.extent], [0.0, 0.0, 1.0]])
 
 
-def covered(map_to_pixel: Matrix, part: Box, frame: Box) -> Box:
-    """Which box of the frame a part of the map lies in; empty (left >= right or top >= bottom) when in none.
-
-    A part that reaches behind the camera has no outline in the frame; then it is the whole frame.
-    """
+def covered(map_to_pixel: Matrix, part: Box) -> Box | None:
+    """Which pixels a part of the map covers, inside the frame and outside; None when it reaches behind the camera."""
     left, top, right, bottom = part
     corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]]) @ map_to_pixel.T
     if (corners[:, 2] <= 0).any():
-        return frame
+        return None
     flat = corners[:, :2] / corners[:, 2:]
-    left, top = np.floor(flat.min(axis=0)).astype(int)
-    right, bottom = np.ceil(flat.max(axis=0)).astype(int)
-    return Box(max(int(left), 0), max(int(top), 0), min(int(right), frame.right), min(int(bottom), frame.bottom))
+    left, top = np.floor(flat.min(axis=0)).astype(int).tolist()
+    right, bottom = np.ceil(flat.max(axis=0)).astype(int).tolist()
+    return Box(left, top, right, bottom)
 
 
 def in_front(pixel_to_map: Matrix, width: int, height: int) -> NDArray[np.bool_]:
