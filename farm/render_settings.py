@@ -176,14 +176,14 @@ class RenderSettings(BaseModel):
         Raises InvalidSettings, naming the field, its value and what is allowed.
         """
         if self.length > MOST_SECONDS and not admin:
-            raise InvalidSettings(_refused("length", self.length, allowed("length")))
+            raise InvalidSettings(refused("length", self.length, allowed("length")))
         if self.animation is None or self.animation in clips or (self.animation == "*" and clips):
             return
         named = ", ".join(json.dumps(clip, ensure_ascii=False) for clip in clips if clip)
         choice = f'one of the model\'s clips: {named or "none has a name"}; or "*" for the first'
         if not clips:
             choice = "left out: the model has no animation clips"
-        raise InvalidSettings(_refused("animation", self.animation, choice))
+        raise InvalidSettings(refused("animation", self.animation, choice))
 
     def to_wire(self) -> dict[str, Any]:
         """The settings as the API shows them: every field spelled out, an effect's own ones where they were given."""
@@ -228,10 +228,11 @@ def _explain(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return f"renderSettings.{field} is not a known field. Known fields: {', '.join(FIELDS)}"
-    return _refused(field, problem["input"], allowed(field))
+    return refused(field, problem["input"], allowed(field))
 
 
-def _refused(field: str, value: Any, allowed: str) -> str:
+def refused(field: str, value: Any, allowed: str) -> str:
+    """The message about a field's value: what it is, and what it must be."""
     return f"renderSettings.{field} is {_shown(value)}, but must be {allowed}"
 
 

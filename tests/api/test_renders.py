@@ -70,6 +70,15 @@ class TestCreateRender:
         answer = api.post("/v1/renders", json={"modelId": model_id, "renderSettings": wish})
         assert_error(answer, "invalid_settings", 400, *words)
 
+    def test_an_overlay_that_is_not_there_is_refused_and_nothing_is_queued(
+        self, api: TestClient, model_id: str, database: Database
+    ) -> None:
+        before = count(database, Render)
+        wish = {"modelId": model_id, "renderSettings": {"bgImageId": "Ab3kF9x2qL1m"}}
+        words = ["renderSettings.bgImageId", "Ab3kF9x2qL1m", "overlay"]
+        assert_error(api.post("/v1/renders", json=wish), "invalid_settings", 400, *words)
+        assert count(database, Render) == before
+
     def test_a_misspelt_field_is_not_passed_over(self, api: TestClient, model_id: str) -> None:
         answer = api.post("/v1/renders", json={"modelId": model_id, "rendersettings": {"length": 3}})
         assert_error(answer, "invalid_request", 422, "rendersettings")
