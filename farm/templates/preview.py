@@ -40,7 +40,7 @@ def still(host: BlenderHost, template: Path, model: Path, out: Path, engine: Eng
         engine=engine,
         shadows=True,
     )
-    compositor = Compositor(width, height, WHITE)
+    compositor = Compositor(Image.new("RGB", (width, height), WHITE), vignette=0.0)
     part = out.with_name(f".{out.name}.{os.getpid()}")
     with Blender(host.socket_path, settings.frame_timeout) as blender:
         blender.open_shot(shot)

@@ -9,6 +9,7 @@ from farm import plan, templates
 from farm.errors import BadTemplate, InvalidSettings
 from farm.render_settings import RenderSettings, allowed, parse
 from farm.settings import Settings
+from farm.tiers import TIERS
 
 GOOD = (templates.BUILT_IN / "studio.toml").read_text()
 
@@ -35,7 +36,7 @@ class TestBuiltIn:
         assert min(template.samples.values()) >= 4
 
     def test_have_samples_for_every_tier_that_is_drawn(self) -> None:
-        assert plan.SHORT_SIDE.keys() <= templates.LEAST_SAMPLES.keys()
+        assert TIERS.keys() <= templates.LEAST_SAMPLES.keys()
 
     @pytest.mark.parametrize("name", ["atlantis", "", "../tests/studio", "studio.blend"])
     def test_do_not_include_just_any_name(self, name: str) -> None:
