@@ -21,7 +21,7 @@ def enter(blender: Blender, *scales: float) -> list[tuple[Frame, NDArray[np.uint
     blender.open_shot(SHOT)
     compositor = Compositor(plain(BACKGROUND, SHOT.width, SHOT.height), 0)
     poses = [Pose(0.0, 1.0, scale) for scale in scales]
-    return [(frame, compositor.over(frame)) for frame in blender.frames(enumerate(poses))]
+    return [(frame, compositor.over(frame).copy()) for frame in blender.frames(enumerate(poses))]
 
 
 def test_a_subject_of_no_size_is_not_there_nor_is_its_shadow(blender: Blender) -> None:
