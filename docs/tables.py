@@ -1,4 +1,4 @@
-"""Writes the tables in docs/ that tell what the code does. Run after a change: python -m docs.tables
+"""Writes the tables in the docs that tell what the code does. Run after a change: python -m docs.tables
 
 A table is known by its page and its column titles; its rows come from the code.
 """
@@ -13,6 +13,7 @@ from farm.errors import FarmError, RenderFailed
 from farm.plan import SHAPES, frame_size
 from farm.render_settings import SCHEMA, allowed
 from farm.settings import Settings
+from farm.templates import contract
 from farm.tiers import TIERS
 
 DOCS = Path(__file__).parent
@@ -79,6 +80,25 @@ def settings() -> Rows:
     ]
 
 
+def template_collections() -> Rows:
+    """Every collection that a template must have."""
+    return [[f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()]
+
+
+def template_objects() -> Rows:
+    """Every object that a template must have."""
+    return [[f"`{part.name}`", part.type, f"`{part.collection}`", part.meaning] for part in contract.PARTS]
+
+
+def template_properties() -> Rows:
+    """Every custom property of a template's objects."""
+    return [
+        [f"`{part.name}`", f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
+        for part in contract.PARTS
+        for own in part.properties
+    ]
+
+
 TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
     "client.md": {
         ("Field", "Default", "Allowed", "Meaning"): render_settings,
@@ -89,6 +109,11 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Code", "Status", "Meaning"): errors,
     },
     "operators.md": {("variable", "default", "what it is"): settings},
+    "../blender_scenes/README.md": {
+        ("collection", "what is in it"): template_collections,
+        ("object", "type", "collection", "what it is"): template_objects,
+        ("object", "property", "from", "to", "usual", "what it is"): template_properties,
+    },
 }
 
 

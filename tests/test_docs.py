@@ -69,28 +69,6 @@ class TestOperatorsPage:
 
 
 class TestTemplatesPage:
-    def test_lists_every_collection(self) -> None:
-        assert table(TEMPLATES, "collection", "what is in it") == [
-            [f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()
-        ]
-
-    def test_lists_every_object(self) -> None:
-        assert table(TEMPLATES, "object", "type", "collection", "what it is") == [
-            [f"`{part.name}`", part.type, f"`{part.collection}`", part.meaning] for part in contract.PARTS
-        ]
-
-    def test_lists_every_property(self) -> None:
-        assert table(TEMPLATES, "object", "property", "from", "to", "usual", "what it is") == [
-            [
-                f"`{part.name}`",
-                f"`{each.name}`",
-                *(f"{n:g}" for n in (each.minimum, each.maximum, each.usual)),
-                each.meaning,
-            ]
-            for part in contract.PARTS
-            for each in part.properties
-        ]
-
     def test_names_every_view_transform(self) -> None:
         assert all(f"`{name}`" in TEMPLATES for name in (contract.DISPLAY, *contract.VIEW_TRANSFORMS))
 
