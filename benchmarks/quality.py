@@ -1,0 +1,115 @@
+"""The quality gate: what each tier's samples leave of noise, against a reference of 1024 samples of the same frame.
+
+Prints a table and one line of JSON; ends with 1 when a tier misses the gate.
+usage: python -m benchmarks.quality [MODEL...]
+
+A share frame is compared whole, as far as it holds the subject; of the larger ones a window, because a whole reference
+of 3840x2160 takes hours without a GPU. Both are composited over white. This process imports bpy.
+"""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.measures import grey, psnr, ssim
+from farm import plan, templates
+from farm.blender import engines, film, pixels, silhouettes, stage
+from farm.blender.camera import crop, view
+from farm.shot import Shot
+from farm.tiers import TIERS
+
+LEAST_PSNR, LEAST_SSIM, REFERENCE = 36.0, 0.97, 1024
+WINDOW = 320, 180
+AZIMUTH = 30.0
+ASSETS = Path(__file__).parents[1] / "tests" / "assets"
+MODELS = [ASSETS / name for name in ("product.glb", "walker.glb", "draco.glb")]
+# pro draws as many samples of as many pixels as 4k does.
+COMPARED = ("share", "standard", "4k")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How near one tier comes to the reference on one model."""
+
+    model: str
+    tier: str
+    samples: int
+    psnr: float
+    ssim: float
+
+
+def main() -> None:
+    rows = [compare(model, tier) for model in map(Path, sys.argv[1:] or MODELS) for tier in COMPARED]
+    print(f"{'model':16}{'tier':10}{'samples':>8}{'PSNR dB':>9}{'SSIM':>8}")
+    for row in rows:
+        print(f"{row.model:16}{row.tier:10}{row.samples:>8}{row.psnr:>9}{row.ssim:>8}")
+    machine = f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, no GPU used"
+    print(
+        json.dumps(
+            {"gate": {"psnr": LEAST_PSNR, "ssim": LEAST_SSIM}, "rows": list(map(asdict, rows)), "machine": machine}
+        )
+    )
+    if any(row.psnr < LEAST_PSNR or row.ssim < LEAST_SSIM for row in rows):
+        sys.exit("a tier misses the gate")
+
+
+def compare(model: Path, tier: str) -> Row:
+    """One frame of a tier against its reference."""
+    width, height = plan.frame_size(tier, "16:9")
+    samples = templates.load("studio").samples[tier]
+    blend = str(templates.blend("studio"))
+    shot = Shot(str(model), blend, width, height, samples, "cycles", shadows=False, bits=TIERS[tier].bits)
+    set_up = stage.set_up(shot)
+    film.prepare(set_up, shot)
+    now = view(set_up.lens, AZIMUTH, 1.0)
+    box = window(crop(now, set_up.points, 2)) if tier != "share" else crop(now, set_up.points, 2)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+
+        def expose() -> pixels.Pixels:
+            return film.photograph(set_up, now, box, Path(folder))
+
+        drawn = expose()
+        painted = drawn[..., 3].copy()
+        with silhouettes.Silhouette.of(set_up).drawn():
+            drawn[..., 3] = expose()[..., 3]
+        pixels.settle_edges(drawn, painted)
+        engines.use_engine("cycles", REFERENCE)
+        bpy.context.scene.cycles.use_denoising = False
+        reference = expose()
+    one, other = over_white(drawn), over_white(reference)
+    row = Row(
+        model.name,
+        tier,
+        samples,
+        psnr=round(psnr(one.astype(float), other.astype(float)), 2),
+        ssim=round(ssim(grey(one), grey(other)), 4),
+    )
+    print(row, file=sys.stderr, flush=True)
+    return row
+
+
+def window(box: film.Box) -> film.Box:
+    """A window around the left half of the box's middle: some inside, some silhouette."""
+    left, top, right, bottom = box
+    x, y = left + (right - left) // 4, (top + bottom) // 2
+    return x - WINDOW[0] // 2, y - WINDOW[1] // 2, x + WINDOW[0] // 2, y + WINDOW[1] // 2
+
+
+def over_white(straight: pixels.Pixels) -> NDArray[np.uint8]:
+    subject = Image.fromarray(straight.astype(np.uint8))
+    flat = Image.new("RGB", subject.size, "white")
+    flat.paste(subject, mask=subject)
+    return np.asarray(flat)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Both engines give the same picture of the same model."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.measures import grey, ssim
+from farm.blender.client import BlenderHost
+from tests.blender.conftest import draw, shot
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("model", ["product.glb", "walker.glb"])
+def test_eevee_and_cycles_agree_over_the_subject(host: BlenderHost, model: str) -> None:
+    """SSIM of at least 0.90. Many samples: what is left of noise and of coarse texture filtering says nothing here."""
+    cycles, eevee = (
+        draw(host, shot(model, size=(240, 136), samples=64 if engine == "cycles" else 16, engine=engine), 30.0)[0].whole
+        for engine in ("cycles", "eevee")
+    )
+    subject = cycles[..., 3] > 127
+    assert np.count_nonzero(subject ^ (eevee[..., 3] > 127)) < 0.02 * np.count_nonzero(subject)
+    pictures = []
+    for drawn in (cycles, eevee):
+        flat = Image.new("RGB", (240, 136), "white")
+        flat.paste(Image.fromarray(drawn), mask=Image.fromarray(drawn))
+        pictures.append(grey(np.asarray(flat)))
+    assert ssim(*pictures, subject) >= 0.90
