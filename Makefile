@@ -1,10 +1,10 @@
-# setup, demo, test, lint, bench: each does all the set-up that it needs itself.
+# setup, demo, test, lint, bench, gallery: each does all the set-up that it needs itself.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test lint bench gallery
 
 setup: $(READY)
 
@@ -31,3 +31,6 @@ lint: setup
 bench: setup
 	@$(BIN)/python benchmarks/share_render.py
 	@$(BIN)/python benchmarks/api_load.py
+
+gallery: setup
+	@$(BIN)/python -m docs.make_gallery

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.measures import grey, ssim
+from benchmarks.measures import Picture, grey, ssim
 from farm.blender.client import BlenderHost
 from tests.blender.conftest import draw, shot
 
@@ -20,9 +21,10 @@ def test_eevee_and_cycles_agree_over_the_subject(host: BlenderHost, model: str) 
     )
     subject = cycles[..., 3] > 127
     assert np.count_nonzero(subject ^ (eevee[..., 3] > 127)) < 0.02 * np.count_nonzero(subject)
-    pictures = []
-    for drawn in (cycles, eevee):
-        flat = Image.new("RGB", (240, 136), "white")
-        flat.paste(Image.fromarray(drawn), mask=Image.fromarray(drawn))
-        pictures.append(grey(np.asarray(flat)))
-    assert ssim(*pictures, subject) >= 0.90
+    assert ssim(over_white(cycles), over_white(eevee), subject) >= 0.90
+
+
+def over_white(drawn: NDArray[np.uint8]) -> Picture:
+    flat = Image.new("RGB", (240, 136), "white")
+    flat.paste(Image.fromarray(drawn), mask=Image.fromarray(drawn))
+    return grey(np.asarray(flat))

@@ -1,0 +1,67 @@
+"""Draws docs/gallery: a contact sheet of eight frames for every effect in every aspect. Run by `make gallery`."""
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from camera_paths import PATHS
+from farm.blender.client import Blender, BlenderHost
+from farm.plan import SHAPES, shot
+from farm.production import shot_to_draw
+from farm.render_settings import RenderSettings, parse
+from farm.settings import Settings
+from farm.video.composite import Compositor
+
+GALLERY = Path(__file__).parent / "gallery"
+MODEL = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
+FRAMES, ACROSS, GAP = 8, 4, 8
+SETTINGS = Settings(scale=0.4, engine="cycles")
+
+
+def main() -> None:
+    GALLERY.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=SETTINGS.scratch) as folder, BlenderHost(Path(folder)) as host:
+        for effect in PATHS:
+            for aspect in SHAPES:
+                name = f"{effect}-{aspect.replace(':', 'x')}.jpg"
+                sheet(host, parse({"effect": effect, "aspect": aspect})).save(GALLERY / name, quality=88)
+                print(GALLERY.name + "/" + name, flush=True)
+    (GALLERY / "README.md").write_text(page())
+
+
+def sheet(host: BlenderHost, wish: RenderSettings) -> Image.Image:
+    """Eight frames of the video, evenly over its time, in reading order."""
+    spec = shot("gallery", wish, SETTINGS)
+    chosen = [round(step * (spec.frames - 1) / (FRAMES - 1)) for step in range(FRAMES)]
+    if PATHS[spec.effect].loops:  # the last of eight would be the first once more
+        chosen = [step * spec.frames // FRAMES for step in range(FRAMES)]
+    poses = spec.poses()
+    width, height = spec.width + GAP, spec.height + GAP
+    picture = Image.new("RGB", (ACROSS * width + GAP, FRAMES // ACROSS * height + GAP), (228, 228, 228))
+    compositor = Compositor(Image.new("RGB", (spec.width, spec.height), wish.background), vignette=0.0)
+    with Blender(host.socket_path, SETTINGS.frame_timeout) as blender:
+        blender.open_shot(shot_to_draw(spec, MODEL, "cycles"))
+        for place, frame in enumerate(blender.frames((number, poses[number]) for number in chosen)):
+            still = Image.fromarray(compositor.over(frame))
+            picture.paste(still, (GAP + place % ACROSS * width, GAP + place // ACROSS * height))
+    return picture
+
+
+def page() -> str:
+    """The gallery's page."""
+    lines = [
+        "# Gallery",
+        "",
+        "Eight frames of every effect in every aspect, made by `make gallery` from the sample product.",
+        "",
+    ]
+    for effect in PATHS:
+        lines += [f"## {effect}", ""]
+        lines += [f"![{effect}, {aspect}]({effect}-{aspect.replace(':', 'x')}.jpg)" for aspect in SHAPES]
+        lines += [""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
