@@ -1,9 +1,17 @@
-"""Camera paths: one small file per effect, each a pure function of time."""
+"""Camera paths: one small file per effect, each a pure function of time. A file dropped in here is a new effect."""
 
-from camera_paths import hero_spin as hero_spin
-from camera_paths import showcase as showcase
-from camera_paths import turntable as turntable
-from camera_paths import zoom_orbit as zoom_orbit
+import importlib
+import pkgutil
+
 from camera_paths.path import PATHS as PATHS
 from camera_paths.path import CameraPath as CameraPath
 from camera_paths.path import Pose as Pose
+
+
+def discover() -> None:
+    """Load every file of this folder, so that each enters itself in PATHS."""
+    for module in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
+        importlib.import_module(module.name)
+
+
+discover()

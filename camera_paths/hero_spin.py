@@ -1,4 +1,4 @@
-"""Hero spin: a fast spin that comes to rest facing front."""
+"""Hero spin: a fast spin that slows down and comes to rest facing front."""
 
 from camera_paths.path import Pose, register
 
@@ -13,14 +13,13 @@ def hero_spin(
     rotate_y: float = 0.0,
     zoom: float = 1.0,
 ) -> Pose:
-    """Pose at normalised time `t` in [0, 1], ending at `rotate_y` after `sweep_angle` degrees.
+    """Pose at normalised time `t` in [0, 1], ending exactly at `rotate_y` after `sweep_angle` degrees.
 
-    Constant angular speed v until 1 - r, then constant deceleration to rest, with r = `ease_out_ratio`: the travelled
-    fraction is v*t, and from there on v*(t - (t - (1 - r))**2 / (2*r)); v = 1 / (1 - r/2) makes it 1 at t = 1. Position
-    and velocity are continuous at the joint. Without `easing`, as with a ratio of 0, it does not slow down.
+    Constant angular speed v until 1 - r, then constant deceleration to rest, with r = `ease_out_ratio`. What is left to
+    travel, as a fraction, is 1 - v*t, and in the last part v*(1 - t)**2 / (2*r); v = 1 / (1 - r/2) makes both equal at
+    the joint, in value and in speed. Without `easing`, as with a ratio of 0, it does not slow down.
     """
     ratio = ease_out_ratio if easing else 0.0
     speed = 1 / (1 - ratio / 2)
-    slowing = max(t - (1 - ratio), 0.0)
-    travelled = speed * (t - slowing**2 / (2 * ratio)) if slowing else speed * t
-    return Pose(azimuth=rotate_y + sweep_angle * (travelled - 1), radius=zoom)
+    left = speed * (1 - t) ** 2 / (2 * ratio) if 1 - t < ratio else 1 - speed * t
+    return Pose(azimuth=rotate_y - sweep_angle * left, radius=zoom)

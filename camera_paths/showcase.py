@@ -1,4 +1,4 @@
-"""Showcase: looks around the front to one side and the other, and comes back."""
+"""Showcase: looks around the front, half the swing to one side, to the other, and back; seamless when looped."""
 
 import math
 

@@ -7,6 +7,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic.alias_generators import to_camel
+
+from camera_paths import PATHS
 from farm.accounts import SCOPES
 from farm.credits import DATASET_PRICES, PRICES
 from farm.errors import FarmError, RenderFailed
@@ -40,6 +43,14 @@ def tiers() -> Rows:
         ]
         for name, tier in TIERS.items()
         if name != "preview"
+    ]
+
+
+def effects() -> Rows:
+    """Every camera path, as its file is headed."""
+    return [
+        [f"`{path.name}`", path.description, ", ".join(f"`{to_camel(option)}`" for option in path.options)]
+        for path in PATHS.values()
     ]
 
 
@@ -106,6 +117,7 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Dataset", "Credits"): dataset_prices,
         ("Scope", "Opens"): scopes,
         ("Tier", *SHAPES, "Video", "Alpha", "Web variant"): tiers,
+        ("Effect", "What it does", "Its own fields"): effects,
         ("Code", "Status", "Meaning"): errors,
     },
     "operators.md": {("variable", "default", "what it is"): settings},

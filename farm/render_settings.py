@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -20,7 +20,10 @@ Anchor = Literal[
     "center-left", "center", "center-right",
     "bottom-left", "bottom-center", "bottom-right",
 ]  # fmt: skip
-Effect = Literal["turntable", "hero-spin", "showcase", "zoom-orbit"]
+if TYPE_CHECKING:
+    Effect = str
+else:
+    Effect = Literal[tuple(PATHS)]  # every file in camera_paths/
 
 MOST_SECONDS = 30  # for accounts that are no admin's
 # What fields accept, where the schema's own words would not do.
@@ -29,7 +32,6 @@ IN_WORDS = {
     "bgImageId": "the id of an overlay, 12 letters and digits",
     "length": f"a number from 3 to {MOST_SECONDS} (to 600 for admins)",
 }
-EFFECT_FIELDS = ("sweep_angle", "ease_out_ratio", "amplitude", "zoom_start", "zoom_end")
 
 
 def _not_given(value: object) -> bool:
@@ -57,7 +59,7 @@ class RenderSettings(BaseModel):
             exclude_if=_not_given,
             ge=10,
             le=1080,
-            description="Degrees that a hero-spin turns; 540 unless told otherwise",
+            description="Degrees that a hero-spin or a reveal turns; 540 or 180 unless told otherwise",
         ),
     ] = None
     ease_out_ratio: Annotated[
@@ -94,6 +96,15 @@ class RenderSettings(BaseModel):
             ge=0.1,
             le=3,
             description="Distance multiplier at a zoom-orbit's end; 0.7 unless told otherwise",
+        ),
+    ] = None
+    scale_from: Annotated[
+        float | None,
+        Field(
+            exclude_if=_not_given,
+            ge=0,
+            le=1,
+            description="Size of the model at a reveal's start, 1 being its full size; 0 unless told otherwise",
         ),
     ] = None
     scene: Annotated[
@@ -262,5 +273,8 @@ def allowed(field: str) -> str:
     return f"{article} {schema['type']} from {schema['minimum']:g} to {schema['maximum']:g}"
 
 
+EFFECT_FIELDS = [
+    field for field in RenderSettings.model_fields if any(field in path.options for path in PATHS.values())
+]
 SCHEMA = RenderSettings.model_json_schema(by_alias=True)
 FIELDS = sorted(SCHEMA["properties"])

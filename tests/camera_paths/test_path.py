@@ -1,15 +1,32 @@
-"""What holds for every camera path."""
+"""What holds for every camera path, those to come included."""
+
+import math
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import camera_paths
 from camera_paths import PATHS, CameraPath, Pose
-from farm.render_settings import allowed
+from camera_paths.path import register
+from farm.render_settings import EFFECT_FIELDS, allowed
+from tests.camera_paths.strategies import options
+
+EVERY_PATH = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+FINE = 20_000  # steps in which no pose may jump
 
 
 def line(t: float) -> Pose:
     return Pose(azimuth=t)
+
+
+def turned(pose: Pose) -> tuple[float, float]:
+    """Where an azimuth points, so that 0 and 360 degrees are the same."""
+    return math.cos(math.radians(pose.azimuth)), math.sin(math.radians(pose.azimuth))
 
 
 @given(frames=st.integers(1, 5000))
@@ -28,6 +45,92 @@ def test_an_entrance_of_one_frame_is_its_start() -> None:
     assert CameraPath("line", loops=False, pose=line).poses(1) == [Pose(azimuth=0)]
 
 
-@pytest.mark.parametrize("name", PATHS)
-def test_every_path_can_be_asked_for(name: str) -> None:
-    assert f'"{name}"' in allowed("effect")
+def test_the_five_of_the_reference_are_there() -> None:
+    assert {"turntable", "hero-spin", "showcase", "zoom-orbit", "reveal"} <= set(PATHS)
+
+
+@EVERY_PATH
+class TestEveryPath:
+    def test_can_be_asked_for(self, path: CameraPath) -> None:
+        assert f'"{path.name}"' in allowed("effect")
+
+    def test_has_options_that_a_client_can_set(self, path: CameraPath) -> None:
+        assert set(path.options) <= set(EFFECT_FIELDS)
+
+    def test_is_headed_with_what_it_shows(self, path: CameraPath) -> None:
+        assert path.title.lower().replace(" ", "-") == path.name
+        assert path.description.endswith(".")
+
+    @given(data=st.data(), t=st.floats(0, 1))
+    def test_gives_poses_that_can_be_drawn(self, path: CameraPath, data: st.DataObject, t: float) -> None:
+        pose = path.pose(t, **data.draw(options(path)))
+        assert math.isfinite(pose.azimuth)
+        assert pose.radius > 0
+        assert 0 <= pose.scale <= 1
+
+    @given(data=st.data())
+    def test_a_loop_comes_back_and_an_entrance_ends_at_its_front_in_full_size(
+        self, path: CameraPath, data: st.DataObject
+    ) -> None:
+        wish = data.draw(options(path))
+        first, last = path.pose(0, **wish), path.pose(1, **wish)
+        if path.loops:
+            assert turned(last) == pytest.approx(turned(first), abs=1e-9)
+            assert (last.radius, last.scale) == pytest.approx((first.radius, first.scale))
+        else:
+            assert turned(last) == pytest.approx(turned(Pose(wish["rotate_y"])), abs=1e-9)
+            assert last.scale == 1
+
+    @given(data=st.data(), t=st.floats(0, 1))
+    def test_never_jumps(self, path: CameraPath, data: st.DataObject, t: float) -> None:
+        wish = data.draw(options(path))
+        before, after = path.pose(t * (1 - 1 / FINE), **wish), path.pose(t * (1 - 1 / FINE) + 1 / FINE, **wish)
+        # A fine step is at most what a path may cover that turns three times, comes from farthest to nearest and grows
+        # from nothing, at three times its mean speed.
+        assert abs(after.azimuth - before.azimuth) <= 3 * 1080 / FINE + 1e-9
+        assert abs(after.radius - before.radius) <= 3 * 6 / FINE + 1e-9
+        assert abs(after.scale - before.scale) <= 3 / FINE + 1e-9
+
+    def test_with_easing_it_comes_to_rest_or_goes_round(self, path: CameraPath) -> None:
+        poses = [path.pose(step / FINE) for step in range(FINE + 1)]
+        speeds = [after.azimuth - before.azimuth for before, after in pairwise(poses)]
+        end = speeds[0] if path.loops else 0
+        assert speeds[-1] == pytest.approx(end, abs=1e-3)
+
+    def test_keeps_its_front_and_its_distance_whatever_else(self, path: CameraPath) -> None:
+        plain, moved = path.pose(0.3), path.pose(0.3, rotate_y=50, zoom=1.5)
+        assert moved.azimuth - plain.azimuth == pytest.approx(50)
+        assert moved.radius / plain.radius == pytest.approx(1.5)
+        assert moved.scale == plain.scale
+
+
+class TestNewFile:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """camera_paths/ with room for one more file; what is registered meanwhile is forgotten."""
+        known = dict(PATHS)
+        monkeypatch.setattr(camera_paths, "__path__", [str(tmp_path)])
+        yield tmp_path
+        PATHS.clear()
+        PATHS.update(known)
+        sys.modules.pop("camera_paths.rocking", None)
+
+    def test_is_an_effect(self, folder: Path) -> None:
+        (folder / "rocking.py").write_text(
+            '"""Rocking: to and fro."""\n'
+            "from camera_paths.path import Pose, register\n"
+            '@register("rocking", loops=True)\n'
+            "def rocking(t, *, swing=3.0, easing=True, rotate_y=0.0, zoom=1.0):\n"
+            "    return Pose(rotate_y)\n"
+        )
+        camera_paths.discover()
+        rocking = PATHS["rocking"]
+        assert (rocking.title, rocking.description, rocking.options) == ("Rocking", "to and fro.", ["swing"])
+
+    def test_that_takes_a_name_again_is_refused(self) -> None:
+        with pytest.raises(ValueError, match='two camera paths named "turntable"'):
+            register("turntable", loops=True)(PATHS["turntable"].pose)
+
+    def test_without_an_option_that_all_have_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="must take easing, rotate_y, zoom"):
+            register("line", loops=True)(line)

@@ -1,5 +1,7 @@
 """Showcase: half the amplitude to each side, and back without a seam."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from camera_paths.showcase import showcase
 
 AMPLITUDES = st.floats(5, 180)
 EASING = st.booleans()
+STEP = 1e-4
 
 
 @given(amplitude=AMPLITUDES, easing=EASING, front=st.integers(-180, 180))
@@ -28,3 +31,18 @@ def test_no_step_is_larger_than_the_others_may_be_and_the_loop_closes(frames: in
     steps = [abs(after - before) for before, after in zip(azimuths, azimuths[1:] + azimuths[:1], strict=True)]
     fastest = 60 / 2 * 2 * 3.1416 / frames
     assert max(steps) <= fastest + 1e-9
+
+
+@given(t=st.floats(0, 1))
+def test_with_easing_its_speed_has_no_jump_not_even_where_the_loop_closes(t: float) -> None:
+    before, now, after = (showcase((t + shift) % 1).azimuth for shift in (-STEP, 0, STEP))
+    assert abs((after - now) - (now - before)) <= 30 * (2 * math.pi * STEP) ** 2 + 1e-9
+
+
+@given(a=st.floats(0, 1), b=st.floats(0, 1), easing=EASING, quarter=st.sampled_from([(-0.25, 0.25), (0.25, 0.75)]))
+def test_turns_one_way_between_its_turning_points(
+    a: float, b: float, easing: bool, quarter: tuple[float, float]
+) -> None:
+    low, high = quarter
+    before, after = (showcase(low + t * (high - low), easing=easing).azimuth for t in sorted((a, b)))
+    assert (after - before) * (1 if high == 0.25 else -1) >= -1e-9

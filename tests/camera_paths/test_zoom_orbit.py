@@ -9,6 +9,8 @@ from camera_paths.zoom_orbit import zoom_orbit
 
 ZOOMS = st.floats(0.1, 3)
 EASING = st.booleans()
+TIMES = st.floats(0, 1)
+STEP = 1e-4
 
 
 @given(start=ZOOMS, end=ZOOMS, easing=EASING, zoom=st.floats(0.5, 2))
@@ -18,7 +20,7 @@ def test_goes_from_start_to_end_in_one_turn(start: float, end: float, easing: bo
     assert (first.radius, last.radius) == pytest.approx((start * zoom, end * zoom))
 
 
-@given(t=st.floats(0, 1), start=ZOOMS, end=ZOOMS, easing=EASING)
+@given(t=TIMES, start=ZOOMS, end=ZOOMS, easing=EASING)
 def test_stays_between_start_and_end(t: float, start: float, end: float, easing: bool) -> None:
     radius = zoom_orbit(t, zoom_start=start, zoom_end=end, easing=easing).radius
     assert min(start, end) - 1e-9 <= radius <= max(start, end) + 1e-9
@@ -31,6 +33,14 @@ def test_with_easing_it_begins_and_ends_at_rest() -> None:
     assert azimuths[-1] == pytest.approx(360)
 
 
-@given(t=st.floats(0, 0.99), easing=EASING)
-def test_never_turns_back(t: float, easing: bool) -> None:
-    assert zoom_orbit(t + 0.01, easing=easing).azimuth >= zoom_orbit(t, easing=easing).azimuth
+@given(a=TIMES, b=TIMES, easing=EASING)
+def test_never_turns_back_and_keeps_coming_closer(a: float, b: float, easing: bool) -> None:
+    before, after = (zoom_orbit(t, easing=easing) for t in sorted((a, b)))
+    assert after.azimuth >= before.azimuth - 1e-9
+    assert after.radius <= before.radius + 1e-9
+
+
+@given(t=st.floats(STEP, 1 - STEP))
+def test_its_speed_has_no_jump(t: float) -> None:
+    before, now, after = (zoom_orbit(moment).azimuth for moment in (t - STEP, t, t + STEP))
+    assert abs((after - now) - (now - before)) <= 360 * 6 * STEP**2 + 1e-9, "smoothstep accelerates by at most 6"

@@ -102,7 +102,7 @@ class TestBadSettings:
             (
                 {"effect": "explode"},
                 'renderSettings.effect is "explode", but must be one of '
-                '"turntable", "hero-spin", "showcase", "zoom-orbit"',
+                '"hero-spin", "reveal", "showcase", "turntable", "zoom-orbit"',
             ),
             (
                 {"effect": "hero-spin", "sweepAngle": 9},
@@ -112,7 +112,14 @@ class TestBadSettings:
                 {"effect": "showcase", "zoomEnd": 1},
                 'renderSettings.zoomEnd does not belong to effect "showcase", but to "zoom-orbit"',
             ),
-            ({"sweepAngle": 90}, 'renderSettings.sweepAngle does not belong to effect "turntable", but to "hero-spin"'),
+            (
+                {"sweepAngle": 90},
+                'renderSettings.sweepAngle does not belong to effect "turntable", but to "hero-spin", "reveal"',
+            ),
+            (
+                {"effect": "reveal", "scaleFrom": 1.1},
+                "renderSettings.scaleFrom is 1.1, but must be a number from 0 to 1",
+            ),
             ([], "renderSettings must be a JSON object"),
             ("{}", "renderSettings must be a JSON object"),
         ],

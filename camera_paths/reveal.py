@@ -1,0 +1,22 @@
+"""Reveal: the subject grows to its full size while it turns to the front, and lands softly."""
+
+from camera_paths.path import Pose, register
+
+
+@register("reveal", loops=False)
+def reveal(
+    t: float,
+    *,
+    sweep_angle: float = 180.0,
+    scale_from: float = 0.0,
+    easing: bool = True,
+    rotate_y: float = 0.0,
+    zoom: float = 1.0,
+) -> Pose:
+    """Pose at normalised time `t` in [0, 1], ending exactly at `rotate_y` and at full size.
+
+    Starts `sweep_angle` degrees earlier at the size `scale_from`. With `easing` the fraction left to go is (1 - t)**3:
+    quick at first, at the end both speed and deceleration are zero. Without it 1 - t.
+    """
+    left = (1 - t) ** 3 if easing else 1 - t
+    return Pose(azimuth=rotate_y - sweep_angle * left, radius=zoom, scale=1 - (1 - scale_from) * left)

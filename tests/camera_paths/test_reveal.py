@@ -1,0 +1,50 @@
+"""Reveal: grows to full size and lands softly, facing front."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camera_paths import PATHS
+from camera_paths.reveal import reveal
+from tests.camera_paths.strategies import Options, numbers, options
+
+WISHES = options(PATHS["reveal"])
+TIMES = st.floats(0, 1)
+STEP = 1e-4
+
+
+@given(sweep=numbers("sweep_angle"), scale=numbers("scale_from"), front=numbers("rotate_y"), easing=st.booleans())
+def test_goes_from_its_start_to_full_size_at_the_front(sweep: float, scale: float, front: float, easing: bool) -> None:
+    wish: Options = {"sweep_angle": sweep, "scale_from": scale, "rotate_y": front, "easing": easing}
+    first, last = reveal(0, **wish), reveal(1, **wish)
+    assert (first.azimuth, first.scale) == pytest.approx((front - sweep, scale))
+    assert (last.azimuth, last.scale) == (front, 1), "exactly, not nearly"
+
+
+def test_starts_from_nothing_and_half_a_turn_away_unless_told_otherwise() -> None:
+    assert (reveal(0).azimuth, reveal(0).scale) == (-180, 0)
+
+
+@given(wish=WISHES, a=TIMES, b=TIMES)
+def test_never_shrinks_and_never_turns_back(wish: Options, a: float, b: float) -> None:
+    before, after = (reveal(t, **wish) for t in sorted((a, b)))
+    assert after.scale >= before.scale
+    assert after.azimuth >= before.azimuth
+
+
+@given(t=st.floats(0.9, 1))
+def test_lands_softly(t: float) -> None:
+    assert 1 - reveal(t).scale <= 1e-3 + 1e-9
+    assert abs(reveal(t).azimuth) <= 180 * 1e-3 + 1e-6
+
+
+@given(t=st.floats(STEP, 1 - STEP))
+def test_its_speed_has_no_jump(t: float) -> None:
+    before, now, after = (reveal(moment).scale for moment in (t - STEP, t, t + STEP))
+    assert abs((after - now) - (now - before)) <= 6 * STEP**2 + 1e-12, "the largest second derivative of t**3 is 6"
+
+
+@given(t=TIMES)
+def test_without_easing_it_grows_and_turns_evenly(t: float) -> None:
+    pose = reveal(t, easing=False)
+    assert (pose.azimuth, pose.scale) == pytest.approx((180 * (t - 1), t))
