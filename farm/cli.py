@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from farm import logs, render_settings
-from farm.commands import accounts
+from farm.commands import accounts, camera_paths
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.errors import FarmError
 from farm.settings import Settings
@@ -50,6 +50,7 @@ app.add_typer(accounts.accounts_app, name="accounts")
 app.add_typer(accounts.keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(templates_app, name="templates")
+app.add_typer(camera_paths.app, name="camera-paths")
 
 PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
 
@@ -135,7 +136,7 @@ def render(
     settings = Settings()
     logs.configure("warning")
     try:
-        wish = render_settings.parse(dict(_pair(text) for text in set_ or []))
+        wish = render_settings.parse_pairs(set_ or [])
         with local.render(model, wish, out, settings) as job:
             follow(job.steps, job.frames)
     except FarmError as error:
@@ -184,17 +185,6 @@ def follow(steps: Iterator[int], frames: int) -> None:
                 last_line = time.monotonic()
                 left = seconds / done * (frames - done)
                 console.print(f"{done}/{frames} frames, {done / seconds:.2f} frames/s, {left:.0f} s left")
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    """`key=value`, the value as JSON where it is JSON, otherwise as text."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        fail(f"--set takes key=value, not {text!r}")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def main() -> None:

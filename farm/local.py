@@ -1,12 +1,14 @@
-"""`farm render`: one render on this machine without a server, by the very code that the workers run."""
+"""Rendering on this machine without a server, by the very code that the workers run: one video, or a few stills."""
 
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from PIL import Image
 
 from farm import intake, plan
 from farm.blender.client import Blender, BlenderHost
@@ -16,9 +18,16 @@ from farm.nodes.scratch import own_scratch
 from farm.production import produce, shot_to_draw
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
+from farm.shot import Engine
 from farm.tiers import TIERS
+from farm.video import backgrounds
+from farm.video.composite import Compositor
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
+
+STILL_SUPERSAMPLING = 2  # stills are drawn that much larger and scaled down: smooth edges from few samples
+STILL_SAMPLES = 4
+STILL_FPS = 30  # the frames that stills are chosen from
 
 
 @dataclass(frozen=True)
@@ -35,29 +44,66 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
 
     Writes the video to `out` and the poster beside it, with the suffix .png.
     """
+    _check(model, wish)
+    make_room(out, ".mov" if TIERS[wish.quality].has_alpha else ".mp4")
+    spec = plan.shot(_digest(model), wish, settings)
+    with _blender(settings) as (blender, engine, scratch):
+        files = Files(scratch, spec.tier)
+        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
+        shot = shot_to_draw(spec, model.absolute(), engine)
+        yield LocalRender(spec.frames, produce(blender, shot, spec, variant))
+        shutil.move(files.videos["video"], out)
+        shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
+
+
+def stills(
+    model: Path, wish: RenderSettings, settings: Settings, *, times: Sequence[float], size: int
+) -> list[Image.Image]:
+    """The video's pictures at these normalised times in [0, 1], rising, each a square of `size` pixels.
+
+    Raises FarmError.
+    """
+    _check(model, wish)
+    video = plan.shot(_digest(model), wish, settings.model_copy(update={"fps": STILL_FPS}))
+    drawn = plan.even(STILL_SUPERSAMPLING * size)
+    spec = replace(video, width=drawn, height=drawn, samples=settings.samples or STILL_SAMPLES)
+    poses = spec.poses()
+    numbers = [min(round(t * spec.frames), spec.frames - 1) for t in times]
+    compositor = Compositor(backgrounds.plain(wish.background, drawn, drawn), wish.vignette or 0.0)
+    with _blender(settings) as (blender, engine, _):
+        blender.open_shot(shot_to_draw(spec, model.absolute(), engine))
+        return [
+            Image.fromarray(compositor.over(frame)).resize((size, size), Image.Resampling.LANCZOS)
+            for frame in blender.frames((number, poses[number]) for number in numbers)
+        ]
+
+
+def _check(model: Path, wish: RenderSettings) -> None:
+    """Raises FarmError when the file is no sound model, or when this model or this place cannot have what is wished."""
     if wish.bg_image_id:
         raise InvalidSettings(
             "renderSettings.bgImageId names a picture that a farm keeps; here there is none: use bgColor"
         )
     wish.check_against(intake.check_model(model, model.name).clips, admin=True)
-    _make_room(out, ".mov" if TIERS[wish.quality].has_alpha else ".mp4")
-    spec = plan.shot(hashlib.sha256(model.read_bytes()).hexdigest(), wish, settings)
+
+
+@contextmanager
+def _blender(settings: Settings) -> Iterator[tuple[Blender, Engine, Path]]:
+    """A Blender for as long as the block runs, the engine that suits this machine, and a folder for frames."""
     with own_scratch(settings.scratch) as scratch:
         engine = choose_engine(settings, scratch)
-        files = Files(scratch, spec.tier)
-        with BlenderHost(scratch) as host:
-            with Blender(host.socket_path, settings.frame_timeout) as blender:
-                variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
-                shot = shot_to_draw(spec, model.absolute(), engine)
-                yield LocalRender(spec.frames, produce(blender, shot, spec, variant))
-            shutil.move(files.videos["video"], out)
-            shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
+        with BlenderHost(scratch) as host, Blender(host.socket_path, settings.frame_timeout) as blender:
+            yield blender, engine, scratch
 
 
-def _make_room(out: Path, suffix: str) -> None:
-    """Make the folder of OUT, and see now, not after minutes of drawing, that the video can be written there."""
+def _digest(model: Path) -> str:
+    return hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def make_room(out: Path, suffix: str) -> None:
+    """Make the folder of OUT, and see now, not after minutes of drawing, that it can be written. Raises FarmError."""
     if out.suffix.lower() != suffix or out.is_dir():
-        raise FarmError(f"{out} cannot be the video: name a file that ends in {suffix}")
+        raise FarmError(f"{out} cannot be written: name a file that ends in {suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()

@@ -1,7 +1,7 @@
 """The render settings of the API reference, as one model for API, CLI and workers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -225,6 +225,23 @@ def parse_json(text: str) -> RenderSettings:
         return parse(json.loads(text, parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
         raise InvalidSettings(f"renderSettings is not valid JSON: {error}") from error
+
+
+def parse_pairs(pairs: Iterable[str]) -> RenderSettings:
+    """Settings from `key=value` texts, as a command line takes them; a value that is not JSON is text.
+
+    Raises InvalidSettings.
+    """
+    wish: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidSettings(f"A setting is given as key=value, not {pair!r}")
+        try:
+            wish[key] = json.loads(value)
+        except ValueError:
+            wish[key] = value
+    return parse(wish)
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,0 +1,53 @@
+"""`farm camera-paths`: which movements there are, and a sheet that shows one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camera_paths import PATHS
+from farm import logs, render_settings
+from farm.commands.shared import Json, console, fail
+from farm.errors import FarmError
+from farm.settings import Settings
+
+MODEL = Path(__file__).parents[2] / "tests" / "assets" / "product.glb"
+
+app = typer.Typer(no_args_is_help=True, help="Camera paths: the movements that renders can have.")
+
+
+@app.command("list")
+def list_paths(as_json: Json = False) -> None:
+    """List all camera paths."""
+    if as_json:
+        shown = [{"name": path.name, "loops": path.loops, "description": path.description} for path in PATHS.values()]
+        console.print_json(data=shown)
+        return
+    width = max(map(len, PATHS))
+    for path in PATHS.values():
+        console.print(f"[bold]{path.name:{width}}[/]  {path.description}")
+
+
+@app.command()
+def preview(
+    name: Annotated[str, typer.Argument(help="A camera path, as `farm camera-paths list` names it.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The sheet to write, .png.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
+    model: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="The model to show; a sample unless told otherwise.")
+    ] = MODEL,
+) -> None:
+    """Draw a sheet that shows a camera path: from above, over time, and what the camera sees."""
+    from farm import local, path_sheet
+
+    logs.configure("warning")
+    if out.suffix.lower() != ".png":
+        fail(f"{out} cannot be the sheet: name a file that ends in .png")
+    try:
+        wish = render_settings.parse_pairs([f"effect={name}", *(set_ or [])])
+        stills = local.stills(model, wish, Settings(), times=path_sheet.times(wish), size=path_sheet.STILL_SIZE)
+    except FarmError as error:
+        fail(error.message)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path_sheet.draw(wish, stills).save(out, optimize=True)
+    console.print(str(out))

@@ -1,0 +1,72 @@
+"""The sheet of a camera path: seen from above, over time, and through the camera at eight moments. Pure drawing."""
+
+import inspect
+from collections.abc import Sequence
+
+from PIL import Image
+from pydantic.alias_generators import to_camel
+
+from camera_paths import PATHS
+from farm.path_sheet.canvas import HAIRLINE, INK, SOFT, WASH, Canvas, text_width
+from farm.path_sheet.charts import draw_charts
+from farm.path_sheet.moments import Moment, degrees
+from farm.path_sheet.plan_view import draw_plan
+from farm.render_settings import RenderSettings
+
+WIDTH, HEIGHT, MARGIN = 1440, 1024, 64
+STILLS, STILL_SIZE, GAP = 8, 150, 16
+STRIP_TOP = 778
+FINE = 480  # steps in which curves are drawn
+
+
+def times(wish: RenderSettings) -> list[float]:
+    """The moments that the sheet shows, normalised: to the very end, or of a loop to one step before its start."""
+    last = STILLS if PATHS[wish.effect].loops else STILLS - 1
+    return [index / last for index in range(STILLS)]
+
+
+def draw(wish: RenderSettings, stills: Sequence[Image.Image]) -> Image.Image:
+    """The sheet of the effect that `wish` asks for. `stills` are squares of STILL_SIZE, one for each of `times`."""
+    path = PATHS[wish.effect]
+    options = {"easing": wish.easing, "rotate_y": wish.rotate_y, "zoom": wish.zoom, **wish.path_options}
+    curve = [path.pose(step / FINE, **options) for step in range(FINE + 1)]
+    moments = [Moment(number, t, path.pose(t, **options)) for number, t in enumerate(times(wish), start=1)]
+
+    canvas = Canvas(WIDTH, HEIGHT)
+    _head(canvas, wish)
+    draw_plan(canvas, curve, moments, left=MARGIN, top=168, size=548)
+    draw_charts(canvas, curve, moments, wish.length, left=724, right=WIDTH - MARGIN, top=188, bottom=700)
+    _strip(canvas, moments, stills, wish.length)
+    return canvas.finish()
+
+
+def _head(canvas: Canvas, wish: RenderSettings) -> None:
+    path = PATHS[wish.effect]
+    canvas.text((MARGIN - 2, 96), path.title, 46)
+    tag, x = "loops" if path.loops else "plays once", MARGIN + text_width(path.title, 46) + 20
+    canvas.card(x, 69, x + text_width(tag, 16) + 24, 97, WASH, 14)
+    canvas.text((x + 12, 83), tag, 16, SOFT, "lm")
+    canvas.text((MARGIN, 132), path.description[0].upper() + path.description[1:], 20, SOFT)
+    canvas.text((WIDTH - MARGIN, 92), _own_settings(wish), 20, INK, "rs")
+    common = f"easing {'on' if wish.easing else 'off'}    rotateY {degrees(wish.rotate_y)}    zoom {wish.zoom:g}"
+    canvas.text((WIDTH - MARGIN, 132), f"{common}    {wish.length:g} s", 18, SOFT, "rs")
+    canvas.line([(MARGIN, 158), (WIDTH - MARGIN, 158)], HAIRLINE)
+
+
+def _own_settings(wish: RenderSettings) -> str:
+    """The effect's own fields with their values, given or not."""
+    path = PATHS[wish.effect]
+    defaults = inspect.signature(path.pose).parameters
+    values = {name: wish.path_options.get(name, defaults[name].default) for name in path.options}
+    return "    ".join(f"{to_camel(name)} {value:g}" for name, value in values.items())
+
+
+def _strip(canvas: Canvas, moments: Sequence[Moment], stills: Sequence[Image.Image], seconds: float) -> None:
+    for moment, still in zip(moments, stills, strict=True):
+        left = MARGIN + (moment.number - 1) * (STILL_SIZE + GAP)
+        canvas.card(left - 1, STRIP_TOP - 1, left + STILL_SIZE + 1, STRIP_TOP + STILL_SIZE + 1, HAIRLINE)
+        canvas.picture((left, STRIP_TOP), still)
+        line = STRIP_TOP + STILL_SIZE + 26
+        canvas.badge((left + 12, line), moment.number, moment.t)
+        canvas.text((left + 32, line), f"{moment.t * seconds:.2f} s", 16, INK, "lm")
+        canvas.text((left + STILL_SIZE, line), degrees(moment.pose.azimuth), 16, SOFT, "rm")

@@ -1,0 +1,94 @@
+"""The movement seen from above: the subject in the middle, its front towards the reader, the camera's way around it."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from camera_paths import Pose
+from farm.path_sheet.canvas import HAIRLINE, INK, SOFT, WASH, WHITE, Canvas, Point, time_colour
+from farm.path_sheet.moments import Moment, degrees
+
+RING = 0.32  # of the panel's size: where the camera stands at its farthest
+SUBJECT = 0.085
+DRIFT = 0.36  # of the ring: how far a way that covers itself is drawn inwards over time
+BEATS = 48  # dots at equal intervals of time: the closer they stand, the slower it is
+BADGE = 12.0
+REACHES = (26.0, -26.0, 40.0, -40.0, 54.0, -54.0)  # how far from the way a badge may stand, outside or inside
+
+
+def draw_plan(
+    canvas: Canvas,
+    curve: Sequence[Pose],
+    moments: Sequence[Moment],
+    *,
+    left: float,
+    top: float,
+    size: float,
+) -> None:
+    """Draw into a square panel. `curve` is the whole movement in equal steps of time."""
+    centre = left + size / 2, top + size / 2
+    farthest = max(pose.radius for pose in curve)
+    drift = DRIFT if covers_itself(curve) else 0.0
+
+    def place(pose: Pose, t: float, beyond: float = 0.0) -> Point:
+        away = pose.radius / farthest * RING * size * (1 - drift * t) + beyond
+        turn = math.radians(pose.azimuth)
+        return centre[0] + math.sin(turn) * away, centre[1] + math.cos(turn) * away
+
+    _ground(canvas, centre, size)
+    _subject(canvas, centre, size, moments)
+    steps = len(curve) - 1
+    way = [place(pose, step / steps) for step, pose in enumerate(curve)]
+    canvas.trace(way, 2.5)
+    for beat in range(BEATS + 1):
+        step = round(beat * steps / BEATS)
+        canvas.dot(way[step], 3.6, time_colour(step / steps))
+    taken: list[Point] = []
+
+    def crowd(badge: Point) -> int:
+        return sum(math.dist(badge, other) < 2 * BADGE + 2 for other in taken) * steps + sum(
+            math.dist(badge, point) < BADGE + 4 for point in way
+        )
+
+    for moment in moments:
+        choices = [place(moment.pose, moment.t, beyond) for beyond in REACHES]
+        here, badge = place(moment.pose, moment.t), min(choices, key=crowd)
+        taken.append(badge)
+        canvas.line([here, badge], time_colour(moment.t), 1.2)
+        canvas.dot(here, 6, time_colour(moment.t), WHITE, 2)
+    for moment, badge in zip(moments, taken, strict=True):
+        canvas.badge(badge, moment.number, moment.t, BADGE)
+    canvas.text((left, top + size + 8), "Seen from above, a dot every equal step of time", 15, SOFT)
+    if drift:
+        canvas.text((left, top + size + 30), "The way covers itself and is drawn further in as time goes on", 15, SOFT)
+
+
+def covers_itself(curve: Sequence[Pose]) -> bool:
+    """Whether the camera comes by where it was before: it turns back, or makes more than one turn at one distance."""
+    turns = [after.azimuth - before.azimuth for before, after in pairwise(curve)]
+    back_and_forth = min(turns) < -1e-6 and max(turns) > 1e-6
+    return back_and_forth or sum(map(abs, turns)) > 360 + 1e-6
+
+
+def _ground(canvas: Canvas, centre: Point, size: float) -> None:
+    x, y = centre
+    canvas.dot(centre, RING * size, None, HAIRLINE, 1)
+    reach = size * 0.44
+    for label, across, down in (("0°", 0, 1), ("90°", 1, 0), ("180°", 0, -1), (degrees(-90), -1, 0)):
+        canvas.dashes(
+            (x + across * SUBJECT * size * 1.9, y + down * SUBJECT * size * 1.9),
+            (x + across * reach, y + down * reach),
+            HAIRLINE,
+        )
+        canvas.text((x + across * (reach + 18), y + down * (reach + 12)), label, 15, SOFT, "mm")
+
+
+def _subject(canvas: Canvas, centre: Point, size: float, moments: Sequence[Moment]) -> None:
+    """A disc with a nose to its front; where it grows, a ring for every moment's size."""
+    (x, y), radius = centre, SUBJECT * size
+    canvas.shape([(x - 13, y + radius - 4), (x + 13, y + radius - 4), (x, y + radius + 13)], INK)
+    canvas.dot(centre, radius, WASH, INK, 2)
+    for moment in moments:
+        if 0 < moment.pose.scale < 1:
+            canvas.dot(centre, radius * moment.pose.scale, None, time_colour(moment.t), 1.5)
+    canvas.text((x, y + radius + 27), "front", 15, INK, "mm")
