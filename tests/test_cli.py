@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from camera_paths import PATHS
+from farm import path_sheet
 from farm.accounts import PREFIX
 from farm.cli import app
 from tests.intake.gltf_bytes import BINARY, glb, triangle
@@ -26,6 +28,14 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FARM_FFMPEG", raising=False)
     monkeypatch.delenv("FARM_DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def no_blender(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: object) -> None:
+        raise AssertionError("Blender was started for nothing")
+
+    monkeypatch.setattr("farm.local.BlenderHost.start", start)
 
 
 def farm(*arguments: str | Path) -> Result:
@@ -219,15 +229,49 @@ class TestRender:
         assert not (folder / "x.png").exists()
 
 
+@pytest.mark.slow
+class TestCameraPathPreview:
+    def test_is_a_sheet_with_stills_that_blender_drew(self) -> None:
+        done("camera-paths", "preview", "hero-spin", "--set", "bgColor=#12ab9f", "-o", "new/sheet.png")
+        with Image.open("new/sheet.png") as sheet:
+            picture = sheet.convert("RGB")
+        assert picture.size == (path_sheet.WIDTH, path_sheet.HEIGHT)
+        for number in range(path_sheet.STILLS):
+            left = path_sheet.MARGIN + number * (path_sheet.STILL_SIZE + path_sheet.GAP)
+            corner = picture.getpixel((left + 3, path_sheet.STRIP_TOP + 3))
+            assert corner == pytest.approx((0x12, 0xAB, 0x9F), abs=6), "256 colours come this near"
+            seen = picture.crop((left, path_sheet.STRIP_TOP, left + path_sheet.STILL_SIZE, path_sheet.STRIP_TOP + 150))
+            assert len(seen.getcolors(150 * 150) or []) > 20, "a radio, not an empty card"
+
+
+class TestCameraPaths:
+    def test_are_listed_with_what_they_show(self) -> None:
+        lines = done("camera-paths", "list").splitlines()
+        assert [line.split("  ")[0] for line in lines] == list(PATHS)
+        assert all(path.description in line for path, line in zip(PATHS.values(), lines, strict=True))
+
+    def test_as_json_are_the_same(self) -> None:
+        assert [path["name"] for path in json.loads(done("camera-paths", "list", "--json"))] == list(PATHS)
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["swirl", "-o", "x.png"], '"turntable"'),
+            (["turntable", "--set", "sweepAngle=90", "-o", "x.png"], "sweepAngle"),
+            (["turntable", "--set", "rotateY", "-o", "x.png"], "key=value"),
+            (["turntable", "-o", "x.mp4"], ".png"),
+            (["turntable", "-o", "file/x.png"], "file"),
+        ],
+    )
+    @pytest.mark.usefixtures("no_blender")
+    def test_refuses_before_blender_starts(self, arguments: list[str], said: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert said in refused("camera-paths", "preview", *arguments)
+
+
+@pytest.mark.usefixtures("no_blender")
 class TestRefusedRender:
     """What can be seen to be wrong before Blender starts is told before Blender starts."""
-
-    @pytest.fixture(autouse=True)
-    def no_blender(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def start(*_: object) -> None:
-            raise AssertionError("Blender was started for nothing")
-
-        monkeypatch.setattr("farm.local.BlenderHost.start", start)
 
     @pytest.mark.parametrize(
         ("setting", "said"),

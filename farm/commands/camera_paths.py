@@ -41,13 +41,11 @@ def preview(
     from farm import local, path_sheet
 
     logs.configure("warning")
-    if out.suffix.lower() != ".png":
-        fail(f"{out} cannot be the sheet: name a file that ends in .png")
     try:
         wish = render_settings.parse_pairs([f"effect={name}", *(set_ or [])])
+        local.make_room(out, ".png")
         stills = local.stills(model, wish, Settings(), times=path_sheet.times(wish), size=path_sheet.STILL_SIZE)
     except FarmError as error:
         fail(error.message)
-    out.parent.mkdir(parents=True, exist_ok=True)
     path_sheet.draw(wish, stills).save(out, optimize=True)
     console.print(str(out))

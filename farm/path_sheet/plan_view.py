@@ -10,6 +10,7 @@ from farm.path_sheet.moments import Moment, degrees
 
 RING = 0.32  # of the panel's size: where the camera stands at its farthest
 SUBJECT = 0.085
+LABELLED = 0.15  # the subject with its label
 DRIFT = 0.36  # of the ring: how far a way that covers itself is drawn inwards over time
 BEATS = 48  # dots at equal intervals of time: the closer they stand, the slower it is
 BADGE = 12.0
@@ -46,9 +47,10 @@ def draw_plan(
     taken: list[Point] = []
 
     def crowd(badge: Point) -> int:
-        return sum(math.dist(badge, other) < 2 * BADGE + 2 for other in taken) * steps + sum(
-            math.dist(badge, point) < BADGE + 4 for point in way
-        )
+        """How much lies under a badge: others and the subject count more than the whole way."""
+        others = sum(math.dist(badge, other) < 2 * BADGE + 2 for other in taken)
+        subject = math.dist(badge, centre) < LABELLED * size + BADGE
+        return (others + subject) * steps + sum(math.dist(badge, point) < BADGE + 4 for point in way)
 
     for moment in moments:
         choices = [place(moment.pose, moment.t, beyond) for beyond in REACHES]

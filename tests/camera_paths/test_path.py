@@ -1,6 +1,7 @@
 """What holds for every camera path, those to come included."""
 
 import math
+import re
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,6 +18,7 @@ from farm.render_settings import EFFECT_FIELDS, allowed
 from tests.camera_paths.strategies import options
 
 EVERY_PATH = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+PAGE = Path(__file__).parents[2] / "docs" / "camera-paths.md"
 FINE = 20_000  # steps in which no pose may jump
 
 
@@ -113,19 +115,16 @@ class TestNewFile:
         yield tmp_path
         PATHS.clear()
         PATHS.update(known)
-        sys.modules.pop("camera_paths.rocking", None)
+        sys.modules.pop("camera_paths.pendulum", None)
 
-    def test_is_an_effect(self, folder: Path) -> None:
-        (folder / "rocking.py").write_text(
-            '"""Rocking: to and fro."""\n'
-            "from camera_paths.path import Pose, register\n"
-            '@register("rocking", loops=True)\n'
-            "def rocking(t, *, swing=3.0, easing=True, rotate_y=0.0, zoom=1.0):\n"
-            "    return Pose(rotate_y)\n"
-        )
+    def test_of_the_artists_page_is_an_effect_that_keeps_the_promises(self, folder: Path) -> None:
+        [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+        (folder / "pendulum.py").write_text(example)
         camera_paths.discover()
-        rocking = PATHS["rocking"]
-        assert (rocking.title, rocking.description, rocking.options) == ("Rocking", "to and fro.", ["swing"])
+        path = PATHS["pendulum"]
+        assert (path.title, path.options) == ("Pendulum", ["amplitude"])
+        assert path.description == "swings like a clock's, wide at first, and comes to rest facing front."
+        assert path.poses(100, amplitude=180.0, rotate_y=30.0)[-1] == Pose(azimuth=30)
 
     def test_that_takes_a_name_again_is_refused(self) -> None:
         with pytest.raises(ValueError, match='two camera paths named "turntable"'):

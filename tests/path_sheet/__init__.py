@@ -1,0 +1,1 @@
+"""Tests of the sheet that shows a camera path."""

@@ -1,0 +1,82 @@
+"""The sheet: for every path and every setting it can be drawn, and it shows what it promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic.alias_generators import to_camel
+
+from camera_paths import PATHS
+from farm import path_sheet
+from farm.path_sheet.charts import AZIMUTH, DISTANCE, SIZE, Quantity, axis
+from farm.path_sheet.plan_view import covers_itself
+from farm.render_settings import RenderSettings, parse
+from tests.camera_paths.strategies import numbers
+
+GREEN = (0, 200, 0)
+
+
+def sheet(wish: RenderSettings) -> Image.Image:
+    stills = [Image.new("RGB", (path_sheet.STILL_SIZE,) * 2, GREEN) for _ in path_sheet.times(wish)]
+    return path_sheet.draw(wish, stills)
+
+
+def wishes(effect: str) -> st.SearchStrategy[RenderSettings]:
+    """Settings of an effect, its own ones given or left out."""
+    own = {to_camel(name): numbers(name) for name in PATHS[effect].options}
+    common = {"length": numbers("length"), "easing": st.booleans(), "rotateY": st.integers(-180, 180)}
+    return st.fixed_dictionaries({"effect": st.just(effect)}, optional=common | own).map(parse)
+
+
+@pytest.mark.parametrize("effect", PATHS)
+@given(data=st.data())
+@settings(max_examples=3)
+def test_shows_eight_stills_whatever_the_settings(effect: str, data: st.DataObject) -> None:
+    picture = np.asarray(sheet(data.draw(wishes(effect))).convert("RGB")).astype(int)
+    assert picture.shape == (path_sheet.HEIGHT, path_sheet.WIDTH, 3)
+    green = np.abs(picture - GREEN).sum(axis=2) < 12
+    assert green.sum() == 8 * path_sheet.STILL_SIZE**2
+
+
+@pytest.mark.parametrize(("effect", "last"), [("turntable", 7 / 8), ("reveal", 1.0)])
+def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats(effect: str, last: float) -> None:
+    moments = path_sheet.times(parse({"effect": effect}))
+    assert (len(moments), moments[0], moments[-1]) == (8, 0, last)
+
+
+@pytest.mark.parametrize(
+    ("effect", "wish", "covers"),
+    [
+        ("turntable", {}, False),
+        ("zoom-orbit", {}, False),
+        ("reveal", {}, False),
+        ("reveal", {"sweep_angle": 400.0}, True),
+        ("hero-spin", {}, True),
+        ("showcase", {}, True),
+    ],
+)
+def test_a_way_that_covers_itself_is_drawn_apart(effect: str, wish: dict[str, float], covers: bool) -> None:
+    curve = [PATHS[effect].pose(step / 100, **wish) for step in range(101)]
+    assert covers_itself(curve) is covers
+
+
+@given(low=st.floats(-1080, 1080), length=st.floats(0, 1080), quantity=st.sampled_from([AZIMUTH, DISTANCE, SIZE]))
+def test_an_axis_holds_every_value_between_round_ends(low: float, length: float, quantity: Quantity) -> None:
+    bottom, top, step = axis(low, low + length, quantity)
+    assert bottom <= low + 1e-5 * step
+    assert top >= low + length - 1e-5 * step
+    assert bottom / step == pytest.approx(round(bottom / step), abs=1e-6)
+    assert (top - bottom) >= quantity.span - 1e-6
+
+
+def test_growing_gets_a_chart_of_its_own() -> None:
+    grows, stays = (np.asarray(sheet(parse({"effect": name})).convert("L")) for name in ("reveal", "hero-spin"))
+    column = slice(724, 784)  # where the charts' titles stand
+    assert count_lines(grows[180:700, column]) > count_lines(stays[180:700, column])
+
+
+def count_lines(part: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> int:
+    """How many lines of type stand in a part of the sheet."""
+    dark = (part < 120).any(axis=1)
+    return int((dark[1:] & ~dark[:-1]).sum())
