@@ -8,13 +8,13 @@ READY := .venv/.ready
 
 setup: $(READY)
 
-$(READY): pyproject.toml requirements.lock docker/system-libraries
+$(READY): pyproject.toml clients/python/pyproject.toml requirements.lock docker/system-libraries
 	@command -v $(PYTHON) >/dev/null || { echo "Blender's package needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
 	@docker/system-libraries
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing: apt-get install python3.11-venv" >&2; exit 1; }
 	@echo "Installing Python packages into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable clients/python
 	@touch $@
 
 demo: setup

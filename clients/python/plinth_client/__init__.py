@@ -1,0 +1,31 @@
+"""A typed client of Plinth's REST API. Start with `Plinth`."""
+
+from plinth_client.answers import Account as Account
+from plinth_client.answers import HashCheck as HashCheck
+from plinth_client.answers import Health as Health
+from plinth_client.answers import Model as Model
+from plinth_client.answers import ModelDetail as ModelDetail
+from plinth_client.answers import ModelRender as ModelRender
+from plinth_client.answers import Overlay as Overlay
+from plinth_client.answers import Page as Page
+from plinth_client.answers import Progress as Progress
+from plinth_client.answers import QueuedRender as QueuedRender
+from plinth_client.answers import Quote as Quote
+from plinth_client.answers import QuoteItem as QuoteItem
+from plinth_client.answers import Render as Render
+from plinth_client.answers import Upload as Upload
+from plinth_client.client import Plinth as Plinth
+from plinth_client.errors import ApiError as ApiError
+from plinth_client.errors import ConnectionFailed as ConnectionFailed
+from plinth_client.errors import Forbidden as Forbidden
+from plinth_client.errors import InvalidRequest as InvalidRequest
+from plinth_client.errors import NoCredits as NoCredits
+from plinth_client.errors import NotFound as NotFound
+from plinth_client.errors import PlinthError as PlinthError
+from plinth_client.errors import RenderFailed as RenderFailed
+from plinth_client.errors import ServerError as ServerError
+from plinth_client.errors import Unauthorized as Unauthorized
+from plinth_client.errors import UploadLimit as UploadLimit
+from plinth_client.errors import WaitTimeout as WaitTimeout
+from plinth_client.wishes import BatchItem as BatchItem
+from plinth_client.wishes import RenderSettings as RenderSettings

@@ -1,0 +1,188 @@
+"""What the API answers, as frozen dataclasses. Fields that a newer server adds are passed over."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What an upload became. `duplicate`: the account had this file already, and the model is that one."""
+
+    model_id: str
+    render_id: str
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """An uploaded model. `file_size` in bytes."""
+
+    id: str
+    original_name: str
+    file_size: int
+    sha256: str
+    created_at: datetime
+    title: str | None = None
+    sku: str | None = None
+    tags: tuple[str, ...] = ()
+    archived: bool = False
+
+
+@dataclass(frozen=True)
+class ModelRender:
+    """A render in its model's list."""
+
+    id: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    render_settings: Mapping[str, Any] = field(default_factory=dict)
+    is_system_preview: bool = False
+
+
+@dataclass(frozen=True)
+class ModelDetail(Model):
+    """A model with all its renders, oldest first."""
+
+    renders: tuple[ModelRender, ...] = ()
+
+    @property
+    def preview(self) -> ModelRender | None:
+        """The free system preview, which shows whether the model is sound."""
+        return next((render for render in self.renders if render.is_system_preview), None)
+
+
+@dataclass(frozen=True)
+class HashCheck:
+    """Whether the account has uploaded a file with this hash, and as which model."""
+
+    exists: bool
+    model_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many frames are drawn, of how many."""
+
+    frames: int
+    of: int
+
+
+@dataclass(frozen=True)
+class QueuedRender:
+    """A render that now waits for a worker. A batch's renders come without their settings."""
+
+    id: str
+    model_id: str
+    status: str
+    render_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Render:
+    """A render with what has become of it. `file_size` is the video's, in bytes, None until it is done."""
+
+    id: str
+    model_id: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    render_settings: Mapping[str, Any] = field(default_factory=dict)
+    file_size: int | None = None
+    error_message: str | None = None
+    has_web_variant: bool = False
+    is_system_preview: bool = False
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """An image to put behind or before renders; its `id` goes into `bgImageId`."""
+
+    id: str
+    layer: str
+    alignment: str
+    name: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose key it is, and how many credits are left."""
+
+    id: str
+    email: str
+    credits: int
+
+
+@dataclass(frozen=True)
+class QuoteItem:
+    """What one render would cost."""
+
+    credits: int
+    quality: str | None = None
+    dataset_quality: str | None = None
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What renders would cost, and whether the account has as many credits."""
+
+    credits_required: int
+    credits_available: int
+    sufficient: bool
+    breakdown: tuple[QuoteItem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Health:
+    """The farm's front door works."""
+
+    status: str
+    database: str | None = None
+    redis: str | None = None
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some of many things: `items` from `offset` on, of `total`."""
+
+    items: tuple[T, ...]
+    total: int
+    offset: int
+    limit: int
+
+
+def read(kind: type[T], wire: Any) -> T:
+    """A dataclass from decoded JSON. Raises ValueError where a field is missing that has no default."""
+    if not isinstance(wire, Mapping):
+        raise ValueError(f"{kind.__name__} is not a JSON object")
+    hints = get_type_hints(kind)
+    values = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        name = next((name for name in (_camel(entry.name), entry.name) if name in wire), None)
+        if name is not None:
+            values[entry.name] = _value(hints[entry.name], wire[name])
+        elif entry.default is MISSING and entry.default_factory is MISSING:
+            raise ValueError(f"{kind.__name__} comes without {_camel(entry.name)}")
+    return kind(**values)
+
+
+def _value(hint: Any, wire: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):  # only `X | None` occurs
+        return None if wire is None else _value(get_args(hint)[0], wire)
+    if get_origin(hint) is tuple:
+        return tuple(_value(get_args(hint)[0], item) for item in wire)
+    if hint is datetime:
+        return datetime.fromisoformat(wire)
+    return read(hint, wire) if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") else wire
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)

@@ -1,0 +1,49 @@
+"""The client: one farm, one key."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from plinth_client.answers import Account, Health, Quote, read
+from plinth_client.models import Models
+from plinth_client.overlays import Overlays
+from plinth_client.renders import Renders
+from plinth_client.transport import Transport
+from plinth_client.wishes import RenderSettings
+
+
+class Plinth:
+    """A farm at `url`, such as "http://127.0.0.1:8000", called with an API key. Close it, or use it in a with block.
+
+    `timeout` is the number of seconds that the farm may be silent. Every call raises PlinthError of one kind or
+    another. Calls that change nothing when they are repeated are tried again when the connection fails, no others.
+    """
+
+    def __init__(self, url: str, key: str | None = None, *, timeout: float = 60.0) -> None:
+        self._api = Transport(url, key, timeout)
+        self.models = Models(self._api)
+        self.renders = Renders(self._api)
+        self.overlays = Overlays(self._api)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def account(self) -> Account:
+        """Whose key it is, and how many credits are left."""
+        return read(Account, self._api.get("account")["data"])
+
+    def quote(self, renders: Sequence[RenderSettings]) -> Quote:
+        """What up to 100 renders with these settings would cost."""
+        answer = self._api.ask("POST", "quote", idempotent=True, json={"renders": [*renders]})
+        return read(Quote, answer["data"])
+
+    def health(self) -> Health:
+        """Whether the farm's front door works; needs no key. Raises ServerError naming what is down."""
+        return read(Health, self._api.get("health")["data"])

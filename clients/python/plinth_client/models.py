@@ -1,0 +1,119 @@
+"""/v1/models: uploaded models."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from plinth_client import download, upload
+from plinth_client.answers import HashCheck, Model, ModelDetail, Page, Upload, read
+from plinth_client.paging import MOST, every, page
+from plinth_client.transport import Transport
+from plinth_client.wishes import RenderSettings
+
+BLOCK = 1024 * 1024
+
+
+class Models:
+    """The account's models. Every call raises PlinthError of one kind or another."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._api = transport
+
+    def upload(
+        self,
+        file: upload.Source,
+        render_settings: RenderSettings | None = None,
+        *,
+        name: str | None = None,
+        on_progress: upload.Progress | None = None,
+    ) -> Upload:
+        """Send a .glb, a self-contained .gltf or a .zip with an OBJ scan, and queue a render of it.
+
+        `file` is a path, or a file open for reading bytes whose `name` tells its kind. `on_progress` is told the bytes
+        sent and the bytes in all. A file that the account has already makes another render of that model.
+        """
+        fields = {} if render_settings is None else {"renderSettings": json.dumps(render_settings)}
+        with upload.opened(file, name, on_progress) as content:
+            answer = self._api.ask("POST", "models", idempotent=False, files={"file": content}, data=fields)
+        return read(Upload, answer["data"])
+
+    def ingest(self, url: str, render_settings: RenderSettings | None = None) -> Upload:
+        """Let the server fetch a .glb or .gltf from a public address, and queue a render of it."""
+        body: dict[str, Any] = {"url": url}
+        if render_settings is not None:
+            body["renderSettings"] = render_settings
+        # The server may take two minutes to fetch the file.
+        answer = self._api.ask("POST", "models/ingest", idempotent=False, json=body, timeout=150)
+        return read(Upload, answer["data"])
+
+    def list(
+        self,
+        *,
+        tags: Sequence[str] | None = None,
+        archived: bool | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Page[Model]:
+        """One page of models, newest first; `tags`: with any of these; `archived`: the archived ones too or not."""
+        shown = None if archived is None else str(archived).lower()
+        joined = ",".join(tags) if tags else None
+        return page(Model, self._api.get("models", limit=limit, offset=offset, tags=joined, archived=shown))
+
+    def every(self, *, tags: Sequence[str] | None = None, archived: bool | None = None) -> Iterator[Model]:
+        """All models, fetched page by page."""
+        return every(lambda offset: self.list(tags=tags, archived=archived, limit=MOST, offset=offset))
+
+    def get(self, model_id: str) -> ModelDetail:
+        """One model with all its renders."""
+        return read(ModelDetail, self._api.get(f"models/{model_id}")["data"])
+
+    def update(
+        self,
+        model_id: str,
+        *,
+        title: str | None = None,
+        sku: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Model:
+        """Change what is given, and leave the rest."""
+        given = {"title": title, "sku": sku, "tags": None if tags is None else [*tags]}
+        body = {field: value for field, value in given.items() if value is not None}
+        return self._patched(f"models/{model_id}", json=body)
+
+    def archive(self, model_id: str) -> Model:
+        """Leave the model out of lists."""
+        return self._patched(f"models/{model_id}/archive")
+
+    def unarchive(self, model_id: str) -> Model:
+        """Bring an archived model back."""
+        return self._patched(f"models/{model_id}/unarchive")
+
+    def delete(self, model_id: str) -> None:
+        """Delete the model; its renders stay until they are deleted themselves."""
+        self._api.ask("DELETE", f"models/{model_id}", idempotent=False)
+
+    def check_hash(self, sha256: str) -> HashCheck:
+        """Whether the account has a file with this SHA-256, in hex, already."""
+        answer = self._api.ask("POST", "models/check-hash", idempotent=True, json={"sha256": sha256})
+        return read(HashCheck, answer["data"])
+
+    def check_file(self, path: str | PathLike[str]) -> HashCheck:
+        """Whether the account has this very file already."""
+        digest = hashlib.sha256()
+        with Path(path).open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return self.check_hash(digest.hexdigest())
+
+    def download(
+        self, model_id: str, target: str | PathLike[str], *, on_progress: download.Progress | None = None
+    ) -> Path:
+        """Save the model's file as `target`; see `plinth_client.download`."""
+        return download.download(self._api, f"models/{model_id}/file", target, on_progress)
+
+    def _patched(self, path: str, **request: Any) -> Model:
+        # Setting the same values twice changes nothing, so a second try does no harm.
+        return read(Model, self._api.ask("PATCH", path, idempotent=True, **request)["data"])

@@ -1,0 +1,40 @@
+"""Lists that come in pages, read as one."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from plinth_client.answers import Page, read
+
+MOST = 100  # items that a page may have
+
+
+class Identified(Protocol):
+    """Anything with an id."""
+
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=Identified)
+
+
+def page(kind: type[T], body: Any) -> Page[T]:
+    """A page from an answer's {data, meta}."""
+    meta = body.get("meta") or {"total": len(body["data"]), "offset": 0, "limit": len(body["data"])}
+    items = tuple(read(kind, item) for item in body["data"])
+    return Page(items, int(meta["total"]), int(meta["offset"]), int(meta["limit"]))
+
+
+def every(load: Callable[[int], Page[T]]) -> Iterator[T]:
+    """All items, page by page; `load` gets a page from an offset. What moves to a later page meanwhile comes once."""
+    seen: set[str] = set()
+    offset = 0
+    while True:
+        found = load(offset)
+        for item in found.items:
+            if item.id not in seen:
+                seen.add(item.id)
+                yield item
+        offset += len(found.items)
+        if not found.items or offset >= found.total:
+            return

@@ -1,0 +1,73 @@
+"""One connection to the API: the key, the envelope, errors, and second tries where they do no harm."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from plinth_client.errors import ConnectionFailed, ServerError, refusal
+
+TRIES = 4
+FIRST_PAUSE = 0.5  # seconds before the second try; each further pause is twice as long
+
+
+class Transport:
+    """HTTP with the account's key. `url` may end in /v1 or not."""
+
+    def __init__(self, url: str, key: str | None, timeout: float) -> None:
+        base = url.rstrip("/").removesuffix("/v1") + "/v1/"
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout, follow_redirects=True)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ask(self, method: str, path: str, *, idempotent: bool, **request: Any) -> Any:
+        """The answer's JSON. A call that is `idempotent` is tried again when the connection fails.
+
+        Raises ApiError or ConnectionFailed.
+        """
+        for attempt in range(TRIES):
+            try:
+                return _body(self._http.request(method, path, **request))
+            except httpx.TransportError as error:
+                if not idempotent or attempt == TRIES - 1:
+                    raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+            time.sleep(FIRST_PAUSE * 2**attempt)
+        raise AssertionError("the last try returns or raises")
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """GET; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self.ask("GET", path, idempotent=True, params=given)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, parameters: dict[str, str], headers: dict[str, str]) -> Iterator[httpx.Response]:
+        """GET a file, its body yet to be read. Any status comes back. Raises ConnectionFailed, in the block too."""
+        try:
+            with self._http.stream("GET", path, params=parameters, headers=headers) as response:
+                yield response
+        except httpx.TransportError as error:
+            raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+
+
+def refused(response: httpx.Response) -> Exception:
+    """The error that a response with a read body tells of."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    return refusal(response.status_code, body, response.headers.get("X-Request-ID"))
+
+
+def _body(response: httpx.Response) -> Any:
+    if not response.is_success:
+        raise refused(response)
+    try:
+        return response.json()
+    except ValueError as error:
+        raise ServerError(
+            "internal", response.status_code, "The answer is not JSON: is this address a Plinth?"
+        ) from error

@@ -1,0 +1,56 @@
+"""What a client may ask for, spelled as it crosses HTTP."""
+
+from typing import Literal, TypedDict
+
+Quality = Literal["share", "standard", "4k", "pro"]
+Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
+Layer = Literal["background", "foreground"]
+Anchor = Literal[
+    "top-left", "top-center", "top-right",
+    "center-left", "center", "center-right",
+    "bottom-left", "bottom-center", "bottom-right",
+]  # fmt: skip
+DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
+
+
+class RenderSettings(TypedDict, total=False):
+    """One render's settings; what is left out has the default of the API reference.
+
+    Angles are degrees, `length` is seconds. A farm may know more effects than the reference.
+    """
+
+    quality: Quality
+    effect: str
+    sweepAngle: float
+    easeOutRatio: float
+    amplitude: float
+    zoomStart: float
+    zoomEnd: float
+    scaleFrom: float
+    vignette: float
+    aspect: Literal["16:9", "1:1", "9:16"]
+    bgColor: str
+    bgImageId: str
+    bgAlign: Anchor
+    length: float
+    animation: str
+    animationSpeed: float
+    shadows: bool
+    reflector: bool
+    easing: bool
+    rotateY: int
+    tiltX: int
+    panX: int
+    rollZ: int
+    zoom: float
+    scene: str
+    output: Literal["video", "dataset"]
+    datasetQuality: DatasetQuality
+    coverage: Literal["hemisphere", "sphere"]
+
+
+class BatchItem(TypedDict, total=False):
+    """One render of a batch; `modelId` must be there."""
+
+    modelId: str
+    renderSettings: RenderSettings

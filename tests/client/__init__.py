@@ -1,0 +1,1 @@
+"""Tests of plinth-client against the real API on a real socket."""

@@ -1,0 +1,236 @@
+"""The typed client: what it sends, what it hands back, what it raises."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from farm import state
+from farm.db.session import Database
+from farm.db.tables import Render as RenderRow
+from plinth_client import (
+    ConnectionFailed,
+    InvalidRequest,
+    NotFound,
+    Plinth,
+    PlinthError,
+    Render,
+    RenderFailed,
+    RenderSettings,
+    Unauthorized,
+    WaitTimeout,
+)
+from tests.api.conftest import Finish
+from tests.api.helpers import glb
+from tests.client.flaky import serving
+
+CONTENT = bytes(range(256)) * 4000  # about a megabyte
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("download", "transport"):
+        monkeypatch.setattr(f"plinth_client.{module}.FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def chair(tmp_path: Path) -> Path:
+    path = tmp_path / "chair.glb"
+    path.write_bytes(glb(bytes(300_000)))
+    return path
+
+
+class TestPackage:
+    def test_needs_nothing_of_the_farm(self) -> None:
+        code = (
+            "import plinth_client, sys; print(sorted({'bpy', 'fastapi', 'farm', 'api', 'pydantic'} & set(sys.modules)))"
+        )
+        assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+    def test_says_that_it_is_typed(self) -> None:
+        import plinth_client
+
+        assert (Path(plinth_client.__file__).parent / "py.typed").is_file()
+
+
+class TestUpload:
+    def test_of_a_path_is_a_model_with_a_render_and_a_preview(self, plinth: Plinth, chair: Path) -> None:
+        seen: list[tuple[int, int | None]] = []
+        upload = plinth.models.upload(
+            chair, {"aspect": "1:1", "length": 4}, on_progress=lambda done, total: seen.append((done, total))
+        )
+        model = plinth.models.get(upload.model_id)
+        assert (model.original_name, model.file_size) == ("chair.glb", chair.stat().st_size)
+        ordered = plinth.renders.get(upload.render_id)
+        assert (ordered.render_settings["aspect"], ordered.render_settings["length"]) == ("1:1", 4)
+        assert model.preview is not None
+        assert model.preview.id != upload.render_id
+        assert seen[-1] == (chair.stat().st_size, chair.stat().st_size)
+        assert len(seen) > 2
+        assert seen == sorted(seen)
+
+    def test_of_an_open_file_takes_a_name(self, plinth: Plinth) -> None:
+        upload = plinth.models.upload(io.BytesIO(glb()), name="stool.glb")
+        assert plinth.models.get(upload.model_id).original_name == "stool.glb"
+        assert not upload.duplicate
+
+    def test_again_is_a_duplicate(self, plinth: Plinth, chair: Path) -> None:
+        first, second = plinth.models.upload(chair), plinth.models.upload(chair)
+        assert (second.model_id, second.duplicate) == (first.model_id, True)
+        assert second.render_id != first.render_id
+
+    def test_of_a_path_that_is_not_there_is_an_os_error(self, plinth: Plinth) -> None:
+        with pytest.raises(FileNotFoundError):
+            plinth.models.upload("nowhere.glb")
+
+
+class TestRenders:
+    def test_are_created_listed_and_deleted(self, plinth: Plinth, chair: Path) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        wish: RenderSettings = {"quality": "standard", "effect": "reveal", "scaleFrom": 0.5}
+        queued = plinth.renders.create(model_id, wish)
+        assert queued.status == "pending"
+        assert queued.render_settings.items() >= wish.items()
+        page = plinth.renders.list(model_id=model_id, limit=1)
+        assert (len(page.items), page.total, page.offset, page.limit) == (1, 3, 0, 1)
+        plinth.renders.delete(queued.id)
+        with pytest.raises(NotFound):
+            plinth.renders.get(queued.id)
+
+    def test_are_read_over_all_pages(self, plinth: Plinth, chair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("plinth_client.renders.MOST", 2)
+        model_id = plinth.models.upload(chair).model_id
+        made = {plinth.renders.create(model_id).id for _ in range(4)}
+        found = [render.id for render in plinth.renders.every(status="pending")]
+        assert len(found) == len(set(found)) == 6
+        assert made < set(found)
+
+
+class TestWait:
+    def test_ends_when_it_is_done(self, plinth: Plinth, chair: Path, finished: Finish) -> None:
+        render_id = plinth.models.upload(chair).render_id
+        seen: list[str] = []
+
+        def look(render: Render) -> None:
+            seen.append(render.status)
+            if len(seen) == 1:
+                finished(render_id)
+
+        render = plinth.renders.wait(render_id, on_progress=look)
+        assert seen == ["pending", "done"]
+        assert render.progress is not None
+        assert render.progress.frames == render.progress.of
+        assert render.file_size
+
+    def test_raises_the_renders_own_message(self, plinth: Plinth, chair: Path, database: Database) -> None:
+        render_id = plinth.models.upload(chair).render_id
+        with database.write() as db:
+            state.advance(db, db.get_one(RenderRow, render_id), "error", message="The model has no mesh")
+        with pytest.raises(RenderFailed, match="The model has no mesh") as failed:
+            plinth.renders.wait(render_id)
+        assert failed.value.render.id == render_id
+
+    def test_gives_up_in_time(self, plinth: Plinth, chair: Path) -> None:
+        with pytest.raises(WaitTimeout, match="still pending"):
+            plinth.renders.wait(plinth.models.upload(chair).render_id, timeout=0.2)
+
+
+class TestDownload:
+    def test_saves_every_file(self, plinth: Plinth, chair: Path, finished: Finish, tmp_path: Path) -> None:
+        upload = plinth.models.upload(chair)
+        files = finished(upload.render_id)
+        out = tmp_path / "out"
+        out.mkdir()
+        assert plinth.renders.download_video(upload.render_id, out / "v.mp4").read_bytes() == files["video"]
+        assert plinth.renders.download_thumb(upload.render_id, out / "t.mp4").read_bytes() == files["thumb"]
+        assert plinth.renders.download_poster(upload.render_id, out / "p.png").read_bytes() == files["poster"]
+        full = plinth.renders.download_poster(upload.render_id, out / "f.png", quality="full")
+        assert full.read_bytes() == files["poster-full"]
+        assert plinth.models.download(upload.model_id, out / "m.glb").read_bytes() == chair.read_bytes()
+        assert sorted(path.name for path in out.iterdir()) == ["f.png", "m.glb", "p.png", "t.mp4", "v.mp4"]
+
+    def test_of_what_is_not_there_yet_leaves_nothing(self, plinth: Plinth, chair: Path, tmp_path: Path) -> None:
+        render_id = plinth.models.upload(chair).render_id
+        with pytest.raises(NotFound) as missing:
+            plinth.renders.download_video(render_id, tmp_path / "v.mp4")
+        assert missing.value.code == "video_not_found"
+        assert [path.name for path in tmp_path.glob("*v.mp4*")] == []
+
+    def test_that_breaks_off_goes_on_where_it_was(self, tmp_path: Path) -> None:
+        seen: list[int] = []
+        with serving(CONTENT, 400_000, 300_000) as server, Plinth(server.url) as plinth:
+            out = plinth.renders.download_video("x", tmp_path / "v.mp4", on_progress=lambda done, _: seen.append(done))
+        assert out.read_bytes() == CONTENT
+        starts = [wanted and int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in server.asked]
+        assert starts[0] is None
+        assert starts[1:] == sorted(starts[1:], key=lambda start: start or 0)
+        assert all(starts[1:]), "asked for the rest alone"
+        assert seen[-1] == len(CONTENT)
+        assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+    def test_that_was_given_up_goes_on_in_a_later_call(self, tmp_path: Path) -> None:
+        with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, Plinth(server.url) as plinth:
+            with pytest.raises(ConnectionFailed):
+                plinth.renders.download_video("x", tmp_path / "v.mp4")
+            assert not (tmp_path / "v.mp4").exists(), "only a whole file has the name"
+            server.breaks.clear()
+            assert plinth.renders.download_video("x", tmp_path / "v.mp4").read_bytes() == CONTENT
+        assert server.asked[-1][1] is not None
+
+    def test_of_another_file_by_then_starts_over(self, tmp_path: Path) -> None:
+        with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, Plinth(server.url) as plinth:
+            with pytest.raises(ConnectionFailed):
+                plinth.renders.download_video("x", tmp_path / "v.mp4")
+            server.breaks.clear()
+            server.content, server.etag = CONTENT[::-1], '"two"'
+            assert plinth.renders.download_video("x", tmp_path / "v.mp4").read_bytes() == CONTENT[::-1]
+        assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+class TestConnection:
+    def test_that_fails_is_tried_again_where_that_does_no_harm(self) -> None:
+        health = b'{"data": {"status": "ok"}}'
+        with serving(health, -1, -1) as server, Plinth(server.url) as plinth:
+            assert plinth.health().status == "ok"
+        assert len(server.asked) == 3
+
+    def test_that_fails_is_not_tried_again_where_it_might(self, chair: Path) -> None:
+        calls: list[Callable[[Plinth], object]] = [
+            lambda plinth: plinth.models.upload(chair),
+            lambda plinth: plinth.renders.create("x"),
+            lambda plinth: plinth.renders.delete("x"),
+        ]
+        for call in calls:
+            with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
+                with pytest.raises(ConnectionFailed):
+                    call(plinth)
+                assert len(server.asked) == 1
+
+    def test_to_nobody_is_told_with_the_address(self) -> None:
+        with Plinth("http://127.0.0.1:1") as plinth, pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1") as failed:
+            plinth.health()
+        assert (failed.value.code, failed.value.status) == ("connection_failed", 0)
+
+
+class TestErrors:
+    def test_carry_code_status_message_and_the_requests_id(self, plinth: Plinth, chair: Path) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        with pytest.raises(InvalidRequest, match="length") as refused:
+            plinth.renders.create(model_id, {"length": 2})
+        assert (refused.value.code, refused.value.status) == ("invalid_settings", 400)
+        assert refused.value.request_id
+
+    def test_of_a_wrong_key_is_unauthorized(self, url: str) -> None:
+        with Plinth(url, "dxgl_sk_wrong") as plinth, pytest.raises(Unauthorized):
+            plinth.renders.list()
+
+    def test_are_plinths_even_where_no_plinth_answers(self) -> None:
+        with serving(b"<html>") as server, Plinth(server.url) as plinth, pytest.raises(PlinthError, match="not JSON"):
+            plinth.account()
+
+    def test_health_needs_no_key(self, url: str) -> None:
+        with Plinth(f"{url}/v1/") as plinth:
+            assert plinth.health().database == "ok"
