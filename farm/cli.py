@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from farm import logs, render_settings
-from farm.commands import accounts, camera_paths
+from farm.commands import accounts, camera_paths, remote
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.errors import FarmError
 from farm.settings import Settings
@@ -51,6 +51,7 @@ app.add_typer(accounts.keys_app, name="keys")
 app.add_typer(db_app, name="db")
 app.add_typer(templates_app, name="templates")
 app.add_typer(camera_paths.app, name="camera-paths")
+app.add_typer(remote.app, name="remote")
 
 PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
 

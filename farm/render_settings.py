@@ -228,10 +228,12 @@ def parse_json(text: str) -> RenderSettings:
 
 
 def parse_pairs(pairs: Iterable[str]) -> RenderSettings:
-    """Settings from `key=value` texts, as a command line takes them; a value that is not JSON is text.
+    """Settings from `key=value` texts, as a command line takes them. Raises InvalidSettings."""
+    return parse(read_pairs(pairs))
 
-    Raises InvalidSettings.
-    """
+
+def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
+    """What `key=value` texts say, unchecked: a value that is not JSON is text. Raises InvalidSettings."""
     wish: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -241,7 +243,7 @@ def parse_pairs(pairs: Iterable[str]) -> RenderSettings:
             wish[key] = json.loads(value)
         except ValueError:
             wish[key] = value
-    return parse(wish)
+    return wish
 
 
 def _refuse_constant(name: str) -> None:

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
         None, ge=0, description="New models that an account may upload in 24 hours; default: as many as it likes"
     )
 
+    api_url: str = Field("http://127.0.0.1:8000", description="The farm that `farm remote` calls")
+    api_key: str | None = Field(None, description="The API key that `farm remote` calls with")
+
     templates: DirectoryPath | None = Field(
         None, description="Folder of the studio's own scene templates, looked into before the built-in ones"
     )

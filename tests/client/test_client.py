@@ -12,8 +12,10 @@ from farm import state
 from farm.db.session import Database
 from farm.db.tables import Render as RenderRow
 from plinth_client import (
+    BatchItem,
     ConnectionFailed,
     InvalidRequest,
+    NoCredits,
     NotFound,
     Plinth,
     PlinthError,
@@ -26,6 +28,7 @@ from plinth_client import (
 from tests.api.conftest import Finish
 from tests.api.helpers import glb
 from tests.client.flaky import serving
+from tests.conftest import Client, new_client
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte
 
@@ -107,6 +110,39 @@ class TestRenders:
         found = [render.id for render in plinth.renders.every(status="pending")]
         assert len(found) == len(set(found)) == 6
         assert made < set(found)
+
+
+class TestCredits:
+    def test_account_and_quote_tell_what_there_is_and_what_it_takes(self, plinth: Plinth, client: Client) -> None:
+        account = plinth.account()
+        assert (account.id, account.email) == (client.account.id, client.account.email)
+        quote = plinth.quote([{"quality": "standard"}, {"output": "dataset", "datasetQuality": "196x1024"}])
+        assert (quote.credits_required, quote.credits_available) == (20, account.credits)
+        assert quote.sufficient is (account.credits >= 20)
+        assert [(item.quality, item.dataset_quality, item.credits) for item in quote.breakdown] == [
+            ("standard", None, 4),
+            (None, "196x1024", 16),
+        ]
+
+    def test_a_batch_is_queued_whole_or_refused_whole(self, url: str, database: Database, chair: Path) -> None:
+        poor = new_client(database, "poor@example.com", credits=3)
+        with Plinth(url, poor.key) as plinth:
+            model_id = plinth.models.upload(chair).model_id
+            item: BatchItem = {"modelId": model_id, "renderSettings": {"length": 4}}
+            with pytest.raises(NoCredits) as refused:
+                plinth.renders.batch([item] * 3)
+            assert (refused.value.code, refused.value.status) == ("no_credits", 402)
+            assert plinth.account().credits == 2
+            queued = plinth.renders.batch([item, {"modelId": model_id}])
+            assert [(render.model_id, render.status) for render in queued] == [(model_id, "pending")] * 2
+            assert plinth.account().credits == 0
+
+    def test_a_failed_render_can_be_dismissed(self, plinth: Plinth, chair: Path, database: Database) -> None:
+        render_id = plinth.models.upload(chair).render_id
+        with database.write() as db:
+            state.advance(db, db.get_one(RenderRow, render_id), "error", message="no mesh")
+        plinth.renders.dismiss(render_id)
+        assert plinth.renders.get(render_id).status == "failed"
 
 
 class TestWait:

@@ -1,0 +1,169 @@
+"""`farm remote`: work with a farm elsewhere, over its API."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
+
+from farm import render_settings
+from farm.commands.shared import Json, console, fail, settings_with
+from farm.errors import FarmError
+from plinth_client import Plinth, PlinthError, Render, RenderSettings
+
+PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+What = Literal["video", "web", "poster", "poster-full", "thumb", "bundle"]
+
+app = typer.Typer(no_args_is_help=True, help="A farm elsewhere, over its API.")
+
+Url = Annotated[str | None, typer.Option(help="The farm's address (or FARM_API_URL).")]
+Key = Annotated[str | None, typer.Option(help="An API key of that farm (or FARM_API_KEY).")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")]
+RenderId = Annotated[str, typer.Argument(help="The render's id.")]
+
+
+@contextmanager
+def _farm(url: str | None, key: str | None) -> Iterator[Plinth]:
+    """The farm that is meant. What it refuses is one line on stderr."""
+    settings = settings_with(api_url=url, api_key=key)
+    try:
+        with Plinth(settings.api_url, settings.api_key) as plinth:
+            yield plinth
+    except (PlinthError, FarmError) as error:
+        fail(error.message)
+
+
+@app.command()
+def upload(
+    model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .glb, .gltf or zipped OBJ scan.")],
+    set_: Set = None,
+    url: Url = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Upload a model and order a render of it."""
+    with _farm(url, key) as plinth, _bar("uploading", DownloadColumn()) as bar:
+        task = bar.add_task("uploading", total=None)
+        done = plinth.models.upload(
+            model, _wish(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
+        )
+    known = " (it was there already)" if done.duplicate else ""
+    console.print(json.dumps(asdict(done)) if as_json else f"Model {done.model_id}{known}, render {done.render_id}")
+
+
+@app.command()
+def render(
+    model_id: Annotated[str, typer.Argument(help="The model's id, as `farm remote upload` told it.")],
+    set_: Set = None,
+    url: Url = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Order another render of a model that is there."""
+    with _farm(url, key) as plinth:
+        queued = plinth.renders.create(model_id, _wish(set_))
+    console.print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
+
+
+@app.command("list")
+def list_renders(
+    status: Annotated[str | None, typer.Option(help="Only renders with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    url: Url = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List renders, newest first."""
+    with _farm(url, key) as plinth:
+        page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # the farm knows which there are
+    if as_json:
+        console.print(json.dumps([asdict(item) for item in page.items], default=str))
+        return
+    for item in page.items:
+        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  model {item.model_id}  {_told(item)}")
+    if page.total > len(page.items):
+        console.print(f"... of {page.total}")
+
+
+@app.command()
+def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json = False) -> None:
+    """Look at a render."""
+    with _farm(url, key) as plinth:
+        found = plinth.renders.get(render_id)
+    console.print(json.dumps(asdict(found), default=str) if as_json else _told(found))
+
+
+@app.command()
+def wait(
+    render_id: RenderId,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Wait until a render is done, showing its progress. Fails when the render does."""
+    with _farm(url, key) as plinth, _bar("{task.description}", MofNCompleteColumn()) as bar:
+        task = bar.add_task("pending", total=None)
+        said, line = 0.0, ""
+
+        def show(render: Render) -> None:
+            nonlocal said, line
+            if render.progress:
+                bar.update(task, description=render.status, completed=render.progress.frames, total=render.progress.of)
+            now, news = time.monotonic(), _told(render)
+            due = now - said > PLAIN_LINE_EVERY or render.status == "done"
+            if not console.is_terminal and news != line and due:
+                said, line = now, news
+                console.print(line)
+
+        plinth.renders.wait(render_id, on_progress=show, timeout=timeout)
+
+
+@app.command()
+def download(
+    render_id: RenderId,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")],
+    what: Annotated[What, typer.Option(help="Which of the render's files.")] = "video",
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Save one of a render's files. What broke off is gone on with when the command is given again."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _farm(url, key) as plinth, _bar("downloading", DownloadColumn()) as bar:
+        task = bar.add_task("downloading", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        match what:
+            case "video" | "web":
+                quality: Literal["web"] | None = "web" if what == "web" else None
+                plinth.renders.download_video(render_id, out, quality=quality, on_progress=show)
+            case "poster" | "poster-full":
+                size: Literal["full"] | None = "full" if what == "poster-full" else None
+                plinth.renders.download_poster(render_id, out, quality=size, on_progress=show)
+            case "thumb":
+                plinth.renders.download_thumb(render_id, out, on_progress=show)
+            case "bundle":
+                plinth.renders.download_bundle(render_id, out, on_progress=show)
+    console.print(str(out))
+
+
+def _wish(pairs: list[str] | None) -> RenderSettings:
+    """Settings as they are typed; whether they will do is the farm's to say."""
+    return cast(RenderSettings, render_settings.read_pairs(pairs or []))
+
+
+def _told(render: Render) -> str:
+    """A render's state in one line."""
+    frames = f", {render.progress.frames}/{render.progress.of} frames" if render.progress else ""
+    return f"{render.status}{frames}{f': {render.error_message}' if render.error_message else ''}"
+
+
+def _bar(title: str, figures: DownloadColumn | MofNCompleteColumn) -> Progress:
+    """A progress bar, drawn on a terminal only."""
+    return Progress(TextColumn(title), BarColumn(), figures, console=console, disable=not console.is_terminal)
