@@ -6,12 +6,9 @@ from typing import Annotated
 import typer
 
 from camera_paths import PATHS
-from farm import logs, render_settings
-from farm.commands.shared import Json, console, fail
-from farm.errors import FarmError
+from farm import logs, render_settings, templates
+from farm.commands.shared import Json, console
 from farm.settings import Settings
-
-MODEL = Path(__file__).parents[2] / "tests" / "assets" / "product.glb"
 
 app = typer.Typer(no_args_is_help=True, help="Camera paths: the movements that renders can have.")
 
@@ -34,18 +31,15 @@ def preview(
     out: Annotated[Path, typer.Option("-o", "--out", help="The sheet to write, .png.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
     model: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="The model to show; a sample unless told otherwise.")
-    ] = MODEL,
+        Path, typer.Option(exists=True, dir_okay=False, help="A .glb or .gltf instead of the stand-in.")
+    ] = templates.STAND_IN,
 ) -> None:
     """Draw a sheet that shows a camera path: from above, over time, and what the camera sees."""
     from farm import local, path_sheet
 
     logs.configure("warning")
-    try:
-        wish = render_settings.parse_pairs([f"effect={name}", *(set_ or [])])
-        local.make_room(out, ".png")
-        stills = local.stills(model, wish, Settings(), times=path_sheet.times(wish), size=path_sheet.STILL_SIZE)
-    except FarmError as error:
-        fail(error.message)
+    wish = render_settings.parse_pairs([f"effect={name}", *(set_ or [])])
+    local.make_room(out, ".png")
+    stills = local.stills(model, wish, Settings(), times=path_sheet.times(wish), size=path_sheet.STILL_SIZE)
     path_sheet.draw(wish, stills).save(out, optimize=True)
     console.print(str(out))

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from farm import render_settings
 from farm.commands.shared import Json, console, fail, settings_with
-from farm.errors import FarmError
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
 
 PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
@@ -34,7 +33,7 @@ def _farm(url: str | None, key: str | None) -> Iterator[Plinth]:
     try:
         with Plinth(settings.api_url, settings.api_key) as plinth:
             yield plinth
-    except (PlinthError, FarmError) as error:
+    except PlinthError as error:
         fail(error.message)
 
 
