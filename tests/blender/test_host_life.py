@@ -53,7 +53,7 @@ class TestWarm:
         assert process_of(host).pid == before
 
     def test_calls_an_error_of_ours_no_fault_of_the_model(self, host: BlenderHost) -> None:
-        broken = Shot(**CRATE.to_wire() | {"width": 0})
+        broken = Shot(**CRATE.to_wire() | {"samples": "many"})
         with pytest.raises(RenderFailed) as failure:
             draw(host, broken, 0.0)
         assert type(failure.value) is RenderFailed

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,9 @@ class TestPreview:
 @contextmanager
 def watching(file: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "farm.cli", "templates", "preview", str(file), "--watch", "-o", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Whoever runs the tests in the background has them ignore Ctrl-C, and with them all that they start.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heed)
     try:
         yield process
     finally:
