@@ -13,6 +13,7 @@ from api.assets import endpoints as assets
 from api.dependencies import Farm
 from api.errors import answer
 from api.models import endpoints as models
+from api.overlays import endpoints as overlays
 from api.renders import endpoints as renders
 from api.request_id import RequestId
 from farm import __version__
@@ -45,7 +46,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # an address that is not there is a 404 like any other, with a body that says so
     )
-    for router in (models.router, renders.router, assets.router, account.router, health.router):
+    for router in (
+        models.router,
+        renders.router,
+        assets.router,
+        overlays.router,
+        account.router,
+        health.router,
+    ):
         app.include_router(router, prefix="/v1")
     for kind in (FarmError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)

@@ -4,9 +4,10 @@ An endpoint opens its transaction itself (`with farm.database.write() as db`) an
 thread that it runs in: docs/decisions/transactions-end-in-the-endpoint.md tells why that is no dependency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
 
@@ -14,6 +15,8 @@ from farm.db.session import Database
 from farm.queue.queues import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
+
+CONVERSIONS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Farm:
     database: Database
     storage: Storage
     redis: Redis
+    # Each may take a core and gigabytes for a while; the others wait their turn without holding a thread.
+    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(CONVERSIONS_AT_ONCE))
 
     @property
     def bell(self) -> Doorbell:

@@ -20,9 +20,11 @@ from farm.errors import (
     NotFound,
     RangeNotSatisfiable,
     RendersRequired,
+    Sha256Required,
     TokenExpired,
     TooMany,
     Unauthorized,
+    UrlRequired,
 )
 
 LONGEST_MESSAGE = 1000
@@ -31,6 +33,8 @@ LONGEST_MESSAGE = 1000
 FIELDS: dict[str, type[FarmError]] = {
     "modelId": ModelIdRequired,
     "renders": RendersRequired,
+    "url": UrlRequired,
+    "sha256": Sha256Required,
     **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
 }
 STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}

@@ -13,12 +13,18 @@ FarmError                  code, status, message: what a client is told
 +- ModelIdRequired         400 model_id_required
 +- RendersRequired         400 renders_required
 +- TooMany                 400 too_many
++- UrlRequired             400 url_required
++- InvalidUrl              400 invalid_url, malformed or leading where the farm does not go
++- DownloadFailed          400 download_failed, says what the host of a URL answered
++- DownloadTimeout         408 timeout
++- Sha256Required          400 sha256_required
 +- InvalidRequest          422 invalid_request, anything else that is wrong with a request
 +- BodyTooLarge            413 body_too_large, a JSON body beyond any sensible size
 +- MethodNotAllowed        405 method_not_allowed
 +- Conflict                409 conflict, what is asked for does not fit the state that the thing is in
 +- NotFound                404 not_found, no such address
 |  +- ModelNotFound        404 model_not_found
+|  +- OverlayNotFound      404 overlay_not_found
 |  +- RenderNotFound       404 render_not_found
 |  +- VideoNotFound        404 video_not_found
 |  +- PosterNotFound       404 poster_not_found
@@ -76,11 +82,11 @@ class InsufficientScope(Forbidden):
 
 
 class NoFile(FarmError):
-    code, status, default = "no_file", 400, "Send the model as the multipart field 'file'"
+    code, status, default = "no_file", 400, "Send the file as the multipart field 'file'"
 
 
 class InvalidFormat(FarmError):
-    code, status, default = "invalid_format", 400, "The file is not a readable .glb or .gltf"
+    code, status, default = "invalid_format", 400, "The file is not a readable .glb, .gltf or .zip"
 
 
 class FileTooLarge(FarmError):
@@ -101,6 +107,26 @@ class RendersRequired(FarmError):
 
 class TooMany(FarmError):
     code, status, default = "too_many", 400, "Send at most 100 items at once"
+
+
+class UrlRequired(FarmError):
+    code, status, default = "url_required", 400, "Send the model's address as 'url'"
+
+
+class InvalidUrl(FarmError):
+    code, status, default = "invalid_url", 400, "The URL is malformed, or leads to no public address"
+
+
+class DownloadFailed(FarmError):
+    code, status, default = "download_failed", 400, "The URL's host did not deliver the file"
+
+
+class DownloadTimeout(FarmError):
+    code, status, default = "timeout", 408, "The download from the URL took longer than 2 minutes"
+
+
+class Sha256Required(FarmError):
+    code, status, default = "sha256_required", 400, "Send the file's SHA-256 as 'sha256': 64 hex digits"
 
 
 class InvalidRequest(FarmError):
@@ -125,6 +151,10 @@ class NotFound(FarmError):
 
 class ModelNotFound(NotFound):
     code, default = "model_not_found", "Model not found"
+
+
+class OverlayNotFound(NotFound):
+    code, default = "overlay_not_found", "Overlay not found"
 
 
 class RenderNotFound(NotFound):

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     templates: DirectoryPath | None = Field(
         None, description="Folder of the studio's own scene templates, looked into before the built-in ones"
     )
+    ingest_loopback: bool = Field(False, description="Let ingest fetch from this very machine too; for tests alone")
+
     engine: Literal["auto", "eevee", "cycles"] = Field(
         "auto", description="auto: EEVEE where a real GPU is found, Cycles on the CPU elsewhere"
     )

@@ -51,7 +51,7 @@ class TestClientPage:
 
     def test_names_addresses_that_are_there(self) -> None:
         there = {re.sub(r"\{.*?\}", ":id", path) for path in create_app(Settings()).openapi()["paths"]}
-        calls = re.findall(r"\$PLINTH(/[\w/]+)", CLIENT) + re.findall(r"[A-Z] /v1(/[\w/:]+)", CLIENT)
+        calls = re.findall(r"\$PLINTH(/[\w/-]+)", CLIENT) + re.findall(r"[A-Z] /v1(/[\w/:-]+)", CLIENT)
         assert len(calls) > 8
         for call in calls:
             assert "/v1" + re.sub(r"/[A-Za-z0-9]{12}\b", "/:id", call) in there

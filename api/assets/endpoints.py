@@ -1,10 +1,11 @@
-"""/v1/renders/:id/video, /poster and /thumb: the finished files."""
+"""/v1/renders/:id/video, /poster, /thumb and /bundle: the finished files."""
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from api.assets import service
+from api.assets.bundle import bundle
 from api.auth import KeyedRoute, RendersRead
 from api.dependencies import TheFarm
 from api.errors import errors
@@ -67,3 +68,19 @@ def get_thumb(request: Request, render_id: str, account: RendersRead, farm: TheF
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
     return service.deliver(request, farm.storage, file)
+
+
+ZIP: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The zip",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.head("/bundle", include_in_schema=False)
+@router.get("/bundle", response_class=Response, responses=ZIP | errors(RenderNotFound, VideoNotFound))
+def get_bundle(request: Request, render_id: str, account: RendersRead, farm: TheFarm) -> Response:
+    """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail."""
+    with farm.database.read() as db:
+        return bundle(request, db, farm.storage, account, render_id)

@@ -1,6 +1,9 @@
 """Hands out stored files: whole or in part, with everything that players and download tools expect."""
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Literal
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
@@ -8,9 +11,12 @@ from sqlalchemy.orm import Session
 
 from api.assets import ranges
 from farm.db import renders
-from farm.db.tables import Account
+from farm.db.tables import Account, Render
 from farm.errors import NotFound
 from farm.storage import Storage
+
+# What follows the model's name in the names of a render's files.
+NAME_ENDS = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
 
 
 @dataclass(frozen=True)
@@ -27,32 +33,49 @@ class StoredFile:
 
 def asset(db: Session, account: Account, render_id: str, kind: str, missing: type[NotFound]) -> StoredFile:
     """One finished file of a render. Raises RenderNotFound, or `missing` while the render has none of this kind."""
-    found = {asset.kind: asset for asset in renders.owned(db, account.id, render_id).assets}.get(kind)
+    render = renders.owned(db, account.id, render_id)
+    found = {asset.kind: asset for asset in render.assets}.get(kind)
     if found is None:
         raise missing
-    return StoredFile(found.storage_key, found.size, found.content_type, f'"{found.id}"', missing)
+    name = f"{stem(render)}{NAME_ENDS[kind]}{PurePath(found.storage_key).suffix}"
+    return StoredFile(
+        found.storage_key, found.size, found.content_type, f'"{found.id}"', missing, disposition("inline", name)
+    )
+
+
+def stem(render: Render) -> str:
+    """What the files of a render are called: like its model's file."""
+    return PurePath(render.model.original_name).stem
+
+
+def disposition(kind: Literal["attachment", "inline"], name: str) -> dict[str, str]:
+    """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and as it is for all others."""
+    plain = "".join(letter if letter.isascii() and letter not in '"\\' else "_" for letter in name)
+    return {"Content-Disposition": f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
 
 
 def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
     """The answer to GET or HEAD: 200, 206 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
     headers = {"ETag": file.tag, "Accept-Ranges": "bytes", **file.headers}
-    if {file.tag, "*"} & _tags(request.headers.get("if-none-match", "")):
+    if client_has(request, file.tag):
         return Response(status_code=304, headers=headers)
     part = None
     if request.method == "GET" and request.headers.get("if-range", file.tag) == file.tag:
         part = ranges.parse(request.headers.get("range"), file.size)
     start, length = part or ranges.Part(0, file.size)
     headers |= {"Content-Length": str(length), "Content-Type": file.content_type}
-    if request.method == "HEAD":
-        return Response(headers=headers)
     if part:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{file.size}"
     try:
         blocks = storage.read(file.key, start, length)
     except FileNotFoundError:
         raise file.missing from None
+    if request.method == "HEAD":
+        return Response(headers=headers)
     return StreamingResponse(blocks, 206 if part else 200, headers)
 
 
-def _tags(header: str) -> set[str]:
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+def client_has(request: Request, tag: str) -> bool:
+    """Whether If-None-Match says that the client holds the very thing already."""
+    tags = request.headers.get("if-none-match", "").split(",")
+    return bool({tag, "*"} & {tag.strip().removeprefix("W/") for tag in tags})

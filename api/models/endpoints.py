@@ -1,31 +1,50 @@
-"""/v1/models: upload models, look at them, get them back."""
+"""/v1/models: upload models, find and change them, get them back."""
 
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.assets.endpoints import file_responses
 from api.assets.service import deliver
 from api.auth import KeyedRoute, ModelsRead, ModelsWrite
-from api.dependencies import TheFarm
-from api.envelope import Data
+from api.dependencies import TheFarm, farm_of
+from api.envelope import Data, Meta, Page
 from api.errors import errors
-from api.models import service
-from api.models.schemas import ModelDetail, Uploaded
-from api.models.upload import Received
+from api.models import service, tags
+from api.models.schemas import (
+    CheckHash,
+    HashChecked,
+    IngestModel,
+    ModelDeleted,
+    ModelDetail,
+    ModelItem,
+    UpdateModel,
+    Uploaded,
+)
+from api.multipart import TextField, Upload, receive
 from farm.db import models
 from farm.errors import (
+    BodyTooLarge,
+    DownloadFailed,
+    DownloadTimeout,
     FileNotFound,
     FileTooLarge,
     InvalidFormat,
     InvalidSettings,
+    InvalidUrl,
     ModelNotFound,
     NoCredits,
     NoFile,
+    Sha256Required,
     UploadLimit,
+    UrlRequired,
 )
+from farm.render_settings import RenderSettings, parse_json
 
 router = APIRouter(prefix="/models", tags=["Models"], route_class=KeyedRoute)
+
+SETTINGS = TextField("renderSettings", 64 * 1024, InvalidSettings)
 
 # The form is read as a stream, so FastAPI cannot know of it.
 UPLOAD: dict[str, Any] = {
@@ -40,7 +59,7 @@ UPLOAD: dict[str, Any] = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "A `.glb`, or a `.gltf` with everything embedded",
+                            "description": "A `.glb`, a `.gltf` with everything embedded, or a `.zip` with an OBJ scan",
                         },
                         "renderSettings": {"$ref": "#/components/schemas/RenderSettings"},
                     },
@@ -52,6 +71,14 @@ UPLOAD: dict[str, Any] = {
 }
 
 
+async def _received(request: Request) -> AsyncIterator[Upload]:
+    async with receive(request, farm_of(request).settings.max_upload_bytes, [SETTINGS]) as upload:
+        yield upload
+
+
+Received = Annotated[Upload, Depends(_received, scope="function")]
+
+
 @router.post(
     "",
     status_code=201,
@@ -59,12 +86,60 @@ UPLOAD: dict[str, Any] = {
     response_model_exclude_none=True,
     openapi_extra=UPLOAD,
 )
-def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
+async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
-    A file that the account has uploaded before gets another render, and `duplicate: true` in the answer.
+    A file that the account has uploaded before gets another render, and `duplicate: true` in the answer. A zipped OBJ
+    scan is converted to GLB.
     """
-    return Data(data=service.take_in(farm, account, upload))
+    text = upload.fields.get(SETTINGS.name)
+    wish = RenderSettings() if text is None else parse_json(text)
+    return Data(data=await service.take_in(farm, account, upload, wish))
+
+
+@router.post(
+    "/ingest",
+    status_code=201,
+    responses=errors(
+        *(UrlRequired, InvalidUrl, DownloadFailed, DownloadTimeout),
+        *(InvalidFormat, FileTooLarge, InvalidSettings, BodyTooLarge, NoCredits, UploadLimit),
+    ),
+    response_model_exclude_none=True,
+)
+async def ingest_model(body: IngestModel, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
+    """As an upload, of a GLB or glTF that the farm fetches from a public address, within 2 minutes."""
+    return Data(data=await service.ingest(farm, account, body.url, body.render_settings))
+
+
+@router.post("/check-hash", responses=errors(Sha256Required, BodyTooLarge), response_model_exclude_none=True)
+def check_hash(body: CheckHash, account: ModelsRead, farm: TheFarm) -> Data[HashChecked]:
+    """Whether uploading the file with this SHA-256 would be a duplicate: ask before sending it."""
+    with farm.database.read() as db:
+        model = models.with_content(db, account.id, body.sha256.lower())
+    return Data(data=HashChecked(exists=model is not None, model_id=model.id if model else None))
+
+
+@router.get("", responses=errors())
+def list_models(
+    account: ModelsRead,
+    farm: TheFarm,
+    tags_: Annotated[
+        str,
+        Query(
+            alias="tags",
+            description="Comma-separated: only models that have one of these tags at least; 20 of them at most",
+            examples=["furniture,office"],
+        ),
+    ] = "",
+    archived: Annotated[bool, Query(description="Archived models too")] = False,
+    limit: Annotated[int, Query(ge=1, le=100, description="Models a page, 1 to 100")] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Models to leave out, from the newest on")] = 0,
+) -> Page[ModelItem]:
+    """The account's models, newest first."""
+    wanted = tags.from_query(tags_)
+    with farm.database.read() as db:
+        rows, total = models.page(db, account.id, tags=wanted, archived=archived, limit=limit, offset=offset)
+    return Page(data=[ModelItem.from_row(row) for row in rows], meta=Meta(total=total, offset=offset, limit=limit))
 
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
@@ -74,6 +149,35 @@ def get_model(model_id: str, account: ModelsRead, farm: TheFarm) -> Data[ModelDe
         return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
 
 
+@router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))
+def update_model(model_id: str, body: UpdateModel, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+    """Change title, SKU or tags: what is not sent stays as it is."""
+    with farm.database.write() as db:
+        return Data(data=ModelItem.from_row(service.update(db, account, model_id, body)))
+
+
+@router.patch("/{model_id}/archive", responses=errors(ModelNotFound))
+def archive_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+    """Leave a model out of lists, unless they ask for archived ones. Uploading its file again brings it back, too."""
+    with farm.database.write() as db:
+        return Data(data=ModelItem.from_row(service.archive(db, account, model_id)))
+
+
+@router.patch("/{model_id}/unarchive", responses=errors(ModelNotFound))
+def unarchive_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+    """Bring an archived model back into all lists."""
+    with farm.database.write() as db:
+        return Data(data=ModelItem.from_row(service.unarchive(db, account, model_id)))
+
+
+@router.delete("/{model_id}", responses=errors(ModelNotFound))
+def delete_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[ModelDeleted]:
+    """Delete a model. Its renders stay, those under way are finished; uploading the file again makes a new model."""
+    with farm.database.write() as db:
+        service.delete(db, account, model_id)
+    return Data(data=ModelDeleted(id=model_id))
+
+
 @router.head("/{model_id}/file", include_in_schema=False)
 @router.get(
     "/{model_id}/file",
@@ -81,7 +185,7 @@ def get_model(model_id: str, account: ModelsRead, farm: TheFarm) -> Data[ModelDe
     responses=file_responses(["model/gltf-binary"], ModelNotFound, FileNotFound),
 )
 def get_model_file(request: Request, model_id: str, account: ModelsRead, farm: TheFarm) -> Response:
-    """The model's file, as it was uploaded."""
+    """The model's file, as it was uploaded; of a scan the GLB that was made of it."""
     with farm.database.read() as db:
         file = service.file_of(db, account, model_id)
     return deliver(request, farm.storage, file)

@@ -1,43 +1,126 @@
 """Models as they cross HTTP."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from api.envelope import Moment, Wire
-from api.renders.schemas import RenderSummary
+from api.models.tags import Tags
+from api.renders.schemas import RenderSummary, WishedSettings
+from api.text import PLAIN
 from farm.db.tables import Model
+from farm.render_settings import RenderSettings
+
+EXAMPLE = "Ab3kF9x2qL1m"
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+ShortText = Annotated[str, Field(max_length=255), PLAIN]
 
 
 class Uploaded(Wire):
     """What an upload became."""
 
-    model_id: str
-    render_id: str
-    duplicate: Literal[True] | None = None
+    model_id: Annotated[str, Field(examples=[EXAMPLE])]
+    render_id: Annotated[str, Field(examples=["Xz7pQ4w8nR2k"])]
+    duplicate: Annotated[
+        Literal[True] | None, Field(description="There, and true, when the account had uploaded this very file before")
+    ] = None
 
 
-class ModelDetail(Wire):
-    """A model with all its renders, oldest first."""
+class IngestModel(Wire):
+    """Where a model is to be had, and how it shall be rendered."""
 
-    id: str
-    original_name: str
-    title: str | None
-    sku: str | None
-    tags: list[str]
-    file_size: int
-    sha256: str
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    url: Annotated[
+        str,
+        Field(
+            description="http or https, to a public host, without user name and password; at most 2048 characters",
+            examples=["https://example.com/model.glb"],
+        ),
+    ]
+    render_settings: WishedSettings = RenderSettings()
+
+
+class UpdateModel(Wire):
+    """What shall change about a model: only the fields that are sent. null takes a title or a SKU away."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    title: Annotated[
+        ShortText | None, Field(description="What to show instead of the file's name", examples=["Ergonomic Chair"])
+    ] = None
+    sku: Annotated[ShortText | None, Field(description="Product code", examples=["EC-1001"])] = None
+    tags: Annotated[
+        Tags,
+        Field(
+            description="Up to 20, of 64 characters at most, without commas; kept in lower case, trimmed, each once",
+            examples=[["furniture", "office"]],
+            default_factory=list,
+        ),
+    ]
+
+
+class CheckHash(Wire):
+    """The hash of a file that may be uploaded already."""
+
+    sha256: Annotated[
+        str, Field(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file in hex, 64 digits", examples=[SHA256])
+    ]
+
+
+class HashChecked(Wire):
+    """Whether the account has uploaded a file with this hash, and what model it is."""
+
+    exists: bool
+    model_id: Annotated[str | None, Field(description="There when `exists`", examples=[EXAMPLE])] = None
+
+
+class ModelItem(Wire):
+    """A model in a list."""
+
+    id: Annotated[str, Field(examples=[EXAMPLE])]
+    original_name: Annotated[str, Field(description="What the uploaded file was called", examples=["chair.glb"])]
+    title: Annotated[str | None, Field(examples=["Ergonomic Chair"])]
+    sku: Annotated[str | None, Field(examples=["EC-1001"])]
+    tags: Annotated[list[str], Field(examples=[["furniture", "office"]])]
+    archived: Annotated[bool, Field(description="Whether it is left out of lists unless they ask for it")]
+    file_size: Annotated[int, Field(description="Bytes of the model's file, of a scan those of its GLB", ge=0)]
+    sha256: Annotated[str, Field(description="SHA-256 of the uploaded file in hex, of a scan the zip's")]
     created_at: Moment
-    renders: list[RenderSummary]
 
     @classmethod
     def from_row(cls, row: Model) -> Self:
-        return cls(
-            id=row.id,
-            original_name=row.original_name,
-            title=row.title,
-            sku=row.sku,
-            tags=row.tags,
-            file_size=row.file_size,
-            sha256=row.sha256,
-            created_at=row.created_at,
-            renders=[RenderSummary.from_row(render) for render in row.renders],
-        )
+        return cls(**cls._fields_of(row))
+
+    @staticmethod
+    def _fields_of(row: Model) -> dict[str, Any]:
+        return {
+            "id": row.id,
+            "original_name": row.original_name,
+            "title": row.title,
+            "sku": row.sku,
+            "tags": [tag.tag for tag in row.tags],
+            "archived": row.archived_at is not None,
+            "file_size": row.file_size,
+            "sha256": row.sha256,
+            "created_at": row.created_at,
+        }
+
+
+class ModelDetail(ModelItem):
+    """A model with all its renders, oldest first."""
+
+    renders: list[RenderSummary]
+
+    @staticmethod
+    def _fields_of(row: Model) -> dict[str, Any]:
+        return {**ModelItem._fields_of(row), "renders": [RenderSummary.from_row(render) for render in row.renders]}
+
+
+class ModelDeleted(Wire):
+    """The id of a model that is no more."""
+
+    id: Annotated[str, Field(examples=[EXAMPLE])]
+    deleted: Literal[True] = True

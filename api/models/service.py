@@ -1,46 +1,107 @@
-"""What happens to models: taken in, looked at, handed back."""
+"""What happens to models: taken in, changed, put aside, handed back."""
 
-from urllib.parse import quote
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from tempfile import TemporaryFile
+from typing import IO
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
-from api.assets.service import StoredFile
+from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
-from api.models.schemas import Uploaded
-from api.models.upload import Upload
+from api.models.schemas import UpdateModel, Uploaded
+from api.multipart import Upload, clean_name, path_of
 from farm import schedule
 from farm.db import models
-from farm.db.tables import Account, Model, new_id
-from farm.errors import FileNotFound
-from farm.intake import check_model
-from farm.render_settings import RenderSettings, parse_json
+from farm.db.tables import Account, Model, Tag, new_id, now
+from farm.errors import FileNotFound, InvalidFormat
+from farm.intake import Checked, check_model, is_scan, sandbox
+from farm.intake.fetch import fetch
+from farm.render_settings import RenderSettings
 
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
+INGEST_SECONDS = 120
+SCAN_SECONDS, SCAN_MEGABYTES = 120, 4096
 
 
-def take_in(farm: Farm, account: Account, upload: Upload) -> Uploaded:
+@dataclass(frozen=True)
+class Ready:
+    """A file that can be kept as a model: what came, or what was made of it."""
+
+    path: Path
+    checked: Checked
+
+
+async def take_in(farm: Farm, account: Account, upload: Upload, wish: RenderSettings) -> Uploaded:
     """Keep an uploaded model and queue its preview and its render; a known file only gets another render.
 
     Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit; then, as on any other failure, no row and no file
     is left behind.
     """
-    wish = RenderSettings() if upload.render_settings is None else parse_json(upload.render_settings)
-    checked = check_model(upload.path, upload.name)
-    wish.check_against(checked.clips, admin=account.is_admin)
+    if is_scan(upload.name) and (known := await run_in_threadpool(_render_known, farm, account, upload, wish)):
+        return known  # without converting it again
+    async with _made_ready(farm, upload) as ready:
+        return await run_in_threadpool(_keep_once, farm, account, upload, ready, wish)
+
+
+async def ingest(farm: Farm, account: Account, url: str, wish: RenderSettings) -> Uploaded:
+    """As `take_in`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
+    with TemporaryFile(dir=farm.settings.data) as file:
+        fetched = await fetch(
+            url,
+            file,
+            most=farm.settings.max_upload_bytes,
+            seconds=INGEST_SECONDS,
+            allow_loopback=farm.settings.ingest_loopback,
+        )
+        name = _gltf_name(clean_name(fetched.name), file)
+        upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
+        return await take_in(farm, account, upload, wish)
+
+
+def _gltf_name(name: str, file: IO[bytes]) -> str:
+    """The name with the ending that fits the content: addresses seldom end in a file name. Raises InvalidFormat."""
+    file.seek(0)
+    start = file.read(1024)
+    if start.startswith(b"glTF"):
+        ending = ".glb"
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        ending = ".gltf"
+    else:
+        raise InvalidFormat(f"The URL leads to no GLB or glTF: what it delivers starts with {start[:16]!r}")
+    return name if name.lower().endswith(ending) else f"{PurePath(name).stem or 'model'}{ending}"
+
+
+@asynccontextmanager
+async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
+    if not is_scan(upload.name):
+        yield Ready(upload.path, await run_in_threadpool(check_model, upload.path, upload.name))
+        return
+    with TemporaryFile(dir=farm.settings.data) as glb:
+        async with farm.conversions:
+            await sandbox.run("farm.intake.scan", upload.path, glb, seconds=SCAN_SECONDS, megabytes=SCAN_MEGABYTES)
+        yield Ready(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
+
+
+def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, wish: RenderSettings) -> Uploaded:
+    wish.check_against(ready.checked.clips, admin=account.is_admin)
     if known := _render_known(farm, account, upload, wish):
         return known
     model = Model(
         id=new_id(),
         account_id=account.id,
         original_name=upload.name,
-        format=checked.format,
-        clips=checked.clips,
-        file_size=upload.size,
+        format=ready.checked.format,
+        clips=ready.checked.clips,
+        file_size=ready.path.stat().st_size,
         sha256=upload.sha256,
     )
     try:
-        return _keep(farm, account, model, upload, wish)
+        return _keep(farm, account, model, ready.path, wish)
     except IntegrityError:
         # The same file came in twice at once, and the other request was first.
         if known := _render_known(farm, account, upload, wish):
@@ -53,14 +114,16 @@ def _render_known(farm: Farm, account: Account, upload: Upload, wish: RenderSett
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
+        wish.check_against(model.clips, admin=account.is_admin)
+        model.archived_at = None  # who sends it again wants to see it again
         render = schedule.render(db, model, wish, farm.settings, farm.bell)
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
 
-def _keep(farm: Farm, account: Account, model: Model, upload: Upload, wish: RenderSettings) -> Uploaded:
+def _keep(farm: Farm, account: Account, model: Model, path: Path, wish: RenderSettings) -> Uploaded:
     # The file first, so that no worker can find a row without one; and outside the transaction, which is short.
     try:
-        farm.storage.put(model.storage_key, upload.path)
+        farm.storage.put(model.storage_key, path)
         with farm.database.write() as db:
             db.add(model)
             db.flush()
@@ -74,20 +137,44 @@ def _keep(farm: Farm, account: Account, model: Model, upload: Upload, wish: Rend
         raise
 
 
-def file_of(db: Session, account: Account, model_id: str) -> StoredFile:
-    """The model's file, as it was uploaded. Raises ModelNotFound."""
+def update(db: Session, account: Account, model_id: str, change: UpdateModel) -> Model:
+    """Change the fields that were sent. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
+    for field in change.model_fields_set & {"title", "sku"}:
+        setattr(model, field, getattr(change, field) or None)
+    if "tags" in change.model_fields_set:
+        model.tags = [Tag(tag=tag, position=position) for position, tag in enumerate(change.tags)]
+    return model
+
+
+def archive(db: Session, account: Account, model_id: str) -> Model:
+    """Leave a model out of lists unless they ask for it. Raises ModelNotFound."""
+    model = models.owned(db, account.id, model_id)
+    model.archived_at = model.archived_at or now()
+    return model
+
+
+def unarchive(db: Session, account: Account, model_id: str) -> Model:
+    """Bring an archived model back into all lists. Raises ModelNotFound."""
+    model = models.owned(db, account.id, model_id)
+    model.archived_at = None
+    return model
+
+
+def delete(db: Session, account: Account, model_id: str) -> None:
+    """Delete a model; its renders stay, and its file until none of them needs it. Raises ModelNotFound."""
+    models.owned(db, account.id, model_id).deleted_at = now()
+
+
+def file_of(db: Session, account: Account, model_id: str) -> StoredFile:
+    """The model's file: what was uploaded, of a scan the GLB that was made of it. Raises ModelNotFound."""
+    model = models.owned(db, account.id, model_id)
+    name = f"{PurePath(model.original_name).stem}.glb" if is_scan(model.original_name) else model.original_name
     return StoredFile(
         model.storage_key,
         model.file_size,
         CONTENT_TYPES[model.format],
         f'"{model.sha256}"',
         FileNotFound,
-        {"Content-Disposition": attachment(model.original_name)},
+        disposition("attachment", name),
     )
-
-
-def attachment(name: str) -> str:
-    """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and as it is for all others."""
-    plain = "".join(letter if letter.isascii() and letter not in '"\\' else "_" for letter in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

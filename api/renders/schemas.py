@@ -25,13 +25,16 @@ def _parse(raw: Any) -> RenderSettings:
         raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": error.message}) from error
 
 
+WishedSettings = Annotated[RenderSettings, BeforeValidator(_parse)]
+
+
 class CreateRender(Wire):
     """The wish for one more render of a model."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     model_id: str
-    render_settings: Annotated[RenderSettings, BeforeValidator(_parse)] = RenderSettings()
+    render_settings: WishedSettings = RenderSettings()
 
 
 class CreateBatch(Wire):

@@ -1,4 +1,4 @@
-"""The tables. Words as in the README: account, key, ledger, model, render, shot, chunk, asset."""
+"""The tables. Words as in the README: account, key, ledger, model, overlay, render, shot, chunk, asset."""
 
 import secrets
 import string
@@ -16,6 +16,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
+    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -100,26 +102,77 @@ class Key(Table):
 
 
 class Model(Table):
-    """An uploaded file. One account holds one model a content (sha256). `clips` names its animations in order."""
+    """An uploaded file. One account holds one model a content (sha256), deleted ones not counted.
+
+    `format` and `file_size` are the stored file's; `sha256` is of what was uploaded, which for a scan is the zip.
+    `clips` names its animations in order. A deleted model stays for the sake of its renders, and its file as long as
+    `has_file`.
+    """
 
     __tablename__ = "models"
-    __table_args__ = (UniqueConstraint("account_id", "sha256"),)
+    __table_args__ = (
+        Index(
+            None,
+            *("account_id", "sha256"),
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(None, "account_id", "created_at"),
+        Index(None, "deleted_at"),
+    )
 
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     original_name: Mapped[str] = mapped_column(String(255))
     format: Mapped[str] = mapped_column(String(8))
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
-    tags: Mapped[list[str]] = mapped_column(default=list)
     clips: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
+    archived_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    has_file: Mapped[bool] = mapped_column(default=True, server_default=true())
 
+    tags: Mapped[list["Tag"]] = relationship(order_by="Tag.position", cascade="all, delete-orphan")
     renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
 
     @property
     def storage_key(self) -> str:
         return f"models/{self.id}.{self.format}"
+
+
+class Tag(Table):
+    """A word that a model can be found by; `position` is its place among the model's tags."""
+
+    __tablename__ = "tags"
+    __table_args__ = (Index(None, "tag", "model_id"),)
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    tag: Mapped[str] = mapped_column(String(255))
+    position: Mapped[int]
+
+
+class Overlay(Table):
+    """A picture to lie behind or before renders: its owner's, and once published everyone's.
+
+    A deleted one stays, with its file, until no unfinished render names it.
+    """
+
+    __tablename__ = "overlays"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    layer: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str | None] = mapped_column(String(100))
+    description: Mapped[str | None] = mapped_column(String(500))
+    alignment: Mapped[str] = mapped_column(String(16))
+    published: Mapped[bool] = mapped_column(default=False, index=True)
+    storage_key: Mapped[str] = mapped_column(String(255))
+    content_type: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int]
+    height: Mapped[int]
+    file_size: Mapped[int] = mapped_column(BigInteger)
+    deleted_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class Shot(Table):

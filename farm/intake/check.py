@@ -53,12 +53,20 @@ def check_model(path: Path, name: str) -> Checked:
     return Checked(model_format, clips)
 
 
+def is_scan(name: str) -> bool:
+    """Whether a file of this name is a zipped OBJ scan, which `farm.intake.scan` makes a GLB of."""
+    return name.lower().endswith(".zip")
+
+
 def _format_of(name: str) -> ModelFormat:
     if name.lower().endswith(".glb"):
         return "glb"
     if name.lower().endswith(".gltf"):
         return "gltf"
-    raise InvalidFormat(f"{name[:80]!a} is not accepted: send a .glb file, or a .gltf file with everything embedded")
+    raise InvalidFormat(
+        f"{name[:80]!a} is not accepted: send a .glb file, a .gltf file with everything embedded, or a .zip with an "
+        "OBJ scan"
+    )
 
 
 def _refuse_binary(content: mmap.mmap) -> None:

@@ -1,4 +1,4 @@
-"""The reaper: takes back chunks whose worker fell silent, and rings again for all that wait."""
+"""The reaper: takes back chunks whose worker fell silent, rings again for all that wait, and tidies the storage."""
 
 import threading
 
@@ -8,6 +8,8 @@ from farm import leases
 from farm.db.session import Database
 from farm.queue.queues import Doorbell, connect
 from farm.settings import Settings
+from farm.storage import FolderStorage
+from farm.tidy import tidy
 
 log = structlog.get_logger()
 
@@ -18,9 +20,11 @@ SWEEPS_A_LEASE = 6
 def run(settings: Settings, stop: threading.Event) -> None:
     """Sweep several times a lease until `stop` is set. A sweep that fails is logged and the next one tries again."""
     database, bell = Database(settings.database), Doorbell(connect(settings.redis_url))
+    storage = FolderStorage(settings.files)
     while not stop.wait(settings.lease_seconds / SWEEPS_A_LEASE):
         try:
             sweep(database, bell, settings)
+            tidy(database, storage)
         except Exception:
             log.exception("the reaper's sweep failed")
 

@@ -1,5 +1,8 @@
 """Downloading the finished files."""
 
+import io
+import zipfile
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -134,3 +137,59 @@ class TestCaching:
         for header in ("content-length", "content-type", "etag", "accept-ranges"):
             assert asked.headers[header] == given.headers[header]
         assert api.head(f"{done.rpartition('/')[0]}/Xz7pQ4w8nR2k/video").status_code == 404
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("path", "name"),
+        [
+            ("video", "chair.mp4"),
+            ("thumb", "chair-thumb.mp4"),
+            ("poster", "chair-poster-small.png"),
+            ("poster?quality=full", "chair-poster.png"),
+        ],
+    )
+    def test_are_the_models(self, api: TestClient, done: str, path: str, name: str) -> None:
+        said = api.get(f"{done}/{path}").headers["content-disposition"]
+        assert said == f"inline; filename=\"{name}\"; filename*=UTF-8''{name}"
+
+
+class TestBundle:
+    def test_holds_every_file_and_says_how_long_it_is(self, api: TestClient, done: str) -> None:
+        answer = api.get(f"{done}/bundle")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/zip"
+        assert answer.headers["content-length"] == str(len(answer.content))
+        assert "transfer-encoding" not in answer.headers
+        assert 'attachment; filename="chair.zip"' in answer.headers["content-disposition"]
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert archive.testzip() is None
+            assert {entry.filename: archive.read(entry) for entry in archive.infolist()} == {
+                "video.mp4": FILES["video"][0],
+                "poster.png": FILES["poster-full"][0],
+                "thumb.mp4": FILES["thumb"][0],
+            }
+            assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+
+    def test_may_be_kept_for_good(self, api: TestClient, done: str) -> None:
+        headers = api.get(f"{done}/bundle").headers
+        assert "immutable" in headers["cache-control"]
+        again = api.get(f"{done}/bundle", headers={"If-None-Match": headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+    def test_head_tells_all_but_sends_nothing(self, api: TestClient, done: str) -> None:
+        asked, given = api.head(f"{done}/bundle"), api.get(f"{done}/bundle")
+        assert (asked.status_code, asked.content) == (200, b"")
+        for header in ("content-length", "content-type", "etag", "content-disposition"):
+            assert asked.headers[header] == given.headers[header]
+
+    def test_is_not_found_before_the_render_is_done(self, api: TestClient, waiting: str) -> None:
+        assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404)
+        assert_error(api.get("/v1/renders/Xz7pQ4w8nR2k/bundle"), "render_not_found", 404)
+
+    def test_with_a_file_gone_from_storage_is_not_begun(self, api: TestClient, done: str, settings: Settings) -> None:
+        (gone,) = settings.files.rglob("thumb.mp4")
+        gone.unlink()
+        assert_error(api.get(f"{done}/bundle"), "video_not_found", 404)
+        assert_error(api.get(f"{done}/thumb"), "thumb_not_found", 404)
+        assert api.head(f"{done}/thumb").status_code == 404

@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 
 from api.app import create_app
 from api.models import service
-from api.models.upload import clean_name
+from api.multipart import clean_name
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, Render, now
 from farm.queue.queues import NAMES, PREVIEWS, RENDERS

@@ -62,3 +62,43 @@ def test_sqlite_lets_readers_and_a_writer_work_side_by_side(database: Database) 
             for name in ("journal_mode", "foreign_keys", "busy_timeout")
         }
     assert pragmas == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_models_keep_their_renders_when_their_table_is_rebuilt(settings: Settings) -> None:
+    """SQLite would delete what refers to a table that it rebuilds, were it not told otherwise."""
+    database = Database(settings.database)
+    command.upgrade(database._alembic(), "0001")
+    columns = {
+        "accounts": "id, email, is_admin",
+        "models": "id, account_id, original_name, format, tags, file_size, sha256",
+        "shots": "id, model_id, digest, spec, frames",
+        "renders": "id, account_id, model_id, shot_id, is_system_preview, status, settings, updated_at",
+    }
+    values = {
+        "accounts": "'a', 'a@b', false",
+        "models": "'m', 'a', 'x.glb', 'glb', '[]', 1, 'f'",
+        "shots": "'s', 'm', 'd', '{}', 1",
+        "renders": "'r', 'a', 'm', 's', false, 'done', '{}', CURRENT_TIMESTAMP",
+    }
+    with database.engine.begin() as connection:
+        for table in columns:
+            connection.execute(
+                text(f"INSERT INTO {table} ({columns[table]}, created_at) VALUES ({values[table]}, CURRENT_TIMESTAMP)")
+            )
+
+    def rows() -> list[int]:
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+            return [connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in columns]
+
+    database.upgrade()
+    assert rows() == [1, 1, 1, 1]
+    command.downgrade(database._alembic(), "0001")
+    assert rows() == [1, 1, 1, 1]
+    database.upgrade()
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE models SET deleted_at = CURRENT_TIMESTAMP"))
+    command.downgrade(database._alembic(), "0001")  # where nothing would hide it, nor its like that came after it
+    assert rows() == [1, 0, 0, 0]
+    database.close()

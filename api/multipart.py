@@ -1,60 +1,73 @@
-"""Receives a multipart upload: the file streams to disk while it is hashed, and is never held whole in memory."""
+"""Receives a multipart form with one file: it streams to disk while it is hashed, never held whole in memory."""
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api.dependencies import farm_of
-from farm.errors import FileTooLarge, InvalidRequest, InvalidSettings, NoFile
+from farm.errors import FarmError, FileTooLarge, InvalidRequest, NoFile
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-FILE, SETTINGS = "file", "renderSettings"
-MOST_SETTINGS = 64 * 1024
+FILE = "file"
 AROUND_THE_FILE = 1024 * 1024  # what a body may hold besides the file
 LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A received file, there until the request ends, and the text of renderSettings if it was sent."""
+    """A received file, there until the request ends, and the text fields that were sent with it."""
 
     path: Path
     name: str
     size: int
     sha256: str
-    render_settings: str | None
+    fields: dict[str, str]
 
 
-async def _receive(request: Request) -> AsyncIterator[Upload]:
-    settings = farm_of(request).settings
-    most = settings.max_upload_bytes + AROUND_THE_FILE
-    too_large = FileTooLarge(f"The file exceeds the {settings.max_upload_bytes / 2**20:g} MB limit")
+@dataclass(frozen=True)
+class TextField:
+    """A field that a form may have: at most `most` bytes of UTF-8, or else `refusal` is raised."""
+
+    name: str
+    most: int
+    refusal: type[FarmError] = InvalidRequest
+
+
+@asynccontextmanager
+async def receive(request: Request, most: int, fields: Sequence[TextField] = ()) -> AsyncIterator[Upload]:
+    """Yield what was sent: one file of at most `most` bytes, and some of the `fields`, each once at most.
+
+    Raises NoFile, FileTooLarge, InvalidRequest for a form that cannot be read, or a field's own refusal.
+    """
+    most_in_all = most + AROUND_THE_FILE
+    too_large = FileTooLarge(f"The file exceeds the {most / 2**20:g} MB limit")
     boundary = _boundary(request.headers.get("content-type"))
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most:
+    if announced.isdecimal() and int(announced) > most_in_all:
         raise too_large
     # A file without a name in the file system: whatever ends this process, nothing is left behind.
-    with TemporaryFile(dir=settings.data) as file:
-        form = _Form(file, settings.max_upload_bytes, too_large)
+    with TemporaryFile(dir=farm_of(request).settings.data) as file:
+        form = _Form(file, most, too_large, fields)
         parser = MultipartParser(boundary, form.callbacks)
         received = 0
         try:
             async for block in request.stream():
                 received += len(block)
-                if received > most:
+                if received > most_in_all:
                     raise too_large
                 await run_in_threadpool(parser.write, block)
         except FormParserError as error:
@@ -62,9 +75,6 @@ async def _receive(request: Request) -> AsyncIterator[Upload]:
         except ClientDisconnect as error:
             raise InvalidRequest("The upload broke off") from error
         yield form.finish()
-
-
-Received = Annotated[Upload, Depends(_receive, scope="function")]
 
 
 def _boundary(content_type: str | None) -> bytes:
@@ -79,11 +89,12 @@ def _boundary(content_type: str | None) -> bytes:
 class _Form:
     """Follows the parser's events. Parts of other names are passed over."""
 
-    def __init__(self, file: IO[bytes], most: int, too_large: FileTooLarge) -> None:
+    def __init__(self, file: IO[bytes], most: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
         self.file, self.most, self.too_large = file, most, too_large
+        self.fields = {field.name: field for field in fields}
         self.digest, self.size = hashlib.sha256(), 0
         self.name: str | None = None
-        self.settings: bytearray | None = None
+        self.texts: dict[str, bytearray] = {}
         self.complete = False
         self._part: str | None = None
         self._field, self._value, self._disposition = b"", b"", b""
@@ -104,16 +115,16 @@ class _Form:
         if self.name is None:
             raise NoFile
         self.file.flush()
-        path = Path(f"/proc/self/fd/{self.file.fileno()}")
-        return Upload(path, self.name, self.size, self.digest.hexdigest(), self._settings_text())
+        return Upload(path_of(self.file), self.name, self.size, self.digest.hexdigest(), self._decoded())
 
-    def _settings_text(self) -> str | None:
-        if self.settings is None:
-            return None
-        try:
-            return self.settings.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidSettings("renderSettings is not UTF-8 text") from error
+    def _decoded(self) -> dict[str, str]:
+        texts = {}
+        for name, text in self.texts.items():
+            try:
+                texts[name] = text.decode()
+            except UnicodeDecodeError as error:
+                raise self.fields[name].refusal(f"{name} is not UTF-8 text") from error
+        return texts
 
     def _begin(self) -> None:
         self._part, self._disposition = None, b""
@@ -136,10 +147,10 @@ class _Form:
             if self.name is not None:
                 raise InvalidRequest("Send one file an upload")
             self._part, self.name = FILE, clean_name(options[b"filename"].decode("utf-8", "replace"))
-        elif name == SETTINGS:
-            if self.settings is not None:
-                raise InvalidRequest("Send renderSettings once")
-            self._part, self.settings = SETTINGS, bytearray()
+        elif name in self.fields:
+            if name in self.texts:
+                raise InvalidRequest(f"Send {name} once")
+            self._part, self.texts[name] = name, bytearray()
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part == FILE:
@@ -149,13 +160,19 @@ class _Form:
             block = memoryview(data)[start:end]
             self.file.write(block)
             self.digest.update(block)
-        elif self._part == SETTINGS and self.settings is not None:
-            if len(self.settings) + end - start > MOST_SETTINGS:
-                raise InvalidSettings(f"renderSettings is larger than {MOST_SETTINGS // 1024} KB")
-            self.settings += data[start:end]
+        elif self._part in self.texts:
+            field, text = self.fields[self._part], self.texts[self._part]
+            if len(text) + end - start > field.most:
+                raise field.refusal(f"{field.name} is larger than {field.most / 1024:g} KB")
+            text += data[start:end]
 
     def _end(self) -> None:
         self.complete = True
+
+
+def path_of(file: IO[bytes]) -> Path:
+    """A path to an open file that has no name of its own."""
+    return Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def clean_name(raw: str) -> str:

@@ -1,0 +1,1 @@
+"""Overlays: pictures behind or before renders."""

@@ -1,0 +1,95 @@
+"""/v1/overlays: upload, list, publish and delete overlays."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api.auth import KeyedRoute, OverlaysRead, OverlaysWrite
+from api.dependencies import TheFarm
+from api.envelope import Data, Meta, Page
+from api.errors import errors
+from api.multipart import TextField, Upload, receive
+from api.overlays import service
+from api.overlays.schemas import Layer, OverlayCreated, OverlayDeleted, OverlayDetail, OverlayFields
+from farm.db import overlays
+from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound
+
+router = APIRouter(prefix="/overlays", tags=["Overlays"], route_class=KeyedRoute)
+
+MOST_BYTES = 10 * 1024 * 1024
+FIELDS = [TextField(name, most=4096) for name in OverlayFields.model_fields]
+
+# The form is read as a stream, so FastAPI cannot know of it.
+FORM = OverlayFields.model_json_schema(by_alias=True)
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A PNG, JPEG or WebP of 10 MB and 50 million pixels at most",
+                        },
+                        **FORM["properties"],
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+async def _received(request: Request) -> AsyncIterator[Upload]:
+    async with receive(request, MOST_BYTES, FIELDS) as upload:
+        yield upload
+
+
+Received = Annotated[Upload, Depends(_received, scope="function")]
+
+
+@router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge), openapi_extra=UPLOAD)
+async def upload_overlay(upload: Received, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayCreated]:
+    """Upload a picture. It is kept upright, in sRGB and without metadata; of an animated one the first frame."""
+    return Data(data=OverlayCreated.from_row(await service.take_in(farm, account, upload)))
+
+
+@router.get("", responses=errors())
+def list_overlays(
+    account: OverlaysRead,
+    farm: TheFarm,
+    layer: Annotated[Layer | None, Query(description="Only overlays of this layer")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Overlays a page, 1 to 100")] = 100,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Overlays to leave out, from the newest on")] = 0,
+) -> Page[OverlayDetail]:
+    """The account's overlays and all published ones, newest first."""
+    with farm.database.read() as db:
+        rows, total = overlays.page(db, account.id, layer=layer, limit=limit, offset=offset)
+    return Page(data=[OverlayDetail.from_row(row) for row in rows], meta=Meta(total=total, offset=offset, limit=limit))
+
+
+@router.patch("/{overlay_id}/publish", responses=errors(OverlayNotFound))
+def publish_overlay(overlay_id: str, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
+    """Admin accounts only: let every account use this overlay of yours."""
+    with farm.database.write() as db:
+        return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, True)))
+
+
+@router.patch("/{overlay_id}/unpublish", responses=errors(OverlayNotFound))
+def unpublish_overlay(overlay_id: str, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
+    """Admin accounts only: keep this overlay of yours to yourself again. Renders already ordered keep it."""
+    with farm.database.write() as db:
+        return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, False)))
+
+
+@router.delete("/{overlay_id}", responses=errors(OverlayNotFound))
+def delete_overlay(overlay_id: str, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDeleted]:
+    """Delete an overlay of your own. Renders already ordered with it are finished; new ones cannot name it."""
+    with farm.database.write() as db:
+        service.delete(db, account, overlay_id)
+    return Data(data=OverlayDeleted(id=overlay_id))

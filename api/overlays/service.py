@@ -1,0 +1,78 @@
+"""What happens to overlays: taken in, published, deleted."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from api.dependencies import Farm
+from api.multipart import Upload, path_of
+from api.overlays.schemas import OverlayFields
+from farm.db import overlays
+from farm.db.tables import Account, Overlay, new_id, now
+from farm.errors import Forbidden, InvalidRequest
+from farm.intake import sandbox
+
+PICTURE_SECONDS, PICTURE_MEGABYTES = 30, 2048
+ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
+
+
+async def take_in(farm: Farm, account: Account, upload: Upload) -> Overlay:
+    """Keep a picture, encoded anew. Raises InvalidFormat or InvalidRequest; then no row and no file is left behind."""
+    fields = _checked(upload.fields)
+    with TemporaryFile(dir=farm.settings.data) as file:
+        async with farm.conversions:
+            facts = await sandbox.run(
+                "farm.intake.picture", upload.path, file, seconds=PICTURE_SECONDS, megabytes=PICTURE_MEGABYTES
+            )
+        path, overlay_id = path_of(file), new_id()
+        overlay = Overlay(
+            id=overlay_id,
+            account_id=account.id,
+            layer=fields.layer,
+            name=fields.name or None,
+            description=fields.description or None,
+            alignment=fields.alignment,
+            storage_key=f"overlays/{overlay_id}.{ENDINGS[facts['content_type']]}",
+            file_size=path.stat().st_size,
+            **facts,
+        )
+        await run_in_threadpool(_keep, farm, overlay, path)
+    return overlay
+
+
+def _checked(fields: dict[str, str]) -> OverlayFields:
+    try:
+        return OverlayFields.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InvalidRequest(f"{problem['loc'][0]}: {problem['msg']}") from error
+
+
+def _keep(farm: Farm, overlay: Overlay, path: Path) -> None:
+    try:
+        farm.storage.put(overlay.storage_key, path)
+        with farm.database.write() as db:
+            db.add(overlay)
+    except BaseException:
+        farm.storage.delete(overlay.storage_key)
+        raise
+
+
+def set_published(db: Session, account: Account, overlay_id: str, published: bool) -> Overlay:
+    """Let all accounts use an overlay, or no other any more. Raises Forbidden for all but admins, OverlayNotFound."""
+    if not account.is_admin:
+        raise Forbidden("Only admin accounts publish overlays")
+    overlay = overlays.owned(db, account.id, overlay_id)
+    overlay.published = published
+    return overlay
+
+
+def delete(db: Session, account: Account, overlay_id: str) -> None:
+    """Delete an overlay of the account's own; its file stays until the renders under way are done with it.
+
+    Raises OverlayNotFound.
+    """
+    overlays.owned(db, account.id, overlay_id).deleted_at = now()

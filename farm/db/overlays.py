@@ -1,0 +1,55 @@
+"""Every query about overlays."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from farm.db.ids import well_formed
+from farm.db.tables import Overlay, Render
+from farm.errors import OverlayNotFound
+
+
+def owned(db: Session, account_id: str, overlay_id: str) -> Overlay:
+    """One overlay of the account's own. Raises OverlayNotFound."""
+    overlay = _living(db, overlay_id)
+    if overlay.account_id != account_id:
+        raise OverlayNotFound("You have no overlay of your own with this id")
+    return overlay
+
+
+def usable(db: Session, account_id: str, overlay_id: str) -> Overlay:
+    """One overlay that the account may render with: its own, or a published one. Raises OverlayNotFound."""
+    overlay = _living(db, overlay_id)
+    if overlay.account_id != account_id and not overlay.published:
+        raise OverlayNotFound
+    return overlay
+
+
+def page(db: Session, account_id: str, *, layer: str | None, limit: int, offset: int) -> tuple[list[Overlay], int]:
+    """What `usable` would give, newest first: one page, and how many there are in all."""
+    wanted = select(Overlay).where(_usable_by(account_id), Overlay.deleted_at.is_(None))
+    if layer is not None:
+        wanted = wanted.where(Overlay.layer == layer)
+    total = db.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+    newest = wanted.order_by(Overlay.created_at.desc(), Overlay.id.desc()).limit(limit).offset(offset)
+    return list(db.scalars(newest)), total
+
+
+def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Overlay]:
+    """Overlays deleted before that moment that no render with one of the `unfinished` statuses names."""
+    names_it = Render.settings["bgImageId"].as_string() == Overlay.id
+    in_use = exists().where(Render.status.in_(unfinished), names_it)
+    return list(db.scalars(select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)))
+
+
+def _living(db: Session, overlay_id: str) -> Overlay:
+    overlay = db.get(Overlay, overlay_id) if well_formed(overlay_id) else None
+    if overlay is None or overlay.deleted_at:
+        raise OverlayNotFound
+    return overlay
+
+
+def _usable_by(account_id: str) -> ColumnElement[bool]:
+    return or_(Overlay.account_id == account_id, Overlay.published)

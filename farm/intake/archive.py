@@ -1,0 +1,69 @@
+"""Reads a zipped scan in memory: nothing is ever unpacked to disk, so no name in it can lead anywhere."""
+
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from farm.errors import InvalidFormat
+
+MAX_ENTRIES = 1000
+MAX_BYTES = 512 * 1024**2  # read in all: OBJ, MTL and textures together
+IGNORED = "__MACOSX"  # what macOS adds to every zip
+ENCRYPTED = 0x1
+
+
+class Archive:
+    """The files of a zip, looked up by what an OBJ or MTL calls them. `read` counts towards MAX_BYTES."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Raises InvalidFormat: no zip, or more than MAX_ENTRIES entries."""
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+            raise InvalidFormat("The file is called .zip but is not a readable zip archive: pack it again") from error
+        entries = self._zip.infolist()
+        if len(entries) > MAX_ENTRIES:
+            raise InvalidFormat(f"The zip holds {len(entries)} entries, {MAX_ENTRIES} are allowed: pack one scan alone")
+        self._entries = {
+            path: entry
+            for entry in entries
+            if not entry.is_dir() and not _hidden(path := PurePosixPath(entry.filename.replace("\\", "/")))
+        }
+        self._left = MAX_BYTES
+
+    def with_suffix(self, suffix: str) -> list[PurePosixPath]:
+        """The paths that end in `suffix`, in any case."""
+        return [path for path in self._entries if path.suffix.lower() == suffix]
+
+    def find(self, reference: str, beside: PurePosixPath) -> PurePosixPath | None:
+        """What the file at `beside` means by `reference`, in any case; None when the zip does not hold it.
+
+        Scanners write paths of their own machine (`C:\\scans\\a.jpg`, `/tmp/a.jpg`, `../a.jpg`), so where the exact
+        place has no such file the bare name counts, if the zip holds just one of that name.
+        """
+        wanted = PurePosixPath(reference.strip().strip('"').replace("\\", "/"))
+        exact = str(beside.parent / wanted).lower()
+        names = [path for path in self._entries if path.name.lower() == wanted.name.lower()]
+        places = [path for path in names if str(path).lower() == exact]
+        found = places or names
+        return found[0] if len(found) == 1 else None
+
+    def read(self, path: PurePosixPath) -> bytes:
+        """The bytes of one file. Raises InvalidFormat: encrypted, damaged, or beyond MAX_BYTES."""
+        entry = self._entries[path]
+        if entry.flag_bits & ENCRYPTED:
+            raise InvalidFormat(f"The zip's {path.name[:80]!a} is encrypted: pack it again without a password")
+        try:
+            with self._zip.open(entry) as file:
+                content = file.read(self._left + 1)  # what it declares to hold may be a lie
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            raise InvalidFormat(f"The zip's {path.name[:80]!a} cannot be read ({error}): pack it again") from error
+        self._left -= len(content)
+        if self._left < 0:
+            raise InvalidFormat(f"The zip unpacks to more than {MAX_BYTES // 1024**2} MB: make the scan smaller")
+        return content
+
+
+def _hidden(path: PurePosixPath) -> bool:
+    return path.parts[:1] == (IGNORED,) or any(part.startswith(".") for part in path.parts)

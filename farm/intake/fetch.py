@@ -1,0 +1,161 @@
+"""Fetches a file from a URL that a stranger gave: from public addresses only, within bounds of size and time.
+
+Where a name leads is asked once, and the connection goes to the very address that was checked; a name server that
+answers differently the next time gains nothing. The same holds for every redirect.
+"""
+
+import hashlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any
+from urllib.parse import unquote
+
+import anyio
+import httpcore
+import httpx
+from python_multipart.multipart import parse_options_header
+
+from farm.errors import DownloadFailed, DownloadTimeout, FileTooLarge, InvalidUrl
+from farm.intake.addresses import check_public
+
+MOST_REDIRECTS = 5
+LONGEST_URL = 2048
+REDIRECTS = {301, 302, 303, 307, 308}
+HEADERS = {"User-Agent": "Plinth", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What arrived: the name that the host or the URL gives the file, and the size and SHA-256 of its bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+async def fetch(url: str, file: IO[bytes], *, most: int, seconds: float, allow_loopback: bool = False) -> Fetched:
+    """Download `url` into `file`: at most `most` bytes within `seconds`, name look-up and redirects included.
+
+    Raises InvalidUrl, DownloadTimeout, FileTooLarge, or DownloadFailed when the host cannot be reached or answers
+    with anything but the file.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            async with _opened(_parse(url), allow_loopback) as (response, final):
+                return await _receive(response, final, file, most)
+    except TimeoutError as error:
+        raise DownloadTimeout(f"The download took longer than {seconds:g} seconds") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError) as error:
+        raise DownloadFailed(
+            f"The URL's host cannot be reached, or broke off: {error or type(error).__name__}"
+        ) from error
+
+
+def _parse(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url) if len(url) <= LONGEST_URL else None
+    except (httpx.InvalidURL, ValueError):  # UnicodeError is a ValueError
+        parsed = None
+    if parsed is None or not parsed.raw_host or url != url.strip():
+        raise InvalidUrl("The URL is malformed: send one like https://example.com/model.glb")
+    if parsed.scheme not in ("http", "https"):
+        raise InvalidUrl("The URL must start with http:// or https://")
+    if parsed.userinfo:
+        raise InvalidUrl("The URL holds a user name or password: send one without")
+    return parsed
+
+
+@asynccontextmanager
+async def _opened(url: httpx.URL, allow_loopback: bool) -> AsyncIterator[tuple[httpcore.Response, httpx.URL]]:
+    """The answer at the end of all redirects, and where that was. Proxies of the environment are not asked."""
+    async with httpcore.AsyncConnectionPool(network_backend=PublicNetwork(allow_loopback)) as pool:
+        for _ in range(MOST_REDIRECTS + 1):
+            async with pool.stream("GET", _for_httpcore(url), headers=_headers(url)) as response:
+                if response.status not in REDIRECTS:
+                    if response.status != 200:
+                        raise DownloadFailed(f"The URL's host answered with status {response.status}")
+                    yield response, url
+                    return
+                url = _redirected(url, response)
+    raise DownloadFailed(f"The URL redirects more than {MOST_REDIRECTS} times")
+
+
+def _for_httpcore(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _headers(url: httpx.URL) -> list[tuple[bytes | str, bytes | str]]:
+    return [("Host", url.netloc), *HEADERS.items()]
+
+
+def _redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
+    location = _header(response, b"location")
+    if not location:
+        raise DownloadFailed(f"The URL's host answered with status {response.status}, without a new address")
+    try:
+        return _parse(str(url.join(location)))
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InvalidUrl("The URL redirects to a malformed one") from error
+
+
+async def _receive(response: httpcore.Response, url: httpx.URL, file: IO[bytes], most: int) -> Fetched:
+    too_large = FileTooLarge(f"The file exceeds the {most / 2**20:g} MB limit")
+    if _header(response, b"content-encoding").lower() not in ("", "identity"):
+        raise DownloadFailed("The URL's host sends the file compressed, though it was asked not to")
+    announced = _header(response, b"content-length")
+    if announced.isdecimal() and int(announced) > most:
+        raise too_large
+    digest, size = hashlib.sha256(), 0
+    async for block in response.aiter_stream():
+        size += len(block)
+        if size > most:
+            raise too_large
+        digest.update(block)
+        await anyio.to_thread.run_sync(file.write, block)
+    file.flush()
+    return Fetched(_name(response, url), size, digest.hexdigest())
+
+
+def _name(response: httpcore.Response, url: httpx.URL) -> str:
+    _, options = parse_options_header(_header(response, b"content-disposition"))
+    given = options.get(b"filename", b"").decode("utf-8", "replace")
+    return given or unquote(PurePosixPath(url.path).name)
+
+
+def _header(response: httpcore.Response, name: bytes) -> str:
+    found: bytes = next((value for key, value in response.headers if key.lower() == name), b"")
+    return found.decode("utf-8", "replace")
+
+
+class PublicNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses alone: to the ones that a name leads to now, in order, until one answers."""
+
+    def __init__(self, allow_loopback: bool) -> None:
+        self.allow_loopback = allow_loopback
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Raises InvalidUrl when any of the host's addresses is not public."""
+        try:
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise DownloadFailed("The URL's host name leads nowhere") from error
+        addresses = [check_public(place[4][0], allow_loopback=self.allow_loopback) for place in found]
+        problem: httpcore.NetworkError | None = None
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+            except httpcore.NetworkError as error:
+                problem = error
+        raise problem or DownloadFailed("The URL's host name leads nowhere")

@@ -1,0 +1,72 @@
+"""Makes a stranger's picture harmless: decoded and encoded anew, nothing but pixels left.
+
+Runs in a process of its own: `sandbox.run("farm.intake.picture", ...)`.
+"""
+
+import io
+from typing import Any, BinaryIO
+
+from PIL import Image, ImageCms, ImageOps
+
+from farm.errors import InvalidFormat
+from farm.intake import sandbox
+
+MAX_PIXELS = 50_000_000
+FORMATS = ["PNG", "JPEG", "WEBP"]
+
+
+def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
+    """Write the picture, the first frame of an animated one, as PNG, or as JPEG if it was one. It stands upright and
+    is sRGB.
+
+    Returns its `content_type`, and `width` and `height` in pixels. Raises InvalidFormat.
+    """
+    Image.MAX_IMAGE_PIXELS = None  # the limit below speaks to the client
+    try:
+        with Image.open(source, formats=FORMATS) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise InvalidFormat(
+                    f"The picture has {opened.width}x{opened.height} pixels: {MAX_PIXELS // 10**6} million in all are "
+                    "the most"
+                )
+            picture = _plain(_in_srgb(ImageOps.exif_transpose(opened)))
+            is_jpeg = opened.format == "JPEG"
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InvalidFormat("The file is not a readable PNG, JPEG or WebP picture") from error
+    picture.info.clear()
+    if is_jpeg:
+        picture.save(target, "JPEG", quality=95, subsampling=0)
+    else:
+        picture.save(target, "PNG")
+    return {
+        "content_type": "image/jpeg" if is_jpeg else "image/png",
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """Colours of a profile of its own (Adobe RGB, Display P3, CMYK) as sRGB ones; as they are when it is broken."""
+    profile = picture.info.get("icc_profile")
+    if profile is None:
+        return picture
+    if picture.mode not in ("RGB", "RGBA", "L", "CMYK"):
+        picture = _plain(picture)
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+    return converted or picture
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """Eight bits of red, green and blue, and alpha where there is any."""
+    if picture.mode.startswith("I"):  # 16 bits of grey, which PIL would clip rather than scale
+        picture = picture.point(lambda value: value / 257).convert("L")
+    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+
+
+if __name__ == "__main__":
+    sandbox.serve(reencode)

@@ -1,0 +1,93 @@
+"""Models that the farm fetches from a URL."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from redis import Redis
+
+from api.app import create_app
+from api.models import service
+from farm.db.session import Database
+from farm.settings import Settings
+from tests.api.helpers import assert_error, assert_nothing_left, uploaded
+from tests.conftest import Client
+from tests.web_server import MODEL, serving
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database, client: Client) -> Iterator[TestClient]:  # noqa: ARG001 - migrated
+    """The API, allowed to fetch from loopback."""
+    with TestClient(create_app(settings.model_copy(update={"ingest_loopback": True})), headers=client.headers) as api:
+        yield api
+
+
+class TestIngest:
+    @pytest.mark.parametrize(
+        ("path", "name"),
+        [("chair.glb", "chair.glb"), ("chair.gltf", "chair.gltf"), ("download", "bench.glb"), ("noname", "noname.glb")],
+    )
+    def test_is_like_an_upload(self, api: TestClient, server: str, path: str, name: str) -> None:
+        answer = api.post("/v1/models/ingest", json={"url": f"{server}/{path}", "renderSettings": {"aspect": "1:1"}})
+        assert answer.status_code == 201
+        assert set(answer.json()["data"]) == {"modelId", "renderId"}
+        model = api.get(f"/v1/models/{answer.json()['data']['modelId']}").json()["data"]
+        assert model["originalName"] == name
+        assert model["renders"][1]["renderSettings"]["aspect"] == "1:1"
+
+    def test_of_a_known_file_is_a_duplicate(self, api: TestClient, server: str) -> None:
+        first = uploaded(api, MODEL)
+        answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"}).json()["data"]
+        assert answer == {"modelId": first["modelId"], "renderId": answer["renderId"], "duplicate": True}
+
+
+class TestRefusedIngest:
+    @pytest.fixture(autouse=True)
+    def _nothing_left(self, settings: Settings, database: Database, redis: Redis) -> object:
+        yield
+        assert_nothing_left(settings, database, redis)
+
+    @pytest.mark.parametrize("body", [{}, {"url": None}, {"url": 7}, {"url": ["x"]}])
+    def test_without_a_url(self, api: TestClient, body: object) -> None:
+        assert_error(api.post("/v1/models/ingest", json=body), "url_required", 400)
+
+    @pytest.mark.parametrize("url", ["", "chair.glb", "ftp://example.com/x", "http://u:p@example.com/", "\u0000"])
+    def test_a_malformed_url(self, api: TestClient, url: str) -> None:
+        assert_error(api.post("/v1/models/ingest", json={"url": url}), "invalid_url", 400)
+
+    def test_loopback_unless_a_setting_allows_it(self, settings: Settings, client: Client, server: str) -> None:
+        with TestClient(create_app(settings), headers=client.headers) as api:
+            answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"})
+        assert_error(answer, "invalid_url", 400, "not public")
+
+    @pytest.mark.parametrize(
+        ("path", "code", "words"),
+        [
+            ("metadata", "invalid_url", "not public"),
+            ("loop", "download_failed", "redirects"),
+            ("missing", "download_failed", "404"),
+            ("page.glb", "invalid_format", "no GLB or glTF"),
+        ],
+    )
+    def test_what_the_host_delivers(self, api: TestClient, server: str, path: str, code: str, words: str) -> None:
+        assert_error(api.post("/v1/models/ingest", json={"url": f"{server}/{path}"}), code, 400, words)
+
+    def test_a_file_beyond_the_limit(self, settings: Settings, client: Client, server: str) -> None:
+        tight = settings.model_copy(update={"ingest_loopback": True, "max_upload_bytes": 1024**2})
+        with TestClient(create_app(tight), headers=client.headers) as api:
+            answer = api.post("/v1/models/ingest", json={"url": f"{server}/endless"})
+        assert_error(answer, "file_too_large", 400)
+
+    def test_a_host_that_is_too_slow(self, api: TestClient, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(service, "INGEST_SECONDS", 0.3)
+        assert_error(api.post("/v1/models/ingest", json={"url": f"{server}/slow"}), "timeout", 408)
+
+    def test_wrong_settings_before_anything_is_fetched(self, api: TestClient) -> None:
+        body = {"url": "http://127.0.0.1:1/", "renderSettings": {"length": 99_999}}
+        assert_error(api.post("/v1/models/ingest", json=body), "invalid_settings", 400)

@@ -1,0 +1,174 @@
+"""Overlays over HTTP."""
+
+import io
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
+from PIL import Image
+from redis import Redis
+
+from farm.db import overlays
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.errors import OverlayNotFound
+from farm.settings import Settings
+from tests.api.helpers import assert_error, assert_nothing_left, files_in
+from tests.conftest import Client
+from tests.intake.scans import picture
+
+
+def send(api: TestClient, content: bytes | None = None, headers: Any = None, **fields: Any) -> Response:
+    files = {"file": ("a.png", picture("PNG") if content is None else content)}
+    answer: Response = api.post("/v1/overlays", files=files, data=fields, headers=headers)
+    return answer
+
+
+def sent(api: TestClient, headers: Any = None, **fields: Any) -> str:
+    answer = send(api, headers=headers, **fields)
+    assert answer.status_code == 200, answer.text
+    overlay_id: str = answer.json()["data"]["id"]
+    return overlay_id
+
+
+def listed(api: TestClient, query: str = "", headers: Any = None) -> list[str]:
+    return [overlay["id"] for overlay in api.get(f"/v1/overlays{query}", headers=headers).json()["data"]]
+
+
+@pytest.fixture
+def admin(database: Database, stranger: Client) -> Client:
+    with database.write() as db:
+        db.get_one(Account, stranger.account.id).is_admin = True
+    return stranger
+
+
+class TestUpload:
+    def test_answers_as_the_reference_shows(self, api: TestClient) -> None:
+        answer = send(api, name="My Gradient")
+        assert answer.status_code == 200
+        data = answer.json()["data"]
+        assert data == {"id": data["id"], "layer": "background", "alignment": "top-left", "name": "My Gradient"}
+
+    def test_keeps_what_was_sent_and_the_picture_encoded_anew(self, api: TestClient, settings: Settings) -> None:
+        exif = Image.Exif()
+        exif[0x010E] = "home address"
+        file = io.BytesIO()
+        Image.new("RGB", (40, 30)).save(file, "JPEG", exif=exif)
+        fields = {"layer": "foreground", "alignment": "bottom-center", "name": " Logo ", "description": "Ours\nonly"}
+        send(api, file.getvalue(), **fields)
+        (overlay,) = api.get("/v1/overlays").json()["data"]
+        (name,) = files_in(settings.files)
+        content = (settings.files / name).read_bytes()
+        assert b"home address" not in content
+        assert {key: overlay[key] for key in overlay.keys() - {"id", "createdAt"}} == {
+            **(fields | {"name": "Logo"}),
+            **{"published": False, "contentType": "image/jpeg", "width": 40, "height": 30, "fileSize": len(content)},
+        }
+
+
+class TestRefusedUpload:
+    @pytest.fixture(autouse=True)
+    def _nothing_left(self, settings: Settings, database: Database, redis: Redis) -> object:
+        yield
+        assert_nothing_left(settings, database, redis)
+
+    def test_without_a_file(self, api: TestClient) -> None:
+        assert_error(api.post("/v1/overlays", data={"name": "x"}), "no_file", 400)
+        assert_error(api.post("/v1/overlays", json={"name": "x"}), "no_file", 400)
+
+    @pytest.mark.parametrize("content", [b"", b"text", picture("GIF"), picture("PNG")[:45]], ids=range(4))
+    def test_no_picture(self, api: TestClient, content: bytes) -> None:
+        assert_error(send(api, content), "invalid_format", 400)
+
+    def test_more_than_ten_megabytes(self, api: TestClient) -> None:
+        assert_error(send(api, bytes(10 * 1024**2 + 1)), "file_too_large", 400, "10 MB")
+
+    def test_two_files(self, api: TestClient) -> None:
+        two = [("file", ("a.png", picture("PNG"))), ("file", ("b.png", picture("PNG")))]
+        assert_error(api.post("/v1/overlays", files=two), "invalid_request", 422)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            *(("layer", "middle"), ("layer", ""), ("alignment", "left"), ("name", "x" * 101), ("name", "a\0b")),
+            *(("description", "x" * 501), ("description", "x" * 5000), ("name", b"\xff\xfe"), ("name", ["a", "b"])),
+        ],
+    )
+    def test_wrong_fields(self, api: TestClient, field: str, value: Any) -> None:
+        assert_error(send(api, **{field: value}), "invalid_request", 422, field)
+
+
+@pytest.mark.on_both_databases
+class TestList:
+    def test_shows_own_and_published_ones(self, api: TestClient, admin: Client) -> None:
+        own, hidden, system = sent(api), sent(api, admin.headers), sent(api, admin.headers)
+        api.patch(f"/v1/overlays/{system}/publish", headers=admin.headers)
+        assert listed(api) == [system, own]
+        assert listed(api, headers=admin.headers) == [system, hidden]
+
+    def test_filters_by_layer_and_comes_in_pages(self, api: TestClient) -> None:
+        back, front = sent(api), sent(api, layer="foreground")
+        assert listed(api, "?layer=background") == [back]
+        assert listed(api, "?layer=foreground") == [front]
+        answer = api.get("/v1/overlays?limit=1&offset=1").json()
+        assert [overlay["id"] for overlay in answer["data"]] == [back]
+        assert answer["meta"] == {"total": 2, "offset": 1, "limit": 1}
+
+    @pytest.mark.parametrize("query", ["layer=middle", "limit=0", "limit=101", "offset=-1"])
+    def test_refuses_what_makes_no_sense(self, api: TestClient, query: str) -> None:
+        assert_error(api.get(f"/v1/overlays?{query}"), "invalid_request", 422, query.partition("=")[0])
+
+
+class TestPublish:
+    def test_is_for_admins(self, api: TestClient) -> None:
+        for change in ("publish", "unpublish"):
+            assert_error(api.patch(f"/v1/overlays/{sent(api)}/{change}"), "forbidden", 403, "admin")
+
+    def test_can_be_taken_back(self, api: TestClient, admin: Client) -> None:
+        overlay_id = sent(api, admin.headers)
+        for change, seen in (("publish", [overlay_id]), ("unpublish", [])):
+            answer = api.patch(f"/v1/overlays/{overlay_id}/{change}", headers=admin.headers)
+            assert answer.json()["data"]["published"] is bool(seen)
+            assert listed(api) == seen
+
+    def test_is_of_the_admins_own(self, api: TestClient, admin: Client) -> None:
+        answer = api.patch(f"/v1/overlays/{sent(api)}/publish", headers=admin.headers)
+        assert_error(answer, "overlay_not_found", 404)
+
+
+@pytest.mark.on_both_databases
+class TestDelete:
+    def test_takes_it_away(self, api: TestClient) -> None:
+        overlay_id = sent(api)
+        assert api.delete(f"/v1/overlays/{overlay_id}").json() == {"data": {"id": overlay_id, "deleted": True}}
+        assert listed(api) == []
+        assert_error(api.delete(f"/v1/overlays/{overlay_id}"), "overlay_not_found", 404)
+
+    def test_is_of_ones_own_alone(self, api: TestClient, admin: Client) -> None:
+        system = sent(api, admin.headers)
+        api.patch(f"/v1/overlays/{system}/publish", headers=admin.headers)
+        assert_error(api.delete(f"/v1/overlays/{system}"), "overlay_not_found", 404)
+        assert listed(api) == [system]
+
+    @pytest.mark.parametrize("overlay_id", ["abc123DEF456", "x", "%00", "%ff", "a" * 3000])
+    def test_unknown_ids_are_not_found(self, api: TestClient, overlay_id: str) -> None:
+        assert_error(api.delete(f"/v1/overlays/{overlay_id}"), "overlay_not_found", 404)
+
+
+class TestUsable:
+    """What a render may name as bgImageId."""
+
+    def test_own_and_published_ones_while_they_are_there(
+        self, api: TestClient, client: Client, admin: Client, database: Database
+    ) -> None:
+        own, hidden, system = sent(api), sent(api, admin.headers), sent(api, admin.headers)
+        api.patch(f"/v1/overlays/{system}/publish", headers=admin.headers)
+        with database.read() as db:
+            for overlay_id in (own, system):
+                assert overlays.usable(db, client.account.id, overlay_id).id == overlay_id
+        api.delete(f"/v1/overlays/{own}")
+        with database.read() as db:
+            for overlay_id in (own, hidden, "\0"):
+                with pytest.raises(OverlayNotFound):
+                    overlays.usable(db, client.account.id, overlay_id)

@@ -1,0 +1,112 @@
+"""Files of deleted models and overlays stay as long as an unfinished render needs them, and no longer."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from farm import schedule, state
+from farm.db.session import Database
+from farm.db.tables import Model, Overlay, Render, now
+from farm.queue.queues import Doorbell
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.storage import FolderStorage
+from farm.tidy import GRACE, tidy
+from tests.conftest import Client
+
+LONG_AGO = timedelta(hours=1)
+
+
+@pytest.fixture
+def storage(settings: Settings) -> FolderStorage:
+    return FolderStorage(settings.files)
+
+
+@pytest.fixture
+def stored(model: Model, storage: FolderStorage, tmp_path: Path) -> Model:
+    """The model, with its file."""
+    (tmp_path / "file").write_bytes(b"glTF")
+    storage.put(model.storage_key, tmp_path / "file")
+    return model
+
+
+def delete(database: Database, row: Model | Overlay, ago: timedelta = LONG_AGO) -> None:
+    with database.write() as db:
+        db.merge(row).deleted_at = now() - ago
+
+
+def finish(database: Database, render: Render) -> None:
+    with database.write() as db:
+        for status in state.ORDER[1:]:
+            state.advance(db, db.get_one(Render, render.id), status)
+
+
+def kept(storage: FolderStorage, key: str) -> bool:
+    return (storage.root / key).exists()
+
+
+@pytest.mark.on_both_databases
+class TestModels:
+    def test_that_are_not_deleted_keep_their_file(
+        self, database: Database, storage: FolderStorage, stored: Model
+    ) -> None:
+        tidy(database, storage)
+        assert kept(storage, stored.storage_key)
+
+    def test_lose_it_once_the_last_render_is_done(
+        self, database: Database, storage: FolderStorage, stored: Model, render: Render
+    ) -> None:
+        delete(database, stored)
+        tidy(database, storage)
+        assert kept(storage, stored.storage_key)
+        finish(database, render)
+        tidy(database, storage)
+        assert not kept(storage, stored.storage_key)
+        with database.read() as db:
+            assert db.get_one(Render, render.id).status == "done"
+            assert not db.get_one(Model, stored.id).has_file
+
+    def test_keep_it_for_a_moment_since_a_request_may_be_under_way(
+        self, database: Database, storage: FolderStorage, stored: Model
+    ) -> None:
+        delete(database, stored, GRACE / 2)
+        tidy(database, storage)
+        assert kept(storage, stored.storage_key)
+
+
+@pytest.mark.on_both_databases
+class TestOverlays:
+    @pytest.fixture
+    def overlay(self, database: Database, client: Client, storage: FolderStorage, tmp_path: Path) -> Overlay:
+        (tmp_path / "file").write_bytes(b"png")
+        storage.put("overlays/a.png", tmp_path / "file")
+        with database.write() as db:
+            overlay = Overlay(account_id=client.account.id, layer="background", alignment="center")
+            overlay.storage_key, overlay.content_type = "overlays/a.png", "image/png"
+            overlay.width = overlay.height = overlay.file_size = 1
+            db.add(overlay)
+        return overlay
+
+    def test_go_with_their_file_once_no_render_under_way_names_them(
+        self,
+        database: Database,
+        storage: FolderStorage,
+        overlay: Overlay,
+        model: Model,
+        settings: Settings,
+        redis: Redis,
+    ) -> None:
+        with database.write() as db:
+            naming, other = (schedule.render(db, model, RenderSettings(), settings, Doorbell(redis)) for _ in range(2))
+            naming.settings = {**naming.settings, "bgImageId": overlay.id}
+        delete(database, overlay)
+        tidy(database, storage)
+        assert kept(storage, overlay.storage_key)
+        finish(database, naming)
+        tidy(database, storage)
+        assert not kept(storage, overlay.storage_key)
+        with database.read() as db:
+            assert db.get(Overlay, overlay.id) is None
+            assert db.get_one(Render, other.id).status == "pending"

@@ -1,0 +1,158 @@
+"""Fetching from URLs that strangers give, from a real server on loopback."""
+
+import asyncio
+import hashlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from farm.errors import DownloadFailed, DownloadTimeout, FarmError, FileTooLarge, InvalidUrl
+from farm.intake.fetch import Fetched, fetch
+from tests.web_server import MODEL, serving
+
+MB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "fetched"
+
+
+def fetched(url: str, target: Path, *, most: int = MB, seconds: float = 20, loopback: bool = True) -> Fetched:
+    with target.open("wb") as file:
+        return asyncio.run(fetch(url, file, most=most, seconds=seconds, allow_loopback=loopback))
+
+
+class TestFetch:
+    @pytest.mark.parametrize("path", ["chair.glb", "chunked.glb", "moved", "hop5"])
+    def test_delivers_the_file_with_its_hash(self, server: str, target: Path, path: str) -> None:
+        result = fetched(f"{server}/{path}", target)
+        assert target.read_bytes() == MODEL
+        assert (result.size, result.sha256) == (len(MODEL), hashlib.sha256(MODEL).hexdigest())
+
+    @pytest.mark.parametrize(
+        ("path", "name"),
+        [("chair.glb?x=1", "chair.glb"), ("download", "bench.glb"), ("moved", "chair.glb")],
+    )
+    def test_takes_the_name_from_the_host_or_else_from_the_last_url(
+        self, server: str, target: Path, path: str, name: str
+    ) -> None:
+        assert fetched(f"{server}/{path}", target).name == name
+
+    def test_keeps_the_host_that_the_url_names(self, server: str, target: Path) -> None:
+        url = server.replace("127.0.0.1", "localhost")
+        fetched(f"{url}/host", target)
+        assert target.read_text() == url.removeprefix("http://")
+
+    def test_asks_no_proxy_of_the_environment(self, server: str, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+        assert fetched(f"{server}/chair.glb", target).size == len(MODEL)
+
+    def test_stops_at_the_limit_however_long_the_host_goes_on(self, server: str, target: Path) -> None:
+        with pytest.raises(FileTooLarge, match="1 MB"):
+            fetched(f"{server}/endless", target)
+        assert target.stat().st_size <= MB
+
+    def test_a_file_of_just_the_limit_is_not_too_large(self, server: str, target: Path) -> None:
+        assert fetched(f"{server}/chair.glb", target, most=len(MODEL)).size == len(MODEL)
+        with pytest.raises(FileTooLarge):
+            fetched(f"{server}/chunked.glb", target, most=len(MODEL) - 1)
+
+    def test_believes_an_announced_length_beyond_the_limit(self, server: str, target: Path) -> None:
+        with pytest.raises(FileTooLarge):
+            fetched(f"{server}/huge", target)
+
+    def test_gives_up_in_time_on_a_host_that_drips(self, server: str, target: Path) -> None:
+        started = time.monotonic()
+        with pytest.raises(DownloadTimeout):
+            fetched(f"{server}/slow", target, seconds=0.5)
+        assert time.monotonic() - started < 3
+
+    @pytest.mark.parametrize(
+        ("path", "words"),
+        [
+            ("missing", "404"),
+            ("zipped", "compressed"),
+            ("loop", "more than 5 times"),
+            ("hop6", "more than 5 times"),
+            ("nowhere", "302"),
+            ("short", "broke off"),
+        ],
+    )
+    def test_says_what_the_host_did_wrong(self, server: str, target: Path, path: str, words: str) -> None:
+        with pytest.raises(DownloadFailed, match=words):
+            fetched(f"{server}/{path}", target)
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x.glb", "http://no-such-host.invalid/x.glb"])
+    def test_a_host_that_is_not_there_is_no_defect_of_ours(self, target: Path, url: str) -> None:
+        with pytest.raises(DownloadFailed):
+            fetched(url, target)
+
+
+class TestRefused:
+    @pytest.mark.parametrize("path", ["metadata", "private", "file", "secret", "bad"])
+    def test_redirects_are_checked_like_the_first_url(self, server: str, target: Path, path: str) -> None:
+        with pytest.raises(InvalidUrl):
+            fetched(f"{server}/{path}", target)
+
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "0"]
+    )
+    def test_loopback_is_not_reached_however_it_is_spelled(self, server: str, target: Path, host: str) -> None:
+        port = server.rpartition(":")[2]
+        with pytest.raises((InvalidUrl, DownloadFailed)) as refusal:
+            fetched(f"http://{host}:{port}/chair.glb", target, loopback=False)
+        assert "public" in str(refusal.value) or "leads nowhere" in str(refusal.value)
+        assert target.stat().st_size == 0
+
+    def test_connects_to_the_address_that_was_checked_and_asks_no_second_time(
+        self, server: str, target: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        async def rebinding(host: object, port: int, **_: object) -> object:
+            asked.append(host)
+            address = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+        monkeypatch.setattr(anyio, "getaddrinfo", rebinding)
+        url = server.replace("127.0.0.1", "rebinding.example")
+        assert fetched(f"{url}/chair.glb", target).size == len(MODEL)
+        assert asked == ["rebinding.example"]
+
+    def test_a_name_that_leads_to_a_public_and_a_private_address_is_refused(
+        self, target: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def both(_: object, port: int, **__: object) -> object:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("1.1.1.1", "10.0.0.1")]
+
+        monkeypatch.setattr(anyio, "getaddrinfo", both)
+        with pytest.raises(InvalidUrl):
+            fetched("http://both.example/x.glb", target)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("", "chair.glb", "//example.com/x", "http://", "http:///x.glb", "http://[::1/x", "http://a:99999/"),
+            *("ftp://example.com/x.glb", "file:///etc/passwd", "gopher://x/", "data:,x", "javascript:1"),
+            *("http://user@example.com/x", "http://user:password@example.com/x", "http://exa mple.com/"),
+            *("http://example.com/\x00", "http://example.com/\r\nHost: x", " http://example.com/", "http://a\ud800/"),
+            *("http://" + "a" * 3000, "http://" + "a" * 70 + ".com/", "http://a..b/", "http://xn--a/"),
+        ],
+        ids=ascii,
+    )
+    def test_what_is_no_web_address(self, target: Path, url: str) -> None:
+        with pytest.raises(FarmError) as refusal:
+            fetched(url, target)
+        assert refusal.value.code in ("invalid_url", "download_failed")
