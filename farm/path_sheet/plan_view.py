@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from camera_paths import Pose
@@ -14,55 +15,69 @@ LABELLED = 0.15  # the subject with its label
 DRIFT = 0.36  # of the ring: how far a way that covers itself is drawn inwards over time
 BEATS = 48  # dots at equal intervals of time: the closer they stand, the slower it is
 BADGE = 12.0
-REACHES = (26.0, -26.0, 40.0, -40.0, 54.0, -54.0)  # how far from the way a badge may stand, outside or inside
+REACHES = [sign * reach for reach in range(26, 130, 7) for sign in (1, -1)]  # of a badge from the way, out or in
+EDGE = 0.43  # of the panel's size: how far from its middle a badge may stand
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in the panel: the way in equal steps of time, each moment on it, and its badge."""
+
+    way: list[Point]
+    moments: list[Point]
+    badges: list[Point]
+    is_drawn_apart: bool
 
 
 def draw_plan(
-    canvas: Canvas,
-    curve: Sequence[Pose],
-    moments: Sequence[Moment],
-    *,
-    left: float,
-    top: float,
-    size: float,
+    canvas: Canvas, curve: Sequence[Pose], moments: Sequence[Moment], *, left: float, top: float, size: float
 ) -> None:
     """Draw into a square panel. `curve` is the whole movement in equal steps of time."""
     centre = left + size / 2, top + size / 2
+    plan = lay_out(curve, moments, centre, size)
+    _ground(canvas, centre, size)
+    _subject(canvas, centre, size, moments)
+    canvas.trace(plan.way, 2.5)
+    steps = len(curve) - 1
+    for beat in range(BEATS + 1):
+        step = round(beat * steps / BEATS)
+        canvas.dot(plan.way[step], 3.6, time_colour(step / steps))
+    for moment, here, badge in zip(moments, plan.moments, plan.badges, strict=True):
+        canvas.line([here, badge], time_colour(moment.t), 1.2)
+        canvas.dot(here, 6, time_colour(moment.t), WHITE, 2)
+    for moment, badge in zip(moments, plan.badges, strict=True):
+        canvas.badge(badge, moment.number, moment.t, BADGE)
+    canvas.text((left, top + size + 8), "Seen from above, a dot every equal step of time", 15, SOFT)
+    if plan.is_drawn_apart:
+        canvas.text((left, top + size + 30), "The way covers itself and is drawn further in as time goes on", 15, SOFT)
+
+
+def lay_out(curve: Sequence[Pose], moments: Sequence[Moment], centre: Point, size: float) -> Layout:
+    """Place the way around `centre`, and the badges where they cover least: each other never, if that can be."""
     farthest = max(pose.radius for pose in curve)
-    drift = DRIFT if covers_itself(curve) else 0.0
+    apart = covers_itself(curve)
+    steps = len(curve) - 1
 
     def place(pose: Pose, t: float, beyond: float = 0.0) -> Point:
-        away = pose.radius / farthest * RING * size * (1 - drift * t) + beyond
+        away = pose.radius / farthest * RING * size * (1 - apart * DRIFT * t) + beyond
         turn = math.radians(pose.azimuth)
         return centre[0] + math.sin(turn) * away, centre[1] + math.cos(turn) * away
 
-    _ground(canvas, centre, size)
-    _subject(canvas, centre, size, moments)
-    steps = len(curve) - 1
     way = [place(pose, step / steps) for step, pose in enumerate(curve)]
-    canvas.trace(way, 2.5)
-    for beat in range(BEATS + 1):
-        step = round(beat * steps / BEATS)
-        canvas.dot(way[step], 3.6, time_colour(step / steps))
-    taken: list[Point] = []
+    badges: list[Point] = []
 
-    def crowd(badge: Point) -> int:
-        """How much lies under a badge: others and the subject count more than the whole way."""
-        others = sum(math.dist(badge, other) < 2 * BADGE + 2 for other in taken)
-        subject = math.dist(badge, centre) < LABELLED * size + BADGE
-        return (others + subject) * steps + sum(math.dist(badge, point) < BADGE + 4 for point in way)
+    def covered(badge: Point) -> tuple[int, bool, int]:
+        """What a badge would cover, the worst first: other badges; the subject, or beyond the edge; the way."""
+        away = math.dist(badge, centre)
+        return (
+            sum(math.dist(badge, other) < 2 * BADGE + 2 for other in badges),
+            not LABELLED * size + BADGE < away < EDGE * size,
+            sum(math.dist(badge, point) < BADGE + 4 for point in way),
+        )
 
     for moment in moments:
-        choices = [place(moment.pose, moment.t, beyond) for beyond in REACHES]
-        here, badge = place(moment.pose, moment.t), min(choices, key=crowd)
-        taken.append(badge)
-        canvas.line([here, badge], time_colour(moment.t), 1.2)
-        canvas.dot(here, 6, time_colour(moment.t), WHITE, 2)
-    for moment, badge in zip(moments, taken, strict=True):
-        canvas.badge(badge, moment.number, moment.t, BADGE)
-    canvas.text((left, top + size + 8), "Seen from above, a dot every equal step of time", 15, SOFT)
-    if drift:
-        canvas.text((left, top + size + 30), "The way covers itself and is drawn further in as time goes on", 15, SOFT)
+        badges.append(min((place(moment.pose, moment.t, reach) for reach in REACHES), key=covered))
+    return Layout(way, [place(moment.pose, moment.t) for moment in moments], badges, apart)
 
 
 def covers_itself(curve: Sequence[Pose]) -> bool:

@@ -1,5 +1,8 @@
 """The sheet: for every path and every setting it can be drawn, and it shows what it promises."""
 
+import math
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +13,8 @@ from pydantic.alias_generators import to_camel
 from camera_paths import PATHS
 from farm import path_sheet
 from farm.path_sheet.charts import AZIMUTH, DISTANCE, SIZE, Quantity, axis
-from farm.path_sheet.plan_view import covers_itself
+from farm.path_sheet.moments import Moment
+from farm.path_sheet.plan_view import BADGE, SUBJECT, covers_itself, lay_out
 from farm.render_settings import RenderSettings, parse
 from tests.camera_paths.strategies import numbers
 
@@ -59,6 +63,16 @@ def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats
 def test_a_way_that_covers_itself_is_drawn_apart(effect: str, wish: dict[str, float], covers: bool) -> None:
     curve = [PATHS[effect].pose(step / 100, **wish) for step in range(101)]
     assert covers_itself(curve) is covers
+
+
+@pytest.mark.parametrize("effect", PATHS)
+def test_no_number_covers_another_or_the_subject(effect: str) -> None:
+    path, centre, size = PATHS[effect], (300.0, 300.0), 548.0
+    curve = [path.pose(step / 480) for step in range(481)]
+    moments = [Moment(number, t, path.pose(t)) for number, t in enumerate(path_sheet.times(parse({"effect": effect})))]
+    badges = lay_out(curve, moments, centre, size).badges
+    assert min(math.dist(one, other) for one, other in combinations(badges, 2)) > 2 * BADGE
+    assert min(math.dist(badge, centre) for badge in badges) > SUBJECT * size + BADGE
 
 
 @given(low=st.floats(-1080, 1080), length=st.floats(0, 1080), quantity=st.sampled_from([AZIMUTH, DISTANCE, SIZE]))
