@@ -8,9 +8,8 @@ from sqlalchemy.orm import Session
 from farm import credits, plan
 from farm.db.session import after_commit
 from farm.db.tables import Chunk, Model, Render, Shot, new_id
-from farm.errors import InvalidSettings
 from farm.queue.queues import Doorbell
-from farm.render_settings import RenderSettings, refused
+from farm.render_settings import RenderSettings
 from farm.settings import Settings
 
 PREVIEW = RenderSettings(length=3)
@@ -20,8 +19,6 @@ def renders(
     db: Session, account_id: str, wishes: Sequence[tuple[Model, RenderSettings]], settings: Settings, bell: Doorbell
 ) -> list[Render]:
     """Take the credits for all wishes and queue a render of each, or raise NoCredits and change nothing."""
-    for _, wish in wishes:
-        check_background(wish)
     prices = {new_id(): credits.price(wish.to_wire()) for _, wish in wishes}
     credits.charge(db, account_id, prices)
     rows = [
@@ -73,11 +70,3 @@ def _queue(
     for chunk in chunks:
         after_commit(db, lambda chunk=chunk: bell.ring(chunk))  # type: ignore[misc]
     return row
-
-
-def check_background(wish: RenderSettings) -> None:
-    """Refuse an overlay that the account may not use: so far the farm keeps none. Raises InvalidSettings."""
-    if wish.bg_image_id:
-        raise InvalidSettings(
-            refused("bgImageId", wish.bg_image_id, "the id of an overlay of your own or a published one")
-        )

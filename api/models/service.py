@@ -15,7 +15,7 @@ from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
-from farm import schedule
+from farm import schedule, wishes
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, new_id, now
 from farm.errors import FileNotFound, InvalidFormat
@@ -88,7 +88,8 @@ async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
 
 
 def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, wish: RenderSettings) -> Uploaded:
-    wish.check_against(ready.checked.clips, admin=account.is_admin)
+    with farm.database.read() as db:
+        wishes.check(db, account, ready.checked.clips, wish)
     if known := _render_known(farm, account, upload, wish):
         return known
     model = Model(
@@ -114,7 +115,7 @@ def _render_known(farm: Farm, account: Account, upload: Upload, wish: RenderSett
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
-        wish.check_against(model.clips, admin=account.is_admin)
+        wishes.check(db, account, model.clips, wish)
         model.archived_at = None  # who sends it again wants to see it again
         render = schedule.render(db, model, wish, farm.settings, farm.bell)
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)

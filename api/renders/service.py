@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
-from farm import credits, schedule, state
+from farm import credits, schedule, state, wishes
 from farm.db import models, renders
 from farm.db.session import after_commit
 from farm.db.tables import Account, Render
@@ -16,22 +16,22 @@ from farm.render_settings import RenderSettings
 def create(db: Session, farm: Farm, account: Account, model_id: str, wish: RenderSettings) -> Render:
     """Queue one render of a model. Raises ModelNotFound, InvalidSettings or NoCredits."""
     model = models.owned(db, account.id, model_id)
-    wish.check_against(model.clips, admin=account.is_admin)
+    wishes.check(db, account, model.clips, wish)
     return schedule.render(db, model, wish, farm.settings, farm.bell)
 
 
 def create_batch(
-    db: Session, farm: Farm, account: Account, wishes: Sequence[tuple[str, RenderSettings]]
+    db: Session, farm: Farm, account: Account, items: Sequence[tuple[str, RenderSettings]]
 ) -> list[Render]:
     """Queue a render for each model id with its settings, or none.
 
     Raises ModelNotFound or InvalidSettings, naming which item is wrong, or NoCredits.
     """
     ready = []
-    for number, (model_id, wish) in enumerate(wishes):
+    for number, (model_id, wish) in enumerate(items):
         try:
             model = models.owned(db, account.id, model_id)
-            wish.check_against(model.clips, admin=account.is_admin)
+            wishes.check(db, account, model.clips, wish)
         except ModelNotFound as error:
             raise ModelNotFound(f"renders[{number}]: {error.message}") from error
         except InvalidSettings as error:

@@ -13,15 +13,16 @@ from sqlalchemy.orm import Session
 from farm import leases, state
 from farm.blender.client import Blender
 from farm.db.session import Database, after_commit
-from farm.db.tables import Asset, Chunk, Render
+from farm.db.tables import Asset, Chunk, Overlay, Render
 from farm.errors import FarmError, RenderFailed
 from farm.plan import ShotSpec
 from farm.production import produce, shot_to_draw
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
-from farm.render_settings import parse
+from farm.render_settings import RenderSettings, parse
 from farm.storage import FolderStorage, Storage
+from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
 
@@ -67,9 +68,10 @@ def _work(node: Node, database: Database, lease: Lease) -> None:
         spec = ShotSpec(**chunk.shot.spec)
         render = db.scalars(select(Render).where(Render.shot_id == chunk.shot_id)).one()
         render_id, wish, model_key = render.id, parse(render.settings), render.model.storage_key
+        picture = _background(db, storage, wish)
     with _scratch(node.scratch) as folder, Blender(node.blender_socket, node.settings.frame_timeout) as blender:
         files = Files(folder, spec.tier)
-        variant = Variant(spec, wish, None, files, executable(node.settings.ffmpeg))
+        variant = Variant(spec, wish, picture, files, executable(node.settings.ffmpeg))
         shot = shot_to_draw(spec, storage.local(model_key), node.engine)
         with database.write() as db:
             _advance(db, render_id, "poster-processing")
@@ -81,6 +83,14 @@ def _work(node: Node, database: Database, lease: Lease) -> None:
                     with database.write() as db:
                         _advance(db, render_id, "video-processing")
         publish(database, storage, lease, render_id, files.videos, "done")
+
+
+def _background(db: Session, storage: Storage, wish: RenderSettings) -> BackgroundPicture | None:
+    """The picture that was asked for. An overlay deleted meanwhile keeps its file until no render waits for it."""
+    if wish.bg_image_id is None:
+        return None
+    overlay = db.get_one(Overlay, wish.bg_image_id)
+    return BackgroundPicture(storage.local(overlay.storage_key), wish.bg_align)
 
 
 CONTENT_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}

@@ -14,7 +14,7 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.errors import OverlayNotFound
 from farm.settings import Settings
-from tests.api.helpers import assert_error, assert_nothing_left, files_in
+from tests.api.helpers import assert_error, assert_nothing_left, files_in, uploaded
 from tests.conftest import Client
 from tests.intake.scans import picture
 
@@ -172,3 +172,30 @@ class TestUsable:
             for overlay_id in (own, hidden, "\0"):
                 with pytest.raises(OverlayNotFound):
                     overlays.usable(db, client.account.id, overlay_id)
+
+
+class TestInRenders:
+    def test_own_and_published_ones_may_be_named_and_no_others(
+        self, api: TestClient, client: Client, admin: Client
+    ) -> None:
+        model = uploaded(api)["modelId"]
+        own, theirs = sent(api), sent(api, headers=admin.headers)
+        published = sent(api, headers=admin.headers)
+        api.patch(f"/v1/overlays/{published}/publish", headers=admin.headers)
+
+        def order(overlay: str) -> Response:
+            body = {"modelId": model, "renderSettings": {"bgImageId": overlay}}
+            answer: Response = api.post("/v1/renders", json=body, headers=client.headers)
+            return answer
+
+        for allowed in (own, published):
+            assert order(allowed).status_code == 201
+        assert_error(order(theirs), "invalid_settings", 400, "bgImageId", theirs, "overlay of your own")
+        api.delete(f"/v1/overlays/{own}")
+        assert_error(order(own), "invalid_settings", 400, "bgImageId", own)
+
+    def test_a_batch_says_which_of_its_renders_names_a_foreign_one(self, api: TestClient, admin: Client) -> None:
+        model, theirs = uploaded(api)["modelId"], sent(api, headers=admin.headers)
+        items = [{"modelId": model}, {"modelId": model, "renderSettings": {"bgImageId": theirs}}]
+        answer = api.post("/v1/renders/batch", json={"renders": items})
+        assert_error(answer, "invalid_settings", 400, "renders[1]", "bgImageId")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import Farm, until
+from tests.e2e.conftest import ASSETS, Farm, until
 
 pytestmark = pytest.mark.slow
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
@@ -109,6 +109,38 @@ class TestPoster:
         assert farm.wait(render)["status"] == "done"
         picture = np.asarray(Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))))
         assert tuple(picture[0, 0]) == (0x12, 0xAB, 0x9F)
+
+    def test_an_overlay_lies_behind_the_product(self, farm: Farm, product: str) -> None:
+        gradient = io.BytesIO()
+        Image.new("RGB", (40, 40), (10, 120, 200)).save(gradient, "PNG")
+        overlay = farm.client.post("/v1/overlays", files={"file": ("sky.png", gradient.getvalue())}).json()["data"][
+            "id"
+        ]
+        wish = {"length": 3, "bgImageId": overlay, "bgColor": "#ff0000"}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": wish}
+        render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
+        farm.client.delete(f"/v1/overlays/{overlay}")  # what was ordered is drawn all the same
+        assert farm.wait(render)["status"] == "done"
+        picture = np.asarray(Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))))
+        assert tuple(picture[0, 0]) == (10, 120, 200)
+
+
+class TestAnimation:
+    def test_plays_the_clip_that_was_named(self, farm: Farm) -> None:
+        uploaded = farm.upload("walker.glb", '{"length": 3, "animation": "Walk", "reflector": true, "tiltX": 10}')
+        render = farm.wait(uploaded["renderId"])
+        assert render["status"] == "done", render["errorMessage"]
+
+    def test_an_unknown_clip_is_refused_with_those_that_there_are(self, farm: Farm) -> None:
+        with (ASSETS / "walker.glb").open("rb") as file:
+            answer = farm.client.post(
+                "/v1/models", files={"file": ("walker.glb", file)}, data={"renderSettings": '{"animation": "Run"}'}
+            )
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "invalid_settings"
+        assert 'animation is "Run"' in error["message"]
+        assert '"Walk"' in error["message"]
 
 
 class TestAspect:
