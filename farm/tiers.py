@@ -22,7 +22,7 @@ class Tier:
 
 
 TIERS = {
-    "preview": Tier(270),
+    "preview": Tier(180),
     "share": Tier(540),
     "standard": Tier(1080, has_web=True),
     "4k": Tier(2160, has_web=True),

@@ -12,11 +12,11 @@ from pydantic_core import PydanticCustomError
 import blender_scenes
 from farm.errors import BadTemplate
 from farm.settings import Settings
+from farm.tiers import TIERS
 
 BUILT_IN = Path(blender_scenes.__file__).parent
 STAND_IN = BUILT_IN / "stand_in.glb"
-LEAST_SAMPLES = {"preview": 1, "share": 4, "standard": 4, "4k": 4, "pro": 4}
-MOST_SAMPLES = 4096
+LEAST_SAMPLES, MOST_SAMPLES = 4, 4096
 
 
 class Template(BaseModel):
@@ -31,13 +31,15 @@ class Template(BaseModel):
     @field_validator("samples")
     @classmethod
     def _are_there_for_every_tier(cls, samples: dict[str, int]) -> dict[str, int]:
-        for tier in samples.keys() - LEAST_SAMPLES.keys():
-            raise _wrong_samples(tier, f"is not a known key. Known: {', '.join(LEAST_SAMPLES)}")
-        for tier, least in LEAST_SAMPLES.items():
+        for tier in samples.keys() - TIERS.keys():
+            raise _wrong_samples(tier, f"is not a known key. Known: {', '.join(TIERS)}")
+        for tier in TIERS:
             if tier not in samples:
-                raise _wrong_samples(tier, f"is missing: say how many samples a pixel it takes, {least} or more")
-            if not least <= samples[tier] <= MOST_SAMPLES:
-                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {least} to {MOST_SAMPLES}")
+                raise _wrong_samples(
+                    tier, f"is missing: say how many samples a pixel it takes, {LEAST_SAMPLES} or more"
+                )
+            if not LEAST_SAMPLES <= samples[tier] <= MOST_SAMPLES:
+                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {LEAST_SAMPLES} to {MOST_SAMPLES}")
         return samples
 
 

@@ -64,7 +64,7 @@ class TestFrames:
 class TestPreview:
     def test_is_small_and_has_few_frames(self) -> None:
         preview = spec(RenderSettings(length=3), preview=True)
-        assert (preview.height, preview.fps, preview.frames) == (270, 10, 30)
+        assert (preview.height, preview.fps, preview.frames) == (180, 10, 30)
 
     def test_never_has_more_frames_a_second_than_the_farm(self) -> None:
         assert spec(preview=True, fps=5).fps == 5
