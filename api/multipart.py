@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FILE = "file"
 AROUND_THE_FILE = 1024 * 1024  # what a body may hold besides the file
 LONGEST_NAME = 255
+# So do HTTP libraries that cannot send what they were given: Node's fetch makes "[object Object]" of a stream.
+FILE_AS_TEXT = "'file' came as a text field. Send the file's bytes with a file name; from Node, a Blob and not a stream"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class _Form:
         self.fields = {field.name: field for field in fields}
         self.digest, self.size = hashlib.sha256(), 0
         self.name: str | None = None
+        self.file_as_text = False
         self.texts: dict[str, bytearray] = {}
         self.complete = False
         self._part: str | None = None
@@ -113,7 +116,7 @@ class _Form:
         if not self.complete:
             raise InvalidRequest("The multipart body ends before its last boundary")
         if self.name is None:
-            raise NoFile
+            raise NoFile(FILE_AS_TEXT if self.file_as_text else None)
         self.file.flush()
         return Upload(path_of(self.file), self.name, self.size, self.digest.hexdigest(), self._decoded())
 
@@ -147,6 +150,8 @@ class _Form:
             if self.name is not None:
                 raise InvalidRequest("Send one file an upload")
             self._part, self.name = FILE, clean_name(options[b"filename"].decode("utf-8", "replace"))
+        elif name == FILE:
+            self.file_as_text = b"filename" not in options
         elif name in self.fields:
             if name in self.texts:
                 raise InvalidRequest(f"Send {name} once")

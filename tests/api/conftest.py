@@ -8,8 +8,10 @@ import pytest
 from farm import leases, state
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
+from farm.render_settings import parse
 from farm.settings import Settings
 from farm.storage import FolderStorage
+from farm.tiers import TIERS
 
 Finish = Callable[[str], dict[str, bytes]]
 
@@ -19,17 +21,19 @@ FILES = {
     "poster": (b"the small poster", ".png", "image/png"),
     "poster-full": (b"the large poster " * 10, ".png", "image/png"),
 }
+WEB = {"web": (b"the web variant " * 100, ".mp4", "video/mp4")}
 
 
 @pytest.fixture
 def finished(settings: Settings, database: Database, tmp_path: Path) -> Finish:
-    """Finish a render as a worker does, with files of made-up bytes. Returns the bytes by kind."""
+    """Finish a render as a worker does, with the files of its tier, of made-up bytes. Returns the bytes by kind."""
     storage = FolderStorage(settings.files)
 
     def finish(render_id: str) -> dict[str, bytes]:
         with database.write() as db:
             render = db.get_one(Render, render_id)
-            for kind, (content, suffix, content_type) in FILES.items():
+            files = FILES | (WEB if TIERS[parse(render.settings).quality].has_web else {})
+            for kind, (content, suffix, content_type) in files.items():
                 source, key = tmp_path / "made-up", f"renders/{render_id}/1/{kind}{suffix}"
                 source.write_bytes(content)
                 storage.put(key, source)
@@ -41,6 +45,6 @@ def finished(settings: Settings, database: Database, tmp_path: Path) -> Finish:
                 leases.complete(db, chunk.id, chunk.attempt, frames_done=chunk.frames)
             for status in state.ORDER[1:]:
                 state.advance(db, render, status)
-        return {kind: content for kind, (content, *_) in FILES.items()}
+        return {kind: content for kind, (content, *_) in files.items()}
 
     return finish

@@ -161,7 +161,9 @@ class TestRefusedUpload:
         assert_error(api.post("/v1/models", json={"file": "chair.glb"}), "no_file", 400)
 
     def test_a_file_field_that_is_text(self, api: TestClient) -> None:
-        assert_error(api.post("/v1/models", files={"file": (None, "chair.glb")}), "no_file", 400)
+        """As Node's own fetch sends a stream: it is told what would work."""
+        answer = api.post("/v1/models", files={"file": (None, "[object Object]")})
+        assert_error(answer, "no_file", 400, "'file' came as a text field", "a Blob and not a stream")
 
     def test_an_empty_file_field_as_browsers_send_it(self, api: TestClient) -> None:
         body = b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--x--\r\n'

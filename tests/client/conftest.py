@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -13,6 +14,7 @@ from farm.db.session import Database
 from farm.settings import Settings
 from plinth_client import Plinth
 from tests.api.conftest import finished as finished
+from tests.api.helpers import glb
 from tests.conftest import Client
 
 
@@ -29,6 +31,14 @@ def url(settings: Settings, database: Database) -> Iterator[str]:  # noqa: ARG00
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join(20)
+
+
+@pytest.fixture
+def chair(tmp_path: Path) -> Path:
+    """A model's file."""
+    path = tmp_path / "chair.glb"
+    path.write_bytes(glb(bytes(300_000)))
+    return path
 
 
 @pytest.fixture

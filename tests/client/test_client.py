@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,13 +38,6 @@ CONTENT = bytes(range(256)) * 4000  # about a megabyte
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("download", "transport"):
         monkeypatch.setattr(f"plinth_client.{module}.FIRST_PAUSE", 0.001)
-
-
-@pytest.fixture
-def chair(tmp_path: Path) -> Path:
-    path = tmp_path / "chair.glb"
-    path.write_bytes(glb(bytes(300_000)))
-    return path
 
 
 class TestPackage:
@@ -141,8 +135,9 @@ class TestCredits:
         render_id = plinth.models.upload(chair).render_id
         with database.write() as db:
             state.advance(db, db.get_one(RenderRow, render_id), "error", message="no mesh")
-        plinth.renders.dismiss(render_id)
-        assert plinth.renders.get(render_id).status == "failed"
+        dismissed = plinth.renders.dismiss(render_id)
+        assert (dismissed.status, dismissed.error_message) == ("failed", "no mesh")
+        assert plinth.renders.get(render_id) == dismissed
 
 
 class TestWait:
@@ -187,6 +182,22 @@ class TestDownload:
         assert full.read_bytes() == files["poster-full"]
         assert plinth.models.download(upload.model_id, out / "m.glb").read_bytes() == chair.read_bytes()
         assert sorted(path.name for path in out.iterdir()) == ["f.png", "m.glb", "p.png", "t.mp4", "v.mp4"]
+
+    def test_of_a_tier_with_a_web_variant_has_that_and_the_bundle(
+        self, plinth: Plinth, chair: Path, finished: Finish, tmp_path: Path
+    ) -> None:
+        render_id = plinth.models.upload(chair, {"quality": "standard"}).render_id
+        files = finished(render_id)
+        assert plinth.renders.get(render_id).has_web_variant
+        web = plinth.renders.download_video(render_id, tmp_path / "w.mp4", quality="web")
+        assert web.read_bytes() == files["web"]
+        with zipfile.ZipFile(plinth.renders.download_bundle(render_id, tmp_path / "all.zip")) as bundle:
+            assert {name: bundle.read(name) for name in bundle.namelist()} == {
+                "video.mp4": files["video"],
+                "web.mp4": files["web"],
+                "poster.png": files["poster-full"],
+                "thumb.mp4": files["thumb"],
+            }
 
     def test_of_what_is_not_there_yet_leaves_nothing(self, plinth: Plinth, chair: Path, tmp_path: Path) -> None:
         render_id = plinth.models.upload(chair).render_id

@@ -7,6 +7,7 @@ from plinth_client.answers import Model as Model
 from plinth_client.answers import ModelDetail as ModelDetail
 from plinth_client.answers import ModelRender as ModelRender
 from plinth_client.answers import Overlay as Overlay
+from plinth_client.answers import OverlayDetail as OverlayDetail
 from plinth_client.answers import Page as Page
 from plinth_client.answers import Progress as Progress
 from plinth_client.answers import QueuedRender as QueuedRender

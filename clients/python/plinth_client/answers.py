@@ -108,6 +108,18 @@ class Overlay:
     layer: str
     alignment: str
     name: str | None = None
+
+
+@dataclass(frozen=True)
+class OverlayDetail(Overlay):
+    """An overlay in a list. `published`: every account may use it. Sides in pixels, `file_size` in bytes."""
+
+    published: bool = False
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    file_size: int | None = None
+    created_at: datetime | None = None
     description: str | None = None
 
 

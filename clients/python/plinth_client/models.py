@@ -78,7 +78,7 @@ class Models:
         sku: str | None = None,
         tags: Sequence[str] | None = None,
     ) -> Model:
-        """Change what is given, and leave the rest."""
+        """Change what is given, and leave the rest; "" takes a title or a SKU away, [] all tags."""
         given = {"title": title, "sku": sku, "tags": None if tags is None else [*tags]}
         body = {field: value for field, value in given.items() if value is not None}
         return self._patched(f"models/{model_id}", json=body)

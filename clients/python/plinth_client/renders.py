@@ -50,9 +50,10 @@ class Renders:
         """One render, with its progress."""
         return read(Render, self._api.get(f"renders/{render_id}")["data"])
 
-    def dismiss(self, render_id: str) -> None:
+    def dismiss(self, render_id: str) -> Render:
         """Acknowledge a render's error; its status becomes `failed`."""
-        self._api.ask("PATCH", f"renders/{render_id}/dismiss", idempotent=False)
+        # Dismissing twice changes nothing, so a second try does no harm.
+        return read(Render, self._api.ask("PATCH", f"renders/{render_id}/dismiss", idempotent=True)["data"])
 
     def delete(self, render_id: str) -> None:
         """Delete a render and its files for good."""

@@ -1,0 +1,130 @@
+"""The typed client's models and overlays: found, changed, put aside, fetched from elsewhere, deleted."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from farm.db.session import Database
+from farm.db.tables import Account as AccountRow
+from farm.settings import Settings
+from plinth_client import Forbidden, InvalidRequest, NotFound, Plinth
+from tests.api.helpers import glb
+from tests.conftest import new_client
+from tests.intake.scans import picture
+from tests.web_server import MODEL, serving
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A farm that may fetch from loopback."""
+    return settings.model_copy(update={"ingest_loopback": True})
+
+
+@pytest.fixture
+def sky(tmp_path: Path) -> Path:
+    path = tmp_path / "sky.png"
+    path.write_bytes(picture("PNG", (40, 30)))
+    return path
+
+
+@pytest.fixture
+def admin(url: str, database: Database) -> Iterator[Plinth]:
+    """A client with an admin account's key."""
+    chief = new_client(database, "chief@example.com")
+    with database.write() as db:
+        db.get_one(AccountRow, chief.account.id).is_admin = True
+    with Plinth(url, chief.key) as plinth:
+        yield plinth
+
+
+class TestModels:
+    def test_change_only_in_what_is_given(self, plinth: Plinth, chair: Path) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        named = plinth.models.update(model_id, title="Ergonomic Chair", sku="EC-1001", tags=[" Office ", "furniture"])
+        assert (named.title, named.sku, named.tags) == ("Ergonomic Chair", "EC-1001", ("office", "furniture"))
+        assert plinth.models.update(model_id, sku="EC-1002").title == "Ergonomic Chair"
+        bare = plinth.models.update(model_id, title="", sku="", tags=[])
+        assert (bare.title, bare.sku, bare.tags) == (None, None, ())
+        assert plinth.models.list().items == (bare,)
+
+    def test_are_found_by_any_of_several_tags_over_all_pages(
+        self, plinth: Plinth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("plinth_client.models.MOST", 1)
+        made = []
+        for number, tag in enumerate(["office", "garden", "kitchen"]):
+            path = tmp_path / f"{tag}.glb"
+            path.write_bytes(glb(bytes([number])))
+            made.append(plinth.models.upload(path).model_id)
+            plinth.models.update(made[-1], tags=[tag])
+        found = [model.id for model in plinth.models.every(tags=["garden", "office"])]
+        assert found == [made[1], made[0]]
+        page = plinth.models.list(limit=1, offset=1)
+        assert ([model.id for model in page.items], page.total, page.offset, page.limit) == ([made[1]], 3, 1, 1)
+
+    def test_are_archived_and_brought_back(self, plinth: Plinth, chair: Path) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        assert plinth.models.archive(model_id).archived
+        assert plinth.models.list().total == 0
+        assert [model.id for model in plinth.models.every(archived=True)] == [model_id]
+        assert not plinth.models.unarchive(model_id).archived
+        assert plinth.models.list().total == 1
+
+    def test_are_gone_when_deleted_but_their_renders_stay(self, plinth: Plinth, chair: Path) -> None:
+        upload = plinth.models.upload(chair)
+        plinth.models.delete(upload.model_id)
+        with pytest.raises(NotFound) as missing:
+            plinth.models.get(upload.model_id)
+        assert missing.value.code == "model_not_found"
+        assert plinth.renders.get(upload.render_id).model_id == upload.model_id
+
+    def test_are_known_by_their_hash(self, plinth: Plinth, chair: Path) -> None:
+        assert (plinth.models.check_file(chair).exists, plinth.models.check_file(chair).model_id) == (False, None)
+        model_id = plinth.models.upload(chair).model_id
+        check = plinth.models.check_hash(plinth.models.get(model_id).sha256.upper())
+        assert (check.exists, check.model_id) == (True, model_id)
+        assert plinth.models.check_file(chair) == check
+
+    def test_are_fetched_from_a_url(self, plinth: Plinth, tmp_path: Path) -> None:
+        with serving() as elsewhere:
+            upload = plinth.models.ingest(f"{elsewhere}/chair.glb", {"aspect": "1:1"})
+            again = plinth.models.ingest(f"{elsewhere}/chair.glb")
+        assert (upload.duplicate, again.duplicate, again.model_id) == (False, True, upload.model_id)
+        assert plinth.renders.get(upload.render_id).render_settings["aspect"] == "1:1"
+        assert plinth.models.download(upload.model_id, tmp_path / "m.glb").read_bytes() == MODEL
+
+    def test_are_not_fetched_from_nonsense(self, plinth: Plinth) -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            plinth.models.ingest("file:///etc/passwd")
+        assert refused.value.code == "invalid_url"
+
+
+class TestOverlays:
+    def test_are_uploaded_listed_and_deleted(self, plinth: Plinth, sky: Path) -> None:
+        sent = plinth.overlays.upload(sky, name="Sky", description="Blue", alignment="center")
+        assert (sent.layer, sent.alignment, sent.name) == ("background", "center", "Sky")
+        plinth.overlays.upload(sky, layer="foreground")
+        [kept] = plinth.overlays.list(layer="background").items
+        assert (kept.id, kept.name, kept.description, kept.alignment) == (sent.id, "Sky", "Blue", "center")
+        assert (kept.content_type, kept.width, kept.height, kept.published) == ("image/png", 40, 30, False)
+        assert kept.file_size
+        assert kept.created_at
+        plinth.overlays.delete(sent.id)
+        assert [overlay.layer for overlay in plinth.overlays.every()] == ["foreground"]
+
+    def test_go_behind_a_render(self, plinth: Plinth, chair: Path, sky: Path) -> None:
+        overlay_id = plinth.overlays.upload(sky).id
+        model_id = plinth.models.upload(chair).model_id
+        render = plinth.renders.create(model_id, {"bgImageId": overlay_id, "bgAlign": "center"})
+        assert render.render_settings["bgImageId"] == overlay_id
+
+    def test_are_published_by_admins_for_all(self, plinth: Plinth, admin: Plinth, sky: Path) -> None:
+        overlay_id = admin.overlays.upload(sky).id
+        assert admin.overlays.publish(overlay_id).published
+        assert [overlay.id for overlay in plinth.overlays.every()] == [overlay_id]
+        assert not admin.overlays.unpublish(overlay_id).published
+        assert plinth.overlays.list().items == ()
+        own = plinth.overlays.upload(sky).id
+        with pytest.raises(Forbidden):
+            plinth.overlays.publish(own)
