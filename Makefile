@@ -21,6 +21,7 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup
+	@command -v curl >/dev/null && command -v node >/dev/null || docker/system-libraries curl nodejs
 	$(BIN)/python -m pytest
 
 lint: setup
