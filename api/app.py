@@ -1,10 +1,11 @@
 """The REST API, put together: routers, handlers, lifespan."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from api import health
@@ -13,6 +14,7 @@ from api.assets import endpoints as assets
 from api.dependencies import Farm
 from api.errors import answer
 from api.models import endpoints as models
+from api.openapi import Api
 from api.overlays import endpoints as overlays
 from api.renders import endpoints as renders
 from api.request_id import RequestId
@@ -38,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
             redis.close()
             database.close()
 
-    app = FastAPI(
+    app = Api(
         title="Plinth",
         version=__version__,
         description="3D models in, product videos out.",
@@ -46,16 +48,20 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # an address that is not there is a 404 like any other, with a body that says so
     )
-    for router in (
-        models.router,
-        renders.router,
-        assets.router,
-        overlays.router,
-        account.router,
-        health.router,
-    ):
+    routers = [models.router, renders.router, assets.router, overlays.router, account.router, health.router]
+    for router in routers:
         app.include_router(router, prefix="/v1")
+    app.state.methods = _methods(routers)
     for kind in (FarmError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
     app.add_middleware(RequestId)
     return app
+
+
+def _methods(routers: Iterable[APIRouter]) -> dict[str, list[str]]:
+    """The methods that each path takes, by path as the router spells it."""
+    methods: dict[str, list[str]] = {}
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
+            methods.setdefault(route.path, []).extend(sorted(route.methods or ()))
+    return methods

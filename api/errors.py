@@ -40,11 +40,14 @@ FIELDS: dict[str, type[FarmError]] = {
 STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
 
 
-def answer(_: Request, error: Exception) -> JSONResponse:
+def answer(request: Request, error: Exception) -> JSONResponse:
     """The handler of every expected exception: ours, the validation's and the framework's."""
     response = respond(_explain(error))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
+    if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
+        # The framework names those of one route alone.
+        response.headers["Allow"] = ", ".join(request.app.state.methods[route.path])
     return response
 
 
@@ -62,10 +65,10 @@ def respond(error: FarmError) -> JSONResponse:
 
 
 def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it also wants a key."""
-    everywhere: list[type[FarmError]] = [InvalidRequest, FarmError]
+    """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it wants a key, and input."""
+    everywhere: list[type[FarmError]] = [FarmError]
     if not public:
-        everywhere += [Unauthorized, TokenExpired, Forbidden, InsufficientScope]
+        everywhere += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in dict.fromkeys([*kinds, *everywhere]):
         entry = responses.setdefault(

@@ -44,11 +44,34 @@ def _is_there(scene: str) -> str:
     return scene
 
 
+def _tell_owners(schema: dict[str, Any]) -> None:
+    """Put into the JSON schema which effects an effect's own field goes with; null is as good as left out."""
+    schema["allOf"] = [
+        {
+            "anyOf": [
+                {"properties": {name: {"type": "null"}}},
+                {
+                    "required": ["effect"],
+                    "properties": {"effect": {"enum": [path.name for path in PATHS.values() if field in path.options]}},
+                },
+            ]
+        }
+        for field, name in ((field, to_camel(field)) for field in RenderSettings.model_fields)
+        if any(field in path.options for path in PATHS.values())
+    ]
+
+
 class RenderSettings(BaseModel):
     """What a client may ask of one render. Unknown fields are refused, so that a typing error never passes silently."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        json_schema_extra=_tell_owners,
     )
 
     quality: Annotated[Quality, Field(description="Quality tier: what comes out, see the tiers")] = "share"

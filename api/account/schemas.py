@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from api.envelope import Wire
+from api.ids import AccountId
 from api.renders.schemas import MOST_AT_ONCE
 from farm.credits import Cost, DatasetQuality, Quality
 from farm.db.tables import Account
@@ -13,9 +14,9 @@ from farm.db.tables import Account
 class AccountDetail(Wire):
     """Whose key it is, and how many credits are left."""
 
-    id: str
-    email: str
-    credits: Annotated[int, Field(ge=0, description="Render credits left")]
+    id: AccountId
+    email: Annotated[str, Field(description="Whom the account belongs to", examples=["user@example.com"])]
+    credits: Annotated[int, Field(ge=0, description="Render credits left, 0 or more", examples=[47])]
 
     @classmethod
     def from_row(cls, row: Account) -> Self:
@@ -25,15 +26,19 @@ class AccountDetail(Wire):
 class AskQuote(Wire):
     """Renders to be priced, each with the fields of render settings; only those that decide the price are looked at."""
 
-    renders: Annotated[list[Cost], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    renders: Annotated[
+        list[Cost], Field(min_length=1, max_length=MOST_AT_ONCE, description=f"1 to {MOST_AT_ONCE} renders")
+    ]
 
 
 class Priced(Wire):
     """What one render would cost: by its `quality`, or a dataset by its `datasetQuality`."""
 
-    quality: Quality | None = None
-    dataset_quality: DatasetQuality | None = None
-    credits: int
+    quality: Annotated[Quality | None, Field(description="Of a video; not there otherwise", examples=["standard"])] = (
+        None
+    )
+    dataset_quality: Annotated[DatasetQuality | None, Field(description="Of a dataset; not there otherwise")] = None
+    credits: Annotated[int, Field(ge=1, le=64, description="Price in credits, 1 to 64", examples=[4])]
 
     @classmethod
     def from_cost(cls, cost: Cost) -> Self:
@@ -45,10 +50,10 @@ class Priced(Wire):
 class Quote(Wire):
     """What renders would cost, in credits, and whether the account has as many."""
 
-    credits_required: int
-    credits_available: int
-    sufficient: bool
-    breakdown: list[Priced]
+    credits_required: Annotated[int, Field(ge=1, description="Price of all renders, in credits", examples=[4])]
+    credits_available: Annotated[int, Field(ge=0, description="Credits that the account has left", examples=[47])]
+    sufficient: Annotated[bool, Field(description="Whether they suffice for all renders", examples=[True])]
+    breakdown: Annotated[list[Priced], Field(description="Each render's price, in the order of the request")]
 
     @classmethod
     def of(cls, costs: list[Cost], available: int) -> Self:

@@ -9,11 +9,15 @@ from api.assets.bundle import bundle
 from api.auth import KeyedRoute, RendersRead
 from api.dependencies import TheFarm
 from api.errors import errors
+from api.ids import RenderInPath
 from farm.errors import FarmError, PosterNotFound, RangeNotSatisfiable, RenderNotFound, ThumbNotFound, VideoNotFound
 
 router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=KeyedRoute)
 
 
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The client has it already, as `If-None-Match` tells"}
+}
 VIDEO_TYPES = ["video/mp4", "video/quicktime"]
 
 
@@ -22,7 +26,7 @@ def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[in
     content = {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in content_types}
     whole = {"description": "The file", "content": content}
     part = {"description": "The part that `Range` asks for", "content": content}
-    return {200: whole, 206: part} | errors(RangeNotSatisfiable, *kinds)
+    return {200: whole, 206: part, **UNCHANGED} | errors(RangeNotSatisfiable, *kinds)
 
 
 @router.head("/video", include_in_schema=False)
@@ -33,7 +37,7 @@ def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[in
 )
 def get_video(
     request: Request,
-    render_id: str,
+    render_id: RenderInPath,
     account: RendersRead,
     farm: TheFarm,
     quality: Annotated[
@@ -50,7 +54,7 @@ def get_video(
 @router.get("/poster", response_class=Response, responses=file_responses(["image/png"], RenderNotFound, PosterNotFound))
 def get_poster(
     request: Request,
-    render_id: str,
+    render_id: RenderInPath,
     account: RendersRead,
     farm: TheFarm,
     quality: Annotated[Literal["full"] | None, Query(description="`full`: at the video's own size")] = None,
@@ -63,7 +67,7 @@ def get_poster(
 
 @router.head("/thumb", include_in_schema=False)
 @router.get("/thumb", response_class=Response, responses=file_responses(["video/mp4"], RenderNotFound, ThumbNotFound))
-def get_thumb(request: Request, render_id: str, account: RendersRead, farm: TheFarm) -> Response:
+def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
     """The video at a quarter of each side."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
@@ -79,8 +83,8 @@ ZIP: dict[int | str, dict[str, Any]] = {
 
 
 @router.head("/bundle", include_in_schema=False)
-@router.get("/bundle", response_class=Response, responses=ZIP | errors(RenderNotFound, VideoNotFound))
-def get_bundle(request: Request, render_id: str, account: RendersRead, farm: TheFarm) -> Response:
+@router.get("/bundle", response_class=Response, responses=ZIP | UNCHANGED | errors(RenderNotFound, VideoNotFound))
+def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
     """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail."""
     with farm.database.read() as db:
         return bundle(request, db, farm.storage, account, render_id)

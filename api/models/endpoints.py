@@ -11,6 +11,7 @@ from api.auth import KeyedRoute, ModelsRead, ModelsWrite
 from api.dependencies import TheFarm, farm_of
 from api.envelope import Data, Meta, Page
 from api.errors import errors
+from api.ids import ModelInPath
 from api.models import service, tags
 from api.models.schemas import (
     CheckHash,
@@ -61,7 +62,10 @@ UPLOAD: dict[str, Any] = {
                             "format": "binary",
                             "description": "A `.glb`, a `.gltf` with everything embedded, or a `.zip` with an OBJ scan",
                         },
-                        "renderSettings": {"$ref": "#/components/schemas/RenderSettings"},
+                        "renderSettings": {
+                            "$ref": "#/components/schemas/RenderSettings",
+                            "description": "How to render it, as JSON of 64 KB at most; all defaults unless sent",
+                        },
                     },
                 },
                 "encoding": {"renderSettings": {"contentType": "application/json"}},
@@ -129,6 +133,7 @@ def list_models(
             alias="tags",
             description="Comma-separated: only models that have one of these tags at least; 20 of them at most",
             examples=["furniture,office"],
+            json_schema_extra={"pattern": tags.QUERY_PATTERN},
         ),
     ] = "",
     archived: Annotated[bool, Query(description="Archived models too")] = False,
@@ -143,35 +148,35 @@ def list_models(
 
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
-def get_model(model_id: str, account: ModelsRead, farm: TheFarm) -> Data[ModelDetail]:
+def get_model(model_id: ModelInPath, account: ModelsRead, farm: TheFarm) -> Data[ModelDetail]:
     """One model with all its renders."""
     with farm.database.read() as db:
         return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
 
 
 @router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))
-def update_model(model_id: str, body: UpdateModel, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
     """Change title, SKU or tags: what is not sent stays as it is."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.update(db, account, model_id, body)))
 
 
 @router.patch("/{model_id}/archive", responses=errors(ModelNotFound))
-def archive_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+def archive_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
     """Leave a model out of lists, unless they ask for archived ones. Uploading its file again brings it back, too."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.archive(db, account, model_id)))
 
 
 @router.patch("/{model_id}/unarchive", responses=errors(ModelNotFound))
-def unarchive_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+def unarchive_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
     """Bring an archived model back into all lists."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.unarchive(db, account, model_id)))
 
 
 @router.delete("/{model_id}", responses=errors(ModelNotFound))
-def delete_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[ModelDeleted]:
+def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelDeleted]:
     """Delete a model. Its renders stay, those under way are finished; uploading the file again makes a new model."""
     with farm.database.write() as db:
         service.delete(db, account, model_id)
@@ -182,9 +187,9 @@ def delete_model(model_id: str, account: ModelsWrite, farm: TheFarm) -> Data[Mod
 @router.get(
     "/{model_id}/file",
     response_class=Response,
-    responses=file_responses(["model/gltf-binary"], ModelNotFound, FileNotFound),
+    responses=file_responses(list(service.CONTENT_TYPES.values()), ModelNotFound, FileNotFound),
 )
-def get_model_file(request: Request, model_id: str, account: ModelsRead, farm: TheFarm) -> Response:
+def get_model_file(request: Request, model_id: ModelInPath, account: ModelsRead, farm: TheFarm) -> Response:
     """The model's file, as it was uploaded; of a scan the GLB that was made of it."""
     with farm.database.read() as db:
         file = service.file_of(db, account, model_id)

@@ -6,13 +6,13 @@ from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from api.envelope import Moment, Wire
+from api.ids import ModelId, RenderId
 from api.models.tags import Tags
 from api.renders.schemas import RenderSummary, WishedSettings
 from api.text import PLAIN
 from farm.db.tables import Model
 from farm.render_settings import RenderSettings
 
-EXAMPLE = "Ab3kF9x2qL1m"
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 ShortText = Annotated[str, Field(max_length=255), PLAIN]
@@ -21,8 +21,8 @@ ShortText = Annotated[str, Field(max_length=255), PLAIN]
 class Uploaded(Wire):
     """What an upload became."""
 
-    model_id: Annotated[str, Field(examples=[EXAMPLE])]
-    render_id: Annotated[str, Field(examples=["Xz7pQ4w8nR2k"])]
+    model_id: ModelId
+    render_id: RenderId
     duplicate: Annotated[
         Literal[True] | None, Field(description="There, and true, when the account had uploaded this very file before")
     ] = None
@@ -40,7 +40,9 @@ class IngestModel(Wire):
             examples=["https://example.com/model.glb"],
         ),
     ]
-    render_settings: WishedSettings = RenderSettings()
+    render_settings: Annotated[WishedSettings, Field(description="How to render it; all defaults unless sent")] = (
+        RenderSettings()
+    )
 
 
 class UpdateModel(Wire):
@@ -49,9 +51,14 @@ class UpdateModel(Wire):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     title: Annotated[
-        ShortText | None, Field(description="What to show instead of the file's name", examples=["Ergonomic Chair"])
+        ShortText | None,
+        Field(
+            description="What to show instead of the file's name, at most 255 characters", examples=["Ergonomic Chair"]
+        ),
     ] = None
-    sku: Annotated[ShortText | None, Field(description="Product code", examples=["EC-1001"])] = None
+    sku: Annotated[
+        ShortText | None, Field(description="Product code, at most 255 characters", examples=["EC-1001"])
+    ] = None
     tags: Annotated[
         Tags,
         Field(
@@ -73,22 +80,37 @@ class CheckHash(Wire):
 class HashChecked(Wire):
     """Whether the account has uploaded a file with this hash, and what model it is."""
 
-    exists: bool
-    model_id: Annotated[str | None, Field(description="There when `exists`", examples=[EXAMPLE])] = None
+    exists: Annotated[bool, Field(description="Whether the account has a model of this file", examples=[True])]
+    model_id: Annotated[
+        ModelId | None, Field(description="The model's id, there when `exists`", examples=["Ab3kF9x2qL1m"])
+    ] = None
 
 
 class ModelItem(Wire):
     """A model in a list."""
 
-    id: Annotated[str, Field(examples=[EXAMPLE])]
+    id: ModelId
     original_name: Annotated[str, Field(description="What the uploaded file was called", examples=["chair.glb"])]
-    title: Annotated[str | None, Field(examples=["Ergonomic Chair"])]
-    sku: Annotated[str | None, Field(examples=["EC-1001"])]
-    tags: Annotated[list[str], Field(examples=[["furniture", "office"]])]
-    archived: Annotated[bool, Field(description="Whether it is left out of lists unless they ask for it")]
-    file_size: Annotated[int, Field(description="Bytes of the model's file, of a scan those of its GLB", ge=0)]
-    sha256: Annotated[str, Field(description="SHA-256 of the uploaded file in hex, of a scan the zip's")]
-    created_at: Moment
+    title: Annotated[
+        str | None,
+        Field(
+            description="What to show instead of the file's name, at most 255 characters", examples=["Ergonomic Chair"]
+        ),
+    ]
+    sku: Annotated[str | None, Field(description="Product code, at most 255 characters", examples=["EC-1001"])]
+    tags: Annotated[
+        list[str], Field(description="Up to 20, in lower case, each once", examples=[["furniture", "office"]])
+    ]
+    archived: Annotated[
+        bool, Field(description="Whether it is left out of lists unless they ask for it", examples=[False])
+    ]
+    file_size: Annotated[
+        int, Field(description="Bytes of the model's file, of a scan those of its GLB", ge=0, examples=[2457600])
+    ]
+    sha256: Annotated[
+        str, Field(description="SHA-256 of the uploaded file in hex, of a scan the zip's", examples=[SHA256])
+    ]
+    created_at: Annotated[Moment, Field(description="When it was uploaded first, UTC")]
 
     @classmethod
     def from_row(cls, row: Model) -> Self:
@@ -112,7 +134,7 @@ class ModelItem(Wire):
 class ModelDetail(ModelItem):
     """A model with all its renders, oldest first."""
 
-    renders: list[RenderSummary]
+    renders: Annotated[list[RenderSummary], Field(description="All its renders, the system preview too, oldest first")]
 
     @staticmethod
     def _fields_of(row: Model) -> dict[str, Any]:
@@ -122,5 +144,5 @@ class ModelDetail(ModelItem):
 class ModelDeleted(Wire):
     """The id of a model that is no more."""
 
-    id: Annotated[str, Field(examples=[EXAMPLE])]
-    deleted: Literal[True] = True
+    id: ModelId
+    deleted: Annotated[Literal[True], Field(description="Always true")] = True

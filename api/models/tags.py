@@ -10,6 +10,7 @@ from farm.errors import InvalidRequest
 
 MOST = 20
 LONGEST = 64
+_ONE = f"[^,{CONTROLS}]{{0,{LONGEST}}}"
 
 
 def _same(tag: str) -> str:
@@ -21,6 +22,7 @@ def _distinct(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tag for tag in tags if tag))
 
 
+QUERY_PATTERN = f"^{_ONE}(,{_ONE}){{0,{MOST - 1}}}$"  # what `from_query` takes
 Tag = Annotated[
     str,
     Field(max_length=LONGEST),

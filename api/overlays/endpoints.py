@@ -9,6 +9,7 @@ from api.auth import KeyedRoute, OverlaysRead, OverlaysWrite
 from api.dependencies import TheFarm
 from api.envelope import Data, Meta, Page
 from api.errors import errors
+from api.ids import OverlayInPath
 from api.multipart import TextField, Upload, receive
 from api.overlays import service
 from api.overlays.schemas import Layer, OverlayCreated, OverlayDeleted, OverlayDetail, OverlayFields
@@ -74,21 +75,21 @@ def list_overlays(
 
 
 @router.patch("/{overlay_id}/publish", responses=errors(OverlayNotFound))
-def publish_overlay(overlay_id: str, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
+def publish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
     """Admin accounts only: let every account use this overlay of yours."""
     with farm.database.write() as db:
         return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, True)))
 
 
 @router.patch("/{overlay_id}/unpublish", responses=errors(OverlayNotFound))
-def unpublish_overlay(overlay_id: str, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
+def unpublish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
     """Admin accounts only: keep this overlay of yours to yourself again. Renders already ordered keep it."""
     with farm.database.write() as db:
         return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, False)))
 
 
 @router.delete("/{overlay_id}", responses=errors(OverlayNotFound))
-def delete_overlay(overlay_id: str, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDeleted]:
+def delete_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDeleted]:
     """Delete an overlay of your own. Renders already ordered with it are finished; new ones cannot name it."""
     with farm.database.write() as db:
         service.delete(db, account, overlay_id)

@@ -5,12 +5,17 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from api.envelope import Moment, Wire
+from api.ids import OverlayId
 from api.text import PLAIN
 from farm.db.tables import Overlay
 from farm.render_settings import Anchor
 
 Layer = Literal["background", "foreground"]
-EXAMPLE = "abc123DEF456"
+
+# What an answer tells of an overlay.
+LayerShown = Annotated[Layer, Field(description="Whether it lies behind or before the model", examples=["background"])]
+AnchorShown = Annotated[Anchor, Field(description="What stays in sight when it is cropped", examples=["top-left"])]
+NameShown = Annotated[str | None, Field(description="Display name, at most 100 characters", examples=["My Gradient"])]
 
 
 class OverlayFields(Wire):
@@ -19,12 +24,12 @@ class OverlayFields(Wire):
     model_config = ConfigDict(extra="forbid")
 
     layer: Annotated[Layer, Field(description="Whether it lies behind or before the model")] = "background"
-    name: Annotated[str | None, PLAIN, Field(max_length=100, description="Display name", examples=["My Gradient"])] = (
-        None
-    )
+    name: Annotated[
+        str, Field(max_length=100, description="Display name, at most 100 characters", examples=["My Gradient"]), PLAIN
+    ] = ""
     description: Annotated[
-        Annotated[str, Field(max_length=500), PLAIN] | None, Field(description="What to know about it")
-    ] = None
+        str, Field(max_length=500, description="What to know about it, at most 500 characters"), PLAIN
+    ] = ""
     alignment: Annotated[
         Anchor, Field(description="What stays in sight when it is cropped to the shape of a video")
     ] = "top-left"
@@ -33,10 +38,10 @@ class OverlayFields(Wire):
 class OverlayCreated(Wire):
     """An overlay that can be used from now on."""
 
-    id: Annotated[str, Field(description="To be sent as `bgImageId`", examples=[EXAMPLE])]
-    layer: Layer
-    alignment: Anchor
-    name: str | None
+    id: OverlayId
+    layer: LayerShown
+    alignment: AnchorShown
+    name: NameShown
 
     @classmethod
     def from_row(cls, row: Overlay) -> Self:
@@ -46,17 +51,21 @@ class OverlayCreated(Wire):
 class OverlayDetail(Wire):
     """An overlay in a list."""
 
-    id: Annotated[str, Field(examples=[EXAMPLE])]
-    layer: Layer
-    alignment: Anchor
-    name: str | None
-    description: str | None
-    published: Annotated[bool, Field(description="Whether it is a system overlay, which every account may use")]
-    content_type: Annotated[str, Field(examples=["image/png"])]
-    width: Annotated[int, Field(description="Pixels", ge=1)]
-    height: Annotated[int, Field(description="Pixels", ge=1)]
-    file_size: Annotated[int, Field(description="Bytes of the picture as it is kept", ge=1)]
-    created_at: Moment
+    id: OverlayId
+    layer: LayerShown
+    alignment: AnchorShown
+    name: NameShown
+    description: Annotated[
+        str | None, Field(description="What to know about it, at most 500 characters", examples=["Grey, lighter above"])
+    ]
+    published: Annotated[
+        bool, Field(description="Whether it is a system overlay, which every account may use", examples=[False])
+    ]
+    content_type: Annotated[str, Field(description="Of the picture as it is kept: PNG or JPEG", examples=["image/png"])]
+    width: Annotated[int, Field(description="Width in pixels", ge=1, examples=[1920])]
+    height: Annotated[int, Field(description="Height in pixels", ge=1, examples=[1080])]
+    file_size: Annotated[int, Field(description="Bytes of the picture as it is kept", ge=1, examples=[48211])]
+    created_at: Annotated[Moment, Field(description="When it was uploaded, UTC")]
 
     @classmethod
     def from_row(cls, row: Overlay) -> Self:
@@ -78,5 +87,5 @@ class OverlayDetail(Wire):
 class OverlayDeleted(Wire):
     """The id of an overlay that is no more."""
 
-    id: Annotated[str, Field(examples=[EXAMPLE])]
-    deleted: Literal[True] = True
+    id: OverlayId
+    deleted: Annotated[Literal[True], Field(description="Always true")] = True

@@ -8,6 +8,7 @@ from api.auth import KeyedRoute, RendersRead, RendersWrite
 from api.dependencies import TheFarm
 from api.envelope import Data, Meta, Page
 from api.errors import errors
+from api.ids import RenderInPath
 from api.renders import service
 from api.renders.schemas import (
     CreateBatch,
@@ -70,14 +71,14 @@ def list_renders(
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))
-def get_render(render_id: str, account: RendersRead, farm: TheFarm) -> Data[RenderDetail]:
+def get_render(render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Data[RenderDetail]:
     """One render, with its progress."""
     with farm.database.read() as db:
         return Data(data=RenderDetail.from_detail(renders.detail(db, account.id, render_id)))
 
 
 @router.patch("/{render_id}/dismiss", responses=errors(RenderNotFound, Conflict))
-def dismiss_render(render_id: str, account: RendersWrite, farm: TheFarm) -> Data[RenderDetail]:
+def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm) -> Data[RenderDetail]:
     """Put an errored render aside: its status goes from `error` to `failed`. Again, it stays `failed`."""
     with farm.database.write() as db:
         service.dismiss(db, account, render_id)
@@ -86,7 +87,7 @@ def dismiss_render(render_id: str, account: RendersWrite, farm: TheFarm) -> Data
 
 
 @router.delete("/{render_id}", responses=errors(RenderNotFound))
-def delete_render(render_id: str, account: RendersWrite, farm: TheFarm) -> Data[RenderDeleted]:
+def delete_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm) -> Data[RenderDeleted]:
     """Delete a render for good, with its files. A worker that is busy with it stops.
 
     The credits of a render that no worker has begun (`pending`) come back.

@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from api.envelope import Moment, Wire
+from api.ids import ModelId, RenderId
 from farm.db.renders import Detail
 from farm.db.tables import Render
 from farm.errors import InvalidSettings
@@ -15,6 +16,10 @@ from farm.render_settings import RenderSettings, parse
 MOST_AT_ONCE = 100
 
 Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
+
+# What an answer tells of a render.
+StatusShown = Annotated[Status, Field(description="How far it has come", examples=["pending"])]
+SettingsShown = Annotated[RenderSettings, Field(description="What was ordered, defaults spelled out")]
 
 
 def _parse(raw: Any) -> RenderSettings:
@@ -33,8 +38,10 @@ class CreateRender(Wire):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
-    model_id: str
-    render_settings: WishedSettings = RenderSettings()
+    model_id: ModelId
+    render_settings: Annotated[WishedSettings, Field(description="How to render it; all defaults unless sent")] = (
+        RenderSettings()
+    )
 
 
 class CreateBatch(Wire):
@@ -42,15 +49,17 @@ class CreateBatch(Wire):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
-    renders: Annotated[list[CreateRender], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    renders: Annotated[
+        list[CreateRender], Field(min_length=1, max_length=MOST_AT_ONCE, description=f"1 to {MOST_AT_ONCE} renders")
+    ]
 
 
 class RenderQueued(Wire):
     """A render of a batch that now waits for a worker."""
 
-    id: str
-    model_id: str
-    status: Status
+    id: RenderId
+    model_id: ModelId
+    status: StatusShown
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -60,7 +69,7 @@ class RenderQueued(Wire):
 class RenderCreated(RenderQueued):
     """A render that now waits for a worker."""
 
-    render_settings: RenderSettings
+    render_settings: SettingsShown
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -70,12 +79,15 @@ class RenderCreated(RenderQueued):
 class RenderSummary(Wire):
     """A render in its model's list."""
 
-    id: str
-    status: Status
-    is_system_preview: Annotated[bool, Field(alias="is_system_preview")]
-    render_settings: RenderSettings
-    created_at: Moment
-    updated_at: Moment
+    id: RenderId
+    status: StatusShown
+    is_system_preview: Annotated[
+        bool,
+        Field(alias="is_system_preview", description="Whether it is the free preview of an upload", examples=[False]),
+    ]
+    render_settings: SettingsShown
+    created_at: Annotated[Moment, Field(description="When it was ordered, UTC")]
+    updated_at: Annotated[Moment, Field(description="When its status changed last, UTC")]
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -96,18 +108,20 @@ class RenderSummary(Wire):
 class Progress(Wire):
     """How many frames are drawn, of how many."""
 
-    frames: int
-    of: int
+    frames: Annotated[int, Field(ge=0, description="Frames drawn so far", examples=[72])]
+    of: Annotated[int, Field(ge=1, description="Frames of the whole video", examples=[180])]
 
 
 class RenderDetail(RenderSummary):
     """A render with what has become of it."""
 
-    model_id: str
-    file_size: Annotated[int | None, Field(description="Bytes of the video; null until done")]
-    error_message: Annotated[str | None, Field(description="Why there is no video, with status `error` or `failed`")]
-    has_web_variant: bool
-    progress: Progress
+    model_id: ModelId
+    file_size: Annotated[int | None, Field(ge=0, description="Bytes of the video; null until done", examples=[None])]
+    error_message: Annotated[
+        str | None, Field(description="Why there is no video, with status `error` or `failed`", examples=[None])
+    ]
+    has_web_variant: Annotated[bool, Field(description="Whether `/video?quality=web` has a file", examples=[False])]
+    progress: Annotated[Progress, Field(description="How many frames are drawn, of how many")]
 
     @classmethod
     def from_detail(cls, detail: Detail) -> Self:
@@ -125,5 +139,5 @@ class RenderDetail(RenderSummary):
 class RenderDeleted(Wire):
     """The id of a render that is no more."""
 
-    id: str
-    deleted: Literal[True] = True
+    id: RenderId
+    deleted: Annotated[Literal[True], Field(description="Always true")] = True

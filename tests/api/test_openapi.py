@@ -1,0 +1,121 @@
+"""/docs is true: schemathesis finds no call that answers otherwise, and every schema explains itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import Client as HttpClient
+from jsonschema_rs import Draft202012Validator
+
+from api.app import create_app
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.settings import Settings
+from tests.api.conftest import Finish
+from tests.api.helpers import uploaded
+from tests.client.conftest import url as url  # a real server on the loopback
+from tests.conftest import Client
+from tests.intake.scans import picture
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+
+DOCUMENT = create_app(Settings()).openapi()
+SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+FORMS = {
+    call: operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    for call, operation in OPERATIONS.items()
+    if "multipart/form-data" in operation.get("requestBody", {}).get("content", {})
+}
+
+
+@pytest.fixture
+def things(url: str, database: Database, client: Client, finished: Finish) -> dict[str, str]:
+    """Ids of a model, of a finished render of it, and of an overlay, of an account that may do everything."""
+    with database.write() as db:
+        db.get_one(Account, client.account.id).is_admin = True
+    with HttpClient(base_url=url, headers=client.headers) as api:
+        model = uploaded(api)
+        finished(model["renderId"])
+        overlay = api.post("/v1/overlays", files={"file": ("a.png", picture("PNG"))}).json()["data"]
+    return {"MODEL_ID": model["modelId"], "RENDER_ID": model["renderId"], "OVERLAY_ID": overlay["id"]}
+
+
+class TestSchemathesis:
+    def test_finds_no_failure(self, url: str, client: Client, things: dict[str, str], tmp_path: Path) -> None:
+        program = Path(sys.executable).with_name("schemathesis")
+        command = [
+            *(str(program), "--config-file", str(CONFIGURATION)),
+            *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {client.key}", "--no-color"),
+        ]
+        run = subprocess.run(command, env=os.environ | things, cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert f"Tested: {len(OPERATIONS)}" in run.stdout
+
+
+class TestSchemas:
+    @pytest.mark.parametrize("name", SCHEMAS)
+    def test_have_an_example_that_fits(self, name: str) -> None:
+        validator = Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}, validate_formats=True
+        )
+        assert SCHEMAS[name]["examples"]
+        for example in SCHEMAS[name]["examples"]:
+            validator.validate(example)
+
+    @pytest.mark.parametrize("name", SCHEMAS)
+    def test_describe_themselves_and_every_field(self, name: str) -> None:
+        schema = SCHEMAS[name]
+        assert schema["description"]
+        assert [field for field, content in schema["properties"].items() if not content.get("description")] == []
+
+    @pytest.mark.parametrize("call", FORMS)
+    def test_of_forms_describe_every_field_too(self, call: str) -> None:
+        fields = FORMS[call]["properties"].items()
+        assert [field for field, content in fields if not content.get("description")] == []
+
+    def test_bound_every_number(self) -> None:
+        unbounded = [
+            f"{name}.{field}"
+            for name, schema in SCHEMAS.items()
+            for field, content in schema["properties"].items()
+            for form in content.get("anyOf", [content])
+            if form.get("type") in ("integer", "number") and "minimum" not in form
+        ]
+        assert unbounded == []
+
+
+class TestOperations:
+    @pytest.mark.parametrize("call", OPERATIONS)
+    def test_document_what_they_can_answer(self, call: str) -> None:
+        operation = OPERATIONS[call]
+        expected = {"500"}
+        if operation.get("security"):
+            expected |= {"401", "403"}
+        if "{" in call:
+            expected |= {"404"}
+        if "requestBody" in operation:
+            expected |= {"422", "413" if call not in FORMS else "400"}
+        assert expected <= set(operation["responses"])
+        assert any(status.startswith("2") for status in operation["responses"])
+
+    @pytest.mark.parametrize("call", OPERATIONS)
+    def test_describe_themselves_and_every_parameter(self, call: str) -> None:
+        operation = OPERATIONS[call]
+        assert operation["description"]
+        assert [each["name"] for each in operation.get("parameters", []) if not each.get("description")] == []
+
+
+class TestMethodNotAllowed:
+    def test_names_all_methods_of_the_address(self, url: str) -> None:
+        with HttpClient(base_url=url) as api:
+            answer = api.put("/v1/models/Ab3kF9x2qL1m")
+            assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PATCH, DELETE")
+            assert api.post("/v1/models/Ab3kF9x2qL1m/file").headers["Allow"] == "GET, HEAD"
