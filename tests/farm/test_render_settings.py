@@ -173,3 +173,30 @@ class TestJsonText:
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_field_can_say_what_it_allows(field: str) -> None:
     assert allowed(field)
+
+
+class TestAgainstTheModel:
+    @pytest.mark.parametrize("clips", [["Walk", "Run"], ["", "Walk"]])
+    def test_a_clip_by_name_and_the_first_by_star_are_taken(self, clips: list[str]) -> None:
+        for animation in ("Walk", "*"):
+            parse({"animation": animation}).check_against(clips, admin=False)
+        parse({"animation": "*"}).check_against([""], admin=False)
+
+    @pytest.mark.parametrize(
+        ("animation", "clips", "allowed"),
+        [
+            ("Fly", ["Walk", "Run"], 'one of the model\'s clips: "Walk", "Run"; or "*" for the first'),
+            ("Fly", [""], 'one of the model\'s clips: none has a name; or "*" for the first'),
+            ("*", [], "left out: the model has no animation clips"),
+        ],
+    )
+    def test_another_is_refused_with_those_that_there_are(self, animation: str, clips: list[str], allowed: str) -> None:
+        with pytest.raises(InvalidSettings) as refused:
+            parse({"animation": animation}).check_against(clips, admin=False)
+        assert refused.value.message == f'renderSettings.animation is "{animation}", but must be {allowed}'
+
+    def test_more_than_half_a_minute_is_for_admins(self) -> None:
+        parse({"length": 30}).check_against([], admin=False)
+        parse({"length": 600}).check_against([], admin=True)
+        with pytest.raises(InvalidSettings, match=r"length is 30\.5, but must be a number from 3 to 30"):
+            parse({"length": 30.5}).check_against([], admin=False)
