@@ -17,7 +17,7 @@ from pathlib import Path
 from farm import plan
 from farm.blender.client import Blender, BlenderHost
 from farm.nodes.scratch import own_scratch
-from farm.production import produce, shot_to_draw
+from farm.production import draw, produce, shot_to_draw
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.shot import Shot
@@ -103,7 +103,7 @@ def farm_seconds(shot: Shot, spec: plan.ShotSpec, wish: RenderSettings, settings
             with Blender(host.socket_path, settings.frame_timeout) as blender:
                 began = time.monotonic()
                 variant = Variant(spec, wish, None, Files(scratch, spec.tier), executable(settings.ffmpeg))
-                for _ in produce(blender, shot, spec, variant):
+                for _ in produce(draw(blender, shot, spec, range(spec.frames)), [variant]):
                     pass
                 return time.monotonic() - began
         finally:

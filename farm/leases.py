@@ -1,67 +1,134 @@
 """Who may work on a chunk: the only place that writes a chunk's state, attempt and lease.
 
-A worker claims a chunk for one attempt and renews its lease while it works. Whoever comes with another attempt number
-than the row holds is refused: a late worker can never overwrite what a newer one does (fencing).
+A worker claims the chunk whose turn it is and renews its lease while it works. Whoever comes with another attempt
+number than the row holds is refused: a late worker can never overwrite what a newer one does (fencing).
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from farm import state
-from farm.db.tables import Chunk, Render, now
+from farm.db import chunks
+from farm.db.chunks import DRAWING, UNFINISHED, URGENT
+from farm.db.tables import Chunk, now
 from farm.errors import BadModel, FarmError, WorkerLost
+from farm.shot import Engine
 
 
-def claim(db: Session, chunk_id: str, attempt: int, *, worker: str, seconds: float) -> bool:
-    """Take a queued chunk for `seconds`. False when it is gone, taken or on another attempt."""
-    return _change(db, chunk_id, attempt, "queued", state="running", worker=worker, lease_until=_in(seconds))
+@dataclass(frozen=True)
+class Taker:
+    """Who asks for work: a worker, the engine it draws with, and whether it draws more than previews."""
+
+    worker: str
+    engine: Engine
+    draws: bool = True
+
+    @property
+    def priorities(self) -> list[int]:
+        return [URGENT, DRAWING] if self.draws else [URGENT]
+
+
+def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
+    """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits.
+
+    The first claim of a shot's frames settles which engine draws all of them.
+    """
+    chunk = chunks.first_waiting(db, priorities=taker.priorities, engine=taker.engine)
+    if chunk is None:
+        return None
+    if chunk.kind == "draw":
+        chunk.shot.engine = taker.engine
+    chunk.state, chunk.worker, chunk.lease_until = "running", taker.worker, _in(seconds)
+    return chunk
 
 
 def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds: float) -> bool:
     """Keep a claimed chunk for another `seconds`. False when the claim was lost: then stop working on it."""
-    return _change(db, chunk_id, attempt, "running", frames_done=frames_done, lease_until=_in(seconds))
+    return _change(db, chunk_id, attempt, frames_done=frames_done, lease_until=_in(seconds))
 
 
-def complete(db: Session, chunk_id: str, attempt: int, *, frames_done: int) -> bool:
-    """End a claimed chunk. False when the claim was lost: then its results do not count."""
-    return _change(db, chunk_id, attempt, "running", state="done", frames_done=frames_done, lease_until=None)
+def complete(db: Session, chunk_id: str, attempt: int, *, frames_done: int, took: float | None = None) -> bool:
+    """End a claimed chunk. False when the claim was lost: then its results do not count.
+
+    `took` is the seconds of drawing, where every frame was drawn. After a shot's last frame each of its renders gets a
+    chunk that finishes it.
+    """
+    if not _change(db, chunk_id, attempt, state="done", frames_done=frames_done, seconds=took, lease_until=None):
+        return False
+    chunk = db.get_one(Chunk, chunk_id, populate_existing=True)
+    if chunk.kind == "draw" and chunks.is_drawn(db, chunk.shot_id):
+        for render in chunks.renders_of(db, chunk):
+            if render.status != "error":
+                finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
+                queue(db, [finish], render.account_id, URGENT)
+    return True
+
+
+def queue(db: Session, new: Sequence[Chunk], account_id: str, priority: int) -> None:
+    """Let new chunks wait for their turns."""
+    turn = chunks.next_turn(db, account_id, priority)
+    for chunk in new:
+        chunk.account_id, chunk.priority, chunk.turn = account_id, priority, turn
+        turn += 1
+    db.add_all(new)
+    db.flush()
 
 
 def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts: int) -> Chunk | None:
     """Give a chunk back after an attempt went wrong.
 
-    Returns the chunk when it shall be tried again. A fault of the model, or as many failures as `attempts`, ends it and
-    its renders with the error's message. Does nothing when the attempt is not the current one.
+    Returns the chunk when it shall be tried again. A fault of the model, or as many failures as `attempts`, ends it, and
+    its renders with the error's message, and the shot. Does nothing when the attempt is not the current one.
     """
-    chunk = db.get(Chunk, chunk_id, with_for_update=True)
-    if chunk is None or chunk.attempt != attempt or chunk.state not in ("queued", "running"):
+    chunk = _locked(db, chunk_id)
+    if chunk is None or chunk.attempt != attempt or chunk.state not in UNFINISHED:
         return None
     chunk.failures += 1
-    if isinstance(error, BadModel) or chunk.failures >= attempts:
-        chunk.state, chunk.lease_until = "failed", None
-        tries = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
-        for render in db.scalars(select(Render).where(Render.shot_id == chunk.shot_id)):
-            state.advance(db, render, "error", message=error.message + tries)
-        return None
-    return _requeue(chunk)
+    if not isinstance(error, BadModel) and chunk.failures < attempts:
+        return _requeue(chunk)
+    chunk.state, chunk.lease_until = "failed", None
+    tries = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
+    for render in chunks.renders_of(db, chunk):
+        state.advance(db, render, "error", message=error.message + tries)
+    if chunk.kind == "draw":
+        rest = (Chunk.shot_id == chunk.shot_id, Chunk.state.in_(UNFINISHED))
+        db.execute(update(Chunk).where(*rest).values(state="failed", lease_until=None))
+    return None
 
 
 def release(db: Session, *, worker: str) -> list[Chunk]:
     """Give back what a worker that stops has claimed. That is nobody's fault and counts as no failure."""
+    held = db.scalars(select(Chunk.id).where(Chunk.worker == worker, Chunk.state == "running")).all()
+    return [_requeue(chunk) for chunk_id in held if (chunk := _locked(db, chunk_id)) and chunk.state == "running"]
+
+
+def lose(db: Session, *, worker: str, attempts: int) -> list[Chunk]:
+    """Take back what a worker held whose work-horse died, each counting as a failure. Returns what is tried again."""
+    held = select(Chunk).where(Chunk.worker == worker, Chunk.state == "running")
     return [
-        _requeue(chunk) for chunk in db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.worker == worker))
+        again
+        for chunk in db.scalars(held).all()
+        if (again := fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=attempts))
     ]
 
 
-def reap(db: Session, *, attempts: int) -> list[Chunk]:
-    """Take lapsed leases back, each counting as a failure. Returns all chunks that wait for a worker."""
-    for chunk in db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now())):
+def reap(db: Session, *, attempts: int) -> None:
+    """Take lapsed leases back, each counting as a failure."""
+    lapsed = select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now()).order_by(Chunk.shot_id)
+    for chunk in db.scalars(lapsed).all():
         fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=attempts)
-    db.flush()
-    return list(db.scalars(select(Chunk).where(Chunk.state == "queued").order_by(Chunk.created_at)))
+
+
+def _locked(db: Session, chunk_id: str) -> Chunk | None:
+    """The chunk as it is now, its shot locked."""
+    if shot_id := db.scalar(select(Chunk.shot_id).where(Chunk.id == chunk_id)):
+        chunks.lock_shot(db, shot_id)
+    return db.get(Chunk, chunk_id, with_for_update=True, populate_existing=True)
 
 
 def _requeue(chunk: Chunk) -> Chunk:
@@ -71,11 +138,14 @@ def _requeue(chunk: Chunk) -> Chunk:
     return chunk
 
 
-def _in(seconds: float) -> Any:
+def _in(seconds: float) -> datetime:
     return now() + timedelta(seconds=seconds)
 
 
-def _change(db: Session, chunk_id: str, attempt: int, expected: str, **values: Any) -> bool:
-    matches = (Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.state == expected)
+def _change(db: Session, chunk_id: str, attempt: int, **values: Any) -> bool:
+    """Change a running chunk, if the attempt is the current one."""
+    if "state" in values:
+        _locked(db, chunk_id)
+    matches = (Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.state == "running")
     result = cast(CursorResult[Any], db.execute(update(Chunk).where(*matches).values(**values)))
     return result.rowcount == 1

@@ -15,7 +15,7 @@ from farm.blender.client import Blender, BlenderHost
 from farm.errors import FarmError, InvalidSettings
 from farm.nodes.engine import choose_engine
 from farm.nodes.scratch import own_scratch
-from farm.production import produce, shot_to_draw
+from farm.production import draw, produce, shot_to_draw
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.shot import Engine
@@ -51,7 +51,8 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
         files = Files(scratch, spec.tier)
         variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
         shot = shot_to_draw(spec, model.absolute(), engine)
-        yield LocalRender(spec.frames, produce(blender, shot, spec, variant))
+        frames = draw(blender, shot, spec, range(spec.frames))
+        yield LocalRender(spec.frames, produce(frames, [variant]))
         shutil.move(files.videos["video"], out)
         shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from farm.tiers import TIERS
 
 SHAPES: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
 PREVIEW_FPS = 10
+# Seconds of drawing: less than the least is lost in opening the shot; more than the most is much to draw again when a
+# node dies, and long to wait for at the end.
+LEAST_CHUNK_SECONDS, MOST_CHUNK_SECONDS = 10.0, 60.0
+PIXELS_AT_ONCE, MOST_VARIANTS = 8 * 1920 * 1080, 16  # about 2 GB of encoders
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,25 @@ def even(length: float) -> int:
     return max(2 * round(length / 2), 2)
 
 
-def chunks(frames: int) -> list[range]:
-    """The frame ranges that a shot is worked off in: one for now, drawn by one worker."""
-    return [range(frames)]
+def chunks(frames: int, gop: int, seconds_a_frame: float, nodes: int) -> list[range]:
+    """The frame ranges that a shot is worked off in, each of whole GOPs of `gop` frames (the last as long as it gets).
+
+    They are as many as there are `nodes`, where that gives each enough to do to be worth its start, and more where a
+    chunk would otherwise take longer than is good to lose.
+    """
+    gop_seconds = gop * seconds_a_frame
+    gops = -(-frames // gop)
+    worth_it = max(math.ceil(LEAST_CHUNK_SECONDS / gop_seconds), 1)
+    spread = max(-(-gops // max(nodes, 1)), worth_it)
+    length = gop * max(min(spread, int(MOST_CHUNK_SECONDS / gop_seconds)), 1)
+    return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
+
+
+def variants_at_once(width: int, height: int) -> int:
+    """How many renders may share one shot: each needs compositing and encoders of its own, in memory side by side."""
+    return min(max(PIXELS_AT_ONCE // (width * height), 1), MOST_VARIANTS)
+
+
+def guessed_seconds_a_frame(width: int, height: int) -> float:
+    """How long a frame takes before any was measured: a processor of two cores, about."""
+    return width * height * 4e-6

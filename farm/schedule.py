@@ -1,13 +1,17 @@
 """From a wish to work in the queue: the credits taken, the rows of a render, its shot and its chunks, and the bell
 after the commit."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from farm import credits, plan
+from farm import credits, leases, plan
+from farm.db import chunks
+from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import after_commit
 from farm.db.tables import Chunk, Model, Render, Shot, new_id
+from farm.plan import ShotSpec
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
@@ -18,13 +22,25 @@ PREVIEW = RenderSettings(length=3)
 def renders(
     db: Session, account_id: str, wishes: Sequence[tuple[Model, RenderSettings]], settings: Settings, bell: Doorbell
 ) -> list[Render]:
-    """Take the credits for all wishes and queue a render of each, or raise NoCredits and change nothing."""
+    """Take the credits for all wishes and queue a render of each, or raise NoCredits and change nothing.
+
+    Wishes of the same model that differ only after the pixels share a shot: it is drawn once for as many of them as a
+    node can encode side by side.
+    """
     prices = {new_id(): credits.price(wish.to_wire()) for _, wish in wishes}
     credits.charge(db, account_id, prices)
-    rows = [
-        _queue(db, render_id, model, wish, settings, bell)
-        for render_id, (model, wish) in zip(prices, wishes, strict=True)
-    ]
+    shots: dict[tuple[str, str, int], Shot] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    rows = []
+    for render_id, (model, wish) in zip(prices, wishes, strict=True):
+        spec = plan.shot(model.sha256, wish, settings)
+        pixels = model.id, spec.digest
+        address = *pixels, seen[pixels] // plan.variants_at_once(spec.width, spec.height)
+        seen[pixels] += 1
+        if address not in shots:
+            shots[address] = _queue(db, model, spec, bell, DRAWING)
+        rows.append(_row(render_id, model, wish, shots[address]))
+    db.add_all(rows)
     db.flush()
     return rows
 
@@ -36,29 +52,30 @@ def render(db: Session, model: Model, wish: RenderSettings, settings: Settings, 
 
 def preview(db: Session, model: Model, settings: Settings, bell: Doorbell) -> Render:
     """The free system preview that every upload gets: small, short, and a test of the model's integrity."""
-    row = _queue(db, new_id(), model, PREVIEW, settings, bell, preview=True)
+    spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
+    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, bell, URGENT), preview=True)
+    db.add(row)
     db.flush()
     return row
 
 
-def _queue(
-    db: Session,
-    render_id: str,
-    model: Model,
-    wish: RenderSettings,
-    settings: Settings,
-    bell: Doorbell,
-    *,
-    preview: bool = False,
-) -> Render:
-    """Add one render with its shot and chunks. Workers hear of it once the transaction is committed."""
-    spec = plan.shot(model.sha256, wish, settings, preview=preview)
+def _queue(db: Session, model: Model, spec: ShotSpec, bell: Doorbell, priority: int) -> Shot:
+    """Add a shot and the chunks that draw it. Workers hear of it once the transaction is committed."""
     shot = Shot(id=new_id(), model_id=model.id, digest=spec.digest, spec=spec.to_json(), frames=spec.frames)
-    chunks = [
-        Chunk(shot_id=shot.id, first_frame=frames.start, frames=len(frames), is_preview=preview)
-        for frames in plan.chunks(spec.frames)
-    ]
-    row = Render(
+    db.add(shot)
+    db.flush()
+    ranges = [range(spec.frames)]
+    if priority == DRAWING:
+        took = chunks.seconds_a_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
+        ranges = plan.chunks(spec.frames, spec.fps, took, chunks.workers(db))
+    new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
+    leases.queue(db, new, model.account_id, priority)
+    after_commit(db, lambda: bell.ring(priority, len(ranges)))
+    return shot
+
+
+def _row(render_id: str, model: Model, wish: RenderSettings, shot: Shot, *, preview: bool = False) -> Render:
+    return Render(
         id=render_id,
         account_id=model.account_id,
         model_id=model.id,
@@ -66,7 +83,3 @@ def _queue(
         settings=wish.to_wire(),
         is_system_preview=preview,
     )
-    db.add_all([shot, *chunks, row])
-    for chunk in chunks:
-        after_commit(db, lambda chunk=chunk: bell.ring(chunk))  # type: ignore[misc]
-    return row

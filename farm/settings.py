@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     samples: int | None = Field(None, ge=1, le=4096, description="Overrides every tier's samples a pixel")
     ffmpeg: Path | None = Field(None, description="An ffmpeg to use instead of the bundled one")
 
+    frame_cache: Path | None = Field(
+        None, description="Folder of drawn frames, for the next render of the same shot; default: in the data folder"
+    )
+    frame_cache_bytes: int = Field(
+        20 * 1024**3, ge=0, description="Bytes that drawn frames may take on disk; 0 keeps none"
+    )
     frame_timeout: float = Field(600.0, gt=0, description="Seconds one frame may take before Blender counts as stuck")
     lease_seconds: float = Field(30.0, gt=0, description="Seconds after which a silent worker has lost its chunk")
     attempts: int = Field(3, ge=1, description="Attempts a chunk gets before its render ends as an error")
@@ -49,6 +55,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data.absolute() / 'plinth.db'}"
+
+    @property
+    def frames(self) -> Path:
+        """The folder of the frame cache."""
+        return self.frame_cache or self.data.absolute() / "frames"
 
     @property
     def files(self) -> Path:

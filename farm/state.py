@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from farm import credits
+from farm.db import sweeps
 from farm.db.tables import Render, now
 
 # Forward steps come in this order; a second attempt passes the early ones again without going back.
@@ -39,4 +40,6 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
     render.status, render.error_message, render.updated_at = to, message or render.error_message, now()
     if to == "error":
         credits.refund(db, render.id)
+    if to in ("done", "error"):
+        sweeps.plan(db, render.id)
     db.flush()

@@ -29,6 +29,9 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Remove `key`; no error when it is not there."""
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys that begin with `prefix`, which ends with a slash."""
+
 
 class FolderStorage:
     """Files in a folder. Writes go to a temporary file, are flushed to disk and renamed into place."""
@@ -67,6 +70,11 @@ class FolderStorage:
                 (self.root / folder).rmdir()
             except OSError:  # not empty, or gone already
                 break
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        for folder, _, names in os.walk(self._path(prefix)):
+            for name in names:
+                yield (Path(folder) / name).relative_to(self.root.resolve()).as_posix()
 
     def _path(self, key: str) -> Path:
         path = (self.root / key).resolve()

@@ -1,9 +1,10 @@
-"""Removes stored files that nobody needs any more: those of deleted models and overlays, once no render needs them."""
+"""Removes stored files that nobody needs any more: those of deleted models and overlays, once no render needs them, and
+what workers that died have left of a render."""
 
 from datetime import timedelta
 
 from farm import state
-from farm.db import models, overlays
+from farm.db import models, overlays, sweeps
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.storage import Storage
@@ -11,6 +12,7 @@ from farm.storage import Storage
 # A request that found a model alive may be about to commit a render of it.
 GRACE = timedelta(minutes=1)
 UNFINISHED = state.ORDER[:-1]
+AT_ONCE = 100  # renders a pass, so that no transaction gets long
 
 
 def tidy(database: Database, storage: Storage) -> None:
@@ -23,3 +25,7 @@ def tidy(database: Database, storage: Storage) -> None:
         for overlay in overlays.unneeded(db, before, UNFINISHED):
             storage.delete(overlay.storage_key)
             db.delete(overlay)
+        for sweep in sweeps.due(db, at_most=AT_ONCE):
+            for key in set(storage.keys(sweep.prefix)) - sweeps.named(db, sweep.prefix):
+                storage.delete(key)
+            db.delete(sweep)

@@ -39,14 +39,22 @@ class Host:
         return {"broken": [asdict(broken) for broken in examine(Path(template))]}
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
-        """Set the stage for a shot, and bake the ground's shadow where one is wanted."""
-        self.opened = frames.open_shot(Shot(**shot), self.folder)
+        """Set the stage for a shot, and bake the ground's shadow where one is wanted; an open shot stays open."""
+        wanted = Shot(**shot)
+        if self.opened and self.opened.shot == wanted:
+            frames.sweep(self.folder)
+            return {}
+        self.opened = None
+        self.opened = frames.open_shot(wanted, self.folder)
         return {}
 
     def draw(self, frame: int, **pose: float) -> dict[str, Any]:
         """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.shot.Frame."""
         assert self.opened, "open_shot comes first"
-        return asdict(frames.draw(self.opened, frame, Pose(**pose), self.folder))
+        opened, self.opened = self.opened, None  # whatever goes wrong, the next shot begins on a fresh stage
+        drawn = asdict(frames.draw(opened, frame, Pose(**pose), self.folder))
+        self.opened = opened
+        return drawn
 
     def gpu(self) -> dict[str, Any]:
         """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""

@@ -2,11 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, func, select, union
 from sqlalchemy.orm import Session
 
+from farm.db import chunks, sweeps
 from farm.db.ids import well_formed
-from farm.db.tables import Asset, Chunk, Render, Shot
+from farm.db.tables import Asset, Chunk, Render, Segment, Shot
 from farm.errors import RenderNotFound
 
 
@@ -25,7 +26,10 @@ def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -
 
     With `lock` its status stays as it is until the transaction ends.
     """
-    render = db.get(Render, render_id, with_for_update=lock or None) if well_formed(render_id) else None
+    render = db.get(Render, render_id) if well_formed(render_id) else None
+    if render and lock:
+        chunks.lock_shot(db, render.shot_id)
+        render = db.get(Render, render_id, with_for_update=True, populate_existing=True)
     if render is None or render.account_id != account_id:
         raise RenderNotFound
     return render
@@ -70,10 +74,13 @@ def _details() -> Select[Any]:
 
 def remove(db: Session, render: Render) -> list[str]:
     """Delete a render and, when no other uses it, its shot. Returns the storage keys of the files now unwanted."""
-    keys = list(db.scalars(select(Asset.storage_key).where(Asset.render_id == render.id)))
-    db.execute(delete(Asset).where(Asset.render_id == render.id))
+    files = (select(table.storage_key).where(table.render_id == render.id) for table in (Asset, Segment))
+    keys = list(db.scalars(union(*files)))
+    for table in (Asset, Segment, Chunk):
+        db.execute(delete(table).where(table.render_id == render.id))
     db.execute(delete(Render).where(Render.id == render.id))
     if db.scalar(select(Render.id).where(Render.shot_id == render.shot_id).limit(1)) is None:
         db.execute(delete(Chunk).where(Chunk.shot_id == render.shot_id))
         db.execute(delete(Shot).where(Shot.id == render.shot_id))
+    sweeps.plan(db, render.id)
     return keys

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     MetaData,
@@ -176,7 +177,10 @@ class Overlay(Table):
 
 
 class Shot(Table):
-    """The pixels of a render: `spec` is farm.plan.ShotSpec as JSON; `digest` addresses equal pixels."""
+    """The pixels of renders: `spec` is farm.plan.ShotSpec as JSON; `digest` addresses equal pixels.
+
+    `engine` is what the first node that draws it draws with; from then on no other engine touches it.
+    """
 
     __tablename__ = "shots"
 
@@ -184,6 +188,7 @@ class Shot(Table):
     digest: Mapped[str] = mapped_column(String(64), index=True)
     spec: Mapped[dict[str, Any]]
     frames: Mapped[int]
+    engine: Mapped[str | None] = mapped_column(String(8))
 
     model: Mapped[Model] = relationship()
     chunks: Mapped[list["Chunk"]] = relationship(back_populates="shot", order_by="Chunk.first_frame")
@@ -216,23 +221,62 @@ class Render(Table):
 
 
 class Chunk(Table):
-    """A range of a shot's frames: the unit of work. Only farm.leases writes state, attempt, failures and lease."""
+    """The unit of work: to `draw` a range of a shot's frames, or to `finish` one of its renders.
+
+    Only farm.leases writes state, attempt, failures and lease. Waiting chunks are taken by `priority`, 0 first, then by
+    `turn`, which lets accounts take turns. `tier` is the shot's; `seconds` is what drawing took, where it drew all.
+    """
 
     __tablename__ = "chunks"
-    __table_args__ = (Index(None, "state", "lease_until"),)
+    __table_args__ = (
+        Index(None, "state", "lease_until"),
+        Index(None, "state", "priority", "turn"),
+        Index(None, "state", "priority", "account_id", "turn"),
+        Index(None, "tier", "created_at", sqlite_where=text("seconds > 0"), postgresql_where=text("seconds > 0")),
+        Index(None, "worker", "state"),
+    )
 
     shot_id: Mapped[str] = mapped_column(ForeignKey("shots.id", ondelete="CASCADE"), index=True)
-    first_frame: Mapped[int]
-    frames: Mapped[int]
-    is_preview: Mapped[bool] = mapped_column(default=False)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    render_id: Mapped[str | None] = mapped_column(ForeignKey("renders.id", ondelete="CASCADE"), unique=True)
+    kind: Mapped[str] = mapped_column(String(8), default="draw")
+    tier: Mapped[str] = mapped_column(String(16))
+    first_frame: Mapped[int] = mapped_column(default=0)
+    frames: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int]
+    turn: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(8), default="queued")
     attempt: Mapped[int] = mapped_column(default=1)
     failures: Mapped[int] = mapped_column(default=0)
     frames_done: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[float | None] = mapped_column(Float)
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(255))
 
     shot: Mapped[Shot] = relationship(back_populates="chunks")
+
+
+class Segment(Table):
+    """A part of one of a render's videos, encoded where its chunk was drawn; gone once the render is finished."""
+
+    __tablename__ = "segments"
+    __table_args__ = (UniqueConstraint("render_id", "kind", "chunk_id"),)
+
+    render_id: Mapped[str] = mapped_column(ForeignKey("renders.id", ondelete="CASCADE"))
+    chunk_id: Mapped[str] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    storage_key: Mapped[str] = mapped_column(String(255))
+
+    chunk: Mapped[Chunk] = relationship()
+
+
+class Sweep(Table):
+    """Stored files under `prefix` that no row names any more are to be removed, from `due_at` on."""
+
+    __tablename__ = "sweeps"
+
+    prefix: Mapped[str] = mapped_column(String(255))
+    due_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Asset(Table):

@@ -8,7 +8,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from farm import leases
+from farm.db import chunks
 from farm.db.session import Database
+from farm.db.tables import Chunk
 
 log = structlog.get_logger()
 
@@ -20,20 +22,31 @@ class LeaseLost(Exception):
 class Lease:
     """One attempt's claim on a chunk. `frames_done` is what the next renewal reports."""
 
-    def __init__(self, database: Database, chunk_id: str, attempt: int, worker: str, seconds: float) -> None:
-        self.database, self.chunk_id, self.attempt = database, chunk_id, attempt
-        self.worker, self.seconds = worker, seconds
+    def __init__(self, database: Database, chunk: Chunk, seconds: float) -> None:
+        self.database, self.chunk_id, self.shot_id, self.attempt = database, chunk.id, chunk.shot_id, chunk.attempt
+        self.seconds = seconds
         self.frames_done = 0
 
-    def claim(self) -> bool:
-        with self.database.write() as db:
-            return leases.claim(db, self.chunk_id, self.attempt, worker=self.worker, seconds=self.seconds)
+    @property
+    def name(self) -> str:
+        """What no other attempt of no other chunk is called."""
+        return f"{self.chunk_id}-{self.attempt}"
 
     def renew(self, db: Session) -> bool:
         return leases.renew(db, self.chunk_id, self.attempt, frames_done=self.frames_done, seconds=self.seconds)
 
-    def complete(self, db: Session) -> bool:
-        return leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done)
+    @contextlib.contextmanager
+    def publishing(self) -> Iterator[Session]:
+        """A transaction in which this attempt's results are written down. Raises LeaseLost when they do not count."""
+        with self.database.write() as db:
+            chunks.lock_shot(db, self.shot_id)
+            if not self.renew(db):
+                raise LeaseLost
+            yield db
+
+    def complete(self, db: Session, took: float | None = None) -> None:
+        """End the chunk, inside `publishing`."""
+        leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

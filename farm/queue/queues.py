@@ -1,21 +1,22 @@
-"""The queues by name, and the doorbell that puts a chunk into one."""
+"""The queues by name, and the doorbell that wakes workers. What is to be done, and by whom, stands in the database."""
+
+from collections.abc import Sequence
 
 import structlog
 from redis import Redis, RedisError
 from rq import Queue
-from rq.exceptions import DuplicateJobError, NoSuchJobError
-from rq.job import Job
 from rq.serializers import JSONSerializer
+from sqlalchemy.orm import Session
 
-from farm.db.tables import Chunk, now
+from farm.db import chunks
+from farm.db.chunks import DRAWING, URGENT
 
 log = structlog.get_logger()
 
-# A worker empties the first before it looks into the next.
-PREVIEWS, RENDERS = "previews", "renders"
-NAMES = (PREVIEWS, RENDERS)
+# By the priority of the chunks that they ring for; a worker empties the first before it looks into the next.
+NAMES = {URGENT: "urgent", DRAWING: "drawing"}
 WITHOUT_LIMIT = -1
-
+MOST_RINGS = 256  # in a queue; more than there are workers wakes nobody else, and Redis stays small
 
 PATIENCE = 5.0  # seconds until a Redis that hangs counts as one that is not there
 
@@ -30,47 +31,27 @@ def queue(name: str, redis: Redis) -> Queue:
 
 
 class Doorbell:
-    """Wakes a worker for a chunk. A lost ring costs time, not work: the reaper rings again from the database."""
+    """Wakes workers. A lost ring costs time, not work: the reaper rings again from the database."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
 
-    def ring(self, chunk: Chunk) -> None:
-        """Put the chunk's current attempt into its queue, once: a ring that still waits is not repeated."""
+    def ring(self, priority: int, times: int = 1) -> None:
+        """So many workers more shall look for a chunk of this priority."""
+        self._ring(NAMES[priority], times)
+
+    def ring_for_all(self, db: Session, priorities: Sequence[int] = tuple(NAMES)) -> None:
+        """See to it that there are as many rings as chunks that wait, up to MOST_RINGS."""
+        for priority in priorities:
+            self._ring(NAMES[priority], chunks.waiting(db, priority, at_most=MOST_RINGS), in_all=True)
+
+    def _ring(self, name: str, times: int, *, in_all: bool = False) -> None:
+        bell = queue(name, self.redis)
         try:
-            self._enqueue(chunk)
-        except DuplicateJobError:
-            pass
+            rings = bell.count
+            for _ in range(min(times - rings if in_all else times, MOST_RINGS - rings)):
+                # No time limit here: the job itself gives up on a frame that takes too long, and a horse that hangs
+                # otherwise loses its lease.
+                bell.enqueue_call("farm.queue.jobs.work", timeout=WITHOUT_LIMIT, result_ttl=0, failure_ttl=60)
         except RedisError as error:
-            log.warning("the doorbell is out of order", chunk=chunk.id, error=str(error))
-
-    def ring_again(self, chunk: Chunk, *, after_seconds: float) -> None:
-        """Ring for a chunk that still waits, also when somebody answered the first ring and died before the claim."""
-        try:
-            job = Job.fetch(_job_id(chunk), connection=self.redis, serializer=JSONSerializer)
-            age = (now() - job.enqueued_at).total_seconds() if job.enqueued_at else after_seconds
-            if age >= after_seconds and job.get_position() is None:
-                job.delete()
-        except NoSuchJobError:
-            pass
-        except RedisError as error:
-            log.warning("the doorbell is out of order", chunk=chunk.id, error=str(error))
-            return
-        self.ring(chunk)
-
-    def _enqueue(self, chunk: Chunk) -> None:
-        # No time limit here: the job itself gives up on a frame that takes too long, and a horse that hangs otherwise
-        # loses its lease.
-        queue(PREVIEWS if chunk.is_preview else RENDERS, self.redis).enqueue_call(
-            "farm.queue.jobs.render_chunk",
-            args=(chunk.id, chunk.attempt),
-            job_id=_job_id(chunk),
-            timeout=WITHOUT_LIMIT,
-            result_ttl=0,
-            failure_ttl=60,
-            unique=True,
-        )
-
-
-def _job_id(chunk: Chunk) -> str:
-    return f"{chunk.id}-{chunk.attempt}"
+            log.warning("the doorbell is out of order", queue=name, error=str(error))

@@ -32,6 +32,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
 def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
-        waiting = leases.reap(db, attempts=settings.attempts)
-    for chunk in waiting:
-        bell.ring_again(chunk, after_seconds=settings.lease_seconds)
+        leases.reap(db, attempts=settings.attempts)
+    with database.read() as db:
+        bell.ring_for_all(db)

@@ -1,7 +1,9 @@
 """A worker: RQ's forking worker that owns a warm Blender host. This process never imports bpy."""
 
+import contextlib
 import os
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,16 +12,16 @@ from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from sqlalchemy.orm import Session
 
 from farm import leases
 from farm.blender.client import BlenderHost
 from farm.db.session import Database, after_commit
-from farm.errors import WorkerLost
+from farm.db.tables import Chunk
 from farm.nodes.engine import choose_engine
 from farm.nodes.scratch import own_scratch
 from farm.processes import die_with_parent
 from farm.queue import node
-from farm.queue.jobs import give_back
 from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.settings import Settings
 
@@ -30,7 +32,7 @@ class ChunkWorker(Worker):
     """Forks a work-horse per job and sees to it that each finds a Blender host that is alive and idle."""
 
     def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, current: node.Node) -> None:
-        queues = [queue(name, redis) for name in NAMES]
+        queues = [queue(name, redis) for name in NAMES.values()]
         super().__init__(
             queues, name=current.name, connection=redis, serializer=JSONSerializer, log_job_description=False
         )
@@ -49,12 +51,8 @@ class ChunkWorker(Worker):
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
         """The horse could not speak for itself any more, so its attempt is given back here."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
-        chunk_id, attempt = job.args
-        database = Database(self.settings.database)
-        try:
-            give_back(self.node, database, chunk_id, attempt, WorkerLost())
-        finally:
-            database.close()
+        settings = self.settings
+        _give_back(settings, lambda db: leases.lose(db, worker=self.name, attempts=settings.attempts))
 
 
 def run(settings: Settings) -> None:
@@ -71,16 +69,14 @@ def run(settings: Settings) -> None:
             ChunkWorker(settings, redis, host, current).work(logging_level="WARNING")
         finally:
             host.stop()
-            _release(settings, name)
+            # A worker that was told to stop gives its chunk back at once, instead of letting the lease run out.
+            _give_back(settings, lambda db: leases.release(db, worker=name))
 
 
-def _release(settings: Settings, name: str) -> None:
-    """A worker that was told to stop gives its chunk back at once, instead of letting the lease run out."""
-    database = Database(settings.database)
-    try:
-        with connect(settings.redis_url) as redis, database.write() as db:
-            bell = Doorbell(redis)
-            for chunk in leases.release(db, worker=name):
-                after_commit(db, partial(bell.ring, chunk))
-    finally:
-        database.close()
+def _give_back(settings: Settings, take: Callable[[Session], list[Chunk]]) -> None:
+    """Have chunks taken from a worker that cannot do them any more, and ring for them."""
+    with contextlib.closing(Database(settings.database)) as database, connect(settings.redis_url) as redis:
+        bell = Doorbell(redis)
+        with database.write() as db:
+            for chunk in take(db):
+                after_commit(db, partial(bell.ring, chunk.priority))

@@ -82,6 +82,16 @@ def prores(path: Path, *, width: int, height: int, fps: int) -> list[str]:
     return arguments
 
 
+def join(segments: list[Path], listing: Path, into: Path) -> list[str]:
+    """Arguments that join encoded segments, in order, without encoding again. Writes their names to `listing`."""
+    quoted = (str(segment.absolute()).replace("'", r"'\''") for segment in segments)
+    listing.write_text("".join(f"file '{path}'\n" for path in quoted))
+    joined = ffmpeg.input(str(listing), format="concat", safe=0)
+    file = ffmpeg.output(joined, str(into), c="copy", movflags="+faststart+write_colr", map_metadata=-1)
+    arguments: list[str] = file.global_args("-loglevel", "error", "-nostdin", "-y").get_args()
+    return arguments
+
+
 def _limited(stream: ffmpeg.Stream, width: int, height: int, pixel_format: str) -> ffmpeg.Stream:
     """Full-range RGB to limited-range BT.709: swscale's own default would be BT.601 and shift every colour."""
     scaled = stream.filter(

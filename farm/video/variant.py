@@ -24,7 +24,8 @@ POSTER_LONG_SIDE = 480
 
 @dataclass(frozen=True)
 class Files:
-    """A render's finished files. The posters are there from the first frame on, the videos at the end.
+    """A render's finished files, or a chunk's part of them. The posters are there from the video's first frame on, the
+    videos at the end.
 
     Which videos there are depends on the quality tier; `videos` and `posters` tell by asset kind.
     """
@@ -45,7 +46,7 @@ class Files:
 
 
 class Variant:
-    """Takes the frames of a shot in order, inside a `with` block; leaving it completes the files.
+    """Takes frames of a shot in order, all or a chunk's, inside a `with` block; leaving it completes the files.
 
     `picture` lies behind the subject instead of the settings' background colour. For a tier with alpha the video itself
     has no background; the other files have. Raises EncodingFailed, or RenderFailed over an unreadable picture.
@@ -63,14 +64,12 @@ class Variant:
         self._cutout = Cutout(*size, vignette) if TIERS[files.tier].has_alpha else None
         self._spec, self._files, self._ffmpeg = spec, files, ffmpeg
         self._encoders = ExitStack()
-        self._posters_are_saved = False
 
     def write(self, frame: Frame) -> None:
-        """Composite and encode the next frame; the first one becomes the posters, too."""
+        """Composite and encode the next frame; the video's first one becomes the posters, too."""
         picture = self._compositor.over(frame)
-        if not self._posters_are_saved:
+        if frame.number == 0:
             save_posters(picture, self._files)
-            self._posters_are_saved = True
         self._opaque.write(picture)
         if self._cutout:
             self._transparent.write(self._cutout.of(frame))

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from farm import leases, state
+from farm import state
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
 from farm.render_settings import parse
 from farm.settings import Settings
 from farm.storage import FolderStorage
 from farm.tiers import TIERS
+from tests.chunks import drawn
 
 Finish = Callable[[str], dict[str, bytes]]
 
@@ -40,9 +41,7 @@ def finished(settings: Settings, database: Database, tmp_path: Path) -> Finish:
                 db.add(
                     Asset(render_id=render_id, kind=kind, storage_key=key, content_type=content_type, size=len(content))
                 )
-            for chunk in render.shot.chunks:
-                leases.claim(db, chunk.id, chunk.attempt, worker="w", seconds=30)
-                leases.complete(db, chunk.id, chunk.attempt, frames_done=chunk.frames)
+            drawn(db, render.shot)
             for status in state.ORDER[1:]:
                 state.advance(db, render, status)
         return {kind: content for kind, (content, *_) in files.items()}

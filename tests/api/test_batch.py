@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from redis import Redis
 
 from farm import accounts
 from farm.db.session import Database
-from farm.db.tables import Chunk, Render
-from farm.queue.queues import RENDERS, queue
+from farm.db.tables import Chunk, Render, Shot
 from tests.api.helpers import assert_error, count, credits_of, glb, uploaded
 from tests.conftest import Client, new_client
 
@@ -35,10 +33,22 @@ class TestBatch:
         kept = [api.get(f"/v1/renders/{render['id']}").json()["data"] for render in data]
         assert [render["renderSettings"]["aspect"] for render in kept] == [aspect for aspect, _ in wishes]
 
-    def test_takes_a_hundred_and_rings_for_each(self, api: TestClient, model_id: str, redis: Redis) -> None:
-        waiting = len(queue(RENDERS, redis))
+    def test_takes_a_hundred(self, api: TestClient, model_id: str) -> None:
         assert len(batch(api, *[{"modelId": model_id}] * 100).json()["data"]) == 100
-        assert len(queue(RENDERS, redis)) == waiting + 100
+
+    def test_draws_once_what_differs_only_after_the_pixels(
+        self, api: TestClient, model_id: str, database: Database
+    ) -> None:
+        before = count(database, Shot)
+        wishes = [{"bgColor": "#000000"}, {"bgColor": "#ff8800"}, {"vignette": 0.5}, {"aspect": "1:1"}]
+        batch(api, *({"modelId": model_id, "renderSettings": wish} for wish in wishes))
+        assert count(database, Shot) == before + 2
+
+    def test_spreads_many_variants_over_several_shots(self, api: TestClient, model_id: str, database: Database) -> None:
+        """A node encodes all variants of a shot at once: more of them than it has memory for would end it."""
+        before = count(database, Shot)
+        batch(api, *[{"modelId": model_id, "renderSettings": {"quality": "4k"}}] * 5)
+        assert count(database, Shot) == before + 3
 
     def test_refuses_one_more_than_a_hundred(self, api: TestClient, model_id: str, database: Database) -> None:
         before = count(database, Render)

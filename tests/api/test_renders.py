@@ -13,6 +13,7 @@ from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, count, files_in, glb, uploaded
 from tests.api.test_models import MOMENT
+from tests.chunks import claimed
 from tests.conftest import Client
 
 
@@ -180,8 +181,7 @@ class TestGetRender:
     def test_counts_the_frames_while_a_worker_draws(self, api: TestClient, model_id: str, database: Database) -> None:
         render_id = ordered(api, model_id, length=3)["id"]
         with database.write() as db:
-            (chunk,) = db.get_one(Render, render_id).shot.chunks
-            leases.claim(db, chunk.id, chunk.attempt, worker="w", seconds=30)
+            chunk = claimed(db, db.get_one(Render, render_id).shot.chunks[0])
             leases.renew(db, chunk.id, chunk.attempt, frames_done=12, seconds=30)
             state.advance(db, db.get_one(Render, render_id), "poster-processing")
         render = api.get(f"/v1/renders/{render_id}").json()["data"]
@@ -298,8 +298,7 @@ class TestDeleteRender:
     def test_a_worker_that_is_busy_with_it_loses_its_claim(self, api: TestClient, database: Database) -> None:
         render_id = uploaded(api)["renderId"]
         with database.write() as db:
-            (chunk,) = db.get_one(Render, render_id).shot.chunks
-            leases.claim(db, chunk.id, chunk.attempt, worker="w", seconds=30)
+            chunk = claimed(db, db.get_one(Render, render_id).shot.chunks[0])
         api.delete(f"/v1/renders/{render_id}")
         with database.write() as db:
             assert not leases.renew(db, chunk.id, chunk.attempt, frames_done=1, seconds=30)

@@ -8,16 +8,15 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 from redis import Redis
-from rq import Queue
-from rq.serializers import JSONSerializer
 from sqlalchemy import event, select
 
 from api.app import create_app
 from api.models import service
 from api.multipart import clean_name
+from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, Render, now
-from farm.queue.queues import NAMES, PREVIEWS, RENDERS
+from farm.queue.queues import NAMES, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.storage import FolderStorage
@@ -25,8 +24,8 @@ from tests.api.helpers import assert_error, assert_nothing_left, count, files_in
 from tests.conftest import Client
 
 
-def waiting(redis: Redis) -> dict[str, int]:
-    return {name: len(Queue(name, connection=redis, serializer=JSONSerializer())) for name in NAMES}
+def rings(redis: Redis) -> dict[int, int]:
+    return {priority: len(queue(name, redis)) for priority, name in NAMES.items()}
 
 
 class TestUpload:
@@ -44,12 +43,16 @@ class TestUpload:
         assert model["sha256"] == hashlib.sha256(content).hexdigest()
         assert api.get(f"/v1/models/{model_id}/file").content == content
 
-    def test_queues_the_render_and_before_it_a_free_preview(self, api: TestClient, redis: Redis) -> None:
+    def test_queues_the_render_and_before_it_a_free_preview(
+        self, api: TestClient, redis: Redis, database: Database
+    ) -> None:
         data = uploaded(api)
         renders = api.get(f"/v1/models/{data['modelId']}").json()["data"]["renders"]
         assert [render["is_system_preview"] for render in renders] == [True, False]
         assert renders[1]["id"] == data["renderId"]
-        assert waiting(redis) == {PREVIEWS: 1, RENDERS: 1}
+        with database.read() as db:
+            chunks = len(db.get_one(Render, data["renderId"]).shot.chunks)
+        assert rings(redis) == {URGENT: 1, DRAWING: chunks}
 
     def test_takes_render_settings_and_fills_in_the_rest(self, api: TestClient) -> None:
         data = uploaded(api, settings='{"aspect": "1:1", "length": 4.7, "bgColor": "#FF8800"}')

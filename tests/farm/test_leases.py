@@ -7,12 +7,20 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from farm import leases
+from farm import leases, schedule
 from farm.db.session import Database
-from farm.db.tables import Chunk, Render
+from farm.db.tables import Account, Chunk, Model, Render
 from farm.errors import BadModel, BlenderCrashed
+from farm.leases import Taker
+from farm.queue.queues import Doorbell
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from tests.chunks import claimed
+from tests.conftest import new_client
 
 pytestmark = pytest.mark.on_both_databases
+
+GPU, CPU = Taker("g", "eevee"), Taker("c", "cycles")
 
 
 @pytest.fixture
@@ -24,42 +32,108 @@ def db(database: Database) -> Iterator[Session]:
 @pytest.fixture
 def chunk(database: Database, render: Render) -> Chunk:
     with database.read() as db:
-        return db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).one()
+        return db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id).order_by(Chunk.first_frame)).all()[0]
 
 
 def fresh(db: Session, chunk: Chunk) -> Chunk:
     return db.get_one(Chunk, chunk.id, populate_existing=True)
 
 
-def claim(db: Session, chunk: Chunk, *, attempt: int = 1, seconds: float = 30) -> bool:
-    return leases.claim(db, chunk.id, attempt, worker="w", seconds=seconds)
+def order(db: Session, model: Model, settings: Settings, bell: Doorbell, times: int = 1) -> list[Render]:
+    wishes = [(model, RenderSettings(length=3, rotate_y=number)) for number in range(times)]
+    return schedule.renders(db, model.account_id, wishes, settings, bell)
+
+
+def model_of(db: Session, account: Account) -> Model:
+    model = Model(account_id=account.id, original_name="b.glb", format="glb", file_size=1, sha256="1" * 64)
+    db.add(model)
+    db.flush()
+    return model
 
 
 class TestClaim:
-    def test_is_given_once(self, db: Session, chunk: Chunk) -> None:
-        assert claim(db, chunk)
-        assert not claim(db, chunk)
-
-    def test_is_given_to_one_of_many_who_ask_at_once(self, database: Database, chunk: Chunk) -> None:
-        def ask(_: int) -> bool:
+    def test_is_given_to_one_of_many_who_ask_at_once(self, database: Database, render: Render) -> None:
+        def ask(number: int) -> str | None:
             with database.write() as db:
-                return claim(db, chunk)
+                chunk = leases.claim_next(db, Taker(f"w{number}", "cycles"), seconds=30)
+                return chunk.id if chunk else None
 
+        with database.read() as db:
+            chunks = len(db.get_one(Render, render.id).shot.chunks)
         with ThreadPoolExecutor(8) as pool:
-            assert list(pool.map(ask, range(8))).count(True) == 1
+            # Who finds the shot locked goes away empty-handed and comes again.
+            given = [id_ for _ in range(8) for id_ in pool.map(ask, range(8)) if id_]
+        assert len(given) == len(set(given)) == chunks
 
-    def test_is_given_for_the_current_attempt_alone(self, db: Session, chunk: Chunk) -> None:
-        assert not claim(db, chunk, attempt=2)
-        assert not leases.claim(db, "nothing", 1, worker="w", seconds=30)
+    def test_takes_previews_before_what_has_waited_longer(
+        self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        preview = schedule.preview(db, model, settings, bell)
+        first = leases.claim_next(db, CPU, seconds=30)
+        assert first
+        assert first.shot_id == preview.shot_id != render.shot_id
+
+    def test_gives_a_node_that_does_not_draw_only_what_is_urgent(
+        self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        idle = Taker("w", "cycles", draws=False)
+        assert leases.claim_next(db, idle, seconds=30) is None
+        preview = schedule.preview(db, model, settings, bell)
+        urgent = leases.claim_next(db, idle, seconds=30)
+        assert urgent
+        assert urgent.shot_id == preview.shot_id != render.shot_id
+
+    def test_lets_one_engine_alone_draw_a_shot(self, db: Session, render: Render) -> None:
+        assert leases.claim_next(db, GPU, seconds=30)
+        assert leases.claim_next(db, CPU, seconds=30) is None
+        assert leases.claim_next(db, GPU, seconds=30)
+        assert db.get_one(Render, render.id).shot.engine == "eevee"
+
+
+class TestTurns:
+    def test_an_account_with_much_waiting_does_not_starve_one_with_little(
+        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        with database.write() as db:
+            order(db, model, settings, bell, times=50)
+        with database.write() as db:
+            for _ in range(10):
+                leases.claim_next(db, CPU, seconds=30)
+        other = new_client(database, "late@example.com").account
+        with database.write() as db:
+            [late] = order(db, model_of(db, other), settings, bell)
+            waiting = len(late.shot.chunks)
+            served = [leases.claim_next(db, CPU, seconds=30) for _ in range(2 * waiting + 1)]
+        assert [chunk.account_id for chunk in served if chunk].count(other.id) == waiting
+
+    def test_an_account_is_served_in_the_order_in_which_it_asked(
+        self, db: Session, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        asked = [render.shot_id for render in order(db, model, settings, bell, times=3)]
+        served = []
+        while chunk := leases.claim_next(db, CPU, seconds=30):
+            served.append((chunk.shot_id, chunk.first_frame))
+        assert served == sorted(served, key=lambda each: (asked.index(each[0]), each[1]))
+
+    def test_a_chunk_that_failed_does_not_queue_again_behind_all_others(
+        self, db: Session, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        order(db, model, settings, bell, times=3)
+        first = leases.claim_next(db, CPU, seconds=30)
+        assert first
+        leases.fail(db, first.id, 1, BlenderCrashed(), attempts=3)
+        again = leases.claim_next(db, CPU, seconds=30)
+        assert again
+        assert (again.id, again.attempt) == (first.id, 2)
 
 
 class TestFencing:
     """Who lost the claim can neither keep, nor end, nor give back the chunk."""
 
     def test_a_late_worker_is_refused(self, db: Session, chunk: Chunk) -> None:
-        claim(db, chunk)
+        claimed(db, chunk)
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=3)
-        assert claim(db, chunk, attempt=2)
+        claimed(db, chunk)
         assert not leases.renew(db, chunk.id, 1, frames_done=9, seconds=30)
         assert not leases.complete(db, chunk.id, 1, frames_done=9)
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=3) is None
@@ -67,11 +141,32 @@ class TestFencing:
         assert (row.state, row.attempt, row.failures, row.frames_done) == ("running", 2, 1, 0)
 
     def test_a_finished_chunk_stays_finished(self, db: Session, chunk: Chunk) -> None:
-        claim(db, chunk)
+        claimed(db, chunk)
         assert leases.complete(db, chunk.id, 1, frames_done=chunk.frames)
         assert not leases.complete(db, chunk.id, 1, frames_done=1)
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=1) is None
         assert fresh(db, chunk).frames_done == chunk.frames
+
+
+class TestComplete:
+    def test_of_the_last_chunk_lets_every_render_of_the_shot_be_finished(
+        self, db: Session, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        wishes = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
+        renders = schedule.renders(db, model.account_id, wishes, settings, bell)
+        *most, last = renders[0].shot.chunks
+        for chunk in most:
+            claimed(db, chunk)
+            leases.complete(db, chunk.id, 1, frames_done=chunk.frames)
+        assert most, "this needs several chunks"
+        assert self.finishing(db) == set()
+        claimed(db, last)
+        leases.complete(db, last.id, 1, frames_done=last.frames)
+        assert self.finishing(db) == {render.id for render in renders}
+
+    @staticmethod
+    def finishing(db: Session) -> set[str | None]:
+        return set(db.scalars(select(Chunk.render_id).where(Chunk.kind == "finish", Chunk.state == "queued")))
 
 
 class TestFail:
@@ -85,33 +180,39 @@ class TestFail:
         row = db.get_one(Render, render.id)
         assert (row.status, row.error_message) == ("error", f"{BlenderCrashed.default} (3 attempts)")
 
-    def test_a_fault_of_the_model_ends_it_at_once(self, db: Session, chunk: Chunk, render: Render) -> None:
-        claim(db, chunk)
+    def test_a_fault_of_the_model_ends_it_and_the_rest_of_the_shot_at_once(
+        self, db: Session, chunk: Chunk, render: Render
+    ) -> None:
+        claimed(db, chunk)
         assert leases.fail(db, chunk.id, 1, BadModel("The model holds no mesh"), attempts=3) is None
         assert db.get_one(Render, render.id).error_message == "The model holds no mesh"
-        assert fresh(db, chunk).state == "failed"
+        assert {row.state for row in db.scalars(select(Chunk).where(Chunk.shot_id == chunk.shot_id))} == {"failed"}
 
 
 class TestReap:
     def test_takes_back_what_a_silent_worker_holds(self, db: Session, chunk: Chunk) -> None:
-        claim(db, chunk, seconds=-1)
-        (waiting,) = leases.reap(db, attempts=3)
-        assert (waiting.id, waiting.attempt, waiting.failures, waiting.worker) == (chunk.id, 2, 1, None)
+        claimed(db, chunk, seconds=-1)
+        leases.reap(db, attempts=3)
+        row = fresh(db, chunk)
+        assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 1, None)
 
     def test_leaves_a_busy_worker_alone(self, db: Session, chunk: Chunk) -> None:
-        claim(db, chunk)
-        assert leases.reap(db, attempts=3) == []
-
-    def test_lists_all_that_wait_so_that_a_lost_ring_is_mended(self, db: Session, chunk: Chunk) -> None:
-        assert [row.id for row in leases.reap(db, attempts=3)] == [chunk.id]
+        claimed(db, chunk)
+        leases.reap(db, attempts=3)
+        assert fresh(db, chunk).state == "running"
 
 
 class TestRelease:
     def test_costs_no_attempt_of_the_allowed_ones(self, db: Session, chunk: Chunk) -> None:
-        claim(db, chunk)
+        claimed(db, chunk)
         (row,) = leases.release(db, worker="w")
         assert (row.state, row.attempt, row.failures) == ("queued", 2, 0)
 
     def test_gives_back_nothing_of_another_worker(self, db: Session, chunk: Chunk) -> None:
-        claim(db, chunk)
+        claimed(db, chunk)
         assert leases.release(db, worker="other") == []
+
+    def test_of_a_worker_whose_horse_died_counts_as_a_failure(self, db: Session, chunk: Chunk) -> None:
+        claimed(db, chunk)
+        (row,) = leases.lose(db, worker="w", attempts=3)
+        assert (row.state, row.attempt, row.failures) == ("queued", 2, 1)

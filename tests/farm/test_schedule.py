@@ -2,23 +2,21 @@
 
 import pytest
 from redis import Redis
-from rq import Queue
-from rq.serializers import JSONSerializer
-from sqlalchemy import select
 
 from farm import plan, schedule
+from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
-from farm.db.tables import Chunk, Model, Render, Shot
-from farm.queue.queues import PREVIEWS, RENDERS, Doorbell
+from farm.db.tables import Model, Render, Shot
+from farm.queue import reaper
+from farm.queue.queues import MOST_RINGS, NAMES, Doorbell, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 
 pytestmark = pytest.mark.on_both_databases
 
 
-def rings(redis: Redis, name: str) -> list[list[object]]:
-    queue = Queue(name, connection=redis, serializer=JSONSerializer())
-    return [list(job.args) for job in queue.jobs]
+def rings(redis: Redis, priority: int) -> int:
+    return len(queue(NAMES[priority], redis))
 
 
 class TestRender:
@@ -32,18 +30,25 @@ class TestRender:
 
     def test_rings_once_for_each_chunk(self, database: Database, render: Render, redis: Redis) -> None:
         with database.read() as db:
-            chunk = db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).one()
-        assert rings(redis, RENDERS) == [[chunk.id, 1]]
-        assert rings(redis, PREVIEWS) == []
+            chunks = len(db.get_one(Render, render.id).shot.chunks)
+        assert (rings(redis, DRAWING), rings(redis, URGENT)) == (chunks, 0)
 
     def test_does_not_ring_before_the_commit_nor_after_a_rollback(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
         with database.write() as db:
             schedule.render(db, model, RenderSettings(), settings, Doorbell(redis))
-            assert rings(redis, RENDERS) == []
+            assert rings(redis, DRAWING) == 0
             db.rollback()
-        assert rings(redis, RENDERS) == []
+        assert rings(redis, DRAWING) == 0
+
+    def test_rings_no_more_often_than_there_can_be_workers(
+        self, database: Database, model: Model, settings: Settings, redis: Redis
+    ) -> None:
+        wishes = [(model, RenderSettings(rotate_y=number)) for number in range(100)]
+        with database.write() as db:
+            schedule.renders(db, model.account_id, wishes, settings, Doorbell(redis))
+        assert rings(redis, DRAWING) == MOST_RINGS
 
 
 class TestPreview:
@@ -53,4 +58,17 @@ class TestPreview:
         with database.write() as db:
             preview = schedule.preview(db, model, settings, Doorbell(redis))
         assert preview.is_system_preview
-        assert len(rings(redis, PREVIEWS)) == 1
+        assert rings(redis, URGENT) == 1
+
+
+class TestReaper:
+    def test_rings_again_for_all_that_wait(
+        self, database: Database, render: Render, settings: Settings, redis: Redis
+    ) -> None:
+        with database.read() as db:
+            chunks = len(db.get_one(Render, render.id).shot.chunks)
+        redis.flushall()
+        reaper.sweep(database, Doorbell(redis), settings)
+        assert rings(redis, DRAWING) == chunks
+        reaper.sweep(database, Doorbell(redis), settings)
+        assert rings(redis, DRAWING) == chunks, "those that still wait are not repeated"

@@ -1,0 +1,90 @@
+"""Every query about chunks: which waits, whose turn it is, how long frames took."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from farm.db.tables import Chunk, Render, Shot, now
+
+# What is done first: finishing what was drawn, and previews; then the drawing.
+URGENT, DRAWING = 0, 1
+MEASURED = 20  # chunks that the seconds a frame are taken from
+UNFINISHED = ("queued", "running")
+
+
+def next_turn(db: Session, account_id: str, priority: int) -> int:
+    """The turn of an account's next chunk: after its own last, or at once where it has none waiting.
+
+    Start-time fair queuing (Goyal, Vin and Cheng 1996) with a cost of 1 a chunk, as chunks take about the same time:
+    whoever comes later is served beside those who queued much before, not behind all that they queued.
+    """
+    waiting = (Chunk.state == "queued", Chunk.priority == priority)
+    last = db.scalar(select(func.max(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
+    first = db.scalar(select(func.min(Chunk.turn)).where(*waiting)) or 0
+    return first if last is None else max(first, last + 1)
+
+
+def first_waiting(db: Session, *, priorities: list[int], engine: str | None) -> Chunk | None:
+    """The chunk whose turn it is, with its shot, both locked; those that somebody else locks are passed over.
+
+    Shots that another engine has begun are passed over, too.
+    """
+    fits = or_(Chunk.kind == "finish", Shot.engine.is_(None), Shot.engine == engine)
+    for priority in priorities:
+        wanted = (
+            select(Chunk)
+            .join(Shot, Shot.id == Chunk.shot_id)
+            .where(Chunk.state == "queued", Chunk.priority == priority, fits)
+            .order_by(Chunk.turn, Chunk.created_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if chunk := db.scalar(wanted):
+            return chunk
+    return None
+
+
+def waiting(db: Session, priority: int, *, at_most: int) -> int:
+    """How many chunks wait; counting ends at `at_most`."""
+    some = select(Chunk.id).where(Chunk.state == "queued", Chunk.priority == priority).limit(at_most)
+    return db.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def seconds_a_frame(db: Session, tier: str) -> float | None:
+    """What a frame of this tier took lately, on whichever node; None when none was drawn."""
+    lately = (
+        select(Chunk.seconds, Chunk.frames)
+        .where(Chunk.tier == tier, Chunk.seconds > 0)
+        .order_by(Chunk.created_at.desc())
+        .limit(MEASURED)
+        .subquery()
+    )
+    seconds, frames = db.execute(select(func.sum(lately.c.seconds), func.sum(lately.c.frames))).one()
+    return seconds / frames if frames else None
+
+
+def workers(db: Session) -> int:
+    """How many workers draw at this moment, at least 1."""
+    alive = (Chunk.state == "running", Chunk.lease_until > now() - timedelta(minutes=1))
+    return max(db.scalar(select(func.count(Chunk.worker.distinct())).where(*alive)) or 0, 1)
+
+
+def renders_of(db: Session, chunk: Chunk) -> list[Render]:
+    """The renders that a chunk is for, oldest first."""
+    own = Render.id == chunk.render_id if chunk.render_id else Render.shot_id == chunk.shot_id
+    return list(db.scalars(select(Render).where(own).order_by(Render.created_at, Render.id)))
+
+
+def lock_shot(db: Session, shot_id: str) -> None:
+    """Let nobody else change anything of a shot, its renders and its chunks until this transaction ends.
+
+    Every transaction that changes more than one of these begins with this, so that no two wait for each other.
+    """
+    db.scalar(select(Shot.id).where(Shot.id == shot_id).with_for_update())
+
+
+def is_drawn(db: Session, shot_id: str) -> bool:
+    """Whether every frame of a shot is drawn."""
+    undrawn = select(Chunk.id).where(Chunk.shot_id == shot_id, Chunk.kind == "draw", Chunk.state != "done").limit(1)
+    return db.scalar(undrawn) is None

@@ -1,0 +1,148 @@
+"""Drawing a chunk: a range of a shot's frames, composited and encoded for every render of the shot."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from sqlalchemy.orm import Session
+
+from farm import state, templates
+from farm.blender.client import Blender
+from farm.db import chunks
+from farm.db.chunks import URGENT
+from farm.db.session import after_commit
+from farm.db.tables import Chunk, Overlay, Render, Segment
+from farm.errors import BadTemplate, RenderFailed
+from farm.frame_cache import Shelf
+from farm.plan import ShotSpec
+from farm.production import draw as draw_frames
+from farm.production import produce, shot_to_draw
+from farm.queue import publishing
+from farm.queue.lease import Lease, LeaseLost
+from farm.queue.node import Node
+from farm.queue.queues import Doorbell
+from farm.render_settings import RenderSettings, parse
+from farm.storage import Storage
+from farm.video.backgrounds import BackgroundPicture
+from farm.video.run import executable
+from farm.video.variant import Files, Variant
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Order:
+    """One render that the frames are drawn for."""
+
+    render_id: str
+    wish: RenderSettings
+    picture: BackgroundPicture | None
+    files: Files
+
+
+def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
+    """Draw the chunk, store its segments, and let the renders be finished when it was the shot's last.
+
+    Raises LeaseLost when the attempt does not count any more, and RenderFailed.
+    """
+    with lease.publishing() as db:
+        chunk = db.get_one(Chunk, lease.chunk_id)
+        spec = settle_template(chunk)
+        numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
+        orders = [_order(db, storage, render, scratch, spec.tier) for render in chunks.renders_of(db, chunk)]
+        model_key = chunk.shot.model.storage_key
+    variants = _variants(node, lease, spec, orders)
+    began = time.monotonic()
+    shelf = Shelf.of(node.settings, spec, node.engine)
+    shot = shot_to_draw(spec, storage.local(model_key), node.engine)
+    drew_all = not (shelf and any(shelf.holds(number) for number in numbers))
+    with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
+        frames = draw_frames(blender, shot, spec, numbers, shelf, scratch)
+        for done in produce(frames, list(variants.values())):
+            lease.frames_done = done
+            if numbers.start == 0 and done == 1:
+                for order in variants:
+                    _publish_posters(lease, storage, order)
+    _publish_segments(lease, storage, bell, list(variants), time.monotonic() - began if drew_all else None)
+
+
+def settle_template(chunk: Chunk) -> ShotSpec:
+    """The shot's spec, brought up to the template as it is now when nothing of the shot is drawn yet.
+
+    Raises BadTemplate when it has changed since, as the chunks would not match.
+    """
+    spec = ShotSpec(**chunk.shot.spec)
+    present = templates.version(spec.template)
+    if spec.template_version == present:
+        return spec
+    if any(other.state != "queued" for other in chunk.shot.chunks if other.id != chunk.id):
+        raise BadTemplate(
+            f"The template {spec.template} was changed while this render was drawn, or the nodes have several versions"
+            " of it: order the render again"
+        )
+    spec = replace(spec, template_version=present)
+    chunk.shot.spec, chunk.shot.digest = spec.to_json(), spec.digest
+    return spec
+
+
+def _order(db: Session, storage: Storage, render: Render, scratch: Path, tier: str) -> Order:
+    wish = parse(render.settings)
+    picture = None
+    if wish.bg_image_id:  # an overlay deleted meanwhile keeps its file until no render waits for it
+        overlay = db.get_one(Overlay, wish.bg_image_id)
+        picture = BackgroundPicture(storage.local(overlay.storage_key), wish.bg_align)
+    folder = scratch / render.id
+    folder.mkdir()
+    return Order(render.id, wish, picture, Files(folder, tier))
+
+
+def _variants(node: Node, lease: Lease, spec: ShotSpec, orders: list[Order]) -> dict[Order, Variant]:
+    """A variant for each order. One whose background cannot be read ends that render alone."""
+    ffmpeg = executable(node.settings.ffmpeg)
+    variants = {}
+    with lease.publishing() as db:
+        for order in orders:
+            render = db.get(Render, order.render_id)
+            if render is None or render.status == "error":
+                continue
+            try:
+                variants[order] = Variant(spec, order.wish, order.picture, order.files, ffmpeg)
+                state.advance(db, render, "poster-processing")
+            except RenderFailed as error:
+                state.advance(db, render, "error", message=error.message)
+    if not variants:
+        raise LeaseLost
+    return variants
+
+
+def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
+    files = order.files.posters
+    keys = {publishing.key(order.render_id, lease, path): path for path in files.values()}
+    with publishing.stored(storage, keys), lease.publishing() as db:
+        render = db.get(Render, order.render_id)
+        if render:
+            replaced = publishing.replace_assets(db, order.render_id, lease, files)
+            state.advance(db, render, "poster-done")
+            state.advance(db, render, "video-processing")
+    publishing.discard(storage, replaced if render else keys)
+
+
+def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], took: float | None) -> None:
+    keys = {
+        publishing.key(order.render_id, lease, path): path for order in orders for path in order.files.videos.values()
+    }
+    unwanted: list[str] = []
+    with publishing.stored(storage, keys), lease.publishing() as db:
+        for order in orders:
+            places = {kind: publishing.key(order.render_id, lease, path) for kind, path in order.files.videos.items()}
+            if db.get(Render, order.render_id) is None:  # deleted meanwhile
+                unwanted += places.values()
+                continue
+            db.add_all(
+                Segment(render_id=order.render_id, chunk_id=lease.chunk_id, kind=kind, storage_key=place)
+                for kind, place in places.items()
+            )
+        lease.complete(db, took)
+        after_commit(db, lambda: bell.ring(URGENT, len(orders)))
+    publishing.discard(storage, unwanted)

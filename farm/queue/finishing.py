@@ -1,0 +1,56 @@
+"""Finishing a render: its segments joined without encoding anything again, its files published."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from sqlalchemy import select
+
+from farm import state
+from farm.db.tables import Chunk, Render, Segment
+from farm.errors import RenderFailed
+from farm.plan import ShotSpec
+from farm.queue import publishing
+from farm.queue.lease import Lease, LeaseLost
+from farm.queue.node import Node
+from farm.queue.queues import Doorbell
+from farm.storage import Storage
+from farm.video import graphs
+from farm.video.run import Encoder, executable
+from farm.video.variant import Files
+
+
+def finish(node: Node, lease: Lease, storage: Storage, _: Doorbell, scratch: Path) -> None:
+    """Join and publish. Raises LeaseLost when the attempt does not count any more, and RenderFailed."""
+    with lease.database.read() as db:
+        chunk = db.get(Chunk, lease.chunk_id)
+        if chunk is None or chunk.render_id is None:
+            raise LeaseLost
+        render_id, spec = chunk.render_id, ShotSpec(**chunk.shot.spec)
+        drawn = [part.id for part in chunk.shot.chunks if part.kind == "draw"]
+        segments = list(db.scalars(select(Segment).where(Segment.render_id == render_id)))
+    parts: dict[str, dict[str, str]] = defaultdict(dict)
+    for segment in segments:
+        parts[segment.kind][segment.chunk_id] = segment.storage_key
+    files = Files(scratch, spec.tier).videos
+    with lease.kept(on_loss=lambda: None):
+        for kind, path in files.items():
+            if parts[kind].keys() != set(drawn):
+                raise RenderFailed("A part of the video is missing")
+            join(node, [storage.local(parts[kind][part]) for part in drawn], path)
+    keys = {publishing.key(render_id, lease, path): path for path in files.values()}
+    with publishing.stored(storage, keys), lease.publishing() as db:
+        render = db.get(Render, render_id)
+        if render is None:
+            raise LeaseLost
+        replaced = publishing.replace_assets(db, render_id, lease, files)
+        for segment in segments:
+            db.delete(db.get_one(Segment, segment.id))
+        state.advance(db, render, "done")
+        lease.complete(db)
+    publishing.discard(storage, replaced + [segment.storage_key for segment in segments])
+
+
+def join(node: Node, segments: list[Path], into: Path) -> None:
+    """Make one file of segments, in order. Raises EncodingFailed."""
+    with Encoder(executable(node.settings.ffmpeg), graphs.join(segments, into.with_suffix(".txt"), into)):
+        pass  # it reads files, and no frames from us

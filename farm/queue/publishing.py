@@ -1,0 +1,57 @@
+"""Putting files into the storage and into the database, both or neither."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from farm.db import sweeps
+from farm.db.tables import Asset
+from farm.queue.lease import Lease
+from farm.storage import Storage
+
+log = structlog.get_logger()
+
+CONTENT_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}
+
+
+def key(render_id: str, lease: Lease, path: Path) -> str:
+    """Where an attempt stores a file: no other attempt uses the key, so a late one touches nothing of a newer one's."""
+    return f"{sweeps.folder(render_id)}{lease.name}/{path.name}"
+
+
+@contextlib.contextmanager
+def stored(storage: Storage, files: dict[str, Path]) -> Iterator[None]:
+    """Store files by key. When the block fails they are taken out again."""
+    try:
+        for name, path in files.items():
+            storage.put(name, path)
+        yield
+    except BaseException:
+        discard(storage, files)
+        raise
+
+
+def discard(storage: Storage, keys: Iterable[str]) -> None:
+    """Take files out of the storage. What cannot be removed now is found when the render's files are swept."""
+    for name in keys:
+        try:
+            storage.delete(name)
+        except Exception as error:
+            log.warning("a file could not be removed", key=name, error=str(error))
+
+
+def replace_assets(db: Session, render_id: str, lease: Lease, files: dict[str, Path]) -> list[str]:
+    """Make stored files a render's assets by kind. Returns the keys of those that they replace."""
+    old = list(db.scalars(select(Asset).where(Asset.render_id == render_id, Asset.kind.in_(files))))
+    for asset in old:
+        db.delete(asset)
+    db.flush()
+    for kind, path in files.items():
+        where, type_ = key(render_id, lease, path), CONTENT_TYPES[path.suffix]
+        size = path.stat().st_size
+        db.add(Asset(render_id=render_id, kind=kind, storage_key=where, content_type=type_, size=size))
+    return [asset.storage_key for asset in old]
