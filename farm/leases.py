@@ -82,7 +82,7 @@ def queue(db: Session, new: Sequence[Chunk], account_id: str, priority: int) -> 
 def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts: int) -> Chunk | None:
     """Give a chunk back after an attempt went wrong.
 
-    Returns the chunk when it shall be tried again. A fault of the model, or as many failures as `attempts`, ends it, and
+    Returns the chunk when it shall be tried again. A fault of the model, or as many failures as `attempts`, ends it,
     its renders with the error's message, and the shot. Does nothing when the attempt is not the current one.
     """
     chunk = _locked(db, chunk_id)

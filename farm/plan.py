@@ -14,9 +14,7 @@ from farm.tiers import TIERS
 
 SHAPES: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
 PREVIEW_FPS = 10
-# Seconds of drawing: less than the least is lost in opening the shot; more than the most is much to draw again when a
-# node dies, and long to wait for at the end.
-LEAST_CHUNK_SECONDS, MOST_CHUNK_SECONDS = 10.0, 60.0
+LEAST_CHUNK_SECONDS = 10.0  # of drawing: what a chunk must take to be worth the opening of its shot
 PIXELS_AT_ONCE, MOST_VARIANTS = 8 * 1920 * 1080, 16  # about 2 GB of encoders
 
 
@@ -107,17 +105,17 @@ def even(length: float) -> int:
     return max(2 * round(length / 2), 2)
 
 
-def chunks(frames: int, gop: int, seconds_a_frame: float, nodes: int) -> list[range]:
+def chunks(frames: int, gop: int, seconds_a_frame: float, nodes: int, most_seconds: float) -> list[range]:
     """The frame ranges that a shot is worked off in, each of whole GOPs of `gop` frames (the last as long as it gets).
 
     They are as many as there are `nodes`, where that gives each enough to do to be worth its start, and more where a
-    chunk would otherwise take longer than is good to lose.
+    chunk would otherwise take longer than `most_seconds`: much to draw again when a node dies, and long to wait for.
     """
     gop_seconds = gop * seconds_a_frame
     gops = -(-frames // gop)
     worth_it = max(math.ceil(LEAST_CHUNK_SECONDS / gop_seconds), 1)
     spread = max(-(-gops // max(nodes, 1)), worth_it)
-    length = gop * max(min(spread, int(MOST_CHUNK_SECONDS / gop_seconds)), 1)
+    length = gop * max(min(spread, int(most_seconds / gop_seconds)), 1)
     return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
 
 

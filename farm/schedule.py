@@ -38,7 +38,7 @@ def renders(
         address = *pixels, seen[pixels] // plan.variants_at_once(spec.width, spec.height)
         seen[pixels] += 1
         if address not in shots:
-            shots[address] = _queue(db, model, spec, bell, DRAWING)
+            shots[address] = _queue(db, model, spec, settings, bell, DRAWING)
         rows.append(_row(render_id, model, wish, shots[address]))
     db.add_all(rows)
     db.flush()
@@ -53,13 +53,13 @@ def render(db: Session, model: Model, wish: RenderSettings, settings: Settings, 
 def preview(db: Session, model: Model, settings: Settings, bell: Doorbell) -> Render:
     """The free system preview that every upload gets: small, short, and a test of the model's integrity."""
     spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
-    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, bell, URGENT), preview=True)
+    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, settings, bell, URGENT), preview=True)
     db.add(row)
     db.flush()
     return row
 
 
-def _queue(db: Session, model: Model, spec: ShotSpec, bell: Doorbell, priority: int) -> Shot:
+def _queue(db: Session, model: Model, spec: ShotSpec, settings: Settings, bell: Doorbell, priority: int) -> Shot:
     """Add a shot and the chunks that draw it. Workers hear of it once the transaction is committed."""
     shot = Shot(id=new_id(), model_id=model.id, digest=spec.digest, spec=spec.to_json(), frames=spec.frames)
     db.add(shot)
@@ -67,7 +67,7 @@ def _queue(db: Session, model: Model, spec: ShotSpec, bell: Doorbell, priority: 
     ranges = [range(spec.frames)]
     if priority == DRAWING:
         took = chunks.seconds_a_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
-        ranges = plan.chunks(spec.frames, spec.fps, took, chunks.workers(db))
+        ranges = plan.chunks(spec.frames, spec.fps, took, chunks.workers(db), settings.chunk_seconds)
     new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
     leases.queue(db, new, model.account_id, priority)
     after_commit(db, lambda: bell.ring(priority, len(ranges)))

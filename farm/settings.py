@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         20 * 1024**3, ge=0, description="Bytes that drawn frames may take on disk; 0 keeps none"
     )
     frame_timeout: float = Field(600.0, gt=0, description="Seconds one frame may take before Blender counts as stuck")
+    chunk_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds of drawing that a chunk is cut for; a worker that stops ends its chunk first",
+    )
     lease_seconds: float = Field(30.0, gt=0, description="Seconds after which a silent worker has lost its chunk")
     attempts: int = Field(3, ge=1, description="Attempts a chunk gets before its render ends as an error")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")

@@ -15,7 +15,7 @@ from api.models import service
 from api.multipart import clean_name
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
-from farm.db.tables import Chunk, Model, Render, now
+from farm.db.tables import Model, Render, now
 from farm.queue.queues import NAMES, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
@@ -118,7 +118,7 @@ class TestUpload:
         deaf = settings.model_copy(update={"redis_url": f"unix://{settings.data}/no.sock"})
         with TestClient(create_app(deaf), headers=client.headers) as api:
             uploaded(api)
-        assert count(database, Chunk) == 2
+        assert count(database, Render) == 2
 
     @pytest.mark.parametrize(
         ("sent", "kept"),

@@ -88,7 +88,7 @@ def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
 
 
 @contextmanager
-def farm_up(folder: Path, *, key: str | None = None, **environment: str) -> Iterator[Farm]:
+def farm_up(folder: Path, *, key: str | None = None, workers: int = 1, **environment: str) -> Iterator[Farm]:
     """A farm in `folder`, with what stands in `environment` on top of the small settings.
 
     `key` is a key of the farm that was in this folder before; a new farm gets an account and a key made.
@@ -106,7 +106,8 @@ def farm_up(folder: Path, *, key: str | None = None, **environment: str) -> Iter
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([FARM, "up", "--port", str(port)], env=surroundings, start_new_session=True)
+    up: list[str | Path] = [FARM, "up", "--port", str(port), "--workers", str(workers)]
+    process = subprocess.Popen(up, env=surroundings, start_new_session=True)
     headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:

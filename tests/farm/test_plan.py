@@ -60,19 +60,19 @@ class TestFrames:
 class TestChunks:
     @given(st.integers(1, 5000), st.integers(1, 60), st.floats(1e-3, 1e3), st.integers(0, 200))
     def test_cover_every_frame_once_in_whole_gops(self, frames: int, gop: int, took: float, nodes: int) -> None:
-        ranges = plan.chunks(frames, gop, took, nodes)
+        ranges = plan.chunks(frames, gop, took, nodes, 60.0)
         assert [frame for part in ranges for frame in part] == list(range(frames))
         assert all(part.start % gop == 0 and part for part in ranges)
 
     def test_of_quick_frames_are_one_for_each_node(self) -> None:
-        assert [len(part) for part in plan.chunks(180, 30, 1.0, 3)] == [60, 60, 60]
+        assert [len(part) for part in plan.chunks(180, 30, 1.0, 3, 60.0)] == [60, 60, 60]
 
     def test_are_never_shorter_than_what_their_start_is_worth(self) -> None:
-        assert plan.chunks(180, 30, 0.01, 100) == [range(180)]
+        assert plan.chunks(180, 30, 0.01, 100, 60.0) == [range(180)]
 
     def test_of_slow_frames_are_short_enough_to_lose(self) -> None:
-        assert [len(part) for part in plan.chunks(180, 30, 1.0, 1)] == [60, 60, 60]
-        assert [len(part) for part in plan.chunks(90, 30, 20.0, 1)] == [30, 30, 30], "a GOP is the least there is"
+        assert [len(part) for part in plan.chunks(180, 30, 1.0, 1, 60.0)] == [60, 60, 60]
+        assert [len(part) for part in plan.chunks(90, 30, 20.0, 1, 60.0)] == [30, 30, 30], "a GOP is the least there is"
 
 
 class TestPreview:

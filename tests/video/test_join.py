@@ -1,0 +1,109 @@
+"""A video drawn and encoded in chunks is the video that one worker alone would have made."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from farm import plan
+from farm.plan import ShotSpec
+from farm.render_settings import RenderSettings, parse
+from farm.settings import Settings
+from farm.shot import Frame
+from farm.tiers import TIERS
+from farm.video import backgrounds, graphs
+from farm.video.composite import Compositor
+from farm.video.run import Encoder, executable
+from farm.video.variant import Files, Variant
+from tests.video.test_variant import disc
+
+FFMPEG = executable(None)
+FRAMES, FPS = 75, 25
+PARTS = [range(25), range(25, 50), range(50, 75)]
+
+
+def order(tier: str) -> tuple[ShotSpec, RenderSettings]:
+    wish = parse({"quality": tier, "length": FRAMES / FPS})
+    return replace(plan.shot("a" * 64, wish, Settings(fps=FPS)), width=320, height=180), wish
+
+
+def grainy(folder: Path, bits: int, number: int) -> Frame:
+    """A disc that moves, full of grain, which is hard to encode."""
+    frame = disc(folder, bits, number)
+    pixels = np.fromfile(frame.subject.path, f"<u{bits // 8}").reshape(61, 60, 4)
+    grain = np.random.default_rng(number).integers(0, 2**bits, (61, 60, 3))
+    pixels[..., :3] = (pixels[..., :3] * 0.75 + grain * 0.25).astype(pixels.dtype)
+    pixels.tofile(frame.subject.path)
+    return frame
+
+
+def encoded(folder: Path, tier: str, numbers: range) -> Files:
+    spec, wish = order(tier)
+    folder.mkdir()
+    files = Files(folder, tier)
+    with Variant(spec, wish, None, files, FFMPEG) as variant:
+        for number in numbers:
+            variant.write(grainy(folder, TIERS[tier].bits, number))
+    return files
+
+
+def joined(folder: Path, tier: str) -> Files:
+    parts = [encoded(folder / f"part-{numbers.start}", tier, numbers) for numbers in PARTS]
+    whole = Files(folder / "joined", tier)
+    whole.folder.mkdir()
+    for kind, path in whole.videos.items():
+        with Encoder(FFMPEG, graphs.join([part.videos[kind] for part in parts], path.with_suffix(".txt"), path)):
+            pass
+    return whole
+
+
+def pictures(path: Path) -> NDArray[Any]:
+    with av.open(str(path)) as container:
+        return np.array([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def packets(path: Path) -> list[bytes]:
+    """The encoded frames."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+@pytest.mark.parametrize("tier", ["standard", "pro"])
+def test_has_every_frame_at_its_time_and_tags_as_before(tmp_path: Path, tier: str) -> None:
+    for kind, path in joined(tmp_path, tier).videos.items():
+        with av.open(str(path)) as container:
+            [stream] = container.streams.video
+            times = [frame.time for frame in container.decode(stream)]
+            assert times == pytest.approx([number / FPS for number in range(FRAMES)], abs=1e-6), kind
+            assert stream.frames == FRAMES
+            assert stream.average_rate == FPS
+            assert stream.duration
+            assert stream.time_base
+            assert stream.duration * stream.time_base == Fraction(FRAMES, FPS)
+            context = stream.codec_context
+            assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1), "BT.709"
+
+
+def test_prores_frames_are_the_very_same(tmp_path: Path) -> None:
+    alone, together = encoded(tmp_path / "alone", "pro", range(FRAMES)), joined(tmp_path, "pro")
+    assert packets(alone.videos["video"]) == packets(together.videos["video"])
+
+
+def test_h264_is_as_good_and_as_small(tmp_path: Path) -> None:
+    files = encoded(tmp_path / "alone", "standard", range(FRAMES)), joined(tmp_path, "standard")
+    compositor = Compositor(backgrounds.plain((255, 255, 255), 320, 180), 0.0)
+    truth = np.array([compositor.over(grainy(tmp_path, 8, number)).copy() for number in range(FRAMES)])
+    alone, together = (psnr(truth, pictures(each.videos["video"])) for each in files)
+    assert together >= alone - 0.2
+    small, large = (each.videos["video"].stat().st_size for each in files)
+    assert large <= 1.05 * small
+
+
+def psnr(truth: NDArray[Any], seen: NDArray[Any]) -> float:
+    """In dB, over all frames."""
+    return float(10 * np.log10(255**2 / np.mean((truth.astype(float) - seen) ** 2)))
