@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,10 @@ LONG = '{"length": 30, "shadows": false}'
 
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """A farm whose parts may be killed; leases are short so that it notices soon."""
+    """A farm whose parts may be killed; leases are short so that it notices soon, and frames are not kept."""
     folder = tmp_path_factory.mktemp("fragile")
-    with farm_up(folder, FARM_ENGINE="cycles", FARM_LEASE_SECONDS="3", FARM_LOG_LEVEL="error") as running:
+    hurried: dict[str, Any] = {"FARM_LEASE_SECONDS": "3", "FARM_FRAME_CACHE_BYTES": "0", "FARM_LOG_LEVEL": "error"}
+    with farm_up(folder, FARM_ENGINE="cycles", **hurried) as running:
         yield running
 
 
