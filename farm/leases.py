@@ -53,7 +53,7 @@ def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds
 
 
 def complete(db: Session, chunk_id: str, attempt: int, *, frames_done: int, took: float | None = None) -> bool:
-    """End a claimed chunk. False when the claim was lost: then its results do not count.
+    """End a claimed chunk, whose shot is locked. False when the claim was lost: then its results do not count.
 
     `took` is the seconds of drawing, where every frame was drawn. After a shot's last frame each of its renders gets a
     chunk that finishes it.
@@ -144,8 +144,6 @@ def _in(seconds: float) -> datetime:
 
 def _change(db: Session, chunk_id: str, attempt: int, **values: Any) -> bool:
     """Change a running chunk, if the attempt is the current one."""
-    if "state" in values:
-        _locked(db, chunk_id)
     matches = (Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.state == "running")
     result = cast(CursorResult[Any], db.execute(update(Chunk).where(*matches).values(**values)))
     return result.rowcount == 1

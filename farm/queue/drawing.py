@@ -33,11 +33,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Order:
-    """One render that the frames are drawn for."""
+    """One render that the frames are drawn for; `picture` is the storage key of what lies behind them."""
 
     render_id: str
     wish: RenderSettings
-    picture: BackgroundPicture | None
+    picture: str | None
     files: Files
 
 
@@ -46,13 +46,17 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
 
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
     """
-    with lease.publishing() as db:
-        chunk = db.get_one(Chunk, lease.chunk_id)
-        spec = settle_template(chunk)
+    with lease.database.read() as db:
+        chunk = db.get(Chunk, lease.chunk_id)
+        if chunk is None:
+            raise LeaseLost
+        spec = ShotSpec(**chunk.shot.spec)
         numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
-        orders = [_order(db, storage, render, scratch, spec.tier) for render in chunks.renders_of(db, chunk)]
+        orders = [_order(db, render, scratch, spec.tier) for render in chunks.renders_of(db, chunk)]
         model_key = chunk.shot.model.storage_key
-    variants = _variants(node, lease, spec, orders)
+    if templates.version(spec.template) != spec.template_version:
+        spec = _settle_template(lease, spec)
+    variants = _variants(node, lease, storage, spec, orders)
     began = time.monotonic()
     shelf = Shelf.of(node.settings, spec, node.engine)
     shot = shot_to_draw(spec, storage.local(model_key), node.engine)
@@ -67,50 +71,51 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     _publish_segments(lease, storage, bell, list(variants), time.monotonic() - began if drew_all else None)
 
 
-def settle_template(chunk: Chunk) -> ShotSpec:
-    """The shot's spec, brought up to the template as it is now when nothing of the shot is drawn yet.
+def _settle_template(lease: Lease, spec: ShotSpec) -> ShotSpec:
+    """The shot's spec, brought up to the template as it is now, if nothing of the shot is drawn yet.
 
-    Raises BadTemplate when it has changed since, as the chunks would not match.
+    Raises BadTemplate otherwise, as the chunks would not match.
     """
-    spec = ShotSpec(**chunk.shot.spec)
-    present = templates.version(spec.template)
-    if spec.template_version == present:
-        return spec
-    if any(other.state != "queued" for other in chunk.shot.chunks if other.id != chunk.id):
-        raise BadTemplate(
-            f"The template {spec.template} was changed while this render was drawn, or the nodes have several versions"
-            " of it: order the render again"
-        )
-    spec = replace(spec, template_version=present)
-    chunk.shot.spec, chunk.shot.digest = spec.to_json(), spec.digest
+    with lease.publishing() as db:
+        chunk = db.get_one(Chunk, lease.chunk_id)
+        if any(other.state != "queued" for other in chunk.shot.chunks if other.id != chunk.id):
+            raise BadTemplate(
+                f"The template {spec.template} was changed while this render was drawn, or the nodes have several"
+                " versions of it: order the render again"
+            )
+        spec = replace(spec, template_version=templates.version(spec.template))
+        chunk.shot.spec, chunk.shot.digest = spec.to_json(), spec.digest
     return spec
 
 
-def _order(db: Session, storage: Storage, render: Render, scratch: Path, tier: str) -> Order:
+def _order(db: Session, render: Render, scratch: Path, tier: str) -> Order:
     wish = parse(render.settings)
-    picture = None
-    if wish.bg_image_id:  # an overlay deleted meanwhile keeps its file until no render waits for it
-        overlay = db.get_one(Overlay, wish.bg_image_id)
-        picture = BackgroundPicture(storage.local(overlay.storage_key), wish.bg_align)
-    folder = scratch / render.id
-    folder.mkdir()
-    return Order(render.id, wish, picture, Files(folder, tier))
+    # An overlay deleted meanwhile keeps its file until no render waits for it.
+    picture = db.get_one(Overlay, wish.bg_image_id).storage_key if wish.bg_image_id else None
+    return Order(render.id, wish, picture, Files(scratch / render.id, tier))
 
 
-def _variants(node: Node, lease: Lease, spec: ShotSpec, orders: list[Order]) -> dict[Order, Variant]:
+def _variants(node: Node, lease: Lease, storage: Storage, spec: ShotSpec, orders: list[Order]) -> dict[Order, Variant]:
     """A variant for each order. One whose background cannot be read ends that render alone."""
     ffmpeg = executable(node.settings.ffmpeg)
-    variants = {}
+    variants, faults = {}, {}
+    for order in orders:
+        order.files.folder.mkdir()
+        try:
+            wish = order.wish
+            picture = order.picture and BackgroundPicture(storage.local(order.picture), wish.bg_align)
+            variants[order] = Variant(spec, wish, picture or None, order.files, ffmpeg)
+        except RenderFailed as error:
+            faults[order] = error.message
     with lease.publishing() as db:
         for order in orders:
             render = db.get(Render, order.render_id)
             if render is None or render.status == "error":
-                continue
-            try:
-                variants[order] = Variant(spec, order.wish, order.picture, order.files, ffmpeg)
+                variants.pop(order, None)
+            elif order in faults:
+                state.advance(db, render, "error", message=faults[order])
+            else:
                 state.advance(db, render, "poster-processing")
-            except RenderFailed as error:
-                state.advance(db, render, "error", message=error.message)
     if not variants:
         raise LeaseLost
     return variants

@@ -18,36 +18,48 @@ from farm.queue import drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
-from farm.storage import FolderStorage
+from farm.storage import FolderStorage, Storage
 
 log = structlog.get_logger()
 
+MOMENT = 3.0  # seconds; what a drain or a sick Blender must wait for at most, beside the chunk at hand
 TRIES, PAUSE = 5, 0.05  # of claiming, while others claim at the same moment; seconds
 
 WORK = {"draw": drawing.draw, "finish": finishing.finish}
 
 
 def work() -> None:
-    """Claim the chunk whose turn it is, if any, and do it. Safe to run at any time: only a claim counts."""
+    """Claim and do the chunks whose turn it is, for a moment at least, so that short ones share one work-horse.
+
+    Safe to run at any time: only a claim counts.
+    """
     node = current()
+    storage = FolderStorage(node.settings.files)
+    began = time.monotonic()
     with contextlib.closing(Database(node.settings.database)) as database, connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
-        chunk = claim(node, database)
-        if chunk is None:
-            return
-        with database.read() as db:
-            bell.ring_for_all(db)
-        lease = Lease(database, chunk, node.settings.lease_seconds)
-        try:
-            with scratch_folder(node.scratch) as scratch:
-                WORK[chunk.kind](node, lease, FolderStorage(node.settings.files), bell, scratch)
-            log.info("chunk done", chunk=chunk.id, attempt=chunk.attempt, kind=chunk.kind, frames=lease.frames_done)
-        except LeaseLost:
-            log.warning("the chunk was taken away or deleted", chunk=chunk.id, attempt=chunk.attempt)
-        except Exception as error:
-            log.warning("the attempt failed", chunk=chunk.id, attempt=chunk.attempt, error=str(error), exc_info=True)
-            give_back(node, database, bell, chunk, error)
-            raise
+        while time.monotonic() < began + MOMENT and (chunk := claim(node, database)):
+            with database.read() as db:
+                bell.ring_for_all(db)
+            if not do(node, database, storage, bell, chunk):
+                return
+
+
+def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: Chunk) -> bool:
+    """Do a claimed chunk. False when it was taken away. A failed attempt is recorded, and its error raised."""
+    try:
+        with scratch_folder(node.scratch) as scratch:
+            lease = Lease(database, chunk, node.settings.lease_seconds)
+            WORK[chunk.kind](node, lease, storage, bell, scratch)
+        log.info("chunk done", chunk=chunk.id, attempt=chunk.attempt, kind=chunk.kind, frames=lease.frames_done)
+        return True
+    except LeaseLost:
+        log.warning("the chunk was taken away or deleted", chunk=chunk.id, attempt=chunk.attempt)
+        return False  # Blender may still draw for it: the worker must look after it first
+    except Exception as error:
+        log.warning("the attempt failed", chunk=chunk.id, attempt=chunk.attempt, error=str(error), exc_info=True)
+        give_back(node, database, bell, chunk, error)
+        raise
 
 
 def claim(node: Node, database: Database) -> Chunk | None:

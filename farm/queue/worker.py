@@ -21,7 +21,7 @@ from farm.db.tables import Chunk
 from farm.nodes.engine import choose_engine
 from farm.nodes.scratch import own_scratch
 from farm.processes import die_with_parent
-from farm.queue import node
+from farm.queue import jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
 from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.settings import Settings
 

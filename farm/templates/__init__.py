@@ -1,6 +1,7 @@
 """Scene templates as the farm sees them: each a .blend with a .toml of the same name beside it."""
 
 import hashlib
+import os
 import tomllib
 from functools import lru_cache
 from pathlib import Path
@@ -49,8 +50,14 @@ def _wrong_samples(tier: str, problem: str) -> PydanticCustomError:
 
 def folders() -> list[Path]:
     """Where templates lie: FARM_TEMPLATES first, where the studio has one, then those that come with the farm."""
-    own = Settings().templates
+    own = _own_folder(os.environ.get("FARM_TEMPLATES"))
     return [own, BUILT_IN] if own else [BUILT_IN]
+
+
+@lru_cache(maxsize=8)
+def _own_folder(_setting: str | None) -> Path | None:
+    """Settings are read once for each value of the variable, as reading all of them takes milliseconds."""
+    return Settings().templates
 
 
 def found() -> dict[str, Path]:

