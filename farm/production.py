@@ -33,7 +33,6 @@ def shot_to_draw(spec: ShotSpec, model: Path, engine: Engine) -> Shot:
         pan_x=spec.pan_x,
         roll_z=spec.roll_z,
         bits=TIERS[spec.tier].bits,
-        template_version=spec.template_version,
     )
 
 

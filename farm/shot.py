@@ -16,8 +16,7 @@ class Shot:
 
     `animation` is the clip that plays, "*" the file's first, `animation_speed` times as fast as it was made and again
     from its start when it is over; `fps` is what frame numbers count in. `roll_z`, `tilt_x` and `pan_x` turn the model
-    in degrees, in this order, about its axes towards the viewer, to the right and upwards. `template_version` tells one
-    state of the template's files from the next.
+    in degrees, in this order, about its axes towards the viewer, to the right and upwards.
     """
 
     model_path: str
@@ -35,7 +34,6 @@ class Shot:
     tilt_x: int = 0
     pan_x: int = 0
     roll_z: int = 0
-    template_version: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,6 +6,7 @@ request is a line of JSON, {"call": NAME, ...}; so is the answer, {"ok": {...}} 
 
 import contextlib
 import json
+import os
 import socket
 import sys
 import traceback
@@ -29,6 +30,7 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.opened: frames.OpenShot | None = None
+        self.files: list[tuple[int, int]] = []  # tell one state of the open shot's files from the next
 
     def hello(self) -> dict[str, Any]:
         """Answers at once: this is how one sees that the host is alive and idle."""
@@ -41,10 +43,11 @@ class Host:
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot, and bake the ground's shadow where one is wanted; an open shot stays open."""
         wanted = Shot(**shot)
-        if self.opened and self.opened.shot == wanted:
+        files = [(stat.st_ino, stat.st_mtime_ns) for stat in map(os.stat, (wanted.model_path, wanted.template))]
+        if self.opened and self.opened.shot == wanted and self.files == files:
             frames.sweep(self.folder)
             return {}
-        self.opened = None
+        self.opened, self.files = None, files
         self.opened = frames.open_shot(wanted, self.folder)
         return {}
 

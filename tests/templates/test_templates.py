@@ -97,7 +97,7 @@ class TestToml:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            ("pro = 8\n", "", "shop.toml: samples.pro is missing"),
+            ("pro = 16\n", "", "shop.toml: samples.pro is missing"),
             ("share = 8", "share = 3", "shop.toml: samples.share is 3, but must be from 4"),
             ("share = 8", "share = 5000", "shop.toml: samples.share is 5000, but must be from 4 to 4096"),
             ("share = 8", 'share = "6"', "shop.toml: samples.share is '6'"),
