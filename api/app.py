@@ -23,7 +23,7 @@ from farm.db.session import Database
 from farm.errors import FarmError
 from farm.queue.queues import connect
 from farm.settings import Settings
-from farm.storage import FolderStorage
+from farm.storage import open_storage
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.data.mkdir(parents=True, exist_ok=True)  # uploads under way lie here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
-        app.state.farm = Farm(settings, database, FolderStorage(settings.files), redis)
+        app.state.farm = Farm(settings, database, open_storage(settings), redis)
         try:
             yield
         finally:

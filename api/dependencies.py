@@ -4,6 +4,7 @@ An endpoint opens its transaction itself (`with farm.database.write() as db`) an
 thread that it runs in: docs/decisions/transactions-end-in-the-endpoint.md tells why that is no dependency.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -29,6 +30,8 @@ class Farm:
     redis: Redis
     # Each may take a core and gigabytes for a while; the others wait their turn without holding a thread.
     conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(CONVERSIONS_AT_ONCE))
+    # How many models each account has this API fetch from URLs right now.
+    ingests: Counter[str] = field(default_factory=Counter)
 
     @property
     def bell(self) -> Doorbell:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -47,6 +47,16 @@ class TextField:
     name: str
     most: int
     refusal: type[FarmError] = InvalidRequest
+
+
+def form(file: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What OpenAPI tells of a form that is read as a stream, so that FastAPI cannot know of it.
+
+    `file` describes the file, `fields` are the schemas of what may be sent beside it.
+    """
+    properties = {FILE: {"type": "string", "format": "binary", "description": file}, **fields}
+    content = {"schema": {"type": "object", "required": [FILE], "properties": properties}, "encoding": encoding or {}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
 
 
 @asynccontextmanager

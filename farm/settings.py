@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import DirectoryPath, Field
+from pydantic import DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +16,20 @@ class Settings(BaseSettings):
     scratch: Path = Field(Path("/dev/shm"), description="Folder for frames under way; memory-backed is fastest")
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis; `farm up` starts its own and sets this")
+
+    s3_bucket: str | None = Field(None, description="S3 bucket for stored files; default: they lie in the data folder")
+    s3_endpoint: str | None = Field(None, description="URL of the S3 service; default: Amazon's")
+    s3_region: str | None = Field(None, description="Region of the S3 service; default: as boto3 finds it")
+    s3_access_key: str | None = Field(None, description="Access key for S3; default: as boto3 finds it")
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key for S3; default: as boto3 finds it")
+    s3_public_endpoint: str | None = Field(
+        None,
+        description="URL of the S3 service for clients, who are sent there to download; default: the API hands out",
+    )
+    s3_timeout: float = Field(10.0, gt=0, description="Seconds that S3 may be silent before a request is tried again")
+    s3_cache_bytes: int = Field(
+        10 * 1024**3, ge=0, description="Bytes that copies of stored files may take in a worker's data folder"
+    )
 
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on")
@@ -70,3 +84,8 @@ class Settings(BaseSettings):
     def files(self) -> Path:
         """The folder that FolderStorage keeps its files in."""
         return self.data.absolute() / "files"
+
+    @property
+    def copies(self) -> Path:
+        """The folder of the copies that S3Storage keeps at hand."""
+        return self.data.absolute() / "copies"

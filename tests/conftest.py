@@ -1,6 +1,7 @@
 """Fixtures for all tests: a farm's settings, its database, a real Redis, an account with a key, and the API.
 
-A test marked `on_both_databases` runs on SQLite and on PostgreSQL.
+A test marked `on_both_databases` runs on SQLite and on PostgreSQL, one marked `on_both_storages` with files in a folder
+and on S3.
 """
 
 import subprocess
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -27,6 +29,8 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.queue.queues import connect
 from farm.settings import Settings
+from farm.storage import Storage, open_storage
+from tests import s3
 
 # No deadlines: a busy machine is no defect.
 hypothesis.settings.register_profile("plinth", deadline=None)
@@ -91,9 +95,12 @@ def database_kind() -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    marked = metafunc.definition.get_closest_marker("on_both_databases")
-    if marked and "database_kind" in metafunc.fixturenames:
-        metafunc.parametrize("database_kind", ["sqlite", "postgresql"])
+    for marker, fixture, kinds in (
+        ("on_both_databases", "database_kind", ["sqlite", "postgresql"]),
+        ("on_both_storages", "storage_kind", ["folder", "s3"]),
+    ):
+        if metafunc.definition.get_closest_marker(marker) and fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, kinds)
 
 
 @pytest.fixture
@@ -109,10 +116,48 @@ def database_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of moto's S3 server, for the whole session."""
+    with s3.serving() as url:
+        yield url
+
+
 @pytest.fixture
-def settings(tmp_path: Path, redis_url: str, redis: Redis, database_url: str | None) -> Settings:  # noqa: ARG001 - empty
+def s3_door(s3_server: str) -> Iterator[s3.Door]:
+    """The door to an S3 with an empty bucket; it may be told to fail."""
+    with s3.door(s3_server) as door:
+        yield door
+
+
+@pytest.fixture
+def storage_kind() -> str:
+    """Where the test's farm keeps its files: folder or s3."""
+    return "folder"
+
+
+@pytest.fixture
+def s3_settings(storage_kind: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What tells a farm to use S3; nothing for one with a folder."""
+    return dict(request.getfixturevalue("s3_door").settings) if storage_kind == "s3" else {}
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path,
+    redis_url: str,
+    redis: Redis,  # noqa: ARG001 - emptied
+    database_url: str | None,
+    s3_settings: dict[str, Any],
+) -> Settings:
     """A farm of this test's own."""
-    return Settings(data=tmp_path / "data", redis_url=redis_url, database_url=database_url)
+    return Settings(data=tmp_path / "data", redis_url=redis_url, database_url=database_url, **s3_settings)
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    """Where the farm keeps its files."""
+    return open_storage(settings)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """All files of a finished render as one zip, made while it is sent: stored, so that its size is known beforehand."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from fastapi import Request, Response
@@ -10,7 +11,7 @@ from zipstream import ZIP_STORED, ZipStream
 
 from api.assets.service import client_has, disposition, stem
 from farm.db import renders
-from farm.db.tables import Account
+from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
 from farm.storage import Storage
 
@@ -18,25 +19,39 @@ from farm.storage import Storage
 NAMES = {"video": "video", "web": "web", "poster-full": "poster", "thumb": "thumb"}
 
 
-def bundle(request: Request, db: Session, storage: Storage, account: Account, render_id: str) -> Response:
-    """The answer to GET or HEAD: 200 or 304. Raises RenderNotFound, or VideoNotFound until the render is done."""
+@dataclass(frozen=True)
+class Bundle:
+    """What a render's zip is called, and the assets in it by their names there."""
+
+    name: str
+    assets: dict[str, Asset]
+
+
+def bundle(db: Session, account: Account, render_id: str) -> Bundle:
+    """What belongs into the zip. Raises RenderNotFound, or VideoNotFound until the render is done."""
     render = renders.owned(db, account.id, render_id)
     if render.status != "done":
         raise VideoNotFound
     by_kind = {asset.kind: asset for asset in render.assets}
-    assets = [by_kind[kind] for kind in NAMES if kind in by_kind]
-    tag = f'"{hashlib.sha256(" ".join(asset.id for asset in assets).encode()).hexdigest()}"'
+    assets = {
+        NAMES[kind] + PurePath(by_kind[kind].storage_key).suffix: by_kind[kind] for kind in NAMES if kind in by_kind
+    }
+    return Bundle(f"{stem(render)}.zip", assets)
+
+
+def deliver_bundle(request: Request, storage: Storage, bundle: Bundle) -> Response:
+    """The answer to GET or HEAD: 200 or 304. Raises VideoNotFound when a file is gone."""
+    tag = f'"{hashlib.sha256(" ".join(asset.id for asset in bundle.assets.values()).encode()).hexdigest()}"'
     headers = {
         "ETag": f"W/{tag}",  # weak: the files are the same each time, the moment written beside their names is not
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "none",
-        **disposition("attachment", f"{stem(render)}.zip"),
+        "Content-Disposition": disposition("attachment", bundle.name),
     }
     if client_has(request, tag):
         return Response(status_code=304, headers=headers)
     archive = ZipStream(compress_type=ZIP_STORED, sized=True)
-    for asset in assets:
-        name = NAMES[asset.kind] + PurePath(asset.storage_key).suffix
+    for name, asset in bundle.assets.items():
         try:
             archive.add(storage.read(asset.storage_key), name, size=asset.size)
         except FileNotFoundError:

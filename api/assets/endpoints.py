@@ -5,18 +5,29 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.assets import service
-from api.assets.bundle import bundle
+from api.assets.bundle import bundle, deliver_bundle
 from api.auth import KeyedRoute, RendersRead
 from api.dependencies import TheFarm
 from api.errors import errors
 from api.ids import RenderInPath
-from farm.errors import FarmError, PosterNotFound, RangeNotSatisfiable, RenderNotFound, ThumbNotFound, VideoNotFound
+from farm.errors import (
+    FarmError,
+    PosterNotFound,
+    RangeNotSatisfiable,
+    RenderNotFound,
+    ThumbNotFound,
+    Unavailable,
+    VideoNotFound,
+)
 
 router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=KeyedRoute)
 
 
 UNCHANGED: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has it already, as `If-None-Match` tells"}
+}
+ELSEWHERE: dict[int | str, dict[str, Any]] = {
+    302: {"description": "`Location` is where to fetch the file, for an hour; only on farms that are set up so"}
 }
 VIDEO_TYPES = ["video/mp4", "video/quicktime"]
 
@@ -26,7 +37,7 @@ def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[in
     content = {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in content_types}
     whole = {"description": "The file", "content": content}
     part = {"description": "The part that `Range` asks for", "content": content}
-    return {200: whole, 206: part, **UNCHANGED} | errors(RangeNotSatisfiable, *kinds)
+    return {200: whole, 206: part, **ELSEWHERE, **UNCHANGED} | errors(RangeNotSatisfiable, Unavailable, *kinds)
 
 
 @router.head("/video", include_in_schema=False)
@@ -83,8 +94,11 @@ ZIP: dict[int | str, dict[str, Any]] = {
 
 
 @router.head("/bundle", include_in_schema=False)
-@router.get("/bundle", response_class=Response, responses=ZIP | UNCHANGED | errors(RenderNotFound, VideoNotFound))
+@router.get(
+    "/bundle", response_class=Response, responses=ZIP | UNCHANGED | errors(RenderNotFound, VideoNotFound, Unavailable)
+)
 def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
     """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail."""
     with farm.database.read() as db:
-        return bundle(request, db, farm.storage, account, render_id)
+        found = bundle(db, account, render_id)
+    return deliver_bundle(request, farm.storage, found)

@@ -1,12 +1,12 @@
 """Hands out stored files: whole or in part, with everything that players and download tools expect."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 from urllib.parse import quote
 
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
 from api.assets import ranges
@@ -28,7 +28,7 @@ class StoredFile:
     content_type: str
     tag: str
     missing: type[NotFound]
-    headers: dict[str, str] = field(default_factory=dict)
+    disposition: str
 
 
 def asset(db: Session, account: Account, render_id: str, kind: str, missing: type[NotFound]) -> StoredFile:
@@ -48,26 +48,30 @@ def stem(render: Render) -> str:
     return PurePath(render.model.original_name).stem
 
 
-def disposition(kind: Literal["attachment", "inline"], name: str) -> dict[str, str]:
+def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
     """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and as it is for all others."""
     plain = "".join(letter if letter.isascii() and letter not in '"\\' else "_" for letter in name)
-    return {"Content-Disposition": f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
-    """The answer to GET or HEAD: 200, 206 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
-    headers = {"ETag": file.tag, "Accept-Ranges": "bytes", **file.headers}
-    if client_has(request, file.tag):
-        return Response(status_code=304, headers=headers)
-    part = None
-    if request.method == "GET" and request.headers.get("if-range", file.tag) == file.tag:
-        part = ranges.parse(request.headers.get("range"), file.size)
-    start, length = part or ranges.Part(0, file.size)
-    headers |= {"Content-Length": str(length), "Content-Type": file.content_type}
-    if part:
-        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{file.size}"
+    """The answer to GET or HEAD: 200, 206, 302 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
     try:
-        blocks = storage.read(file.key, start, length)
+        link = storage.link(file.key, file.content_type, file.disposition)
+        tag = link.tag if link else file.tag
+        headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Disposition": file.disposition}
+        if client_has(request, tag):
+            return Response(status_code=304, headers=headers)
+        part = None
+        if request.method == "GET" and request.headers.get("if-range", tag) == tag:
+            part = ranges.parse(request.headers.get("range"), file.size)
+        if link and request.method == "GET":
+            return RedirectResponse(link.url, 302, {"Cache-Control": "no-store"})  # the next one gets a link of its own
+        start, length = part or ranges.Part(0, file.size)
+        headers |= {"Content-Length": str(length), "Content-Type": file.content_type}
+        if part:
+            headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{file.size}"
+        blocks = storage.read(file.key, start, 0 if request.method == "HEAD" else length)
     except FileNotFoundError:
         raise file.missing from None
     if request.method == "HEAD":

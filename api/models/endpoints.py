@@ -1,7 +1,7 @@
 """/v1/models: upload models, find and change them, get them back."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -23,7 +23,7 @@ from api.models.schemas import (
     UpdateModel,
     Uploaded,
 )
-from api.multipart import TextField, Upload, receive
+from api.multipart import TextField, Upload, form, receive
 from farm.db import models
 from farm.errors import (
     BodyTooLarge,
@@ -38,6 +38,7 @@ from farm.errors import (
     NoCredits,
     NoFile,
     Sha256Required,
+    Unavailable,
     UploadLimit,
     UrlRequired,
 )
@@ -47,32 +48,16 @@ router = APIRouter(prefix="/models", tags=["Models"], route_class=KeyedRoute)
 
 SETTINGS = TextField("renderSettings", 64 * 1024, InvalidSettings)
 
-# The form is read as a stream, so FastAPI cannot know of it.
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "A `.glb`, a `.gltf` with everything embedded, or a `.zip` with an OBJ scan",
-                        },
-                        "renderSettings": {
-                            "$ref": "#/components/schemas/RenderSettings",
-                            "description": "How to render it, as JSON of 64 KB at most; all defaults unless sent",
-                        },
-                    },
-                },
-                "encoding": {"renderSettings": {"contentType": "application/json"}},
-            }
-        },
-    }
-}
+FORM = form(
+    "A `.glb`, a `.gltf` with everything embedded, or a `.zip` with an OBJ scan",
+    {
+        SETTINGS.name: {
+            "$ref": "#/components/schemas/RenderSettings",
+            "description": "How to render it, as JSON of 64 KB at most; all defaults unless sent",
+        }
+    },
+    encoding={SETTINGS.name: {"contentType": "application/json"}},
+)
 
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
@@ -86,9 +71,9 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
 @router.post(
     "",
     status_code=201,
-    responses=errors(NoFile, InvalidFormat, FileTooLarge, InvalidSettings, NoCredits, UploadLimit),
+    responses=errors(NoFile, InvalidFormat, FileTooLarge, InvalidSettings, NoCredits, UploadLimit, Unavailable),
     response_model_exclude_none=True,
-    openapi_extra=UPLOAD,
+    openapi_extra=FORM,
 )
 async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
@@ -106,7 +91,7 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) ->
     status_code=201,
     responses=errors(
         *(UrlRequired, InvalidUrl, DownloadFailed, DownloadTimeout),
-        *(InvalidFormat, FileTooLarge, InvalidSettings, BodyTooLarge, NoCredits, UploadLimit),
+        *(InvalidFormat, FileTooLarge, InvalidSettings, BodyTooLarge, NoCredits, UploadLimit, Unavailable),
     ),
     response_model_exclude_none=True,
 )

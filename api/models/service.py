@@ -1,7 +1,7 @@
 """What happens to models: taken in, changed, put aside, handed back."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
@@ -18,13 +18,15 @@ from api.multipart import Upload, clean_name, path_of
 from farm import schedule, wishes
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, new_id, now
-from farm.errors import FileNotFound, InvalidFormat
+from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.intake import Checked, check_model, is_scan, sandbox
 from farm.intake.fetch import fetch
 from farm.render_settings import RenderSettings
+from farm.storage import discard
 
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
 INGEST_SECONDS = 120
+INGESTS_AT_ONCE = 10  # of one account
 SCAN_SECONDS, SCAN_MEGABYTES = 120, 4096
 
 
@@ -50,7 +52,7 @@ async def take_in(farm: Farm, account: Account, upload: Upload, wish: RenderSett
 
 async def ingest(farm: Farm, account: Account, url: str, wish: RenderSettings) -> Uploaded:
     """As `take_in`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
-    with TemporaryFile(dir=farm.settings.data) as file:
+    with _one_of_few(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
             url,
             file,
@@ -61,6 +63,20 @@ async def ingest(farm: Farm, account: Account, url: str, wish: RenderSettings) -
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
         return await take_in(farm, account, upload, wish)
+
+
+@contextmanager
+def _one_of_few(farm: Farm, account: Account) -> Iterator[None]:
+    """Counts the account's ingests. Raises UploadLimit for one too many: each may hold a connection for minutes."""
+    if farm.ingests[account.id] >= INGESTS_AT_ONCE:
+        raise UploadLimit(f"{INGESTS_AT_ONCE} models are being fetched for this account: wait until one is done")
+    farm.ingests[account.id] += 1
+    try:
+        yield
+    finally:
+        farm.ingests[account.id] -= 1
+        if not farm.ingests[account.id]:
+            del farm.ingests[account.id]
 
 
 def _gltf_name(name: str, file: IO[bytes]) -> str:
@@ -134,7 +150,7 @@ def _keep(farm: Farm, account: Account, model: Model, path: Path, wish: RenderSe
             models.check_limit(db, account.id, farm.settings.upload_limit)
             return Uploaded(model_id=model.id, render_id=render.id)
     except BaseException:
-        farm.storage.delete(model.storage_key)
+        discard(farm.storage, [model.storage_key])
         raise
 
 

@@ -1,7 +1,7 @@
 """/v1/overlays: upload, list, publish and delete overlays."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
@@ -10,40 +10,21 @@ from api.dependencies import TheFarm
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import OverlayInPath
-from api.multipart import TextField, Upload, receive
+from api.multipart import TextField, Upload, form, receive
 from api.overlays import service
 from api.overlays.schemas import Layer, OverlayCreated, OverlayDeleted, OverlayDetail, OverlayFields
 from farm.db import overlays
-from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound
+from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound, Unavailable
 
 router = APIRouter(prefix="/overlays", tags=["Overlays"], route_class=KeyedRoute)
 
 MOST_BYTES = 10 * 1024 * 1024
 FIELDS = [TextField(name, most=4096) for name in OverlayFields.model_fields]
 
-# The form is read as a stream, so FastAPI cannot know of it.
-FORM = OverlayFields.model_json_schema(by_alias=True)
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "A PNG, JPEG or WebP of 10 MB and 50 million pixels at most",
-                        },
-                        **FORM["properties"],
-                    },
-                }
-            }
-        },
-    }
-}
+FORM = form(
+    "A PNG, JPEG or WebP of 10 MB and 50 million pixels at most",
+    OverlayFields.model_json_schema(by_alias=True)["properties"],
+)
 
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
@@ -54,7 +35,7 @@ async def _received(request: Request) -> AsyncIterator[Upload]:
 Received = Annotated[Upload, Depends(_received, scope="function")]
 
 
-@router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge), openapi_extra=UPLOAD)
+@router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge, Unavailable), openapi_extra=FORM)
 async def upload_overlay(upload: Received, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayCreated]:
     """Upload a picture. It is kept upright, in sRGB and without metadata; of an animated one the first frame."""
     return Data(data=OverlayCreated.from_row(await service.take_in(farm, account, upload)))

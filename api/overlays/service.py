@@ -14,6 +14,7 @@ from farm.db import overlays
 from farm.db.tables import Account, Overlay, new_id, now
 from farm.errors import Forbidden, InvalidRequest
 from farm.intake import sandbox
+from farm.storage import discard
 
 PICTURE_SECONDS, PICTURE_MEGABYTES = 30, 2048
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
@@ -57,7 +58,7 @@ def _keep(farm: Farm, overlay: Overlay, path: Path) -> None:
         with farm.database.write() as db:
             db.add(overlay)
     except BaseException:
-        farm.storage.delete(overlay.storage_key)
+        discard(farm.storage, [overlay.storage_key])
         raise
 
 

@@ -11,6 +11,7 @@ from farm.db.session import after_commit
 from farm.db.tables import Account, Render
 from farm.errors import Conflict, InvalidSettings, ModelNotFound
 from farm.render_settings import RenderSettings
+from farm.storage import discard
 
 
 def create(db: Session, farm: Farm, account: Account, model_id: str, wish: RenderSettings) -> Render:
@@ -57,5 +58,5 @@ def delete(db: Session, farm: Farm, account: Account, render_id: str) -> None:
     render = renders.owned(db, account.id, render_id, lock=True)
     if render.status == "pending":
         credits.refund(db, render.id)
-    for key in renders.remove(db, render):
-        after_commit(db, lambda key=key: farm.storage.delete(key))  # type: ignore[misc]
+    keys = renders.remove(db, render)
+    after_commit(db, lambda: discard(farm.storage, keys))

@@ -16,7 +16,7 @@ from farm.nodes import engine
 from farm.nodes.scratch import own_scratch
 from farm.queue.queues import connect
 from farm.settings import Settings
-from farm.storage import FolderStorage
+from farm.storage import open_storage
 from farm.video.run import executable
 
 ENCODERS = ("libx264", "prores_ks")
@@ -115,7 +115,7 @@ def database(settings: Settings) -> Check:
 
 
 def storage(settings: Settings) -> Check:
-    shelf = FolderStorage(settings.files)
+    shelf = open_storage(settings)
     with tempfile.NamedTemporaryFile() as probe:
         shelf.put("doctor/probe", Path(probe.name))
     shelf.delete("doctor/probe")

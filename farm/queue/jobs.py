@@ -18,7 +18,7 @@ from farm.queue import drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
-from farm.storage import FolderStorage, Storage
+from farm.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ def work() -> None:
     Safe to run at any time: only a claim counts.
     """
     node = current()
-    storage = FolderStorage(node.settings.files)
+    storage = open_storage(node.settings)
     began = time.monotonic()
     with contextlib.closing(Database(node.settings.database)) as database, connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)

@@ -8,7 +8,7 @@ from farm import leases
 from farm.db.session import Database
 from farm.queue.queues import Doorbell, connect
 from farm.settings import Settings
-from farm.storage import FolderStorage
+from farm.storage import open_storage
 from farm.tidy import tidy
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ SWEEPS_A_LEASE = 6
 def run(settings: Settings, stop: threading.Event) -> None:
     """Sweep several times a lease until `stop` is set. A sweep that fails is logged and the next one tries again."""
     database, bell = Database(settings.database), Doorbell(connect(settings.redis_url))
-    storage = FolderStorage(settings.files)
+    storage = open_storage(settings)
     while not stop.wait(settings.lease_seconds / SWEEPS_A_LEASE):
         try:
             sweep(database, bell, settings)

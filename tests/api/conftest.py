@@ -9,8 +9,7 @@ from farm import state
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
 from farm.render_settings import parse
-from farm.settings import Settings
-from farm.storage import FolderStorage
+from farm.storage import Storage
 from farm.tiers import TIERS
 from tests.chunks import drawn
 
@@ -26,9 +25,8 @@ WEB = {"web": (b"the web variant " * 100, ".mp4", "video/mp4")}
 
 
 @pytest.fixture
-def finished(settings: Settings, database: Database, tmp_path: Path) -> Finish:
+def finished(storage: Storage, database: Database, tmp_path: Path) -> Finish:
     """Finish a render as a worker does, with the files of its tier, of made-up bytes. Returns the bytes by kind."""
-    storage = FolderStorage(settings.files)
 
     def finish(render_id: str) -> dict[str, bytes]:
         with database.write() as db:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from farm.db.session import Database
 from farm.db.tables import Asset, Chunk, Model, Render, Shot, Table
 from farm.settings import Settings
+from farm.storage import Storage, open_storage
 
 WORK: list[type[Table]] = [Model, Shot, Render, Chunk, Asset]
 
@@ -91,8 +92,14 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def stored(storage: Storage) -> list[str]:
+    """The keys of all files of the farm."""
+    return sorted(key for folder in ("models/", "overlays/", "renders/") for key in storage.keys(folder))
+
+
 def assert_nothing_left(settings: Settings, database: Database, redis: Redis) -> None:
     """No row of work, no stored or temporary file, no ring of the doorbell."""
     assert {table.__name__: count(database, table) for table in WORK} == {table.__name__: 0 for table in WORK}
     assert [name for name in files_in(settings.data) if not name.startswith("plinth.db")] == []
+    assert stored(open_storage(settings)) == []
     assert redis.keys() == []

@@ -8,11 +8,13 @@ from fastapi.testclient import TestClient
 
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
-from farm.settings import Settings
+from farm.storage import Storage
 from tests.api.conftest import FILES, Finish
-from tests.api.helpers import assert_error, files_in, uploaded
+from tests.api.helpers import assert_error, stored, uploaded
 
 VIDEO = FILES["video"][0]
+
+pytestmark = pytest.mark.on_both_storages
 
 
 @pytest.fixture
@@ -65,11 +67,9 @@ class TestFiles:
     def test_a_quality_that_is_no_variant_is_refused(self, api: TestClient, done: str, path: str) -> None:
         assert_error(api.get(f"{done}/{path}"), "invalid_request", 422, "quality")
 
-    def test_a_file_that_vanished_from_storage_is_not_found(
-        self, api: TestClient, done: str, settings: Settings
-    ) -> None:
-        for name in files_in(settings.files):
-            (settings.files / name).unlink()
+    def test_a_file_that_vanished_from_storage_is_not_found(self, api: TestClient, done: str, storage: Storage) -> None:
+        for key in stored(storage):
+            storage.delete(key)
         assert_error(api.get(f"{done}/video"), "video_not_found", 404)
 
 
@@ -187,9 +187,9 @@ class TestBundle:
         assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404)
         assert_error(api.get("/v1/renders/Xz7pQ4w8nR2k/bundle"), "render_not_found", 404)
 
-    def test_with_a_file_gone_from_storage_is_not_begun(self, api: TestClient, done: str, settings: Settings) -> None:
-        (gone,) = settings.files.rglob("thumb.mp4")
-        gone.unlink()
+    def test_with_a_file_gone_from_storage_is_not_begun(self, api: TestClient, done: str, storage: Storage) -> None:
+        (gone,) = [key for key in stored(storage) if key.endswith("thumb.mp4")]
+        storage.delete(gone)
         assert_error(api.get(f"{done}/bundle"), "video_not_found", 404)
         assert_error(api.get(f"{done}/thumb"), "thumb_not_found", 404)
         assert api.head(f"{done}/thumb").status_code == 404

@@ -1,9 +1,13 @@
 """Models that the farm fetches from a URL."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 from redis import Redis
 
 from api.app import create_app
@@ -45,6 +49,30 @@ class TestIngest:
         first = uploaded(api, MODEL)
         answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"}).json()["data"]
         assert answer == {"modelId": first["modelId"], "renderId": answer["renderId"], "duplicate": True}
+
+
+class TestIngestsAtOnce:
+    def test_of_one_account_are_bounded(
+        self, api: TestClient, server: str, stranger: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(service, "INGESTS_AT_ONCE", 2)
+        monkeypatch.setattr(service, "INGEST_SECONDS", 1.5)
+        fetching = api.app.state.farm.ingests  # type: ignore[attr-defined]
+
+        def ingest(path: str, **rest: Any) -> Response:
+            answer: Response = api.post("/v1/models/ingest", json={"url": f"{server}/{path}"}, **rest)
+            return answer
+
+        with ThreadPoolExecutor(2) as pool:
+            slow = [pool.submit(ingest, "slow") for _ in range(2)]
+            while fetching.total() < 2:
+                time.sleep(0.01)
+            assert_error(ingest("chair.glb"), "upload_limit", 429, "2 models", "wait")
+            assert ingest("chair.glb", headers=stranger.headers).status_code == 201
+        for answer in slow:
+            assert_error(answer.result(), "timeout", 408)
+        assert ingest("chair.glb").status_code == 201
+        assert not fetching
 
 
 class TestRefusedIngest:

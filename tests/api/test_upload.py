@@ -19,7 +19,7 @@ from farm.db.tables import Model, Render, now
 from farm.queue.queues import NAMES, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
-from farm.storage import FolderStorage
+from farm.storage.folder import FolderStorage
 from tests.api.helpers import assert_error, assert_nothing_left, count, files_in, glb, gltf, upload, uploaded
 from tests.conftest import Client
 
@@ -255,7 +255,7 @@ class TestRefusedUpload:
         def fail(*_: object) -> None:
             raise OSError("No space left on device")
 
-        monkeypatch.setattr("farm.storage.os.fsync", fail)
+        monkeypatch.setattr("farm.storage.folder.os.fsync", fail)
         assert_error(upload(api), "internal", 500)
 
 

@@ -12,7 +12,7 @@ from farm.db.tables import Model, Overlay, Render, now
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
-from farm.storage import FolderStorage
+from farm.storage import Storage
 from farm.tidy import GRACE, tidy
 from tests.conftest import Client
 
@@ -20,12 +20,7 @@ LONG_AGO = timedelta(hours=1)
 
 
 @pytest.fixture
-def storage(settings: Settings) -> FolderStorage:
-    return FolderStorage(settings.files)
-
-
-@pytest.fixture
-def stored(model: Model, storage: FolderStorage, tmp_path: Path) -> Model:
+def stored(model: Model, storage: Storage, tmp_path: Path) -> Model:
     """The model, with its file."""
     (tmp_path / "file").write_bytes(b"glTF")
     storage.put(model.storage_key, tmp_path / "file")
@@ -43,20 +38,18 @@ def finish(database: Database, render: Render) -> None:
             state.advance(db, db.get_one(Render, render.id), status)
 
 
-def kept(storage: FolderStorage, key: str) -> bool:
-    return (storage.root / key).exists()
+def kept(storage: Storage, key: str) -> bool:
+    return key in storage.keys(key.partition("/")[0] + "/")
 
 
 @pytest.mark.on_both_databases
 class TestModels:
-    def test_that_are_not_deleted_keep_their_file(
-        self, database: Database, storage: FolderStorage, stored: Model
-    ) -> None:
+    def test_that_are_not_deleted_keep_their_file(self, database: Database, storage: Storage, stored: Model) -> None:
         tidy(database, storage)
         assert kept(storage, stored.storage_key)
 
     def test_lose_it_once_the_last_render_is_done(
-        self, database: Database, storage: FolderStorage, stored: Model, render: Render
+        self, database: Database, storage: Storage, stored: Model, render: Render
     ) -> None:
         delete(database, stored)
         tidy(database, storage)
@@ -69,7 +62,7 @@ class TestModels:
             assert not db.get_one(Model, stored.id).has_file
 
     def test_keep_it_for_a_moment_since_a_request_may_be_under_way(
-        self, database: Database, storage: FolderStorage, stored: Model
+        self, database: Database, storage: Storage, stored: Model
     ) -> None:
         delete(database, stored, GRACE / 2)
         tidy(database, storage)
@@ -79,7 +72,7 @@ class TestModels:
 @pytest.mark.on_both_databases
 class TestOverlays:
     @pytest.fixture
-    def overlay(self, database: Database, client: Client, storage: FolderStorage, tmp_path: Path) -> Overlay:
+    def overlay(self, database: Database, client: Client, storage: Storage, tmp_path: Path) -> Overlay:
         (tmp_path / "file").write_bytes(b"png")
         storage.put("overlays/a.png", tmp_path / "file")
         with database.write() as db:
@@ -92,7 +85,7 @@ class TestOverlays:
     def test_go_with_their_file_once_no_render_under_way_names_them(
         self,
         database: Database,
-        storage: FolderStorage,
+        storage: Storage,
         overlay: Overlay,
         model: Model,
         settings: Settings,

@@ -1,4 +1,4 @@
-"""Where files are kept: model files and finished assets, under slash-separated keys."""
+"""Files in a folder of this machine, or of one that all machines share."""
 
 import contextlib
 import os
@@ -6,31 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
+
+from farm.storage.protocol import BLOCK
 
 if TYPE_CHECKING:
     from tempfile import _TemporaryFileWrapper
-
-BLOCK = 256 * 1024
-
-
-class Storage(Protocol):
-    """Keys are relative paths such as `renders/Xz7pQ4w8nR2k/video.mp4`. A file is there whole or not at all."""
-
-    def put(self, key: str, source: Path) -> None:
-        """Store a copy of `source` under `key`, replacing what is there."""
-
-    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start`, `length` of them or all, in blocks. Raises FileNotFoundError before the first."""
-
-    def local(self, key: str) -> Path:
-        """A readable file on this machine with the bytes of `key`. Raises FileNotFoundError."""
-
-    def delete(self, key: str) -> None:
-        """Remove `key`; no error when it is not there."""
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that begin with `prefix`, which ends with a slash."""
 
 
 class FolderStorage:
@@ -75,6 +56,9 @@ class FolderStorage:
         for folder, _, names in os.walk(self._path(prefix)):
             for name in names:
                 yield (Path(folder) / name).relative_to(self.root.resolve()).as_posix()
+
+    def link(self, key: str, content_type: str, disposition: str) -> None:  # noqa: ARG002 - the protocol's
+        return None
 
     def _path(self, key: str) -> Path:
         path = (self.root / key).resolve()

@@ -1,0 +1,159 @@
+"""Files as objects in a bucket of any S3: boto3 signs, tries again, and sends large files in parts."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import structlog
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.response import StreamingBody
+from urllib3.exceptions import HTTPError
+
+from farm.errors import Unavailable
+from farm.settings import Settings
+from farm.storage.copies import Copies
+from farm.storage.protocol import BLOCK, Link
+
+log = structlog.get_logger()
+
+TRIES = 4
+LINK_SECONDS = 3600  # a download that has begun by then goes on
+CONNECTIONS = 40  # as many as the API has threads
+PARTS = TransferConfig(
+    multipart_threshold=16 * 1024**2,
+    multipart_chunksize=16 * 1024**2,
+    max_concurrency=4,
+    preferred_transfer_client="classic",
+)
+MISSING = {"NoSuchKey", "404"}  # to a HEAD there is no body that could say more
+
+
+class S3Storage:
+    """A put is there whole or not at all, because S3 shows an object when its last part is in, and not before."""
+
+    def __init__(self, settings: Settings, bucket: str) -> None:
+        self.bucket = bucket
+        self._copies = Copies(settings.copies, settings.s3_cache_bytes)
+        self._s3 = _client(settings, settings.s3_endpoint)
+        public = settings.s3_public_endpoint
+        self._public = _client(settings, public) if public else None
+
+    def put(self, key: str, source: Path) -> None:
+        with _explained(key):
+            self._s3.upload_file(str(source), self.bucket, key, Config=PARTS)
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        if length == 0:  # for which S3 has no Range
+            self._tag(key)
+            return iter(())
+        found = self._get(key, start, None if length is None else start + length)
+        return self._blocks(key, found["Body"], start, start + found["ContentLength"]) if found else iter(())
+
+    def local(self, key: str) -> Path:
+        return self._copies.get(key, lambda path: self._fetch(key, path))
+
+    def delete(self, key: str) -> None:
+        with _explained(key):
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        with _explained(prefix):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield item["Key"]
+
+    def link(self, key: str, content_type: str, disposition: str) -> Link | None:
+        if self._public is None:
+            return None
+        answered = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        wanted = {"Bucket": self.bucket, "Key": key, **answered}
+        url = self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
+        return Link(url, self._tag(key))
+
+    def _fetch(self, key: str, path: Path) -> None:
+        with _explained(key):
+            self._s3.download_file(self.bucket, key, str(path), Config=PARTS)  # under another name until it is whole
+
+    def _tag(self, key: str) -> str:
+        with _explained(key):
+            return str(self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"])
+
+    def _get(self, key: str, start: int, end: int | None) -> dict[str, Any] | None:
+        """S3's answer, its body yet to be read; None when the object has no byte there."""
+        wanted = f"bytes={start}-{'' if end is None else end - 1}"
+        with _explained(key):
+            try:
+                return dict(self._s3.get_object(Bucket=self.bucket, Key=key, Range=wanted))
+            except ClientError as error:
+                if _code(error) != "InvalidRange":
+                    raise
+                return None
+
+    def _blocks(self, key: str, body: StreamingBody, at: int, end: int) -> Iterator[bytes]:
+        """The bytes from `at` to `end`. Where S3 breaks off they are asked for again from there on."""
+        failures = 0
+        while at < end:
+            try:
+                with contextlib.closing(body):
+                    for block in body.iter_chunks(BLOCK):
+                        at, failures = at + len(block), 0
+                        yield block
+            except (BotoCoreError, HTTPError) as error:
+                failures += 1
+                if failures == TRIES:
+                    raise _unavailable(key, error) from error
+                rest = self._get(key, at, end)
+                assert rest, "objects never change"
+                body = rest["Body"]
+
+
+def _client(settings: Settings, endpoint: str | None) -> Any:
+    secret = settings.s3_secret_key
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=settings.s3_timeout,
+            read_timeout=settings.s3_timeout,
+            retries={"mode": "standard", "total_max_attempts": TRIES},
+            max_pool_connections=CONNECTIONS,
+            # Checksums beyond what S3 requires are Amazon's own, and refused by other services.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+@contextlib.contextmanager
+def _explained(key: str) -> Iterator[None]:
+    """Turns what boto3 raises into FileNotFoundError or Unavailable."""
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        if _code(error) in MISSING:
+            raise FileNotFoundError(key) from error
+        raise _unavailable(key, error) from error
+
+
+def _unavailable(key: str, error: Exception) -> Unavailable:
+    log.warning("S3 failed", key=key, error=str(error))
+    return Unavailable(f"The file storage does not do its work ({_code(error)}): try again in a few minutes")
+
+
+def _code(error: BaseException) -> str:
+    """What S3 called the error, or boto3: AccessDenied, SlowDown, ReadTimeoutError."""
+    if isinstance(error, ClientError):
+        return str(error.response["Error"]["Code"])
+    if isinstance(error, Boto3Error) and error.__context__:  # which says no more than what it was made of
+        return _code(error.__context__)
+    return type(error).__name__

@@ -1,0 +1,14 @@
+"""What the storage's tests put into it."""
+
+from pathlib import Path
+
+import pytest
+
+from farm.storage.protocol import BLOCK
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(bytes(range(256)) * 3 * (BLOCK // 256) + b"end")
+    return path

@@ -1,0 +1,63 @@
+"""Copies of stored files: made once, kept within the budget."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from farm.storage.copies import SPARED_SECONDS, Copies
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Copies:
+    return Copies(tmp_path / "copies", budget=25)
+
+
+def ten_bytes(path: Path) -> None:
+    path.write_bytes(b"0123456789")
+
+
+def never(_: Path) -> None:
+    raise AssertionError("there is a copy already")
+
+
+def age(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_are_made_once(copies: Copies) -> None:
+    assert copies.get("models/a.glb", ten_bytes) == copies.get("models/a.glb", never)
+
+
+def test_have_the_ending_that_blender_goes_by(copies: Copies) -> None:
+    assert copies.get("models/a.glb", ten_bytes).suffix == ".glb"
+
+
+def test_of_two_keys_are_two(copies: Copies) -> None:
+    assert copies.get("a/b.glb", ten_bytes) != copies.get("a-b.glb", ten_bytes)
+
+
+def test_that_cannot_be_made_are_not_there(copies: Copies) -> None:
+    def fail(_: Path) -> None:
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        copies.get("models/a.glb", fail)
+    assert list(copies.folder.iterdir()) == []
+
+
+def test_make_room_for_new_ones_the_least_recently_used_first(copies: Copies) -> None:
+    first, second = copies.get("1", ten_bytes), copies.get("2", ten_bytes)
+    age(first, SPARED_SECONDS + 20)
+    age(second, SPARED_SECONDS + 10)
+    third = copies.get("3", ten_bytes)
+    assert set(copies.folder.iterdir()) == {second, third}
+
+
+def test_that_were_just_asked_for_stay_beyond_the_budget(copies: Copies) -> None:
+    paths = {copies.get(str(number), ten_bytes) for number in range(4)}
+    age(copies.get("0", never), SPARED_SECONDS + 10)
+    copies.get("0", never)
+    paths.add(copies.get("4", ten_bytes))
+    assert set(copies.folder.iterdir()) == paths

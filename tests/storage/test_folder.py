@@ -1,0 +1,76 @@
+"""Files in a folder: what holds beyond `test_storage.py`."""
+
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import pytest
+
+from farm.storage.folder import FolderStorage
+
+KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(tmp_path / "files")
+
+
+def everything(storage: FolderStorage) -> list[Path]:
+    return sorted(storage.root.rglob("*"))
+
+
+def test_a_put_that_fails_leaves_the_old_file_and_nothing_else(
+    storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(KEY, source)
+    before, files = source.read_bytes(), everything(storage)
+
+    def fail(_: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("farm.storage.folder.os.fsync", fail)
+    source.write_bytes(b"new")
+    with pytest.raises(OSError, match="No space"):
+        storage.put(KEY, source)
+    assert b"".join(storage.read(KEY)) == before
+    assert everything(storage) == files
+
+
+def test_a_delete_takes_emptied_folders_along(storage: FolderStorage, source: Path) -> None:
+    storage.put(KEY, source)
+    storage.put("renders/other/1/video.mp4", source)
+    storage.delete(KEY)
+    assert not (storage.root / "renders/Xz7pQ4w8nR2k").exists()
+    assert storage.local("renders/other/1/video.mp4")
+
+
+@pytest.mark.parametrize("key", ["../secret", "/etc/passwd", "renders/../../secret"])
+def test_no_key_leads_out_of_the_folder(storage: FolderStorage, source: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="leaves the storage folder"):
+        storage.put(key, source)
+    with pytest.raises(ValueError, match="leaves the storage folder"):
+        storage.read(key)
+
+
+def test_what_a_killed_put_has_left_is_among_the_keys(storage: FolderStorage) -> None:
+    left = storage.root / "renders/Xz7pQ4w8nR2k/1/.put-x"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert list(storage.keys("renders/Xz7pQ4w8nR2k/")) == ["renders/Xz7pQ4w8nR2k/1/.put-x"]
+
+
+def test_a_folder_that_a_delete_takes_away_under_a_put_is_made_again(
+    storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied: list[Path] = []
+
+    def just_after_a_delete(*, dir: Path, **rest: Any) -> Any:
+        if not emptied:
+            emptied.append(dir)
+            dir.rmdir()
+        return NamedTemporaryFile(dir=dir, **rest)
+
+    monkeypatch.setattr("farm.storage.folder.NamedTemporaryFile", just_after_a_delete)
+    storage.put(KEY, source)
+    assert b"".join(storage.read(KEY)) == source.read_bytes()

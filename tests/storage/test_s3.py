@@ -1,0 +1,120 @@
+"""Files in S3: what holds beyond `test_storage.py` while S3 is busy, silent or breaks off."""
+
+from pathlib import Path
+
+import pytest
+
+from farm.errors import Unavailable
+from farm.settings import Settings
+from farm.storage import Storage, open_storage
+from farm.storage.protocol import BLOCK
+from farm.storage.s3 import TRIES
+from tests.s3 import Door
+
+KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
+MB = 1024**2
+
+
+@pytest.fixture
+def storage_kind() -> str:
+    return "s3"
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 without its pauses between tries."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+
+
+class TestBusy:
+    def test_for_a_moment_is_not_noticed(self, storage: Storage, s3_door: Door, source: Path) -> None:
+        s3_door.busy = TRIES - 1
+        storage.put(KEY, source)
+        s3_door.busy = TRIES - 1
+        assert b"".join(storage.read(KEY)) == source.read_bytes()
+
+    def test_for_long_is_told_and_nothing_is_stored(self, storage: Storage, s3_door: Door, source: Path) -> None:
+        s3_door.busy = 1000
+        with pytest.raises(Unavailable, match="SlowDown"):
+            storage.put(KEY, source)
+        s3_door.busy = 0
+        assert list(storage.keys("renders/")) == []
+
+    def test_is_told_whatever_is_asked(self, storage: Storage, s3_door: Door, source: Path) -> None:
+        storage.put(KEY, source)
+        s3_door.busy = 1000
+        for call in (storage.local, storage.delete, storage.read, lambda key: list(storage.keys(key))):
+            with pytest.raises(Unavailable):
+                call(KEY)
+
+
+class TestSilent:
+    def test_is_given_up_after_some_tries(self, settings: Settings, s3_door: Door, source: Path) -> None:
+        s3_door.silent = True
+        storage = open_storage(settings.model_copy(update={"s3_timeout": 0.2}))
+        with pytest.raises(Unavailable, match="ReadTimeout"):
+            storage.put(KEY, source)
+        assert s3_door.asked == ["PUT"] * TRIES
+
+
+class TestNotThere:
+    def test_is_told(self, storage: Storage, s3_door: Door, source: Path) -> None:
+        s3_door.server_close()
+        s3_door.shutdown()
+        with pytest.raises(Unavailable, match="EndpointConnectionError"):
+            storage.put(KEY, source)
+
+    def test_as_a_bucket_is_told(self, storage: Storage, s3_door: Door) -> None:
+        s3_door.client().delete_bucket(Bucket=s3_door.bucket)
+        with pytest.raises(Unavailable, match="NoSuchBucket"):
+            storage.read(KEY)
+
+
+class TestBrokenOff:
+    def test_downloads_go_on_where_they_stopped(self, storage: Storage, s3_door: Door, source: Path) -> None:
+        storage.put(KEY, source)
+        s3_door.breaks = [BLOCK + 7, 0, 0, 1, 0, 0, BLOCK]
+        assert b"".join(storage.read(KEY, 5, 3 * BLOCK - 10)) == source.read_bytes()[5:-8]
+
+    def test_downloads_that_get_no_further_are_given_up(self, storage: Storage, s3_door: Door, source: Path) -> None:
+        storage.put(KEY, source)
+        s3_door.breaks = [BLOCK + 7] + [0] * TRIES
+        with pytest.raises(Unavailable):
+            list(storage.read(KEY))
+
+    def test_copies_are_whole_or_not_there(
+        self, storage: Storage, s3_door: Door, source: Path, settings: Settings
+    ) -> None:
+        storage.put(KEY, source)
+        s3_door.breaks = [100] * 100
+        with pytest.raises(Unavailable):
+            storage.local(KEY)
+        assert list(settings.copies.iterdir()) == []
+        s3_door.breaks = [100]
+        assert storage.local(KEY).read_bytes() == source.read_bytes()
+
+
+class TestCopy:
+    def test_is_fetched_once_by_all_processes_of_a_machine(
+        self, storage: Storage, s3_door: Door, source: Path, settings: Settings
+    ) -> None:
+        storage.put(KEY, source)
+        path = storage.local(KEY)
+        s3_door.busy = 1000
+        assert storage.local(KEY) == path
+        assert path.parent == settings.copies
+
+
+class TestLarge:
+    def test_files_go_in_parts_and_leave_none_behind(self, storage: Storage, s3_door: Door, tmp_path: Path) -> None:
+        large = tmp_path / "large"
+        large.write_bytes(bytes(40 * MB))
+        storage.put(KEY, large)
+        assert s3_door.asked.count("PUT") == 3
+        assert sum(len(block) for block in storage.read(KEY)) == 40 * MB
+
+        s3_door.busy = 1000
+        with pytest.raises(Unavailable):
+            storage.put("renders/other/1/video.mp4", large)
+        s3_door.busy = 0
+        assert "Uploads" not in s3_door.client().list_multipart_uploads(Bucket=s3_door.bucket)
