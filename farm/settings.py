@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+HTTP_URL = r"^https?://\S+$"
+
 
 class Settings(BaseSettings):
     """Read once per process, from the environment; the CLI's --data, --host and --port override."""
@@ -18,13 +20,14 @@ class Settings(BaseSettings):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis; `farm up` starts its own and sets this")
 
     s3_bucket: str | None = Field(None, description="S3 bucket for stored files; default: they lie in the data folder")
-    s3_endpoint: str | None = Field(None, description="URL of the S3 service; default: Amazon's")
+    s3_endpoint: str | None = Field(None, pattern=HTTP_URL, description="URL of the S3 service; default: Amazon's")
     s3_region: str | None = Field(None, description="Region of the S3 service; default: as boto3 finds it")
     s3_access_key: str | None = Field(None, description="Access key for S3; default: as boto3 finds it")
     s3_secret_key: SecretStr | None = Field(None, description="Secret key for S3; default: as boto3 finds it")
     s3_public_endpoint: str | None = Field(
         None,
-        description="URL of the S3 service for clients, who are sent there to download; default: the API hands out",
+        pattern=HTTP_URL,
+        description="URL of S3 as clients reach it: they are sent there to download; default: the API hands out",
     )
     s3_timeout: float = Field(10.0, gt=0, description="Seconds that S3 may be silent before a request is tried again")
     s3_cache_bytes: int = Field(

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
 """
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 # What Amazon says to an Authorization header beside a signature in the address.
 TWICE_SIGNED = b"<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>"
 
@@ -43,7 +45,8 @@ class Door(ThreadingHTTPServer):
     """Passes requests on to the S3 server at `behind`, unless it is told to fail.
 
     `busy` is how many requests are answered with 503 from now on, `silent` whether requests are left without an answer,
-    `breaks` after how many bytes the bodies of the next answers break off.
+    `breaks` after how many bytes the bodies of the next answers break off, `denied`
+    is a pattern of what nobody may do, such as "DELETE /".
     """
 
     daemon_threads = True
@@ -54,6 +57,7 @@ class Door(ThreadingHTTPServer):
         self.busy = 0
         self.silent = False
         self.breaks: list[int] = []
+        self.denied: str | None = None
         self.asked: list[str] = []  # the method of each request
         self.closed = threading.Event()
 
@@ -91,6 +95,8 @@ class _Request(BaseHTTPRequestHandler):
         elif door.busy > 0:
             door.busy -= 1
             self.answer(503, {}, BUSY)
+        elif door.denied and re.match(door.denied, f"{self.command} {self.path}"):
+            self.answer(403, {}, DENIED)
         elif "X-Amz-Signature=" in self.path and "Authorization" in self.headers:
             self.answer(400, {}, TWICE_SIGNED)
         else:
@@ -118,6 +124,11 @@ class _Request(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def environment(settings: dict[str, Any]) -> dict[str, str]:
+    """A door's settings as FARM_ variables."""
+    return {f"FARM_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 @contextlib.contextmanager

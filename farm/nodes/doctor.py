@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,13 @@ FIXES = {  # of checks that cannot even be made
     "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
     "storage": "Name a folder that this user may write to with FARM_DATA.",
     "scratch": "Name a folder that this user may write to with FARM_SCRATCH.",
+}
+
+S3_FIXES = {  # by what cannot be done
+    "list": "Check FARM_S3_ENDPOINT, FARM_S3_BUCKET and the keys; allow the keys s3:ListBucket on the bucket.",
+    "write": "Allow the keys s3:PutObject and s3:AbortMultipartUpload on the bucket's objects.",
+    "read": "Allow the keys s3:GetObject on the bucket's objects.",
+    "delete": "Allow the keys s3:DeleteObject on the bucket's objects.",
 }
 
 
@@ -115,11 +123,22 @@ def database(settings: Settings) -> Check:
 
 
 def storage(settings: Settings) -> Check:
-    shelf = open_storage(settings)
-    with tempfile.NamedTemporaryFile() as probe:
-        shelf.put("doctor/probe", Path(probe.name))
-    shelf.delete("doctor/probe")
-    return Check("storage", True, f"folder {settings.files}, {_gib(settings.files)} GiB free")
+    where = f"S3 bucket {settings.s3_bucket}" if settings.s3_bucket else f"folder {settings.files}"
+    shelf, probe = open_storage(settings), f"doctor/{uuid.uuid4().hex}"
+    with tempfile.NamedTemporaryFile() as file:
+        steps: dict[str, Callable[[], object]] = {
+            "list": lambda: list(shelf.keys("doctor/")),
+            "write": lambda: shelf.put(probe, Path(file.name)),
+            "read": lambda: list(shelf.read(probe)),
+            "delete": lambda: shelf.delete(probe),
+        }
+        for step, take in steps.items():
+            try:
+                take()
+            except FarmError as error:
+                return Check("storage", False, f"{where}, {step}: {error.message}", S3_FIXES[step])
+    room = "may list, write, read and delete" if settings.s3_bucket else f"{_gib(settings.files)} GiB free"
+    return Check("storage", True, f"{where}, {room}")
 
 
 def scratch(settings: Settings) -> Check:

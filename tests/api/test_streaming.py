@@ -18,6 +18,7 @@ from redis import Redis
 
 from farm.db.session import Database
 from farm.settings import Settings
+from tests import s3
 from tests.api.helpers import assert_error, assert_nothing_left, glb
 from tests.conftest import Client
 
@@ -62,12 +63,13 @@ class Server:
 
 
 @pytest.fixture
-def server(settings: Settings, database: Database) -> Iterator[Server]:  # noqa: ARG001 - migrated
+def server(settings: Settings, database: Database, s3_settings: dict[str, Any]) -> Iterator[Server]:  # noqa: ARG001
     with socket.create_server(("127.0.0.1", 0)) as listener:
         environment = os.environ | {
             "FARM_DATA": str(settings.data),
             "FARM_REDIS_URL": settings.redis_url,
             "FARM_MAX_UPLOAD_BYTES": str(LIMIT),
+            **s3.environment(s3_settings),
         }
         command = [sys.executable, "-c", SERVE, str(listener.fileno())]
         process = subprocess.Popen(command, env=environment, pass_fds=[listener.fileno()])
@@ -105,6 +107,7 @@ def blocks(size: int) -> Iterator[bytes]:
 
 
 class TestUpload:
+    @pytest.mark.on_both_storages
     def test_a_large_file_does_not_grow_the_process(self, server: Server, client: Client) -> None:
         content = glb(bytes(60 * MB))
         before = server.peak_memory()

@@ -13,6 +13,7 @@ from farm.cli import app
 from farm.nodes import doctor, engine
 from farm.nodes.doctor import Check
 from farm.settings import Settings
+from tests.s3 import Door
 
 NAMES = ["python", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
 Usage = namedtuple("Usage", "total used free")
@@ -100,6 +101,46 @@ class TestTrouble:
         assert answer.exit_code == 1
         assert "Empty it." in answer.stdout
         assert "Traceback" not in answer.output
+
+
+class TestS3:
+    @pytest.fixture
+    def with_s3(self, well: Settings, s3_door: Door, monkeypatch: pytest.MonkeyPatch) -> Settings:
+        monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+        return Settings(data=well.data, **s3_door.settings)
+
+    def test_that_may_all_be_done_with_is_well_and_left_as_it_was(self, with_s3: Settings, s3_door: Door) -> None:
+        check = only(doctor.storage, with_s3)
+        assert check.ok
+        assert s3_door.bucket in check.found
+        assert "Contents" not in s3_door.client().list_objects_v2(Bucket=s3_door.bucket)
+
+    def test_that_is_not_there(self, with_s3: Settings, s3_door: Door) -> None:
+        s3_door.shutdown()
+        s3_door.server_close()
+        check = only(doctor.storage, with_s3)
+        assert_bad(check, "FARM_S3_ENDPOINT")
+        assert "EndpointConnectionError" in check.found
+
+    def test_that_has_no_such_bucket(self, with_s3: Settings) -> None:
+        check = only(doctor.storage, with_s3.model_copy(update={"s3_bucket": "another"}))
+        assert_bad(check, "FARM_S3_BUCKET")
+        assert "NoSuchBucket" in check.found
+
+    @pytest.mark.parametrize(
+        ("denied", "permission"),
+        [
+            ("GET .*list-type=2", "s3:ListBucket"),
+            ("PUT /", "s3:PutObject"),
+            (r"GET .*/doctor/\w+$", "s3:GetObject"),
+            ("DELETE /", "s3:DeleteObject"),
+        ],
+    )
+    def test_that_denies_something(self, with_s3: Settings, s3_door: Door, denied: str, permission: str) -> None:
+        s3_door.denied = denied
+        check = only(doctor.storage, with_s3)
+        assert_bad(check, permission)
+        assert "AccessDenied" in check.found
 
 
 class TestDatabase:

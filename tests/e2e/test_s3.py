@@ -1,0 +1,57 @@
+"""A farm whose files lie in S3: the whole way of a render, and what an S3 that is busy costs."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests import s3
+from tests.e2e.conftest import Farm, farm_up
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def door(s3_server: str) -> Iterator[s3.Door]:
+    with s3.door(s3_server) as door:
+        yield door
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> Iterator[Farm]:
+    """A farm that keeps its files behind the door."""
+    with farm_up(tmp_path_factory.mktemp("s3"), FARM_ENGINE="cycles", **s3.environment(door.settings)) as running:
+        yield running
+
+
+def stored(door: s3.Door) -> set[str]:
+    return {item["Key"] for item in door.client().list_objects_v2(Bucket=door.bucket).get("Contents", ())}
+
+
+def test_a_model_goes_in_and_a_video_comes_out_of_the_bucket(farm: Farm, door: s3.Door) -> None:
+    upload = farm.upload("walker.glb", '{"length": 3}')
+    render = farm.wait(upload["renderId"])
+    assert render["status"] == "done", render["errorMessage"]
+    video = farm.client.get(f"/v1/renders/{render['id']}/video").content
+    assert (len(video), video[4:8]) == (render["fileSize"], b"ftyp")
+    with zipfile.ZipFile(io.BytesIO(farm.client.get(f"/v1/renders/{render['id']}/bundle").content)) as bundle:
+        assert bundle.testzip() is None
+        assert bundle.read("video.mp4") == video
+    assert not (farm.data / "files").exists()
+
+    assert farm.wait(farm.preview_of(upload["modelId"])["id"])["status"] == "done"
+    for each in (render["id"], farm.preview_of(upload["modelId"])["id"]):
+        assert farm.client.delete(f"/v1/renders/{each}").status_code == 200
+    assert stored(door) == {f"models/{upload['modelId']}.glb"}
+
+
+def test_an_s3_that_is_busy_costs_an_attempt_and_no_render(farm: Farm, door: s3.Door) -> None:
+    [worker] = farm.workers()
+    worker.suspend()
+    upload = farm.upload("draco.glb", '{"length": 3}')
+    door.busy = 6  # as many as one attempt takes, and then some
+    worker.resume()
+    assert farm.wait(upload["renderId"])["status"] == "done"
+    assert farm.wait(farm.preview_of(upload["modelId"])["id"])["status"] == "done"
+    assert door.busy == 0
