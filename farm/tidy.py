@@ -6,7 +6,7 @@ from datetime import timedelta
 from farm import state
 from farm.db import models, overlays, sweeps
 from farm.db.session import Database
-from farm.db.tables import now
+from farm.db.tables import Model, now
 from farm.storage import Storage
 
 # A request that found a model alive may be about to commit a render of it.
@@ -16,16 +16,25 @@ AT_ONCE = 100  # renders a pass, so that no transaction gets long
 
 
 def tidy(database: Database, storage: Storage) -> None:
-    """One pass. A file that is gone already is no error, so a pass that broke off is simply done again."""
+    """One pass. A file that is gone already is no error, so a pass that broke off is simply done again.
+
+    No transaction is open while the storage works: it may take its time.
+    """
     before = now() - GRACE
+    with database.read() as db:
+        dead_models = models.with_unneeded_file(db, before, UNFINISHED)
+        dead_overlays = overlays.unneeded(db, before, UNFINISHED)
+        due = sweeps.due(db, at_most=AT_ONCE)
+    for key in [model.storage_key for model in dead_models] + [overlay.storage_key for overlay in dead_overlays]:
+        storage.delete(key)
+    for sweep in due:
+        stored = set(storage.keys(sweep.prefix))  # before those in use are looked up, lest one is new between the two
+        with database.read() as db:
+            unwanted = stored - sweeps.named(db, sweep.prefix)
+        for key in unwanted:
+            storage.delete(key)
     with database.write() as db:
-        for model in models.with_unneeded_file(db, before, UNFINISHED):
-            storage.delete(model.storage_key)
-            model.has_file = False
-        for overlay in overlays.unneeded(db, before, UNFINISHED):
-            storage.delete(overlay.storage_key)
-            db.delete(overlay)
-        for sweep in sweeps.due(db, at_most=AT_ONCE):
-            for key in set(storage.keys(sweep.prefix)) - sweeps.named(db, sweep.prefix):
-                storage.delete(key)
-            db.delete(sweep)
+        for model in dead_models:
+            db.get_one(Model, model.id).has_file = False
+        for row in [*dead_overlays, *due]:
+            db.delete(db.get_one(type(row), row.id))

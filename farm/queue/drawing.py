@@ -23,7 +23,7 @@ from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings, parse
-from farm.storage import Storage
+from farm.storage import Storage, discard
 from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
@@ -130,7 +130,7 @@ def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
             replaced = publishing.replace_assets(db, order.render_id, lease, files)
             state.advance(db, render, "poster-done")
             state.advance(db, render, "video-processing")
-    publishing.discard(storage, replaced if render else keys)
+    discard(storage, replaced if render else keys)
 
 
 def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], took: float | None) -> None:
@@ -150,4 +150,4 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
             )
         lease.complete(db, took)
         after_commit(db, lambda: bell.ring(URGENT, len(orders)))
-    publishing.discard(storage, unwanted)
+    discard(storage, unwanted)

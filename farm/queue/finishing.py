@@ -13,7 +13,7 @@ from farm.queue import publishing
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node
 from farm.queue.queues import Doorbell
-from farm.storage import Storage
+from farm.storage import Storage, discard
 from farm.video import graphs
 from farm.video.run import Encoder, executable
 from farm.video.variant import Files
@@ -47,7 +47,7 @@ def finish(node: Node, lease: Lease, storage: Storage, _: Doorbell, scratch: Pat
             db.delete(db.get_one(Segment, segment.id))
         state.advance(db, render, "done")
         lease.complete(db)
-    publishing.discard(storage, replaced + [segment.storage_key for segment in segments])
+    discard(storage, replaced + [segment.storage_key for segment in segments])
 
 
 def join(node: Node, segments: list[Path], into: Path) -> None:

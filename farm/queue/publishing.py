@@ -1,19 +1,16 @@
 """Putting files into the storage and into the database, both or neither."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from farm.db import sweeps
 from farm.db.tables import Asset
 from farm.queue.lease import Lease
-from farm.storage import Storage
-
-log = structlog.get_logger()
+from farm.storage import Storage, discard
 
 CONTENT_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}
 
@@ -33,15 +30,6 @@ def stored(storage: Storage, files: dict[str, Path]) -> Iterator[None]:
     except BaseException:
         discard(storage, files)
         raise
-
-
-def discard(storage: Storage, keys: Iterable[str]) -> None:
-    """Take files out of the storage. What cannot be removed now is found when the render's files are swept."""
-    for name in keys:
-        try:
-            storage.delete(name)
-        except Exception as error:
-            log.warning("a file could not be removed", key=name, error=str(error))
 
 
 def replace_assets(db: Session, render_id: str, lease: Lease, files: dict[str, Path]) -> list[str]:

@@ -22,7 +22,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def discard(storage: Storage, keys: Iterable[str]) -> None:
-    """Remove files that nobody needs any more; that one cannot be removed now is logged, and no error."""
+    """Remove files that nobody needs any more. What cannot be removed now is found when a render's files are swept."""
     for key in keys:
         try:
             storage.delete(key)

@@ -21,8 +21,11 @@ def door(s3_server: str) -> Iterator[s3.Door]:
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> Iterator[Farm]:
     """A farm that keeps its files behind the door."""
-    with farm_up(tmp_path_factory.mktemp("s3"), FARM_ENGINE="cycles", **s3.environment(door.settings)) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.environment(door.settings).items():
+            patch.setenv(name, value)
+        with farm_up(tmp_path_factory.mktemp("s3"), FARM_ENGINE="cycles") as running:
+            yield running
 
 
 def stored(door: s3.Door) -> set[str]:
