@@ -74,9 +74,9 @@ async def receive(request: Request, most: int, fields: Sequence[TextField] = ())
     # A file without a name in the file system: whatever ends this process, nothing is left behind.
     with TemporaryFile(dir=farm_of(request).settings.data) as file:
         form = _Form(file, most, too_large, fields)
-        parser = MultipartParser(boundary, form.callbacks)
         received = 0
         try:
+            parser = MultipartParser(boundary, form.callbacks)
             async for block in request.stream():
                 received += len(block)
                 if received > most_in_all:

@@ -113,10 +113,13 @@ def fill(settings: Settings, renders: int) -> Filled:
         ]
         spec = plan.shot("0" * 64, RenderSettings(), settings)
         shot = {"digest": spec.digest, "spec": spec.to_json(), "frames": spec.frames}
-        chunk = {"first_frame": 0, "frames": spec.frames, "state": "done", "frames_done": spec.frames}
+        chunk = {"account_id": account.id, "tier": spec.tier, "priority": 1, "turn": 0, "state": "done"}
+        draw = chunk | {"kind": "draw", "frames": spec.frames, "frames_done": spec.frames}
+        finish = chunk | {"kind": "finish"}
         db.execute(insert(Shot), [{"id": row["shot_id"], "model_id": row["model_id"], **shot} for row in rows])
-        db.execute(insert(Chunk), [{"shot_id": row["shot_id"], **chunk} for row in rows])
         db.execute(insert(Render), rows)
+        db.execute(insert(Chunk), [{"shot_id": row["shot_id"], **draw} for row in rows])
+        db.execute(insert(Chunk), [{"shot_id": row["shot_id"], "render_id": row["id"], **finish} for row in rows])
         db.execute(insert(Asset), [asset for row in rows if row["status"] == "done" for asset in assets_of(row["id"])])
     database.close()
     return Filled(key, models[0].id, [row["id"] for row in random.Random(1).sample(rows, min(renders, 20_000))])

@@ -64,6 +64,8 @@ def _parse(url: str) -> httpx.URL:
         raise InvalidUrl("The URL is malformed: send one like https://example.com/model.glb")
     if parsed.scheme not in ("http", "https"):
         raise InvalidUrl("The URL must start with http:// or https://")
+    if parsed.port is not None and not 0 < parsed.port < 2**16:
+        raise InvalidUrl("The URL names a port that there cannot be")
     if parsed.userinfo:
         raise InvalidUrl("The URL holds a user name or password: send one without")
     return parsed

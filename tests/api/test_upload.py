@@ -235,6 +235,14 @@ class TestRefusedUpload:
         headers = {"Content-Type": "multipart/form-data"}
         assert_error(api.post("/v1/models", content=b"x", headers=headers), "invalid_request", 422, "boundary")
 
+    def test_a_form_with_an_endless_boundary(self, api: TestClient) -> None:
+        headers = {"Content-Type": f"multipart/form-data; boundary={'x' * 300}"}
+        assert_error(api.post("/v1/models", content=b"x", headers=headers), "invalid_request", 422, "300")
+
+    def test_a_field_that_is_sent_twice(self, api: TestClient) -> None:
+        fields = [("file", ("chair.glb", glb())), *[("renderSettings", (None, "{}"))] * 2]
+        assert_error(api.post("/v1/models", files=fields), "invalid_request", 422, "renderSettings once")
+
     def test_a_commit_that_fails(self, api: TestClient) -> None:
         def fail(*_: object) -> None:
             raise OSError("the disk is full, says /secret/path")

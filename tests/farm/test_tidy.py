@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from sqlalchemy import select, update
 
 from farm import schedule, state
 from farm.db.session import Database
-from farm.db.tables import Model, Overlay, Render, now
+from farm.db.tables import Account, Model, Overlay, Render, Sweep, now
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.storage import Storage
+from farm.storage.folder import FolderStorage
 from farm.tidy import GRACE, tidy
 from tests.conftest import Client
 
@@ -103,3 +105,30 @@ class TestOverlays:
         with database.read() as db:
             assert db.get(Overlay, overlay.id) is None
             assert db.get_one(Render, other.id).status == "pending"
+
+
+class ThatTellsTheDatabase(FolderStorage):
+    """A storage that writes to the database whenever it deletes, as everyone else may meanwhile."""
+
+    def __init__(self, root: Path, database: Database) -> None:
+        super().__init__(root)
+        self.database = database
+
+    def delete(self, key: str) -> None:
+        with self.database.write() as db:
+            db.execute(update(Account).values(credits=Account.credits))
+        super().delete(key)
+
+
+def test_no_transaction_waits_for_the_storage(
+    settings: Settings, database: Database, storage: Storage, stored: Model, model: Model
+) -> None:
+    delete(database, stored)
+    with database.write() as db:
+        db.add(Sweep(prefix="renders/Xz7pQ4w8nR2k/", due_at=now() - LONG_AGO))
+    storage.put("renders/Xz7pQ4w8nR2k/left.mp4", settings.data / "plinth.db")
+    tidy(database, ThatTellsTheDatabase(settings.files, database))
+    assert not kept(storage, model.storage_key)
+    assert not kept(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
+    with database.read() as db:
+        assert db.scalars(select(Sweep)).all() == []

@@ -148,6 +148,7 @@ class TestRefused:
             *("ftp://example.com/x.glb", "file:///etc/passwd", "gopher://x/", "data:,x", "javascript:1"),
             *("http://user@example.com/x", "http://user:password@example.com/x", "http://exa mple.com/"),
             *("http://example.com/\x00", "http://example.com/\r\nHost: x", " http://example.com/", "http://a\ud800/"),
+            *("http://1.2.3.4:99999/", "http://1.2.3.4:0/"),
             *("http://" + "a" * 3000, "http://" + "a" * 70 + ".com/", "http://a..b/", "http://xn--a/"),
         ],
         ids=ascii,
