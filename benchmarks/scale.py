@@ -38,7 +38,7 @@ from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.shot import Frame, Layer
-from farm.storage import FolderStorage
+from farm.storage import open_storage
 
 FFMPEG = """#!/bin/sh
 cat > /dev/null
@@ -144,7 +144,7 @@ def new_model(database: Database, settings: Settings, email: str) -> Model:
         db.add(model)
     source = settings.scratch / "model"
     source.write_bytes(b"glTF")
-    FolderStorage(settings.files).put(model.storage_key, source)
+    open_storage(settings).put(model.storage_key, source)
     return model
 
 

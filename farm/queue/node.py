@@ -6,6 +6,7 @@ from pathlib import Path
 from farm.leases import Taker
 from farm.settings import Settings
 from farm.shot import Engine
+from farm.storage import open_storage
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ def enter(node: Node) -> None:
     """Called by the worker before it forks its first work-horse."""
     global _current
     _current = node
+    open_storage(node.settings)  # kept for the work-horses, none of which then has to load boto3
 
 
 def current() -> Node:

@@ -1,6 +1,7 @@
 """Where files are kept, model files and finished assets: in a folder, or in a bucket of any S3."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import structlog
 
@@ -12,8 +13,9 @@ from farm.storage.protocol import Storage as Storage
 log = structlog.get_logger()
 
 
+@lru_cache(maxsize=1)
 def open_storage(settings: Settings) -> Storage:
-    """The farm's storage: S3 where a bucket is named, the data folder otherwise."""
+    """The farm's storage: S3 where a bucket is named, the data folder otherwise. A process opens it once."""
     if settings.s3_bucket is None:
         return FolderStorage(settings.files)
     from farm.storage.s3 import S3Storage  # boto3 takes a fifth of a second to import
