@@ -1,0 +1,74 @@
+"""What further backgrounds cost: a batch of eight against one render, and the same shot later, its frames kept."""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from farm import plan
+from farm.blender.client import Blender, BlenderHost
+from farm.frame_cache import Shelf
+from farm.nodes.scratch import own_scratch
+from farm.plan import ShotSpec
+from farm.production import draw, produce, shot_to_draw
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.video.run import executable
+from farm.video.variant import Files, Variant
+
+COLOURS = ["#ffffff", "#000000", "#ff8800", "#0088ff", "#00aa44", "#aa0044", "#888888", "#f0e8d8"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, nargs="?", default=Path("tests/assets/product.glb"))
+    parser.add_argument("--frames", type=int, default=30)
+    arguments = parser.parse_args()
+    settings = Settings()
+    wish = RenderSettings(length=max(arguments.frames / settings.fps, 3))
+    spec = plan.shot("a" * 64, wish, settings)
+    numbers = range(arguments.frames)
+    with tempfile.TemporaryDirectory() as kept:
+        shelf = Shelf(Path(kept), 10**12, spec, "cycles")
+        one = seconds(arguments.model, spec, numbers, COLOURS[:1], settings, None)
+        eight = seconds(arguments.model, spec, numbers, COLOURS, settings, shelf)
+        later = seconds(arguments.model, spec, numbers, COLOURS[1:2], settings, shelf)
+        size = sum(file.stat().st_size for file in Path(kept).rglob("*") if file.is_file())
+    result = {
+        "model": arguments.model.name,
+        "size": f"{spec.width}x{spec.height}",
+        "frames": arguments.frames,
+        "one render, s": round(one, 2),
+        "batch of eight backgrounds, its frames kept, s": round(eight, 2),
+        "the same shot later, s": round(later, 2),
+        "batch to one": round(eight / one, 2),
+        "later to one": round(later / one, 3),
+        "kept frame, kB": round(size / arguments.frames / 1000),
+        "machine": f"{os.cpu_count()} cores, no GPU used",
+    }
+    print(json.dumps(result, indent=2))
+
+
+def seconds(
+    model: Path, spec: ShotSpec, numbers: range, colours: list[str], settings: Settings, shelf: Shelf | None
+) -> float:
+    """Wall time from the opening of the shot to the finished files of all colours, by a Blender that is warm."""
+    with own_scratch(settings.scratch) as scratch, BlenderHost(scratch) as host:
+        began = time.monotonic()
+        variants = []
+        for number, colour in enumerate(colours):
+            files = Files(scratch / str(number), spec.tier)
+            files.folder.mkdir()
+            wish = RenderSettings(bg_color=colour)
+            variants.append(Variant(spec, wish, None, files, executable(settings.ffmpeg)))
+        with Blender(host.socket_path, settings.frame_timeout) as blender:
+            shot = shot_to_draw(spec, model.absolute(), "cycles")
+            for _ in produce(draw(blender, shot, spec, numbers, shelf, scratch), variants):
+                pass
+        return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    main()
