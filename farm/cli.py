@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from farm import logs, render_settings
-from farm.commands import accounts, camera_paths, remote
+from farm.commands import accounts, camera_paths, nodes, remote
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.errors import FarmError
 from farm.settings import Settings
@@ -52,6 +53,7 @@ app.add_typer(db_app, name="db")
 app.add_typer(templates_app, name="templates")
 app.add_typer(camera_paths.app, name="camera-paths")
 app.add_typer(remote.app, name="remote")
+app.add_typer(nodes.app, name="nodes")
 
 PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
 
@@ -98,16 +100,30 @@ def serve(
 
 
 @app.command()
-def worker(data: Data = None) -> None:
-    """Run one worker with its own Blender. SIGTERM lets the work at hand finish; a second one gives it back."""
+def worker(
+    gpu: Annotated[int | None, typer.Option(min=0, help="The GPU to draw on, 0 the first.")] = None,
+    hosts: Annotated[int, typer.Option(min=1, max=64, help="Nodes to start side by side, NAME-1 and so on.")] = 1,
+    name: Annotated[str | None, typer.Option(help="The node's name; the machine's unless told otherwise.")] = None,
+    tags: Annotated[str, typer.Option(help="Words for people, comma-separated, shown by `farm nodes list`.")] = "",
+    data: Data = None,
+) -> None:
+    """Run one node: a worker with its own Blender. SIGTERM lets the work at hand finish; a second one gives it back."""
+    from farm.nodes import exit_codes, gpus, names, registry
+    from farm.nodes import hosts as several
     from farm.queue import worker as working
 
     settings = settings_with(data=data)
     logs.configure(settings.log_level)
+    words = [tag.strip() for tag in tags.split(",") if tag.strip()]
     try:
-        working.run(settings)
-    except FarmError as error:
-        fail(error.message)
+        if gpu is not None:
+            os.environ |= gpus.choose(gpu)
+        if hosts > 1:
+            several.run(settings, name or names.usual(gpu), hosts, words)
+        else:
+            working.run(settings, name=name, gpu=gpu, tags=words)
+    except registry.Refused as refusal:
+        fail(str(refusal), exit_codes.REFUSED)
 
 
 @app.command()

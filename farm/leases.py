@@ -22,7 +22,10 @@ from farm.shot import Engine
 
 @dataclass(frozen=True)
 class Taker:
-    """Who asks for work: a worker, the engine it draws with, and whether it draws more than previews."""
+    """Who asks for work: a worker, the engine it draws with, and whether it begins to draw more than previews.
+
+    One that does not goes on nevertheless with what its engine has begun, which no other engine may finish.
+    """
 
     worker: str
     engine: Engine
@@ -38,7 +41,7 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
 
     The first claim of a shot's frames settles which engine draws all of them.
     """
-    chunk = chunks.first_waiting(db, priorities=taker.priorities, engine=taker.engine)
+    chunk = chunks.first_waiting(db, engine=taker.engine, begins=taker.priorities)
     if chunk is None:
         return None
     if chunk.kind == "draw":

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     engine: Literal["auto", "eevee", "cycles"] = Field(
         "auto", description="auto: EEVEE where a real GPU is found, Cycles on the CPU elsewhere"
     )
+    draw: Literal["auto", "always"] = Field(
+        "auto", description="auto: a node without a GPU draws videos only while none with a GPU takes work"
+    )
+    blender_bytes: int = Field(
+        6 * 1024**3, gt=0, description="Bytes of memory above which an idle Blender is replaced by a fresh one"
+    )
     scale: float = Field(1.0, ge=0.05, le=1.0, description="Multiplies output width and height, kept even")
     fps: int = Field(30, ge=1, le=120, description="Frames a second of every delivered video")
     samples: int | None = Field(None, ge=1, le=4096, description="Overrides every tier's samples a pixel")

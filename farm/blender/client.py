@@ -14,13 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
+
 from camera_paths import Pose
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.shot import Frame, Shot
 from farm.templates.contract import BrokenPromise
 
+log = structlog.get_logger()
+
 START_TIMEOUT = 120.0  # seconds until a started host must listen; importing bpy on a cold disk is slow
-IDLE_TIMEOUT = 5.0  # seconds within which an idle host answers
+IDLE_TIMEOUT = 2.0  # seconds within which an idle host answers; deleting a render takes that long to stop a frame
+MOST_SHOTS = 200  # on one host: whatever Blender keeps of each, a fresh one keeps none
 STOP_TIMEOUT = 5.0
 
 
@@ -28,11 +33,11 @@ class BlenderHost:
     """A Blender host process, started fresh (never forked) in a process group of its own.
 
     `folder` holds its socket, its log and its frames, and should lie on tmpfs. A Unix socket's path may have 107 bytes,
-    so a deep folder is refused by the system.
+    so a deep folder is refused by the system. `most_memory` is bytes that an idle host may hold.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, most_memory: int | None = None) -> None:
+        self.folder, self.most_memory = folder, most_memory
         self.socket_path = folder / "blender.sock"
         self.log_path = folder / "blender.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,19 +69,30 @@ class BlenderHost:
         self.stop()
 
     def ensure_ready(self) -> None:
-        """Keep a host that is alive and idle; replace any other by a fresh one."""
-        if self._process is None or self._process.poll() is not None or not self.is_idle():
+        """Keep a host that is alive, idle and not worn out; replace any other by a fresh one."""
+        if self._process is None or self._process.poll() is not None or self._is_worn_out():
             self.kill()
             self.start()
 
     def is_idle(self) -> bool:
         """Whether the host answers at once. One that still draws for somebody does not."""
+        return self._greet() is not None
+
+    def _greet(self) -> dict[str, Any] | None:
         try:
             with Blender(self.socket_path, IDLE_TIMEOUT) as blender:
-                blender.hello()
-            return True
+                return blender.hello()
         except RenderFailed:
-            return False
+            return None
+
+    def _is_worn_out(self) -> bool:
+        facts = self._greet()
+        if facts is None:
+            return True
+        worn = facts["shots"] >= MOST_SHOTS or bool(self.most_memory and facts["memory"] > self.most_memory)
+        if worn:
+            log.info("a fresh Blender", shots=facts["shots"], memory=facts["memory"])
+        return worn
 
     def stop(self) -> None:
         """End the host; what it was drawing is lost."""
@@ -127,7 +143,7 @@ class Blender:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def hello(self) -> dict[str, Any]:
-        """Facts about the host: Blender's `version`."""
+        """Facts about the host: Blender's `version`, the `shots` opened so far, the bytes of `memory` held."""
         return self._call("hello")
 
     def gpu(self) -> dict[str, Any]:

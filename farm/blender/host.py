@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import psutil
 
 from camera_paths import Pose
 from farm.blender import engines, frames
@@ -31,10 +32,12 @@ class Host:
         self.folder = folder
         self.opened: frames.OpenShot | None = None
         self.files: list[tuple[int, int]] = []  # tell one state of the open shot's files from the next
+        self.shots = 0
 
     def hello(self) -> dict[str, Any]:
         """Answers at once: this is how one sees that the host is alive and idle."""
-        return {"version": bpy.app.version_string}
+        memory = psutil.Process().memory_info().rss
+        return {"version": bpy.app.version_string, "shots": self.shots, "memory": memory}
 
     def check(self, template: str) -> dict[str, Any]:
         """Look at a .blend as a template: `broken` lists farm.templates.contract.BrokenPromise."""
@@ -48,6 +51,7 @@ class Host:
             frames.sweep(self.folder)
             return {}
         self.opened, self.files = None, files
+        self.shots += 1
         self.opened = frames.open_shot(wanted, self.folder)
         return {}
 

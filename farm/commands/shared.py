@@ -34,7 +34,7 @@ def database(data: Path | None) -> Iterator[Database]:
         opened.close()
 
 
-def fail(message: str) -> NoReturn:
-    """Tell what is wrong on stderr and end with exit code 1."""
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Tell what is wrong on stderr and end with this exit code."""
     print(message, file=sys.stderr)
-    raise typer.Exit(1)
+    raise typer.Exit(code)

@@ -1,5 +1,6 @@
 """Every query about chunks: which waits, whose turn it is, how long frames took."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import func, or_, select
@@ -25,13 +26,15 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     return first if last is None else max(first, last + 1)
 
 
-def first_waiting(db: Session, *, priorities: list[int], engine: str | None) -> Chunk | None:
+def first_waiting(db: Session, *, engine: str, begins: Sequence[int]) -> Chunk | None:
     """The chunk whose turn it is, with its shot, both locked; those that somebody else locks are passed over.
 
-    Shots that another engine has begun are passed over, too.
+    Shots that another engine has begun are passed over, too, and those that none has begun where their priority is not
+    among `begins`.
     """
-    fits = or_(Chunk.kind == "finish", Shot.engine.is_(None), Shot.engine == engine)
-    for priority in priorities:
+    begun = or_(Chunk.kind == "finish", Shot.engine == engine)
+    for priority in (URGENT, DRAWING):
+        fits = or_(begun, Shot.engine.is_(None)) if priority in begins else begun
         wanted = (
             select(Chunk)
             .join(Shot, Shot.id == Chunk.shot_id)

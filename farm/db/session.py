@@ -48,6 +48,10 @@ class Database:
         """The version of the tables that this code works with."""
         return ScriptDirectory.from_config(self._alembic()).get_current_head()
 
+    def knows(self, version: str) -> bool:
+        """Whether this code has heard of that version of the tables; if not, it is a later one."""
+        return any(version == known.revision for known in ScriptDirectory.from_config(self._alembic()).walk_revisions())
+
     def _alembic(self) -> Config:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

@@ -1,4 +1,4 @@
-"""The tables. Words as in the README: account, key, ledger, model, overlay, render, shot, chunk, asset."""
+"""The tables. Words as in the README: account, key, ledger, model, overlay, render, shot, chunk, asset, node."""
 
 import secrets
 import string
@@ -292,3 +292,43 @@ class Asset(Table):
     size: Mapped[int] = mapped_column(BigInteger)
 
     render: Mapped[Render] = relationship(back_populates="assets")
+
+
+class Node(Table):
+    """A worker with its Blender. Only farm.nodes writes here; what it works on now is the chunk whose `worker` it is.
+
+    `machine` is the place within which its name is its own, `gpu` what OpenGL calls the device that EEVEE would draw
+    on. `drawing_code` tells which code draws: nodes of one farm share it. `failures` holds for each model that failed
+    here lately its id, the moment and the message; they count until the next success, `succeeded_at`.
+    """
+
+    __tablename__ = "nodes"
+    __table_args__ = (Index(None, "seen_at"),)
+
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    host: Mapped[str] = mapped_column(String(255))
+    machine: Mapped[str] = mapped_column(String(64))
+    tags: Mapped[list[str]]
+    engine: Mapped[str] = mapped_column(String(8))
+    gpu: Mapped[str | None] = mapped_column(String(255))
+    has_gpu: Mapped[bool]
+    memory: Mapped[int] = mapped_column(BigInteger)
+    plinth_version: Mapped[str] = mapped_column(String(32))
+    bpy_version: Mapped[str] = mapped_column(String(32))
+    database_version: Mapped[str] = mapped_column(String(16))
+    drawing_code: Mapped[str] = mapped_column(String(100))
+
+    always_draws: Mapped[bool]
+    draws: Mapped[bool]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+    drain_at: Mapped[datetime | None]
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str | None] = mapped_column(Text)
+    failures: Mapped[list[list[str]] | None] = mapped_column(JSON(none_as_null=True))
+    succeeded_at: Mapped[datetime | None]
+
+    last_chunk_id: Mapped[str | None] = mapped_column(String(12))
+    last_frame: Mapped[int | None]
+    last_frame_at: Mapped[datetime | None]

@@ -23,6 +23,10 @@ from farm.video.run import executable
 ENCODERS = ("libx264", "prores_ks")
 ROOM_FOR_FRAMES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
 SETUP = "Run `make setup`; without root it prints the one command that installs what is missing."
+NO_DRIVER = (
+    "OpenGL does not reach the GPU. Install its driver with EGL; in a container, start it with the GPU and"
+    " NVIDIA_DRIVER_CAPABILITIES=all. Where no GPU is meant, FARM_ENGINE=cycles says so."
+)
 FIXES = {  # of checks that cannot even be made
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that works.",
     "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
@@ -78,14 +82,18 @@ def blender(_: Settings) -> Check:
 def gpu(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         found = engine.probe(Path(folder))
-    forced = settings.engine != "auto"
-    if found is None or found.software:
-        what = f"software OpenGL ({found.renderer})" if found else "no GPU"
-        chosen = settings.engine if forced else "cycles"
-        wrong = settings.engine == "eevee"
-        fix = "EEVEE will draw on the processor, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
-        return Check("engine", not wrong, f"{chosen} ({what})", fix if wrong else None)
-    return Check("engine", True, f"{settings.engine if forced else 'eevee'} ({found.vendor} {found.renderer})")
+    chosen = engine.suited(settings, found)
+    if found and not found.software:
+        return Check("engine", True, f"{chosen} ({found.vendor} {found.renderer})")
+    devices = engine.device_files()
+    what = f"software OpenGL ({found.renderer})" if found else "no OpenGL" if devices else "no GPU"
+    if settings.engine == "eevee":
+        slow = "EEVEE will draw on the processor, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
+        return Check("engine", False, f"{chosen} ({what})", slow)
+    if settings.engine == "auto" and devices:
+        shown = ", ".join(map(str, devices))
+        return Check("engine", False, f"{chosen} ({what}, though there is {shown}): not a GPU node", NO_DRIVER)
+    return Check("engine", True, f"{chosen} ({what})")
 
 
 def ffmpeg(settings: Settings) -> Check:

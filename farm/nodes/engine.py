@@ -27,9 +27,13 @@ class Gpu:
 
 def choose_engine(settings: Settings, scratch: Path) -> Engine:
     """The engine that FARM_ENGINE forces, or the one that suits this machine."""
+    return suited(settings, None if settings.engine != "auto" else probe(scratch))
+
+
+def suited(settings: Settings, gpu: Gpu | None) -> Engine:
+    """As `choose_engine`, for a device that is known."""
     if settings.engine != "auto":
         return settings.engine
-    gpu = probe(scratch)
     engine: Engine = "cycles" if gpu is None or gpu.software else "eevee"
     log.info("engine chosen", engine=engine, gpu=gpu.renderer if gpu else None)
     return engine

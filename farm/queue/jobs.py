@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
+from sqlalchemy import select
 
 from farm import leases
 from farm.db import chunks
 from farm.db.session import Database, after_commit
-from farm.db.tables import Chunk
+from farm.db.tables import Chunk, Shot
 from farm.errors import FarmError, RenderFailed
+from farm.nodes import quarantine, registry
 from farm.queue import drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
@@ -66,9 +68,12 @@ def claim(node: Node, database: Database) -> Chunk | None:
     """The chunk whose turn it is, now claimed; None when there is nothing for this node."""
     for _ in range(TRIES):
         with database.write() as db:
-            if chunk := leases.claim_next(db, node.taker, seconds=node.settings.lease_seconds):
+            taker = registry.taker(db, node.name)
+            if taker is None:  # drained or quarantined
+                return None
+            if chunk := leases.claim_next(db, taker, seconds=node.settings.lease_seconds):
                 return chunk
-            if not any(chunks.waiting(db, priority, at_most=1) for priority in node.taker.priorities):
+            if not any(chunks.waiting(db, priority, at_most=1) for priority in taker.priorities):
                 return None
         time.sleep(PAUSE)
     return None
@@ -78,7 +83,10 @@ def give_back(node: Node, database: Database, bell: Doorbell, chunk: Chunk, erro
     """Record a failed attempt, and ring for the next one where there is one."""
     reason = error if isinstance(error, FarmError) else RenderFailed()
     with database.write() as db:
+        model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))
         again = leases.fail(db, chunk.id, chunk.attempt, reason, attempts=node.settings.attempts)
+        if model_id:  # else the render was deleted meanwhile
+            quarantine.failed(db, node.name, model_id, error)
         if again:
             after_commit(db, lambda: bell.ring(again.priority))
 

@@ -11,6 +11,7 @@ from farm import leases
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk
+from farm.nodes import quarantine, registry
 
 log = structlog.get_logger()
 
@@ -24,8 +25,8 @@ class Lease:
 
     def __init__(self, database: Database, chunk: Chunk, seconds: float) -> None:
         self.database, self.chunk_id, self.shot_id, self.attempt = database, chunk.id, chunk.shot_id, chunk.attempt
-        self.seconds = seconds
-        self.frames_done = 0
+        self.seconds, self.worker, self.first_frame = seconds, chunk.worker or "", chunk.first_frame
+        self.frames_done = self._reported = 0
 
     @property
     def name(self) -> str:
@@ -33,7 +34,12 @@ class Lease:
         return f"{self.chunk_id}-{self.attempt}"
 
     def renew(self, db: Session) -> bool:
-        return leases.renew(db, self.chunk_id, self.attempt, frames_done=self.frames_done, seconds=self.seconds)
+        done = self.frames_done
+        held = leases.renew(db, self.chunk_id, self.attempt, frames_done=done, seconds=self.seconds)
+        if held and done > self._reported:
+            registry.drew(db, self.worker, self.chunk_id, self.first_frame + done - 1)
+            self._reported = done
+        return held
 
     @contextlib.contextmanager
     def publishing(self) -> Iterator[Session]:
@@ -47,6 +53,7 @@ class Lease:
     def complete(self, db: Session, took: float | None = None) -> None:
         """End the chunk, inside `publishing`."""
         leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
+        quarantine.succeeded(db, self.worker)
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

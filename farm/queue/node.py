@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from farm.leases import Taker
 from farm.settings import Settings
 from farm.shot import Engine
 from farm.storage import open_storage
@@ -18,11 +17,6 @@ class Node:
     engine: Engine
     blender_socket: Path
     scratch: Path
-
-    @property
-    def taker(self) -> Taker:
-        """Who it is when it asks for work."""
-        return Taker(self.name, self.engine)
 
 
 _current: Node | None = None

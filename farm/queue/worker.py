@@ -2,23 +2,28 @@
 
 import contextlib
 import os
-import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
 from redis import Redis
 from rq import Queue, Worker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from farm import leases
 from farm.blender.client import BlenderHost
 from farm.db.session import Database, after_commit
-from farm.db.tables import Chunk
-from farm.nodes.engine import choose_engine
+from farm.db.tables import Chunk, Shot
+from farm.errors import FarmError, WorkerLost
+from farm.nodes import engine, facts, names, quarantine, registry
+from farm.nodes.facts import Facts
 from farm.nodes.scratch import own_scratch
 from farm.processes import die_with_parent
 from farm.queue import jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
@@ -27,16 +32,62 @@ from farm.settings import Settings
 
 log = structlog.get_logger()
 
+BEAT = 5  # seconds between two signs of life
+MOST_BEATS = 1.0  # a second, however often RQ comes by
+
 
 class ChunkWorker(Worker):
-    """Forks a work-horse per job and sees to it that each finds a Blender host that is alive and idle."""
+    """Forks a work-horse per ring and sees to it that each finds a Blender host that is alive and idle.
 
-    def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, current: node.Node) -> None:
-        queues = [queue(name, redis) for name in NAMES.values()]
+    RQ calls `heartbeat` whether it waits, watches a work-horse or looks for a lost Redis; the node tells the database
+    that it lives at the same moments, from this very thread, so that no other can hold a lock while it forks.
+    """
+
+    max_connection_wait_time = BEAT
+
+    def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, mine: Facts) -> None:
+        self._lanes = {priority: queue(name, redis) for priority, name in NAMES.items()}
         super().__init__(
-            queues, name=current.name, connection=redis, serializer=JSONSerializer, log_job_description=False
+            list(self._lanes.values()),
+            name=f"{mine.name}/{os.getpid()}",  # RQ remembers the dead for a while, and refuses their names
+            connection=redis,
+            serializer=JSONSerializer,
+            log_job_description=False,
+            job_monitoring_interval=BEAT,
         )
-        self.settings, self.host, self.node = settings, host, current
+        self.settings, self.host, self.facts = settings, host, mine
+        self.duty = registry.Duty(tuple(NAMES), drain=False)
+        self.told_to_stop = False
+        self._next_beat = 0.0
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a ring that this node shall answer, however long that takes."""
+        while True:
+            self.heartbeat()
+            if self.duty.drain:
+                self.told_to_stop = True
+                raise StopRequested
+            if self.duty.priorities:
+                self.queues = self._ordered_queues = [self._lanes[priority] for priority in self.duty.priorities]
+                if ring := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time or BEAT):
+                    return ring
+            else:  # quarantined
+                time.sleep(BEAT)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        if not self.is_horse and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + MOST_BEATS
+            self._beat()
+        super().heartbeat(timeout, pipeline)
+
+    def _beat(self) -> None:
+        try:
+            with _opened(self.settings) as database, database.write() as db:
+                self.duty = registry.beat(db, self.facts)
+        except Exception as error:
+            log.warning("the database does not hear that this node lives", node=self.facts.name, error=str(error))
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
@@ -48,34 +99,84 @@ class ChunkWorker(Worker):
         die_with_parent()
         super().main_work_horse(job, queue)
 
+    def handle_warm_shutdown_request(self) -> None:
+        self.told_to_stop = True
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
         """The horse could not speak for itself any more, so its attempt is given back here."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
-        settings = self.settings
-        _give_back(settings, lambda db: leases.lose(db, worker=self.name, attempts=settings.attempts))
+
+        def lose(db: Session) -> list[Chunk]:
+            held = (Chunk.worker == self.facts.name, Chunk.state == "running")
+            models = db.scalars(select(Shot.model_id).join(Chunk).where(*held)).all()
+            again = leases.lose(db, worker=self.facts.name, attempts=self.settings.attempts)
+            for model_id in models:
+                quarantine.failed(db, self.facts.name, model_id, WorkerLost())
+            return again
+
+        _give_back(self.settings, lose)
 
 
-def run(settings: Settings) -> None:
-    """Work until SIGTERM: the first lets the chunk at hand finish, a second (a second later) gives it back."""
-    with own_scratch(settings.scratch) as scratch, connect(settings.redis_url, timeout=None) as redis:
-        engine = choose_engine(settings, scratch)
-        host = BlenderHost(scratch)
-        name = f"{socket.gethostname()}-{os.getpid()}"
-        current = node.Node(name, settings, engine, host.socket_path, scratch)
-        node.enter(current)
-        host.start()
+def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, tags: Sequence[str] = ()) -> None:
+    """Work until SIGTERM: the first lets the chunk at hand finish, a second (a second later) gives it back.
+
+    Ends at once where the node is drained. Raises registry.Refused when it cannot join the farm, and FarmError.
+    """
+    with names.held(name, gpu, settings.database) as own_name, own_scratch(settings.scratch) as scratch:
+        mine = _join(settings, own_name, tags, scratch)
+        if mine is None:
+            log.info("this node is drained; `farm nodes resume` lets it work again", node=own_name)
+            return
+        host = BlenderHost(scratch, settings.blender_bytes)
+        node.enter(node.Node(own_name, settings, mine.engine, host.socket_path, scratch))
         try:
-            log.info("worker ready", worker=name, engine=engine)
-            ChunkWorker(settings, redis, host, current).work(logging_level="WARNING")
+            host.start()
+            log.info("worker ready", node=own_name, engine=mine.engine, gpu=mine.gpu, tags=mine.tags)
+            with connect(settings.redis_url, timeout=None) as redis:
+                worker = ChunkWorker(settings, redis, host, mine)
+                worker.work(logging_level="WARNING")
         finally:
             host.stop()
-            # A worker that was told to stop gives its chunk back at once, instead of letting the lease run out.
-            _give_back(settings, lambda db: leases.release(db, worker=name))
+            _leave(settings, own_name)
+        if not worker.told_to_stop:
+            raise FarmError("The worker ended by itself; its last lines tell why")
+        log.info("worker ended", node=own_name, drained=worker.duty.drain)
+
+
+def _join(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts | None:
+    """Register; None where the node is drained. Raises registry.Refused."""
+    with _opened(settings) as database:
+        registry.check_version(database)
+        device = engine.probe(scratch)
+        mine = facts.gather(name, list(tags), engine.suited(settings, device), device, database, settings)
+        if not registry.join(database, mine):
+            return None
+    # Whoever had the name before us is dead, and what it held need not wait for the lease to run out.
+    _give_back(settings, lambda db: leases.lose(db, worker=name, attempts=settings.attempts))
+    return mine
+
+
+def _leave(settings: Settings, name: str) -> None:
+    """Give back at once what is unfinished, instead of letting the lease run out, and say goodbye."""
+    try:
+        _give_back(settings, lambda db: leases.release(db, worker=name))
+        with _opened(settings) as database, database.write() as db:
+            registry.leave(db, name)
+    except Exception as error:
+        log.warning("this node could not say goodbye: its lease runs out instead", node=name, error=str(error))
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    """The database for a moment: no connection may be open when a work-horse is forked."""
+    with contextlib.closing(Database(settings.database)) as database:
+        yield database
 
 
 def _give_back(settings: Settings, take: Callable[[Session], list[Chunk]]) -> None:
     """Have chunks taken from a worker that cannot do them any more, and ring for them."""
-    with contextlib.closing(Database(settings.database)) as database, connect(settings.redis_url) as redis:
+    with _opened(settings) as database, connect(settings.redis_url) as redis:
         bell = Doorbell(redis)
         with database.write() as db:
             for chunk in take(db):

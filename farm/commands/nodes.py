@@ -1,0 +1,129 @@
+"""`farm nodes`: who draws here, and what an operator wants of them."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from farm.commands.shared import Data, Json, console, database
+from farm.db import nodes
+from farm.db.tables import Chunk, Node, now
+from farm.nodes import registry
+
+app = typer.Typer(no_args_is_help=True, help="The nodes that draw.")
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="As in `farm nodes list`.")]
+WIDE = 160  # characters a line where there is no terminal
+COLOURS: dict[registry.State, str] = {
+    "working": "green",
+    "idle": "green",
+    "draining": "yellow",
+    "drained": "dim",
+    "quarantined": "red",
+    "gone": "red",
+}
+
+
+@app.command("list")
+def list_nodes(data: Data = None, as_json: Json = False) -> None:
+    """Every node: its state, what it works on, what it draws with, when it was last seen."""
+    with database(data) as truth, truth.read() as db:
+        rows = [_shown(node, chunk) for node, chunk in nodes.every(db)]
+    if as_json:
+        console.print(json.dumps(rows))
+    elif rows:
+        console.print(_table(rows), width=None if console.is_terminal else WIDE)
+    else:
+        console.print("No node has joined yet. Start one with `farm worker`")
+
+
+@app.command()
+def drain(names: Names, data: Data = None) -> None:
+    """Let nodes finish the chunk at hand and end. They do not start again until they are resumed."""
+    _each(names, registry.drain, data, "drains: it ends after the chunk at hand")
+
+
+@app.command()
+def resume(names: Names, data: Data = None) -> None:
+    """Let drained or quarantined nodes work again."""
+    _each(names, registry.resume, data, "may work again")
+
+
+@app.command()
+def forget(names: Names, data: Data = None) -> None:
+    """Strike nodes that are gone off the list."""
+    _each(names, registry.forget, data, "is forgotten")
+
+
+def _each(names: list[str], change: Callable[[Session, str], object], data: Any, what: str) -> None:
+    with database(data) as truth:
+        for name in names:
+            with truth.write() as db:
+                change(db, name)
+            console.print(f"{name} {what}")
+
+
+def _shown(node: Node, chunk: Chunk | None) -> dict[str, Any]:
+    """A node as `--json` prints it; moments are ISO 8601 in UTC, memory is bytes."""
+    working_on = chunk and {
+        "chunk": chunk.id,
+        "kind": chunk.kind,
+        "firstFrame": chunk.first_frame,
+        "frames": chunk.frames,
+        "framesDone": chunk.frames_done,
+    }
+    last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": _moment(node.last_frame_at)}
+    return {
+        "name": node.name,
+        "state": registry.state(node, chunk),
+        "reason": node.quarantine_reason,
+        "draws": node.draws,
+        "workingOn": working_on,
+        "lastFrame": last if node.last_frame_at else None,
+        "host": node.host,
+        "engine": node.engine,
+        "gpu": node.gpu,
+        "hasGpu": node.has_gpu,
+        "memory": node.memory,
+        "tags": node.tags,
+        "versions": {"plinth": node.plinth_version, "bpy": node.bpy_version, "database": node.database_version},
+        "started": _moment(node.started_at),
+        "seen": _moment(node.seen_at),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("NAME", "STATE", "WORKS ON", "LAST FRAME", "DRAWS WITH", "MEMORY", "VERSIONS", "TAGS", "SEEN"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        on, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
+        table.add_row(
+            row["name"],
+            f"[{COLOURS[row['state']]}]{row['state']}[/]" + (f": {row['reason']}" if row["reason"] else ""),
+            f"{on['kind']} {on['chunk']} {on['framesDone']}/{on['frames']}" if on else "",
+            f"{last['frame']}, {_ago(last['at'])}" if last else "",
+            f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
+            f"{row['memory'] / 2**30:.0f} GiB",
+            f"{versions['plinth']}, bpy {versions['bpy']}",
+            ", ".join(row["tags"]),
+            _ago(row["seen"]),
+        )
+    return table
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _ago(moment: str) -> str:
+    seconds = max(int((now() - datetime.fromisoformat(moment)).total_seconds()), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"

@@ -1,0 +1,72 @@
+"""Every query about nodes: which are there, which live, which draw."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from farm.db.chunks import DRAWING
+from farm.db.tables import Chunk, Node, Shot, now
+from farm.errors import NotFound
+
+SILENCE = timedelta(seconds=20)  # four heartbeats missed: it counts as gone
+
+
+def named(db: Session, name: str, *, lock: bool = False) -> Node:
+    """Raises NotFound."""
+    node = find(db, name, lock=lock)
+    if node is None:
+        raise NotFound(f"There is no node {name}. `farm nodes list` shows all")
+    return node
+
+
+def find(db: Session, name: str, *, lock: bool = False) -> Node | None:
+    wanted = select(Node).where(Node.name == name)
+    return db.scalar(wanted.with_for_update() if lock else wanted)
+
+
+def every(db: Session) -> list[tuple[Node, Chunk | None]]:
+    """All nodes by name, each with the chunk that it works on."""
+    works = and_(Chunk.worker == Node.name, Chunk.state == "running")
+    rows = db.execute(select(Node, Chunk).outerjoin(Chunk, works).order_by(Node.name, Chunk.lease_until.desc()))
+    newest: dict[str, tuple[Node, Chunk | None]] = {}
+    for node, chunk in rows:
+        newest.setdefault(node.name, (node, chunk))
+    return list(newest.values())
+
+
+def alive(db: Session) -> list[Node]:
+    return list(db.scalars(select(Node).where(_alive()).order_by(Node.name)))
+
+
+def drawing(db: Session) -> int:
+    """How many nodes there are to draw a render."""
+    return db.scalar(select(func.count()).select_from(Node).where(_works(), Node.draws)) or 0
+
+
+def a_gpu_works(db: Session) -> bool:
+    """Whether any node with a GPU takes work."""
+    return db.scalar(select(Node.id).where(_works(), Node.has_gpu).limit(1)) is not None
+
+
+def begun_shots_wait(db: Session, engine: str) -> bool:
+    """Whether frames wait of shots that this engine has begun, and that no other may go on with."""
+    waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine)
+    return db.scalar(select(Chunk.id).join(Shot, Shot.id == Chunk.shot_id).where(*waits).limit(1)) is not None
+
+
+def is_alive(node: Node) -> bool:
+    """As far as one can tell: it has not said goodbye, and was heard of lately."""
+    return node.stopped_at is None and node.seen_at > _latest()
+
+
+def _alive() -> ColumnElement[bool]:
+    return and_(Node.stopped_at.is_(None), Node.seen_at > _latest())
+
+
+def _works() -> ColumnElement[bool]:
+    return and_(_alive(), Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+
+
+def _latest() -> datetime:
+    return now() - SILENCE

@@ -1,0 +1,64 @@
+"""What a worker tells the farm of itself."""
+
+import socket
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from farm import frame_cache
+from farm.db.session import Database
+from farm.nodes import names
+from farm.nodes.engine import Gpu
+from farm.settings import Settings
+from farm.shot import Engine
+
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """As in farm.db.tables.Node; `memory` is bytes."""
+
+    name: str
+    host: str
+    machine: str
+    tags: list[str]
+    engine: Engine
+    gpu: str | None
+    has_gpu: bool
+    memory: int
+    plinth_version: str
+    bpy_version: str
+    database_version: str
+    drawing_code: str
+    always_draws: bool
+
+
+def gather(
+    name: str, tags: list[str], engine: Engine, gpu: Gpu | None, database: Database, settings: Settings
+) -> Facts:
+    """A GPU whose OpenGL is software is none, and neither is one that the engine makes no use of."""
+    return Facts(
+        name=name,
+        host=socket.gethostname(),
+        machine=names.machine(),
+        tags=tags,
+        engine=engine,
+        gpu=gpu.renderer if gpu else None,
+        has_gpu=gpu is not None and not gpu.software and engine == "eevee",
+        memory=memory(),
+        plinth_version=version("plinth"),
+        bpy_version=version("bpy"),
+        database_version=database.newest_version() or "",
+        drawing_code=frame_cache.drawn_by(),
+        always_draws=settings.draw == "always",
+    )
+
+
+def memory() -> int:
+    """Bytes that this machine, or this container, has."""
+    total = int(psutil.virtual_memory().total)
+    limit = MEMORY_LIMIT.read_text().strip() if MEMORY_LIMIT.exists() else "max"
+    return total if limit == "max" else min(total, int(limit))

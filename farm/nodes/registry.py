@@ -1,0 +1,185 @@
+"""The farm's nodes: how one joins, tells that it lives, and learns what it is to do."""
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from farm.db import nodes
+from farm.db.chunks import DRAWING, URGENT
+from farm.db.session import Database
+from farm.db.tables import Chunk, Node, now
+from farm.errors import Conflict
+from farm.leases import Taker
+
+if TYPE_CHECKING:
+    from farm.nodes.facts import Facts
+
+log = structlog.get_logger()
+
+State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
+
+
+class Refused(Exception):
+    """This worker cannot join the farm as it is. The message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What a node is to do: the priorities that it listens for, and whether it is to end after the work at hand."""
+
+    priorities: tuple[int, ...]
+    drain: bool
+
+
+def check_version(database: Database) -> None:
+    """Raises Refused where this code and the tables do not belong together."""
+    there, ours = database.version(), database.newest_version()
+    if there == ours:
+        return
+    if there is None or database.knows(there):
+        raise Refused(f"The database is at version {there or 'none'}, this node needs {ours}: run `farm db upgrade`")
+    raise Refused(f"The database is at version {there}, newer than this node's {ours}: update Plinth on this node")
+
+
+def join(database: Database, facts: "Facts") -> bool:
+    """Enter the farm; False when the node is drained and shall not work.
+
+    Waits for nodes in the way that are silent, as they may be gone. Raises Refused when one of them lives.
+    """
+    last_seen: dict[str, datetime] = {}
+    while True:
+        with database.write() as db:
+            in_the_way = [node for node in nodes.alive(db) if _is_in_the_way(node, facts)]
+            if not in_the_way:
+                return _enter(db, facts)
+        for node in in_the_way:
+            if last_seen.setdefault(node.name, node.seen_at) != node.seen_at:
+                raise Refused(_why(node, facts))
+        log.info("waiting to see whether these nodes live", nodes=[node.name for node in in_the_way])
+        time.sleep(1.0)
+
+
+def _is_in_the_way(node: Node, facts: "Facts") -> bool:
+    """Whoever has our name on this very machine is dead: farm.nodes.names gives it to one process at a time."""
+    if node.name == facts.name:
+        return node.machine != facts.machine
+    return node.drawing_code != facts.drawing_code
+
+
+def _why(node: Node, facts: "Facts") -> str:
+    if node.name == facts.name:
+        return f"Another machine or container has a live node {node.name}: give this one another name with --name"
+    return (
+        f"The node {node.name} draws with another version (Plinth {node.plinth_version}, bpy {node.bpy_version}) than"
+        f" this one (Plinth {facts.plinth_version}, bpy {facts.bpy_version}), so that a video could change its look"
+        " midway: stop the nodes of the older version first"
+    )
+
+
+def _enter(db: Session, facts: "Facts") -> bool:
+    node = nodes.find(db, facts.name, lock=True)
+    if node and node.drain_at:
+        return False
+    if node is None:
+        node = Node(name=facts.name)
+    for name, value in asdict(facts).items():
+        setattr(node, name, value)
+    node.started_at = node.seen_at = now()
+    node.stopped_at = None
+    node.draws = _draws(db, node)
+    db.add(node)
+    return True
+
+
+def beat(db: Session, facts: "Facts") -> Duty:
+    """Tell that the node lives, and learn what it is to do. One that was forgotten meanwhile joins again."""
+    node = nodes.find(db, facts.name, lock=True)
+    if node is None:
+        _enter(db, facts)
+        node = nodes.named(db, facts.name)
+    node.seen_at, node.draws = now(), _draws(db, node)
+    if node.drain_at or node.quarantined_at:
+        return Duty((), drain=node.drain_at is not None)
+    if node.draws or nodes.begun_shots_wait(db, node.engine):
+        return Duty((URGENT, DRAWING), drain=False)
+    return Duty((URGENT,), drain=False)
+
+
+def taker(db: Session, name: str) -> Taker | None:
+    """As whom a node asks for work; None when it shall have none."""
+    node = nodes.find(db, name)
+    if node is None or node.drain_at or node.quarantined_at:
+        return None
+    return Taker(name, "eevee" if node.engine == "eevee" else "cycles", _draws(db, node))
+
+
+def _draws(db: Session, node: Node) -> bool:
+    """A GPU is for drawing. A processor draws where no GPU does, or when told to."""
+    return node.has_gpu or node.always_draws or not nodes.a_gpu_works(db)
+
+
+def leave(db: Session, name: str) -> None:
+    """Say goodbye. What an operator has said of the node is kept for its return; of others nothing remains."""
+    node = nodes.find(db, name, lock=True)
+    if node and (node.drain_at or node.quarantined_at):
+        node.stopped_at = now()
+    elif node:
+        db.delete(node)
+
+
+def drew(db: Session, name: str, chunk_id: str, frame: int) -> None:
+    """Keep which frame a node drew last."""
+    last = {"last_chunk_id": chunk_id, "last_frame": frame, "last_frame_at": now()}
+    db.execute(update(Node).where(Node.name == name).values(**last))
+
+
+def drain(db: Session, name: str) -> Node:
+    """Have a node finish its chunk and end, and not start again until it is resumed. Raises NotFound."""
+    node = nodes.named(db, name, lock=True)
+    node.drain_at = node.drain_at or now()
+    return node
+
+
+def resume(db: Session, name: str) -> Node:
+    """Let a drained or quarantined node work again. Raises NotFound."""
+    node = nodes.named(db, name, lock=True)
+    node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = None
+    return node
+
+
+def forget(db: Session, name: str) -> None:
+    """Strike a node that is gone off the list. Raises NotFound, and Conflict for one that is alive."""
+    node = nodes.named(db, name, lock=True)
+    if nodes.is_alive(node):
+        raise Conflict(f"The node {name} is alive: stop it first, or `farm nodes drain {name}`")
+    db.delete(node)
+
+
+def is_drained(database_url: str, name: str) -> bool:
+    """Whether a node shall not be started; False when the database does not tell."""
+    database = Database(database_url)
+    try:
+        with database.read() as db:
+            node = nodes.find(db, name)
+            return node is not None and node.drain_at is not None
+    except Exception as error:
+        log.warning("the database does not tell whether a node is drained", node=name, error=str(error))
+        return False
+    finally:
+        database.close()
+
+
+def state(node: Node, chunk: Chunk | None) -> State:
+    """What to call a node that works on `chunk`, or on none."""
+    if not nodes.is_alive(node):
+        return "drained" if node.drain_at else "gone"
+    if node.quarantined_at:
+        return "quarantined"
+    if node.drain_at:
+        return "draining"
+    return "working" if chunk else "idle"

@@ -1,0 +1,34 @@
+"""Nodes of the tests: with a GPU and without."""
+
+from dataclasses import replace
+
+import pytest
+
+from farm.nodes import names
+from farm.nodes.facts import Facts
+
+CPU = Facts(
+    name="cpu",
+    host="one",
+    machine=names.machine(),
+    tags=[],
+    engine="cycles",
+    gpu=None,
+    has_gpu=False,
+    memory=2**34,
+    plinth_version="0.1.0",
+    bpy_version="4.5.15",
+    database_version="0006",
+    drawing_code="4.5.15 abc",
+    always_draws=False,
+)
+
+
+@pytest.fixture
+def cpu() -> Facts:
+    return CPU
+
+
+@pytest.fixture
+def gpu() -> Facts:
+    return replace(CPU, name="gpu", engine="eevee", gpu="A card", has_gpu=True)

@@ -1,0 +1,102 @@
+"""Which failures quarantine a node, and which do not."""
+
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from farm.db import nodes
+from farm.db.session import Database
+from farm.db.tables import now
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, EncodingFailed, RenderFailed, WorkerLost
+from farm.nodes import quarantine, registry
+from farm.nodes.facts import Facts
+from farm.nodes.quarantine import MODELS, WINDOW
+
+pytestmark = pytest.mark.on_both_databases
+
+
+@pytest.fixture
+def db(database: Database, cpu: Facts) -> Iterator[Session]:
+    """With two nodes, cpu and other."""
+    registry.join(database, cpu)
+    registry.join(database, replace(cpu, name="other"))
+    with database.write() as session:
+        yield session
+
+
+def fail(db: Session, *models: str, node: str = "cpu", error: BaseException | None = None) -> None:
+    for model in models:
+        quarantine.failed(db, node, model, error or BlenderCrashed())
+        db.flush()
+
+
+def quarantined(db: Session, node: str = "cpu") -> bool:
+    db.expire_all()
+    return nodes.named(db, node).quarantined_at is not None
+
+
+MANY = [f"model{number}" for number in range(MODELS)]
+
+
+class TestQuarantine:
+    @pytest.mark.parametrize("error", [BlenderCrashed(), EncodingFailed(), WorkerLost(), RenderFailed("no memory")])
+    def test_follows_failures_of_different_models_and_keeps_the_reason(self, db: Session, error: RenderFailed) -> None:
+        fail(db, *MANY[:-1], error=error)
+        assert not quarantined(db)
+        fail(db, MANY[-1], error=error)
+        assert quarantined(db)
+        reason = nodes.named(db, "cpu").quarantine_reason
+        assert reason
+        assert error.message in reason
+        assert str(MODELS) in reason
+        assert not quarantined(db, "other")
+
+    def test_follows_a_full_disk(self, db: Session) -> None:
+        fail(db, *MANY, error=OSError(errno.ENOSPC, "No space left on device"))
+        assert quarantined(db)
+
+    def test_is_lifted_by_resume_and_begins_to_count_anew(self, db: Session) -> None:
+        fail(db, *MANY)
+        registry.resume(db, "cpu")
+        fail(db, "another")
+        assert not quarantined(db)
+
+
+class TestNoQuarantine:
+    def test_for_one_model_that_fails_again_and_again(self, db: Session) -> None:
+        fail(db, *["same"] * 10)
+        assert not quarantined(db)
+
+    def test_for_models_that_fail_on_every_node(self, db: Session) -> None:
+        for model in ("bad1", "bad2", "bad3", "bad4"):
+            fail(db, model, node="other")
+            quarantine.succeeded(db, "other")
+            fail(db, model)
+        assert not quarantined(db)
+        assert not quarantined(db, "other")
+
+    def test_where_something_succeeded_in_between(self, db: Session) -> None:
+        fail(db, *MANY[:-1])
+        quarantine.succeeded(db, "cpu")
+        fail(db, MANY[-1])
+        assert not quarantined(db)
+
+    def test_for_failures_that_lie_far_apart(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        began = now()
+        for number, model in enumerate(MANY):
+            monkeypatch.setattr(
+                quarantine, "now", lambda number=number: began + number * (WINDOW / 2 + timedelta(1e-4))
+            )
+            fail(db, model)
+        assert not quarantined(db)
+
+    @pytest.mark.parametrize(
+        "error", [BadModel(), BadTemplate(), ConnectionError("storage"), TimeoutError(), ValueError("a defect of ours")]
+    )
+    def test_for_what_is_not_the_nodes_fault(self, db: Session, error: BaseException) -> None:
+        fail(db, *MANY, error=error)
+        assert not quarantined(db)

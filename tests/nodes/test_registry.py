@@ -1,0 +1,284 @@
+"""How nodes join, what they are told to do, and what operators can make of them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from farm import leases, schedule
+from farm.db import nodes
+from farm.db.chunks import DRAWING, URGENT
+from farm.db.session import Database
+from farm.db.tables import Model, Node, Render, now
+from farm.errors import Conflict, NotFound
+from farm.leases import Taker
+from farm.nodes import registry
+from farm.nodes.facts import Facts
+from farm.nodes.registry import Duty, Refused
+from farm.queue.queues import Doorbell
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from tests.chunks import claimed
+from tests.conftest import Client
+
+pytestmark = pytest.mark.on_both_databases
+
+ALL = Duty((URGENT, DRAWING), drain=False)
+URGENT_ALONE = Duty((URGENT,), drain=False)
+
+
+@pytest.fixture
+def db(database: Database) -> Iterator[Session]:
+    with database.write() as session:
+        yield session
+
+
+@pytest.fixture
+def render(database: Database, client: Client, settings: Settings, bell: Doorbell) -> Render:
+    with database.write() as db:
+        model = Model(account_id=client.account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
+        db.add(model)
+        db.flush()
+        return schedule.render(db, model, RenderSettings(), settings, bell)
+
+
+@pytest.fixture
+def bell(redis: Redis) -> Doorbell:
+    return Doorbell(redis)
+
+
+def silent(db: Session, facts: Facts) -> None:
+    """Let the node have been heard of last a minute ago."""
+    nodes.named(db, facts.name).seen_at = now() - timedelta(minutes=1)
+    db.flush()
+
+
+def state(db: Session, name: str) -> str:
+    [(node, chunk)] = [row for row in nodes.every(db) if row[0].name == name]
+    return registry.state(node, chunk)
+
+
+class TestVersion:
+    def test_of_this_code_is_let_in(self, database: Database) -> None:
+        registry.check_version(database)
+
+    def test_older_in_the_database_is_told_to_upgrade_it(self, database: Database) -> None:
+        with database.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+        with pytest.raises(Refused, match=r"0004.*`farm db upgrade`"):
+            registry.check_version(database)
+
+    def test_newer_in_the_database_is_told_to_update_the_node(self, database: Database) -> None:
+        with database.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(Refused, match=r"9999.*update Plinth on this node"):
+            registry.check_version(database)
+
+    def test_of_an_empty_database_is_told_to_upgrade_it(self, settings: Settings) -> None:
+        empty = Database(settings.database)
+        with pytest.raises(Refused, match="`farm db upgrade`"):
+            registry.check_version(empty)
+        empty.close()
+
+
+class TestJoin:
+    def test_lists_the_node_with_all_that_it_is(self, database: Database, gpu: Facts) -> None:
+        assert registry.join(database, replace(gpu, tags=["studio", "big"]))
+        with database.read() as db:
+            node = nodes.named(db, "gpu")
+            assert (node.engine, node.gpu, node.memory, node.tags) == ("eevee", "A card", 2**34, ["studio", "big"])
+            assert nodes.is_alive(node)
+
+    def test_takes_the_place_of_a_dead_predecessor_of_the_same_machine_at_once(
+        self, database: Database, cpu: Facts
+    ) -> None:
+        registry.join(database, cpu)
+        registry.join(database, replace(cpu, memory=1))
+        with database.read() as db:
+            assert [node.memory for node in nodes.alive(db)] == [1]
+
+    def test_is_refused_where_another_machine_has_a_live_node_of_that_name(
+        self, database: Database, cpu: Facts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry.join(database, cpu)
+        self._beats_while_we_wait(database, cpu, monkeypatch)
+        with pytest.raises(Refused, match="--name"):
+            registry.join(database, replace(cpu, machine="elsewhere"))
+
+    def test_is_refused_beside_nodes_that_draw_with_another_version(
+        self, database: Database, cpu: Facts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry.join(database, cpu)
+        self._beats_while_we_wait(database, cpu, monkeypatch)
+        with pytest.raises(Refused, match=r"cpu draws with another version .*0\.1\.0.*0\.2\.0"):
+            registry.join(database, replace(cpu, name="new", plinth_version="0.2.0", drawing_code="other"))
+
+    def test_waits_for_a_node_in_the_way_that_turns_out_to_be_gone(
+        self, database: Database, cpu: Facts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        registry.join(database, cpu)
+
+        def falls_silent(_: float) -> None:
+            with database.write() as db:
+                silent(db, cpu)
+
+        monkeypatch.setattr("time.sleep", falls_silent)
+        assert registry.join(database, replace(cpu, machine="elsewhere"))
+
+    def test_is_not_for_a_drained_node(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            registry.drain(db, "cpu")
+            registry.leave(db, "cpu")
+        assert not registry.join(database, cpu)
+        with database.read() as db:
+            assert state(db, "cpu") == "drained"
+
+    @staticmethod
+    def _beats_while_we_wait(database: Database, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+        def beat(_: float) -> None:
+            with database.write() as db:
+                registry.beat(db, facts)
+
+        monkeypatch.setattr("time.sleep", beat)
+
+
+class TestDuty:
+    def test_of_a_cpu_node_is_everything_where_no_gpu_is(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            assert registry.beat(db, cpu) == ALL
+            assert registry.taker(db, "cpu") == Taker("cpu", "cycles", draws=True)
+
+    def test_of_a_cpu_node_beside_a_gpu_is_what_is_urgent(self, database: Database, cpu: Facts, gpu: Facts) -> None:
+        registry.join(database, gpu)
+        registry.join(database, cpu)
+        with database.write() as db:
+            assert registry.beat(db, cpu) == URGENT_ALONE
+            assert registry.taker(db, "cpu") == Taker("cpu", "cycles", draws=False)
+            assert registry.beat(db, gpu) == ALL
+            assert nodes.drawing(db) == 1
+
+    def test_of_a_cpu_node_that_was_told_to_draw_is_everything(
+        self, database: Database, cpu: Facts, gpu: Facts
+    ) -> None:
+        registry.join(database, gpu)
+        stubborn = replace(cpu, always_draws=True)
+        registry.join(database, stubborn)
+        with database.write() as db:
+            assert registry.beat(db, stubborn) == ALL
+
+    @pytest.mark.parametrize("lost", ["silent", "drained", "quarantined", "left"])
+    def test_of_a_cpu_node_is_everything_again_once_the_gpu_takes_no_work(
+        self, database: Database, cpu: Facts, gpu: Facts, lost: str
+    ) -> None:
+        registry.join(database, gpu)
+        registry.join(database, cpu)
+        with database.write() as db:
+            node = nodes.named(db, "gpu")
+            if lost == "silent":
+                silent(db, gpu)
+            elif lost == "drained":
+                registry.drain(db, "gpu")
+            elif lost == "quarantined":
+                node.quarantined_at = now()
+            else:
+                registry.leave(db, "gpu")
+            db.flush()
+            assert registry.beat(db, cpu) == ALL
+
+    def test_of_a_cpu_node_goes_on_with_what_its_engine_has_begun(
+        self, database: Database, cpu: Facts, gpu: Facts, render: Render
+    ) -> None:
+        """No other engine may, so it would wait for ever."""
+        registry.join(database, cpu)
+        with database.write() as db:
+            taker = registry.taker(db, "cpu")
+            assert taker
+            assert leases.claim_next(db, taker, seconds=30)
+        registry.join(database, gpu)
+        with database.write() as db:
+            assert registry.beat(db, cpu) == ALL
+            taker = registry.taker(db, "cpu")
+            assert taker == Taker("cpu", "cycles", draws=False)
+            again = leases.claim_next(db, taker, seconds=30)
+            assert again
+            assert again.shot_id == render.shot_id
+            for chunk in again.shot.chunks:
+                chunk.state = "done"
+            db.flush()
+            assert registry.beat(db, cpu) == URGENT_ALONE
+
+    def test_of_a_drained_node_is_to_end(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            registry.drain(db, "cpu")
+            assert registry.beat(db, cpu) == Duty((), drain=True)
+            assert registry.taker(db, "cpu") is None
+
+    def test_of_a_quarantined_node_is_to_live_and_do_nothing(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            nodes.named(db, "cpu").quarantined_at = now()
+            assert registry.beat(db, cpu) == Duty((), drain=False)
+            assert registry.taker(db, "cpu") is None
+            assert state(db, "cpu") == "quarantined"
+
+    def test_is_given_to_a_node_that_was_forgotten_while_it_slept(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            silent(db, cpu)
+            registry.forget(db, "cpu")
+        with database.write() as db:
+            assert registry.beat(db, cpu) == ALL
+            assert state(db, "cpu") == "idle"
+
+
+class TestStates:
+    def test_working_names_the_chunk(self, database: Database, cpu: Facts, render: Render) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            claimed(db, db.get_one(Render, render.id).shot.chunks[0], worker="cpu")
+            assert state(db, "cpu") == "working"
+            registry.drain(db, "cpu")
+            assert state(db, "cpu") == "draining"
+
+    def test_a_killed_node_is_gone_and_one_that_left_is_off_the_list(
+        self, database: Database, cpu: Facts, gpu: Facts
+    ) -> None:
+        registry.join(database, cpu)
+        registry.join(database, gpu)
+        with database.write() as db:
+            silent(db, cpu)
+            registry.leave(db, "gpu")
+        with database.read() as db:
+            assert [(node.name, registry.state(node, chunk)) for node, chunk in nodes.every(db)] == [("cpu", "gone")]
+
+
+class TestOperators:
+    def test_forget_a_node_that_is_gone_alone(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            with pytest.raises(Conflict, match="alive"):
+                registry.forget(db, "cpu")
+            silent(db, cpu)
+            registry.forget(db, "cpu")
+            assert db.query(Node).all() == []
+
+    def test_are_told_of_a_name_that_is_none(self, db: Session) -> None:
+        for change in (registry.drain, registry.resume, registry.forget):
+            with pytest.raises(NotFound, match="farm nodes list"):
+                change(db, "nobody")
+
+    def test_resume_lifts_drain_and_quarantine(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            node = registry.drain(db, "cpu")
+            node.quarantined_at, node.quarantine_reason = now(), "broken"
+            registry.resume(db, "cpu")
+            assert registry.beat(db, cpu) == ALL
+            assert node.quarantine_reason is None
