@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from farm import credits, leases, plan
-from farm.db import chunks
+from farm.db import chunks, nodes
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import after_commit
 from farm.db.tables import Chunk, Model, Render, Shot, new_id
@@ -67,7 +67,7 @@ def _queue(db: Session, model: Model, spec: ShotSpec, settings: Settings, bell: 
     ranges = [range(spec.frames)]
     if priority == DRAWING:
         took = chunks.seconds_a_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
-        ranges = plan.chunks(spec.frames, spec.fps, took, chunks.workers(db), settings.chunk_seconds)
+        ranges = plan.chunks(spec.frames, spec.fps, took, nodes.drawing(db), settings.chunk_seconds)
     new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
     leases.queue(db, new, model.account_id, priority)
     after_commit(db, lambda: bell.ring(priority, len(ranges)))

@@ -1,12 +1,11 @@
 """Every query about chunks: which waits, whose turn it is, how long frames took."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.tables import Chunk, Render, Shot, now
+from farm.db.tables import Chunk, Render, Shot
 
 # What is done first: finishing what was drawn, and previews; then the drawing.
 URGENT, DRAWING = 0, 1
@@ -65,12 +64,6 @@ def seconds_a_frame(db: Session, tier: str) -> float | None:
     )
     seconds, frames = db.execute(select(func.sum(lately.c.seconds), func.sum(lately.c.frames))).one()
     return seconds / frames if frames else None
-
-
-def workers(db: Session) -> int:
-    """How many workers draw at this moment, at least 1."""
-    alive = (Chunk.state == "running", Chunk.lease_until > now() - timedelta(minutes=1))
-    return max(db.scalar(select(func.count(Chunk.worker.distinct())).where(*alive)) or 0, 1)
 
 
 def renders_of(db: Session, chunk: Chunk) -> list[Render]:

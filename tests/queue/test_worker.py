@@ -1,0 +1,166 @@
+"""A worker as an operator knows it: it joins, lives, draws, drains, and ends with the code that the docs name."""
+
+import signal
+import time
+from datetime import timedelta
+
+import psutil
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from farm.db import nodes
+from farm.db.session import Database
+from farm.db.tables import Chunk, Render, now
+from farm.nodes import exit_codes, registry
+from farm.nodes.quarantine import MODELS
+from tests.queue.conftest import StartWorker, blenders_of, node, state, until, upload
+
+pytestmark = pytest.mark.slow
+
+# Much longer than anybody wants to wait for a deleted render to stop.
+ENDLESS_FRAME = {"FARM_SAMPLES": "4096", "FARM_SCALE": "1"}
+
+
+class TestLife:
+    def test_of_a_node_from_its_start_to_its_goodbye(self, start_worker: StartWorker, database: Database) -> None:
+        worker = start_worker("--name", "one", "--tags", "studio, big")
+        until(lambda: state(database, "one") == "idle")
+        joined = node(database, "one")
+        assert (joined.engine, joined.gpu, joined.draws, joined.tags) == ("cycles", None, True, ["studio", "big"])
+        assert (joined.bpy_version, joined.database_version) == ("4.5.15", database.newest_version())
+        until(lambda: node(database, "one").seen_at - joined.seen_at > timedelta(seconds=8))
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == exit_codes.TOLD_TO
+        assert state(database, "one") is None
+
+    def test_of_a_killed_node_shows_it_gone_and_another_takes_its_place_at_once(
+        self, start_worker: StartWorker, database: Database
+    ) -> None:
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        worker.kill()
+        worker.wait()
+        began = node(database, "one").started_at
+        start_worker("--name", "one")
+        until(lambda: node(database, "one").started_at > began, patience=15)
+
+    def test_of_two_on_one_machine_needs_two_names(self, start_worker: StartWorker, database: Database) -> None:
+        start_worker("--name", "one")
+        until(lambda: state(database, "one"))
+        second = start_worker("--name", "one")
+        assert second.wait(20) == exit_codes.REFUSED
+        assert second.stderr
+        assert "already" in second.stderr.read()
+
+
+class TestSkew:
+    def test_of_a_newer_database_ends_the_worker_with_a_line(
+        self, start_worker: StartWorker, database: Database
+    ) -> None:
+        with database.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        worker = start_worker()
+        assert worker.wait(20) == exit_codes.REFUSED
+        assert worker.stderr
+        [line] = worker.stderr.read().splitlines()
+        assert "update Plinth on this node" in line
+
+
+class TestDrain:
+    def test_ends_the_chunk_at_hand_then_the_worker_and_keeps_it_from_starting(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        first = upload(api, "walker.glb", length=6, shadows=False)
+        second = upload(api, "walker.glb", length=3, shadows=False)
+        worker = start_worker("--name", "one")
+        until(lambda: node_works(database))
+        with database.write() as db:
+            registry.drain(db, "one")
+        assert state(database, "one") == "draining"
+        assert worker.wait(60) == exit_codes.TOLD_TO
+        assert state(database, "one") == "drained"
+        with database.read() as db:
+            [done] = [chunk for chunk in db.query(Chunk) if chunk.state == "done"]
+            assert done.frames_done == done.frames
+            assert done.shot_id == db.get_one(Render, first).shot_id
+            assert db.get_one(Render, second).status == "pending"
+            last = nodes.named(db, "one")
+            assert (last.last_chunk_id, last.last_frame) == (done.id, done.first_frame + done.frames - 1)
+        assert start_worker("--name", "one").wait(20) == exit_codes.TOLD_TO
+        assert state(database, "one") == "drained"
+        with database.write() as db:
+            registry.resume(db, "one")
+        start_worker("--name", "one")
+        until(lambda: state(database, "one") in ("idle", "working"))
+
+
+class TestCancel:
+    def test_of_a_render_in_the_middle_of_a_long_frame_stops_the_work_within_5_seconds(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        worker = start_worker("--name", "one", **ENDLESS_FRAME)
+        until(lambda: state(database, "one") == "idle")
+        [host] = blenders_of(worker)
+        render = upload(api, "product.glb", length=3, shadows=False)
+        until(lambda: node_works(database))
+        seen = node(database, "one").seen_at
+        until(lambda: host.cpu_percent(0.5) > 50)
+        until(lambda: node(database, "one").seen_at > seen, patience=15)  # it lives while it draws
+        assert api.delete(f"/v1/renders/{render}").status_code == 200
+        deleted = time.monotonic()
+        until(lambda: host not in blenders_of(worker), patience=20)
+        assert time.monotonic() - deleted < 5
+        until(lambda: blenders_of(worker))
+        assert state(database, "one") == "idle"
+
+
+class TestQuarantine:
+    def test_of_a_worker_that_fails_every_model_keeps_the_rest_of_the_work_waiting(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        models = ["walker.glb", "draco.glb", "product.glb", "embedded.gltf"]
+        for model in models:
+            upload(api, model, length=3, shadows=False)
+        worker = start_worker("--name", "one", FARM_FFMPEG="/bin/false", FARM_ATTEMPTS="1")
+        until(lambda: state(database, "one") == "quarantined")
+        reason = node(database, "one").quarantine_reason
+        assert reason
+        assert f"{MODELS} models failed here" in reason
+        time.sleep(3)
+        with database.read() as db:
+            statuses = [render.status for render in db.query(Render)]
+        assert sorted(statuses) == ["error"] * MODELS + ["pending"] * (len(models) - MODELS)
+        assert worker.poll() is None
+        assert node(database, "one").seen_at > now() - timedelta(seconds=10)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == exit_codes.TOLD_TO
+        with database.read() as db:
+            assert nodes.named(db, "one").quarantine_reason == reason
+
+
+class TestHosts:
+    def test_are_nodes_of_their_own_that_end_together(self, start_worker: StartWorker, database: Database) -> None:
+        command = start_worker("--name", "box", "--hosts", "2")
+        until(lambda: state(database, "box-1") == state(database, "box-2") == "idle")
+        family = psutil.Process(command.pid).children(recursive=True)
+        with database.write() as db:
+            registry.drain(db, "box-1")
+        until(lambda: state(database, "box-1") == "drained")
+        assert command.poll() is None
+        command.send_signal(signal.SIGTERM)
+        assert command.wait(20) == exit_codes.TOLD_TO
+        assert not [process for process in family if process.is_running()]
+        assert state(database, "box-2") is None
+
+    def test_that_are_all_drained_end_the_command(self, start_worker: StartWorker, database: Database) -> None:
+        command = start_worker("--name", "box", "--hosts", "2")
+        until(lambda: state(database, "box-1") == state(database, "box-2") == "idle")
+        with database.write() as db:
+            registry.drain(db, "box-1")
+            registry.drain(db, "box-2")
+        assert command.wait(20) == exit_codes.TOLD_TO
+
+
+def node_works(database: Database) -> bool:
+    return state(database, "one") == "working"
