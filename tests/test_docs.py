@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer.core
@@ -12,6 +13,8 @@ import typer.main
 from api.app import create_app
 from docs import tables
 from farm import cli
+from farm.nodes import exit_codes
+from farm.nodes.registry import State
 from farm.settings import Settings
 from farm.state import NEXT, ORDER
 from farm.templates import BUILT_IN, contract
@@ -66,6 +69,12 @@ class TestOperatorsPage:
         root = typer.main.get_command(cli.app)
         assert isinstance(root, typer.core.TyperGroup)
         assert [name for name in root.commands if f"farm {name}" not in OPERATORS + README] == []
+
+    def test_names_every_state_of_a_node_and_every_code_that_a_worker_ends_with(self) -> None:
+        states = [row[0].strip("`") for row in table(OPERATORS, "state", "what it means")]
+        assert states == list(get_args(State))
+        codes = [int(row[0]) for row in table(OPERATORS, "exit code", "when", "start it again?")]
+        assert codes == [exit_codes.TOLD_TO, 1, exit_codes.REFUSED]
 
 
 class TestTemplatesPage:

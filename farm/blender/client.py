@@ -17,6 +17,7 @@ from typing import Any, Self
 import structlog
 
 from camera_paths import Pose
+from farm import processes
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.shot import Frame, Shot
 from farm.templates.contract import BrokenPromise
@@ -47,10 +48,9 @@ class BlenderHost:
         self.socket_path.unlink(missing_ok=True)
         # By way of farm.processes: it must end with this process from the start, not only once bpy is imported.
         host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
-        command = [sys.executable, "-m", "farm.processes", *host]
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                processes.bound(host), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_TIMEOUT
         while not self.socket_path.exists() or not self.is_idle():

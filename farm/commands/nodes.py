@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
@@ -37,7 +38,8 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
     if as_json:
         console.print(json.dumps(rows))
     elif rows:
-        console.print(_table(rows), width=None if console.is_terminal else WIDE)
+        wide = console if console.is_terminal else Console(width=WIDE)
+        wide.print(_table(rows))
     else:
         console.print("No node has joined yet. Start one with `farm worker`")
 
@@ -100,7 +102,7 @@ def _shown(node: Node, chunk: Chunk | None) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("NAME", "STATE", "WORKS ON", "LAST FRAME", "DRAWS WITH", "MEMORY", "VERSIONS", "TAGS", "SEEN"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, no_wrap=title == "NAME")
     for row in rows:
         on, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
         table.add_row(

@@ -36,7 +36,7 @@ async def run(module: str, source: Path, target: IO[bytes], *, seconds: float, m
     """
     with source.open("rb") as readable:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", module, str(megabytes)),
+            *(sys.executable, "-I", "-m", module, str(os.getpid()), str(megabytes)),
             stdin=readable,
             stdout=target,
             stderr=asyncio.subprocess.PIPE,
@@ -61,8 +61,8 @@ async def run(module: str, source: Path, target: IO[bytes], *, seconds: float, m
 
 def serve(work: Work) -> None:
     """Be the process that `run` starts: limit what it may take, do the work, tell the outcome."""
-    die_with_parent()
-    megabytes = int(sys.argv[1])
+    parent, megabytes = map(int, sys.argv[1:])
+    die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024**2, megabytes * 1024**2))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_TARGET, LARGEST_TARGET))
     try:

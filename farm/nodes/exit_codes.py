@@ -1,5 +1,4 @@
 """How `farm worker` ends, for whoever starts it again: systemd, a container's restart policy, `farm up`."""
 
 TOLD_TO = 0  # by a signal, or drained: not to be started again
-FAILED = 1
-REFUSED = 3  # the node cannot join the farm as it is; to be tried again
+REFUSED = 3  # the node cannot join the farm as it is; to be tried again, like any other failure

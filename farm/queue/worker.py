@@ -58,7 +58,7 @@ class ChunkWorker(Worker):
         self.settings, self.host, self.facts = settings, host, mine
         self.duty = registry.Duty(tuple(NAMES), drain=False)
         self.told_to_stop = False
-        self._next_beat = 0.0
+        self._next_beat, self._own_pid = 0.0, os.getpid()
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -96,7 +96,7 @@ class ChunkWorker(Worker):
         self.host.ensure_ready()
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
-        die_with_parent()
+        die_with_parent(self._own_pid)
         super().main_work_horse(job, queue)
 
     def handle_warm_shutdown_request(self) -> None:

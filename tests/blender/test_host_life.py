@@ -52,6 +52,22 @@ class TestWarm:
         host.ensure_ready()
         assert process_of(host).pid == before
 
+    def test_is_replaced_after_many_shots_or_when_it_has_grown(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("farm.blender.client.MOST_SHOTS", 1)
+        with BlenderHost(tmp_path, most_memory=2**40) as host:
+            first = process_of(host).pid
+            host.ensure_ready()
+            assert process_of(host).pid == first, "nothing was opened yet"
+            draw(host, CRATE, 0.0)
+            host.ensure_ready()
+            second = process_of(host).pid
+            assert second != first
+            host.most_memory = 2**20  # bpy alone takes more
+            host.ensure_ready()
+            assert process_of(host).pid != second
+
     def test_calls_an_error_of_ours_no_fault_of_the_model(self, host: BlenderHost) -> None:
         broken = Shot(**CRATE.to_wire() | {"samples": "many"})
         with pytest.raises(RenderFailed) as failure:

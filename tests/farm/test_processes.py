@@ -1,7 +1,11 @@
 """Tests of child processes: none outlives what it belongs to, and none stays behind unburied."""
 
+import signal
 import subprocess
 import sys
+import time
+
+import psutil
 
 ADOPT = """
 import subprocess, sys, time
@@ -35,3 +39,17 @@ class TestOrphans:
             "processes.bury_orphans([own.pid])\nassert psutil.pid_exists(orphan)\n"
             "processes.bury_orphans([own.pid], kill=True)",
         )
+
+
+class TestBound:
+    def test_child_ends_with_its_parent_even_one_that_died_before_it_could_ask(self) -> None:
+        begin = "import sys, time; from farm import processes; child = processes.start(['sleep', '60']);"
+        for wait in ("", "time.sleep(1);"):
+            program = f"{begin} print(child.pid, flush=True); {wait} import os; os.kill(os.getpid(), 9)"
+            parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+            assert parent.returncode == -signal.SIGKILL
+            child = int(parent.stdout)
+            deadline = time.monotonic() + 10
+            while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, "the child outlives its parent"
+                time.sleep(0.05)

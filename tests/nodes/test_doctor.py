@@ -1,5 +1,6 @@
 """`farm doctor` sees what is wrong and says how to mend it, without a traceback."""
 
+import contextlib
 import json
 import os
 from collections import namedtuple
@@ -10,8 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from farm.cli import app
-from farm.nodes import doctor, engine
+from farm.db.session import Database
+from farm.nodes import doctor, engine, facts
 from farm.nodes.doctor import Check
+from farm.nodes.engine import Gpu
 from farm.settings import Settings
 from tests.s3 import Door
 
@@ -148,3 +151,36 @@ class TestDatabase:
         check = only(doctor.database, well)
         assert check.ok
         assert "upgrade" in (check.fix or "")
+
+
+class TestSoftwareOpenGl:
+    """A GPU that OpenGL does not reach."""
+
+    @pytest.fixture
+    def fooled(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+        monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
+        monkeypatch.setattr(engine, "probe", lambda _: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+        return well
+
+    def test_is_said_to_be_no_gpu_node_with_the_mend(self, fooled: Settings) -> None:
+        check = only(doctor.gpu, fooled)
+        assert_bad(check, "driver", "NVIDIA_DRIVER_CAPABILITIES=all", "FARM_ENGINE=cycles")
+        for words in ("cycles", "software OpenGL (llvmpipe", "/dev/nvidia0", "not a GPU node"):
+            assert words in check.found
+
+    def test_is_well_where_no_gpu_is_meant(self, fooled: Settings) -> None:
+        assert only(doctor.gpu, fooled.model_copy(update={"engine": "cycles"})).ok
+
+    @pytest.mark.parametrize("forced", ["auto", "eevee", "cycles"])
+    def test_joins_the_farm_as_no_gpu_node(self, fooled: Settings, forced: str) -> None:
+        settings = fooled.model_copy(update={"engine": forced})
+        device = engine.probe(Path())
+        with contextlib.closing(Database(settings.database)) as database:
+            joins = facts.gather("one", [], engine.suited(settings, device), device, database, settings)
+        assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
+
+    def test_is_told_from_a_card(self, well: Settings) -> None:
+        card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
+        with contextlib.closing(Database(well.database)) as database:
+            joins = facts.gather("one", [], engine.suited(well, card), card, database, well)
+        assert (joins.has_gpu, joins.engine) == (True, "eevee")

@@ -22,7 +22,8 @@ from farm.settings import Settings
 
 FARM = Path(sys.executable).with_name("farm")
 ASSETS = Path(__file__).parents[1] / "assets"
-SMALL = {"FARM_SCALE": "0.05", "FARM_FPS": "4", "FARM_SAMPLES": "1", "FARM_ENGINE": "cycles"}
+SMALL = {"scale": 0.05, "fps": 4, "samples": 1}
+ENDLESS = {"scale": 1.0, "fps": 4, "samples": 4096}  # a frame takes minutes
 PATIENCE = 90.0
 
 
@@ -41,6 +42,18 @@ def until(look: Callable[[], Any], patience: float = PATIENCE) -> Any:
 
 
 @pytest.fixture
+def sizes() -> dict[str, float]:
+    """What the test's frames are like."""
+    return SMALL
+
+
+@pytest.fixture
+def settings(settings: Settings, sizes: dict[str, float]) -> Settings:
+    """A farm that draws small and coarse, unless the test wants otherwise."""
+    return settings.model_copy(update=sizes)
+
+
+@pytest.fixture
 def start_worker(settings: Settings, database: Database, tmp_path: Path) -> Iterator[StartWorker]:  # noqa: ARG001
     """Starts `farm worker`; whatever still runs in the end is killed."""
     (tmp_path / "scratch").mkdir()
@@ -48,11 +61,12 @@ def start_worker(settings: Settings, database: Database, tmp_path: Path) -> Iter
         "FARM_DATA": str(settings.data),
         "FARM_REDIS_URL": settings.redis_url,
         "FARM_SCRATCH": str(tmp_path / "scratch"),
+        "FARM_ENGINE": "cycles",
     }
 
     @contextmanager
     def running(options: tuple[str, ...], environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-        surroundings = os.environ | SMALL | places | environment
+        surroundings = os.environ | places | environment
         with subprocess.Popen(
             [FARM, "worker", *options], env=surroundings, stderr=subprocess.PIPE, text=True
         ) as worker:

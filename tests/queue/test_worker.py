@@ -14,12 +14,9 @@ from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
 from farm.nodes import exit_codes, registry
 from farm.nodes.quarantine import MODELS
-from tests.queue.conftest import StartWorker, blenders_of, node, state, until, upload
+from tests.queue.conftest import ENDLESS, StartWorker, blenders_of, node, state, until, upload
 
 pytestmark = pytest.mark.slow
-
-# Much longer than anybody wants to wait for a deleted render to stop.
-ENDLESS_FRAME = {"FARM_SAMPLES": "4096", "FARM_SCALE": "1"}
 
 
 class TestLife:
@@ -96,12 +93,15 @@ class TestDrain:
 
 
 class TestCancel:
+    @pytest.fixture
+    def sizes(self) -> dict[str, float]:
+        return ENDLESS
+
     def test_of_a_render_in_the_middle_of_a_long_frame_stops_the_work_within_5_seconds(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
-        worker = start_worker("--name", "one", **ENDLESS_FRAME)
-        until(lambda: state(database, "one") == "idle")
-        [host] = blenders_of(worker)
+        worker = start_worker("--name", "one")
+        [host] = until(lambda: blenders_of(worker))
         render = upload(api, "product.glb", length=3, shadows=False)
         until(lambda: node_works(database))
         seen = node(database, "one").seen_at
@@ -111,6 +111,8 @@ class TestCancel:
         deleted = time.monotonic()
         until(lambda: host not in blenders_of(worker), patience=20)
         assert time.monotonic() - deleted < 5
+        with database.read() as db:
+            assert nodes.named(db, "one").last_frame is None, "no frame was ever finished"
         until(lambda: blenders_of(worker))
         assert state(database, "one") == "idle"
 

@@ -1,0 +1,79 @@
+"""`farm nodes`, as an operator types it."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from farm.cli import app
+from farm.db import nodes
+from farm.db.session import Database
+from farm.db.tables import now
+from farm.nodes import registry
+from farm.nodes.facts import Facts
+from farm.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def farm_of_this_test(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARM_DATA", str(settings.data))
+
+
+@pytest.fixture
+def box(database: Database, gpu: Facts) -> Facts:
+    box = replace(gpu, name="box", tags=["studio"])
+    registry.join(database, box)
+    return box
+
+
+def farm(*words: str) -> Result:
+    return CliRunner().invoke(app, ["nodes", *words])
+
+
+def listed() -> list[dict[str, object]]:
+    return list(json.loads(farm("list", "--json").stdout))
+
+
+class TestList:
+    def test_of_an_empty_farm_says_how_to_start_one(self, database: Database) -> None:  # noqa: ARG002
+        assert "farm worker" in farm("list").stdout
+        assert listed() == []
+
+    @pytest.mark.usefixtures("box")
+    def test_shows_what_a_node_is_and_does(self) -> None:
+        shown = farm("list").stdout
+        for words in ("box", "idle", "eevee (A card)", "16 GiB", "0.1.0, bpy 4.5.15", "studio", "s ago"):
+            assert words in shown
+        [row] = listed()
+        assert (row["name"], row["state"], row["hasGpu"], row["tags"]) == ("box", "idle", True, ["studio"])
+
+    def test_shows_the_reason_of_a_quarantine(self, box: Facts, database: Database) -> None:
+        with database.write() as db:
+            node = nodes.named(db, box.name)
+            node.quarantined_at, node.quarantine_reason = now(), "3 models failed here"
+        assert "quarantined: 3 models failed here" in " ".join(farm("list").stdout.split())
+
+
+class TestChanges:
+    def test_drain_and_resume_are_seen_in_the_list(self, box: Facts) -> None:
+        assert farm("drain", box.name).exit_code == 0
+        assert [row["state"] for row in listed()] == ["draining"]
+        assert farm("resume", box.name).exit_code == 0
+        assert [row["state"] for row in listed()] == ["idle"]
+
+    def test_forget_is_for_nodes_that_are_gone(self, box: Facts, database: Database) -> None:
+        refused = farm("forget", box.name)
+        assert refused.exit_code == 1
+        assert "alive" in refused.stderr
+        with database.write() as db:
+            nodes.named(db, box.name).seen_at = now() - timedelta(minutes=1)
+        assert [row["state"] for row in listed()] == ["gone"]
+        assert farm("forget", box.name).exit_code == 0
+        assert listed() == []
+
+    def test_of_a_node_that_is_not_there_ends_with_one_line(self, database: Database) -> None:  # noqa: ARG002
+        refused = farm("drain", "nobody")
+        assert refused.exit_code == 1
+        assert refused.stderr == "There is no node nobody. `farm nodes list` shows all\n"
