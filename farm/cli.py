@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from redis import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
@@ -39,6 +40,8 @@ class OneLine(TyperGroup):
             fail(error.message)
         except OperationalError as error:
             fail(f"The database does not answer: {error.orig}")
+        except RedisError as error:
+            fail(f"Redis does not answer: {error}")
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has gone: typer ends quietly
                 raise

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -22,13 +23,14 @@ from farm.blender.client import BlenderHost
 from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk, Shot
 from farm.errors import FarmError, WorkerLost
-from farm.nodes import engine, facts, names, quarantine, registry
+from farm.nodes import engine, exit_codes, facts, names, quarantine, registry
 from farm.nodes.facts import Facts
 from farm.nodes.scratch import own_scratch
 from farm.processes import die_with_parent
 from farm.queue import jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
 from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.settings import Settings
+from farm.supervision import on_stop_signal
 
 log = structlog.get_logger()
 
@@ -123,7 +125,11 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
 
     Ends at once where the node is drained. Raises registry.Refused when it cannot join the farm, and FarmError.
     """
-    with names.held(name, gpu, settings.database) as own_name, own_scratch(settings.scratch) as scratch:
+    with (
+        on_stop_signal(lambda: sys.exit(exit_codes.TOLD_TO)),  # until RQ takes over: what is begun is put away
+        names.held(name, gpu, settings.database) as own_name,
+        own_scratch(settings.scratch) as scratch,
+    ):
         mine = _join(settings, own_name, tags, scratch)
         if mine is None:
             log.info("this node is drained; `farm nodes resume` lets it work again", node=own_name)

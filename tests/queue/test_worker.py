@@ -3,6 +3,7 @@
 import signal
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
@@ -49,6 +50,27 @@ class TestLife:
         assert second.wait(20) == exit_codes.REFUSED
         assert second.stderr
         assert "already" in second.stderr.read()
+
+
+class TestTrouble:
+    def test_with_redis_ends_the_worker_with_a_line_and_off_the_list(
+        self, start_worker: StartWorker, database: Database, tmp_path: Path
+    ) -> None:
+        worker = start_worker("--name", "one", FARM_REDIS_URL=f"unix://{tmp_path}/none", FARM_LOG_LEVEL="error")
+        assert worker.wait(30) == 1
+        assert worker.stderr
+        assert worker.stderr.read().splitlines()[-1].startswith("Redis does not answer")
+        assert state(database, "one") is None
+
+    def test_of_an_operator_who_changes_his_mind_at_once_leaves_nothing(
+        self, start_worker: StartWorker, database: Database, tmp_path: Path
+    ) -> None:
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one"))  # it has joined, and starts Blender
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == exit_codes.TOLD_TO
+        assert state(database, "one") is None
+        assert list((tmp_path / "scratch").iterdir()) == []
 
 
 class TestSkew:
