@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from farm import logs, render_settings
-from farm.commands import accounts, camera_paths, nodes, remote
+from farm.commands import accounts, camera_paths, chunk_logs, nodes, remote
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.errors import FarmError
 from farm.settings import Settings
@@ -57,6 +57,7 @@ app.add_typer(templates_app, name="templates")
 app.add_typer(camera_paths.app, name="camera-paths")
 app.add_typer(remote.app, name="remote")
 app.add_typer(nodes.app, name="nodes")
+app.command("logs")(chunk_logs.show)
 
 PLAIN_LINE_EVERY = 2.0  # seconds between progress lines where there is no terminal
 

@@ -28,6 +28,7 @@ START_TIMEOUT = 120.0  # seconds until a started host must listen; importing bpy
 IDLE_TIMEOUT = 2.0  # seconds within which an idle host answers; deleting a render takes that long to stop a frame
 MOST_SHOTS = 200  # on one host: whatever Blender keeps of each, a fresh one keeps none
 STOP_TIMEOUT = 5.0
+LOG_NAME = "blender.log"
 
 
 class BlenderHost:
@@ -40,7 +41,7 @@ class BlenderHost:
     def __init__(self, folder: Path, most_memory: int | None = None) -> None:
         self.folder, self.most_memory = folder, most_memory
         self.socket_path = folder / "blender.sock"
-        self.log_path = folder / "blender.log"
+        self.log_path = folder / LOG_NAME
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -48,7 +49,8 @@ class BlenderHost:
         self.socket_path.unlink(missing_ok=True)
         # By way of farm.processes: it must end with this process from the start, not only once bpy is imported.
         host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
-        with self.log_path.open("wb") as log:
+        self.log_path.unlink(missing_ok=True)
+        with self.log_path.open("ab") as log:  # to append, so that whoever reads it may empty it meanwhile
             self._process = subprocess.Popen(
                 processes.bound(host), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )

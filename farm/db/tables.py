@@ -270,6 +270,31 @@ class Segment(Table):
     chunk: Mapped[Chunk] = relationship()
 
 
+class AttemptLog(Table):
+    """What was said while a chunk was worked on, by attempt: our own lines, ffmpeg's and Blender's."""
+
+    __tablename__ = "attempt_logs"
+    __table_args__ = (UniqueConstraint("chunk_id", "attempt"),)
+
+    chunk_id: Mapped[str] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    worker: Mapped[str] = mapped_column(String(255))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Tally(Table):
+    """A part of a counter for the operator: what happened how often, or how much of it. Only ever added up.
+
+    Whoever counts adds a row, so that nobody waits for anybody; the reaper makes one of many.
+    """
+
+    __tablename__ = "tallies"
+
+    name: Mapped[str] = mapped_column(String(64))
+    labels: Mapped[str] = mapped_column(String(255))
+    amount: Mapped[float] = mapped_column(Float)
+
+
 class Sweep(Table):
     """Stored files under `prefix` that no row names any more are to be removed, from `due_at` on."""
 

@@ -16,7 +16,7 @@ from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk, Shot
 from farm.errors import FarmError, RenderFailed
 from farm.nodes import quarantine, registry
-from farm.queue import drawing, finishing
+from farm.queue import chunk_log, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
@@ -43,23 +43,26 @@ def work() -> None:
         while time.monotonic() < began + MOMENT and (chunk := claim(node, database)):
             with database.read() as db:
                 bell.ring_for_all(db)
-            if not do(node, database, storage, bell, chunk):
+            with chunk_log.kept(node, database, chunk):
+                held = do(node, database, storage, bell, chunk)
+            if not held:
                 return
 
 
 def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: Chunk) -> bool:
     """Do a claimed chunk. False when it was taken away. A failed attempt is recorded, and its error raised."""
+    log.info("chunk begun", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
         with scratch_folder(node.scratch) as scratch:
             lease = Lease(database, chunk, node.settings.lease_seconds)
             WORK[chunk.kind](node, lease, storage, bell, scratch)
-        log.info("chunk done", chunk=chunk.id, attempt=chunk.attempt, kind=chunk.kind, frames=lease.frames_done)
+        log.info("chunk done", kind=chunk.kind, frames=lease.frames_done)
         return True
     except LeaseLost:
-        log.warning("the chunk was taken away or deleted", chunk=chunk.id, attempt=chunk.attempt)
+        log.warning("the chunk was taken away or deleted")
         return False  # Blender may still draw for it: the worker must look after it first
     except Exception as error:
-        log.warning("the attempt failed", chunk=chunk.id, attempt=chunk.attempt, error=str(error), exc_info=True)
+        log.warning("the attempt failed", error=str(error), exc_info=True)
         give_back(node, database, bell, chunk, error)
         raise
 

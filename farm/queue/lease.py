@@ -70,7 +70,7 @@ class Lease:
                     with self.database.write() as db:
                         held = self.renew(db)
                 except Exception:
-                    log.exception("the lease could not be renewed; trying again", chunk=self.chunk_id)
+                    log.exception("the lease could not be renewed; trying again")
                     continue
                 if not held:
                     lost.set()

@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from farm import leases
+from farm import leases, logs
 from farm.blender.client import BlenderHost
 from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk, Shot
@@ -27,7 +27,7 @@ from farm.nodes import engine, exit_codes, facts, names, quarantine, registry
 from farm.nodes.facts import Facts
 from farm.nodes.scratch import own_scratch
 from farm.processes import die_with_parent
-from farm.queue import jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
+from farm.queue import chunk_log, jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
 from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.settings import Settings
 from farm.supervision import on_stop_signal
@@ -89,7 +89,7 @@ class ChunkWorker(Worker):
             with _opened(self.settings) as database, database.write() as db:
                 self.duty = registry.beat(db, self.facts)
         except Exception as error:
-            log.warning("the database does not hear that this node lives", node=self.facts.name, error=str(error))
+            log.warning("the database does not hear that this node lives", error=str(error))
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
@@ -118,6 +118,8 @@ class ChunkWorker(Worker):
             return again
 
         _give_back(self.settings, lose)
+        with _opened(self.settings) as database:
+            chunk_log.rescue(node.current(), database, f"The work-horse was killed: wait status {ret_val}")
 
 
 def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, tags: Sequence[str] = ()) -> None:
@@ -130,15 +132,16 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         names.held(name, gpu, settings.database) as own_name,
         own_scratch(settings.scratch) as scratch,
     ):
+        logs.bind(node=own_name)
         mine = _join(settings, own_name, tags, scratch)
         if mine is None:
-            log.info("this node is drained; `farm nodes resume` lets it work again", node=own_name)
+            log.info("this node is drained; `farm nodes resume` lets it work again")
             return
         host = BlenderHost(scratch, settings.blender_bytes)
         node.enter(node.Node(own_name, settings, mine.engine, host.socket_path, scratch))
         try:
             host.start()
-            log.info("worker ready", node=own_name, engine=mine.engine, gpu=mine.gpu, tags=mine.tags)
+            log.info("worker ready", engine=mine.engine, gpu=mine.gpu, tags=mine.tags)
             with connect(settings.redis_url, timeout=None) as redis:
                 worker = ChunkWorker(settings, redis, host, mine)
                 worker.work(logging_level="WARNING")
@@ -147,7 +150,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
             _leave(settings, own_name)
         if not worker.told_to_stop:
             raise FarmError("The worker ended by itself; its last lines tell why")
-        log.info("worker ended", node=own_name, drained=worker.duty.drain)
+        log.info("worker ended", drained=worker.duty.drain)
 
 
 def _join(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts | None:
@@ -170,7 +173,7 @@ def _leave(settings: Settings, name: str) -> None:
         with _opened(settings) as database, database.write() as db:
             registry.leave(db, name)
     except Exception as error:
-        log.warning("this node could not say goodbye: its lease runs out instead", node=name, error=str(error))
+        log.warning("this node could not say goodbye: its lease runs out instead", error=str(error))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The one place that starts ffmpeg."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import tempfile
@@ -10,11 +11,15 @@ from typing import Self
 
 import imageio_ffmpeg
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from farm.errors import EncodingFailed
 
+log = structlog.get_logger()
+
 PIPE_SIZE = 1 << 20  # bytes, as many as Linux lets any process have: fewer turns for large frames
+MOST_WORDS = 4096  # bytes of what ffmpeg complains of that are kept, from the end
 PATIENCE = 600.0  # seconds that ffmpeg may take to write out what it holds after the last frame
 
 
@@ -78,12 +83,17 @@ class Encoder:
         finally:
             self._process.kill()
             self._process.wait()
+            if said := self._said():
+                log.warning("ffmpeg complained", said=said)
             self._complaints.close()
 
+    def _said(self) -> str:
+        size = self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(size - MOST_WORDS, 0))
+        return self._complaints.read().decode(errors="replace").strip()
+
     def _reason(self) -> str:
-        self._complaints.seek(0)
-        lines = self._complaints.read().decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
+        last = self._said().rpartition("\n")[2].strip() or "no reason given"
         if (code := self._process.returncode) < 0:  # a killed ffmpeg leaves no last line
             last = f"ffmpeg was ended by {signal.Signals(-code).name}"
         return f"The video could not be encoded: {last}"
