@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from api import health
+from api import health, metrics
 from api.account import endpoints as account
 from api.assets import endpoints as assets
 from api.dependencies import Farm
@@ -51,7 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
     routers = [models.router, renders.router, assets.router, overlays.router, account.router, health.router]
     for router in routers:
         app.include_router(router, prefix="/v1")
-    app.state.methods = _methods(routers)
+    app.include_router(metrics.router)
+    app.state.methods = _methods([*routers, metrics.router])
     for kind in (FarmError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
     app.add_middleware(RequestId)

@@ -13,6 +13,7 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from farm.db import tallies
 from farm.db.tables import Account, LedgerEntry
 from farm.errors import NoCredits
 
@@ -55,6 +56,7 @@ def grant(db: Session, account_id: str, credits: int) -> None:
     """Give an account credits."""
     _give(db, account_id, credits)
     db.add(LedgerEntry(account_id=account_id, kind="grant", credits=credits))
+    tallies.CREDITS.add(db, credits, kind="grant")
 
 
 def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
@@ -71,6 +73,7 @@ def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
         LedgerEntry(account_id=account_id, render_id=render_id, kind="charge", credits=-credits)
         for render_id, credits in prices.items()
     )
+    tallies.CREDITS.add(db, needed, kind="charge")
 
 
 def refund(db: Session, render_id: str) -> None:
@@ -84,6 +87,7 @@ def refund(db: Session, render_id: str) -> None:
     except IntegrityError:  # the ledger takes one refund a render
         return
     _give(db, paid.account_id, -paid.credits)
+    tallies.CREDITS.add(db, -paid.credits, kind="refund")
 
 
 def _give(db: Session, account_id: str, credits: int) -> None:

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from farm import state
-from farm.db import chunks
+from farm.db import chunks, tallies
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
 from farm.db.tables import Chunk, now
 from farm.errors import BadModel, FarmError, WorkerLost
 from farm.shot import Engine
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,10 @@ def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts
     if chunk is None or chunk.attempt != attempt or chunk.state not in UNFINISHED:
         return None
     chunk.failures += 1
-    if not isinstance(error, BadModel) and chunk.failures < attempts:
+    retried = not isinstance(error, BadModel) and chunk.failures < attempts
+    reason, then = type(error).__name__, "retried" if retried else "ended"
+    tallies.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason=reason, then=then)
+    if retried:
         return _requeue(chunk)
     chunk.state, chunk.lease_until = "failed", None
     tries = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
@@ -124,6 +130,7 @@ def reap(db: Session, *, attempts: int) -> None:
     """Take lapsed leases back, each counting as a failure."""
     lapsed = select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now()).order_by(Chunk.shot_id)
     for chunk in db.scalars(lapsed).all():
+        log.warning("a node fell silent", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
         fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=attempts)
 
 

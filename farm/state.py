@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from farm import credits
-from farm.db import sweeps
+from farm.db import sweeps, tallies
 from farm.db.tables import Render, now
 
 # Forward steps come in this order; a second attempt passes the early ones again without going back.
@@ -42,4 +42,7 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
         credits.refund(db, render.id)
     if to in ("done", "error"):
         sweeps.plan(db, render.id)
+        tier = "preview" if render.is_system_preview else render.settings["quality"]
+        took = (render.updated_at - render.created_at).total_seconds()
+        tallies.RENDER_SECONDS.observe(db, took, tier=tier, status=to)
     db.flush()

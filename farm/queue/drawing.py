@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from farm import state, templates
 from farm.blender.client import Blender
-from farm.db import chunks
+from farm.db import chunks, tallies
 from farm.db.chunks import URGENT
 from farm.db.session import after_commit
 from farm.db.tables import Chunk, Overlay, Render, Segment
@@ -23,6 +23,7 @@ from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings, parse
+from farm.shot import Engine
 from farm.storage import Storage, discard
 from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable
@@ -39,6 +40,24 @@ class Order:
     wish: RenderSettings
     picture: str | None
     files: Files
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a chunk took: frames drawn, frames from the cache, and seconds for all."""
+
+    tier: str
+    engine: Engine
+    drawn: int
+    cached: int
+    seconds: float
+
+    def count(self, db: Session) -> None:
+        for source, frames in (("drawn", self.drawn), ("cache", self.cached)):
+            if frames:
+                tallies.FRAMES.add(db, frames, tier=self.tier, engine=self.engine, source=source)
+        if self.drawn:
+            tallies.DRAWING_SECONDS.add(db, self.seconds, tier=self.tier, engine=self.engine)
 
 
 def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
@@ -60,7 +79,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     began = time.monotonic()
     shelf = Shelf.of(node.settings, spec, node.engine)
     shot = shot_to_draw(spec, storage.local(model_key), node.engine)
-    drew_all = not (shelf and any(shelf.holds(number) for number in numbers))
+    cached = sum(shelf.holds(number) for number in numbers) if shelf else 0
     with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
         frames = draw_frames(blender, shot, spec, numbers, shelf, scratch)
         for done in produce(frames, list(variants.values())):
@@ -68,7 +87,8 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
             if numbers.start == 0 and done == 1:
                 for order in variants:
                     _publish_posters(lease, storage, order)
-    _publish_segments(lease, storage, bell, list(variants), time.monotonic() - began if drew_all else None)
+    effort = Effort(spec.tier, node.engine, len(numbers) - cached, cached, time.monotonic() - began)
+    _publish_segments(lease, storage, bell, list(variants), effort)
 
 
 def _settle_template(lease: Lease, spec: ShotSpec) -> ShotSpec:
@@ -133,7 +153,7 @@ def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
     discard(storage, replaced if render else keys)
 
 
-def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], took: float | None) -> None:
+def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], effort: Effort) -> None:
     keys = {
         publishing.key(order.render_id, lease, path): path for order in orders for path in order.files.videos.values()
     }
@@ -148,6 +168,7 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
                 Segment(render_id=order.render_id, chunk_id=lease.chunk_id, kind=kind, storage_key=place)
                 for kind, place in places.items()
             )
-        lease.complete(db, took)
+        lease.complete(db, None if effort.cached else effort.seconds)
+        effort.count(db)
         after_commit(db, lambda: bell.ring(URGENT, len(orders)))
     discard(storage, unwanted)

@@ -1,10 +1,11 @@
-"""The reaper: takes back chunks whose worker fell silent, rings again for all that wait, and tidies the storage."""
+"""The reaper: takes back chunks whose worker fell silent, rings again for all that wait, and tidies up."""
 
 import threading
 
 import structlog
 
 from farm import leases
+from farm.db import tallies
 from farm.db.session import Database
 from farm.queue.queues import Doorbell, connect
 from farm.settings import Settings
@@ -33,5 +34,6 @@ def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
         leases.reap(db, attempts=settings.attempts)
+        tallies.add_up(db)
     with database.read() as db:
         bell.ring_for_all(db)

@@ -1,0 +1,19 @@
+"""/metrics: the farm's metrics for the operator's Prometheus, which comes with the key of an admin account."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.auth import AccountRead, KeyedRoute
+from api.dependencies import TheFarm
+from farm import metrics
+from farm.errors import Forbidden
+
+router = APIRouter(route_class=KeyedRoute, include_in_schema=False)
+
+
+@router.get("/metrics")
+def get_metrics(farm: TheFarm, account: AccountRead) -> Response:
+    """Prometheus' text format. Only for admin accounts: it tells what all of the farm's clients do together."""
+    if not account.is_admin:
+        raise Forbidden("The farm's metrics are for admin accounts")
+    return Response(metrics.text(farm.database, farm.redis), media_type=CONTENT_TYPE_LATEST)

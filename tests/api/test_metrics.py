@@ -1,0 +1,179 @@
+"""What the operator's Prometheus reads, and that nobody else does."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.app import create_app
+from farm import accounts, credits, leases, state
+from farm.db import tallies
+from farm.db.chunks import URGENT
+from farm.db.session import Database
+from farm.db.tables import Chunk, Model, Render, now
+from farm.errors import BlenderCrashed
+from farm.settings import Settings
+from tests.api.conftest import Finish
+from tests.api.helpers import assert_error, uploaded
+from tests.chunks import claimed
+
+pytestmark = pytest.mark.on_both_databases
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def admin_key(database: Database) -> str:
+    with database.write() as db:
+        account = accounts.create(db, "root@example.com", admin=True, credits_=0)
+        return accounts.create_key(db, account, scopes=["account:read"])
+
+
+@pytest.fixture
+def prometheus(settings: Settings, database: Database, admin_key: str) -> Iterator[TestClient]:  # noqa: ARG001
+    """A second API process of the same farm, which has served nobody else."""
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {admin_key}"}) as client:
+        yield client
+
+
+def scraped(prometheus: TestClient) -> Samples:
+    answer = prometheus.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    families = text_string_to_metric_families(answer.text)
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for it in families for sample in it.samples}
+
+
+def value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((name, frozenset(labels.items())))
+
+
+class TestReaders:
+    def test_without_a_key_are_refused(self, public_api: TestClient) -> None:
+        assert_error(public_api.get("/metrics"), "unauthorized", 401)
+
+    def test_with_a_clients_key_are_refused(self, api: TestClient) -> None:
+        assert_error(api.get("/metrics"), "forbidden", 403, "admin")
+
+    def test_with_an_admins_key_of_another_scope_are_refused(self, public_api: TestClient, database: Database) -> None:
+        with database.write() as db:
+            account = accounts.create(db, "root@example.com", admin=True)
+            key = accounts.create_key(db, account, scopes=["renders:read"])
+        answer = public_api.get("/metrics", headers={"Authorization": f"Bearer {key}"})
+        assert_error(answer, "insufficient_scope", 403, "account:read")
+
+    def test_find_it_beside_the_clients_api_and_not_in_its_description(
+        self, prometheus: TestClient, public_api: TestClient
+    ) -> None:
+        assert prometheus.get("/metrics").headers["content-type"].startswith("text/plain; version=")
+        assert prometheus.get("/v1/metrics").status_code == 404
+        assert not [path for path in public_api.get("/openapi.json").json()["paths"] if "metrics" in path]
+
+
+class TestQueue:
+    def test_tells_what_waits_and_for_how_long(
+        self, api: TestClient, prometheus: TestClient, database: Database
+    ) -> None:
+        nothing = scraped(prometheus)
+        lots = [("draw", "urgent"), ("draw", "drawing"), ("finish", "urgent")]
+        for kind, queue in lots:
+            for name in ("plinth_chunks_waiting", "plinth_chunks_running", "plinth_oldest_waiting_seconds"):
+                assert value(nothing, name, kind=kind, queue=queue) == 0
+        uploaded(api, settings="{}")
+        with database.write() as db:
+            chunks = db.query(Chunk).order_by(Chunk.priority).all()
+            preview, *of_render = chunks
+            claimed(db, preview)
+            of_render[0].created_at = now() - timedelta(minutes=5)
+        seen = scraped(prometheus)
+        assert value(seen, "plinth_chunks_running", kind="draw", queue="urgent") == 1
+        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="drawing") == len(of_render)
+        age = value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="drawing")
+        assert age == pytest.approx(300, abs=20)
+        assert value(seen, "plinth_rings", queue="drawing") == len(of_render)
+
+    def test_without_redis_the_rest_is_told(self, settings: Settings, admin_key: str, api: TestClient) -> None:
+        uploaded(api)
+        lonely = settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
+        with TestClient(create_app(lonely), headers={"Authorization": f"Bearer {admin_key}"}) as prometheus:
+            seen = scraped(prometheus)
+        assert value(seen, "plinth_redis_up") == 0
+        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="urgent") == 1
+
+
+class TestCounters:
+    def test_credits_are_what_the_ledger_says(
+        self, api: TestClient, prometheus: TestClient, database: Database
+    ) -> None:
+        before = scraped(prometheus)
+        render_id = uploaded(api, settings='{"quality": "standard"}')["renderId"]
+        with database.write() as db:
+            state.advance(db, db.get_one(Render, render_id), "error", message="no")
+        seen = scraped(prometheus)
+        price = credits.PRICES["standard"]
+        assert value(seen, "plinth_credits_total", kind="charge") == price
+        assert value(seen, "plinth_credits_total", kind="refund") == price
+        assert value(seen, "plinth_credits_left") == value(before, "plinth_credits_left")
+        assert value(seen, "plinth_render_seconds_count", tier="standard", status="error") == 1
+
+    def test_grow_never_smaller_when_a_render_is_deleted(
+        self, api: TestClient, prometheus: TestClient, finished: Finish
+    ) -> None:
+        render_id = uploaded(api, settings="{}")["renderId"]
+        finished(render_id)
+        before = scraped(prometheus)
+        assert value(before, "plinth_render_seconds_count", tier="share", status="done") == 1
+        assert api.delete(f"/v1/renders/{render_id}").status_code == 200
+        after = scraped(prometheus)
+        counted = [key for key in before if key[0].endswith(("_total", "_count", "_sum"))]
+        assert counted
+        assert {key: after[key] for key in counted} == {key: before[key] for key in counted}
+
+    def test_what_was_rolled_back_is_not_counted(self, database: Database, prometheus: TestClient) -> None:
+        with database.write() as db:
+            tallies.FRAMES.add(db, 5, tier="share", engine="cycles", source="drawn")
+            db.flush()
+            db.rollback()
+        assert value(scraped(prometheus), "plinth_frames_total", tier="share", engine="cycles", source="drawn") is None
+
+    def test_retries_are_told_by_their_reason(
+        self, api: TestClient, prometheus: TestClient, database: Database
+    ) -> None:
+        uploaded(api)
+        with database.write() as db:
+            chunk = claimed(db, db.query(Chunk).filter_by(priority=URGENT).one())
+            for attempt in (1, 2):
+                leases.fail(db, chunk.id, attempt, BlenderCrashed(), attempts=2)
+        seen = scraped(prometheus)
+        labels = {"kind": "draw", "reason": "BlenderCrashed"}
+        assert value(seen, "plinth_attempts_failed_total", then="retried", **labels) == 1
+        assert value(seen, "plinth_attempts_failed_total", then="ended", **labels) == 1
+
+    def test_durations_fall_into_buckets(self, database: Database, prometheus: TestClient) -> None:
+        with database.write() as db:
+            for seconds in (4, 10, 11, 1e9):
+                tallies.RENDER_SECONDS.observe(db, seconds, tier="pro", status="done")
+        seen = scraped(prometheus)
+        labels = {"tier": "pro", "status": "done"}
+        at_most = {
+            bound: value(seen, "plinth_render_seconds_bucket", le=bound, **labels)
+            for bound in ("5", "10", "20", "+Inf")
+        }
+        assert at_most == {"5": 1, "10": 2, "20": 3, "+Inf": 4}
+        assert value(seen, "plinth_render_seconds_sum", **labels) == 1e9 + 25
+
+
+class TestStorage:
+    def test_bytes_are_those_of_the_files_to_the_minute(
+        self, api: TestClient, prometheus: TestClient, finished: Finish, database: Database
+    ) -> None:
+        model = uploaded(api, settings="{}")
+        written = finished(model["renderId"])
+        seen = scraped(prometheus)
+        assert value(seen, "plinth_stored_bytes", what="assets") == sum(map(len, written.values()))
+        with database.read() as db:
+            size = db.query(Model).one().file_size
+        assert value(seen, "plinth_stored_bytes", what="models") == size
+        uploaded(api, name="b.glb", content=None)
+        assert value(scraped(prometheus), "plinth_stored_bytes", what="models") == size
