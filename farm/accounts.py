@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from farm import credits
+from farm.db import tallies
 from farm.db.tables import ALPHABET, Account, Key, LedgerEntry, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 
@@ -37,6 +38,7 @@ def create(db: Session, email: str, *, admin: bool = False, credits_: int = cred
     db.add(account)
     db.flush()
     db.add(LedgerEntry(account_id=account.id, kind="grant", credits=credits_))
+    tallies.CREDITS.add(db, credits_, kind="grant")
     return account
 
 

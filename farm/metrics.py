@@ -4,8 +4,10 @@ Nothing is kept in this process, so that whichever of several API processes is a
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,11 +16,12 @@ from redis import Redis, RedisError
 from sqlalchemy.orm import Session
 
 from farm import __version__
-from farm.db import chunks, statistics, tallies
+from farm.db import chunks, nodes, statistics, tallies
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import now
-from farm.db.tallies import Counter, Histogram
+from farm.db.tallies import Histogram
+from farm.nodes import registry
 from farm.queue.queues import NAMES, queue
 from farm.tiers import TIERS
 
@@ -33,6 +36,8 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_chunks_waiting": ("Chunks that wait", ("kind", "queue")),
     "plinth_chunks_running": ("Chunks that are worked on", ("kind", "queue")),
     "plinth_oldest_waiting_seconds": ("Age of the oldest chunk that waits; 0 when none does", ("kind", "queue")),
+    "plinth_chunks_overdue": ("Chunks whose node fell silent over a minute ago: no reaper runs", ()),
+    "plinth_nodes": ("Nodes, by what `farm nodes list` calls their state", ("state",)),
     "plinth_frame_seconds": ("Seconds a frame over the last chunks drawn, by which chunks are sized", ("tier",)),
     "plinth_credits_left": ("Credits that all accounts together can spend", ()),
     "plinth_stored_bytes": ("Bytes of stored files, to the minute", ("what",)),
@@ -58,6 +63,9 @@ class Everything(Collector):
         yield _gauge("plinth_info", [([__version__], 1)])
         with self.database.read() as db:
             yield from _waiting(db)
+            yield _gauge("plinth_chunks_overdue", [([], statistics.overdue(db))])
+            states = Counter(registry.state(node, chunk) for node, chunk in nodes.every(db))
+            yield _gauge("plinth_nodes", (([state], states[state]) for state in get_args(registry.State)))
             lately = (([tier], chunks.seconds_a_frame(db, tier)) for tier in TIERS)
             yield _gauge("plinth_frame_seconds", ((tier, took) for tier, took in lately if took))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
@@ -118,7 +126,7 @@ def _counted(db: Session) -> Iterator[Metric]:
             yield _counter(counter, found)
 
 
-def _counter(counter: Counter, found: dict[tuple[str, ...], float]) -> Metric:
+def _counter(counter: tallies.Counter, found: dict[tuple[str, ...], float]) -> Metric:
     family = CounterMetricFamily(counter.name, counter.meaning, labels=counter.labels)
     for where, total in found.items():
         family.add_metric(where, total)

@@ -43,7 +43,7 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def bury_orphans(children: Collection[int], *, kill: bool = False) -> None:
+def bury_orphans(children: Collection[int | None], *, kill: bool = False) -> None:
     """Reap the adopted processes that have ended; with `kill`, end the others first. `children` are not touched."""
     for orphan in psutil.Process().children():
         if orphan.pid in children:

@@ -63,6 +63,11 @@ class BlenderHost:
                 raise BlenderStuck(f"Blender did not start within {START_TIMEOUT:.0f} s")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int | None:
+        """The process, as long as there is one."""
+        return self._process.pid if self._process else None
+
     def __enter__(self) -> Self:
         self.start()
         return self

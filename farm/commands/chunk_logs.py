@@ -1,11 +1,15 @@
 """`farm logs`: what was said while a render was made, on whichever node."""
 
+from typing import Annotated
+
+import typer
+
 from farm.commands.shared import Data, console, database, fail
 from farm.db import attempt_logs
 from farm.db.tables import AttemptLog, Chunk, Render
 
 
-def show(render_id: str, data: Data = None) -> None:
+def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None) -> None:
     """Show what every attempt at a render's chunks said: our own lines, ffmpeg's and Blender's, failed attempts too."""
     with database(data) as truth, truth.read() as db:
         render = db.get(Render, render_id)

@@ -1,13 +1,13 @@
 """Every query about the farm as a whole, for its operator."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from farm.db.chunks import UNFINISHED
-from farm.db.tables import Account, Asset, Chunk, Model, Overlay
+from farm.db.tables import Account, Asset, Chunk, Model, Overlay, now
 
 
 class Lot(NamedTuple):
@@ -25,6 +25,12 @@ def queue(db: Session) -> list[Lot]:
     lot = (Chunk.state, Chunk.kind, Chunk.priority)
     wanted = select(*lot, func.count(), func.min(Chunk.created_at)).where(Chunk.state.in_(UNFINISHED)).group_by(*lot)
     return [Lot(*row) for row in db.execute(wanted)]
+
+
+def overdue(db: Session) -> int:
+    """How many chunks nobody holds any more, and no reaper has taken back for a minute."""
+    lapsed = (Chunk.state == "running", Chunk.lease_until < now() - timedelta(minutes=1))
+    return db.scalar(select(func.count()).select_from(Chunk).where(*lapsed)) or 0
 
 
 def stored_bytes(db: Session) -> dict[str, int]:

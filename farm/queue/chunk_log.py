@@ -19,7 +19,7 @@ log = structlog.get_logger()
 PREFIX = "attempt-"
 # Characters kept: of an attempt that went well, and of one that did not.
 MOST_OF_GOOD, MOST_OF_BAD = 2_000, 16_000
-PROGRESS = "Fra:"  # how Blender begins the lines that it prints by the dozen for every frame
+PROGRESS = ("Fra:", "Saved: ", "Time: ")  # how Blender begins the lines that it prints by the dozen for every frame
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def _of_blender(path: Path) -> str:
         for line in lines:
             if line.startswith(PROGRESS):
                 progress = line
-            else:
+            elif line.strip():
                 said.append(line)
     return f"Blender:\n{''.join(said)}{progress}" if said or progress else ""
 

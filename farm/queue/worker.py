@@ -26,7 +26,7 @@ from farm.errors import FarmError, WorkerLost
 from farm.nodes import engine, exit_codes, facts, names, quarantine, registry
 from farm.nodes.facts import Facts
 from farm.nodes.scratch import own_scratch
-from farm.processes import die_with_parent
+from farm.processes import adopt_orphans, bury_orphans, die_with_parent
 from farm.queue import chunk_log, jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
 from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.settings import Settings
@@ -96,6 +96,7 @@ class ChunkWorker(Worker):
         super().execute_job(job, queue)
         # A host that is not idle now still draws for a horse that is gone: only a fresh one can be trusted.
         self.host.ensure_ready()
+        bury_orphans([self.host.pid])
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with_parent(self._own_pid)
@@ -133,6 +134,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         own_scratch(settings.scratch) as scratch,
     ):
         logs.bind(node=own_name)
+        adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
         mine = _join(settings, own_name, tags, scratch)
         if mine is None:
             log.info("this node is drained; `farm nodes resume` lets it work again")

@@ -67,7 +67,7 @@ class TestKept:
             thread.join()
             logging.getLogger("library").warning("a line of a library")
             with (node.scratch / LOG_NAME).open("a") as blender:
-                blender.write("Fra:1 Mem:1M\nglTF import finished\nFra:7 Mem:2M\n")
+                blender.write("Fra:1 Mem:1M\nSaved: 'x'\nTime: 1\n\nglTF import finished\nFra:7 Mem:2M\n")
         log.info("a line of another job")
         [text] = texts(database)
         said, _, of_blender = text.partition("Blender:\n")

@@ -1,0 +1,124 @@
+"""`farm serve`, `farm reaper` and `farm worker` as process 1, as a container runs them.
+
+The kernel gives process 1 no signal that it has not asked for, and hands it every orphan to take away.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from fastapi.testclient import TestClient
+
+from farm.db.session import Database
+from farm.db.tables import Render
+from farm.settings import Settings
+from tests.api.helpers import upload
+
+FARM = Path(sys.executable).with_name("farm")
+PRODUCT = Path(__file__).parents[1] / "assets" / "product.glb"
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+PATIENCE = 120.0
+
+
+@contextmanager
+def process_one(settings: Settings, *words: str, **environment: str) -> Iterator[psutil.Process]:
+    """A `farm` command as process 1 of a namespace of its own; killed at the end, if it is still there."""
+    rights = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    surroundings = os.environ | {
+        "FARM_DATA": str(settings.data),
+        "FARM_REDIS_URL": settings.redis_url,
+        "FARM_SCRATCH": str(settings.data),
+        **environment,
+    }
+    outer = subprocess.Popen([*UNSHARE, *rights, FARM, *words], env=surroundings)
+    try:
+        [inner] = until(lambda: psutil.Process(outer.pid).children(), bool)
+        yield inner
+    finally:
+        outer.kill()
+        outer.wait()
+
+
+def until(look: Callable[[], Any], good: Callable[[Any], Any]) -> Any:
+    """What `look` returns once it is good. Raises TimeoutError after a while."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if good(seen := look()):
+            return seen
+        time.sleep(0.05)
+    raise TimeoutError(f"the last thing seen was {seen}")
+
+
+def listens_for_sigterm(process: psutil.Process) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    [mask] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def ends(process: psutil.Process) -> bool:
+    """Whether it ends soon after SIGTERM, with everything that it started."""
+    family = [process, *process.children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    return not alive
+
+
+def test_the_reaper_ends_when_told_to(settings: Settings, database: Database) -> None:  # noqa: ARG001 - migrated
+    with process_one(settings, "reaper") as reaper:
+        until(lambda: listens_for_sigterm(reaper), bool)
+        assert ends(reaper)
+
+
+def test_the_api_ends_when_told_to(settings: Settings, database: Database) -> None:  # noqa: ARG001 - migrated
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with process_one(settings, "serve", "--port", str(port)) as api:
+        until(lambda: _answers(f"http://127.0.0.1:{port}/v1/health"), bool)
+        assert ends(api)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_a_worker_takes_the_dead_away_that_a_killed_work_horse_leaves_and_ends_when_told_to(
+    settings: Settings, database: Database, api: TestClient
+) -> None:
+    small = {"FARM_ENGINE": "cycles", "FARM_SAMPLES": "1", "FARM_FRAME_CACHE_BYTES": "0"}
+    with process_one(settings, "worker", **small) as worker:
+        upload(api, PRODUCT.read_bytes()).raise_for_status()
+        ffmpeg = until(lambda: _named(worker, "ffmpeg"), bool)[0]
+        horse = ffmpeg.parent()
+        assert horse
+        horse.kill()
+        until(lambda: _finished(database), bool)
+        until(
+            lambda: [each for each in worker.children() if each.status() == psutil.STATUS_ZOMBIE], lambda dead: not dead
+        )
+        assert ends(worker)
+
+
+def _named(worker: psutil.Process, name: str) -> list[psutil.Process]:
+    return [each for each in worker.children(recursive=True) if name in each.name()]
+
+
+def _finished(database: Database) -> bool:
+    """Whether the preview is done, which costs one attempt more than usual."""
+    with database.read() as db:
+        return db.query(Render).filter_by(is_system_preview=True).one().status == "done"
