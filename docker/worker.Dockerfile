@@ -1,0 +1,37 @@
+# The image of a worker: Blender, ffmpeg, and OpenGL by NVIDIA's driver where there is one, by Mesa elsewhere.
+# Build it in the root of the checkout: docker build --file docker/worker.Dockerfile --tag plinth-worker .
+
+FROM python:3.11-slim-bookworm AS packages
+WORKDIR /opt/plinth
+COPY requirements.lock ./
+RUN python -m venv .venv \
+    && .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+COPY pyproject.toml ./
+# What only developers need is taken out again.
+RUN .venv/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['dev'], sep='\n')" > tools.txt \
+    && .venv/bin/python -m pip uninstall --quiet --yes -r tools.txt
+
+FROM python:3.11-slim-bookworm
+# tini takes away the dead processes that a killed parent leaves to process 1.
+COPY docker/system-libraries /tmp/
+RUN /tmp/system-libraries tini \
+    && rm -rf /var/lib/apt/lists/* /tmp/system-libraries \
+    && useradd --uid 10001 --home-dir /data --create-home plinth
+# libglvnd asks the vendors in this order: NVIDIA's EGL, which the container toolkit brings from the host, then Mesa's.
+COPY docker/10_nvidia.json /usr/share/glvnd/egl_vendor.d/
+WORKDIR /opt/plinth
+COPY --from=packages /opt/plinth/.venv .venv
+COPY . .
+RUN .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
+        --editable . --editable clients/python
+
+# "all" has the container toolkit bring the graphics libraries too, not only CUDA's.
+ENV PATH=/opt/plinth/.venv/bin:$PATH \
+    FARM_DATA=/data \
+    NVIDIA_DRIVER_CAPABILITIES=all
+USER 10001
+VOLUME /data
+HEALTHCHECK --interval=60s --timeout=20s --start-period=180s \
+    CMD ["python", "docker/worker-health"]
+ENTRYPOINT ["tini", "--"]
+CMD ["farm", "worker"]
