@@ -12,7 +12,10 @@ from pydantic.alias_generators import to_camel
 from camera_paths import PATHS
 from farm.accounts import SCOPES
 from farm.credits import DATASET_PRICES, PRICES
+from farm.db import tallies
+from farm.db.tallies import Histogram
 from farm.errors import FarmError, RenderFailed
+from farm.metrics import GAUGES
 from farm.plan import SHAPES, frame_size
 from farm.render_settings import SCHEMA, allowed
 from farm.settings import Settings
@@ -91,6 +94,25 @@ def settings() -> Rows:
     ]
 
 
+def metrics() -> Rows:
+    """Everything that Prometheus reads."""
+    gauges = [[f"`{name}`", "gauge", _codes(labels), meaning] for name, (meaning, labels) in GAUGES.items()]
+    counters = [
+        [
+            f"`{counter.name}`" if isinstance(counter, Histogram) else f"`{counter.name}_total`",
+            "histogram" if isinstance(counter, Histogram) else "counter",
+            _codes(counter.labels),
+            counter.meaning,
+        ]
+        for counter in tallies.EVERY
+    ]
+    return gauges + counters
+
+
+def _codes(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def template_collections() -> Rows:
     """Every collection that a template must have."""
     return [[f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()]
@@ -120,7 +142,10 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Effect", "What it does", "Its own fields"): effects,
         ("Code", "Status", "Meaning"): errors,
     },
-    "operators.md": {("variable", "default", "what it is"): settings},
+    "operators.md": {
+        ("variable", "default", "what it is"): settings,
+        ("metric", "type", "labels", "what it is"): metrics,
+    },
     "../blender_scenes/README.md": {
         ("collection", "what is in it"): template_collections,
         ("object", "type", "collection", "what it is"): template_objects,
