@@ -2,10 +2,13 @@
 
 import configparser
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,12 @@ import typer.main
 import yaml
 
 from farm import cli
-from farm.nodes import exit_codes
+from farm.db import nodes
+from farm.db.session import Database
+from farm.db.tables import now
+from farm.nodes import exit_codes, names, registry
 from farm.settings import Settings
+from tests.nodes.conftest import CPU
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
@@ -86,6 +93,32 @@ def test_the_worker_installs_the_system_libraries_and_lets_nvidias_egl_go_first(
     assert "10_nvidia.json /usr/share/glvnd/egl_vendor.d/" in text
     vendor = json.loads((DOCKER / "10_nvidia.json").read_text())
     assert vendor == {"file_format_version": "1.0.0", "ICD": {"library_path": "libEGL_nvidia.so.0"}}
+
+
+class TestWorkersHealth:
+    """`docker/worker-health`, which the worker's image runs inside a container."""
+
+    @pytest.mark.parametrize("name", [names.usual(None), f"{names.usual(None)}-2"])
+    def test_is_good_while_the_database_hears_of_the_node(
+        self, settings: Settings, database: Database, name: str
+    ) -> None:
+        assert registry.join(database, replace(CPU, name=name))
+        assert self.exit_code(settings) == 0
+
+    def test_is_bad_once_the_node_is_silent(self, settings: Settings, database: Database) -> None:
+        assert registry.join(database, replace(CPU, name=names.usual(None)))
+        with database.write() as db:
+            nodes.named(db, names.usual(None)).seen_at = now() - timedelta(minutes=1)
+        assert self.exit_code(settings) == 1
+
+    @pytest.mark.usefixtures("database")
+    def test_is_bad_where_there_is_no_node(self, settings: Settings) -> None:
+        assert self.exit_code(settings) == 1
+
+    @staticmethod
+    def exit_code(settings: Settings) -> int:
+        surroundings = os.environ | {"FARM_DATA": str(settings.data)}
+        return subprocess.run([sys.executable, "docker/worker-health"], cwd=ROOT, env=surroundings).returncode
 
 
 class TestCompose:

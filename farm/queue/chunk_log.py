@@ -19,7 +19,8 @@ log = structlog.get_logger()
 PREFIX = "attempt-"
 # Characters kept: of an attempt that went well, and of one that did not.
 MOST_OF_GOOD, MOST_OF_BAD = 2_000, 16_000
-PROGRESS = ("Fra:", "Saved: ", "Time: ")  # how Blender begins the lines that it prints by the dozen for every frame
+# How Blender begins the lines that it prints by the dozen for every frame; the first kind tells how far it is.
+PROGRESS, CHATTER = "Fra:", ("Saved: ", "Time: ")
 
 
 @contextlib.contextmanager
@@ -67,7 +68,7 @@ def _of_blender(path: Path) -> str:
         for line in lines:
             if line.startswith(PROGRESS):
                 progress = line
-            elif line.strip():
+            elif line.strip() and not line.startswith(CHATTER):
                 said.append(line)
     return f"Blender:\n{''.join(said)}{progress}" if said or progress else ""
 

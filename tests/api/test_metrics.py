@@ -1,6 +1,7 @@
 """What the operator's Prometheus reads, and that nobody else does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,10 +15,12 @@ from farm.db.chunks import URGENT
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, Render, now
 from farm.errors import BlenderCrashed
+from farm.nodes import registry
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, uploaded
 from tests.chunks import claimed
+from tests.nodes.conftest import CPU
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -100,6 +103,27 @@ class TestQueue:
             seen = scraped(prometheus)
         assert value(seen, "plinth_redis_up") == 0
         assert value(seen, "plinth_chunks_waiting", kind="draw", queue="urgent") == 1
+
+
+class TestNodes:
+    def test_are_told_by_their_state(self, prometheus: TestClient, database: Database) -> None:
+        assert value(scraped(prometheus), "plinth_nodes", state="idle") == 0
+        registry.join(database, CPU)
+        registry.join(database, replace(CPU, name="other"))
+        with database.write() as db:
+            registry.drain(db, "other")
+        seen = scraped(prometheus)
+        assert [value(seen, "plinth_nodes", state=state) for state in ("idle", "draining", "gone")] == [1, 1, 0]
+
+    def test_chunks_that_no_reaper_takes_back_are_told(
+        self, api: TestClient, prometheus: TestClient, database: Database
+    ) -> None:
+        uploaded(api)
+        with database.write() as db:
+            held, lapsed, *_ = db.query(Chunk).all()
+            claimed(db, held)
+            claimed(db, lapsed, seconds=-70)
+        assert value(scraped(prometheus), "plinth_chunks_overdue") == 1
 
 
 class TestCounters:
