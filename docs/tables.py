@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from camera_paths import PATHS
 from farm.accounts import SCOPES
 from farm.credits import DATASET_PRICES, PRICES
+from farm.dataset.tiers import TIERS as DATASET_TIERS
 from farm.db import tallies
 from farm.db.tallies import Histogram
 from farm.errors import FarmError, RenderFailed
@@ -82,6 +83,14 @@ def dataset_prices() -> Rows:
     return [[f"`{quality}`", str(credits)] for quality, credits in DATASET_PRICES.items()]
 
 
+def dataset_tiers() -> Rows:
+    """Every dataset tier."""
+    return [
+        [f"`{name}`", str(tier.views), f"{tier.side}x{tier.side}", str(DATASET_PRICES[name])]
+        for name, tier in DATASET_TIERS.items()
+    ]
+
+
 def settings() -> Rows:
     """Every FARM_ variable."""
     return [
@@ -142,6 +151,7 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Effect", "What it does", "Its own fields"): effects,
         ("Code", "Status", "Meaning"): errors,
     },
+    "datasets.md": {("Tier", "Views", "Pixels", "Credits"): dataset_tiers},
     "operators.md": {
         ("variable", "default", "what it is"): settings,
         ("metric", "type", "labels", "what it is"): metrics,

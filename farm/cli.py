@@ -166,6 +166,31 @@ def render(
 
 
 @app.command()
+def dataset(
+    model: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A .glb, a self-contained .gltf, or a scan's .zip.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The dataset to write: .zip.")],
+    quality: Annotated[str, typer.Option(help="Views x pixels a side: 100x800, 196x1024 or 400x2048.")] = "100x800",
+    coverage: Annotated[str, typer.Option(help="From where the views look: hemisphere or sphere.")] = "hemisphere",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
+) -> None:
+    """Make a training set for NeRF and Gaussian splatting of one model on this machine, without a server."""
+    from farm import local
+
+    settings = Settings()
+    logs.configure("warning")
+    asked = {"output": "dataset", "datasetQuality": quality, "coverage": coverage}
+    try:
+        wish = render_settings.parse(asked | render_settings.read_pairs(set_ or []))
+        with local.dataset(model, wish, out, settings) as job:
+            follow(job.steps, job.frames, "views")
+    except FarmError as error:
+        fail(error.message)
+    console.print(str(out))
+
+
+@app.command()
 def doctor(data: Data = None, as_json: Json = False) -> None:
     """Examine what the farm stands on, and say how to mend what is not right."""
     from farm.nodes import doctor as examiner
@@ -190,12 +215,15 @@ def upgrade_database(data: Data = None) -> None:
         console.print(f"Database at version {truth.version()}")
 
 
-def follow(steps: Iterator[int], frames: int) -> None:
-    """Draw a progress bar with frames, frames a second and the time left; plain lines where there is no terminal."""
+def follow(steps: Iterator[int], frames: int, what: str = "frames") -> None:
+    """Draw a progress bar with frames (or `what` else there is), their number a second and the time left.
+
+    Where there is no terminal, plain lines.
+    """
     began = last_line = time.monotonic()
     columns = (
-        TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"),
-        TextColumn("{task.fields[rate]:.2f} frames/s"), TimeRemainingColumn(),
+        TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn(what),
+        TextColumn("{task.fields[rate]:.2f} " + what + "/s"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("rendering", total=frames, rate=0.0)
@@ -205,7 +233,7 @@ def follow(steps: Iterator[int], frames: int) -> None:
             if not console.is_terminal and (time.monotonic() - last_line > PLAIN_LINE_EVERY or done == frames):
                 last_line = time.monotonic()
                 left = seconds / done * (frames - done)
-                console.print(f"{done}/{frames} frames, {done / seconds:.2f} frames/s, {left:.0f} s left")
+                console.print(f"{done}/{frames} {what}, {done / seconds:.2f} {what}/s, {left:.0f} s left")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from farm.dataset.tiers import DatasetQuality as DatasetQuality
 from farm.db import tallies
 from farm.db.tables import Account, LedgerEntry
 from farm.errors import NoCredits
@@ -20,7 +21,6 @@ from farm.errors import NoCredits
 FREE = 10  # what a new account starts with
 
 Quality = Literal["share", "standard", "4k", "pro"]
-DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 
 PRICES: dict[Quality, int] = {"share": 1, "standard": 4, "4k": 16, "pro": 64}
 DATASET_PRICES: dict[DatasetQuality, int] = {"100x800": 4, "196x1024": 16, "400x2048": 64}

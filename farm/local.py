@@ -1,5 +1,6 @@
-"""Rendering on this machine without a server, by the very code that the workers run: one video, or a few stills."""
+"""Rendering on this machine without a server, by the workers' own code: a video, a dataset, a few stills."""
 
+import asyncio
 import hashlib
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ from PIL import Image
 
 from farm import intake, plan
 from farm.blender.client import Blender, BlenderHost
+from farm.dataset import produce as dataset_production
+from farm.dataset.plan import dataset as plan_dataset
 from farm.errors import FarmError, InvalidSettings
 from farm.nodes.engine import choose_engine
 from farm.nodes.scratch import own_scratch
@@ -32,7 +35,7 @@ STILL_FPS = 30  # the frames that stills are chosen from
 
 @dataclass(frozen=True)
 class LocalRender:
-    """A render about to run: `steps` yields the number of frames done, of `frames`, and ends when OUT is written."""
+    """A render about to run: `steps` yields how many of `frames` (or views) are done, and ends when OUT is written."""
 
     frames: int
     steps: Iterator[int]
@@ -55,6 +58,43 @@ def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> 
         yield LocalRender(spec.frames, produce(frames, [variant]))
         shutil.move(files.videos["video"], out)
         shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
+
+
+@contextmanager
+def dataset(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
+    """Check the model (a scan's zip is one, too), start Blender, and hand out the dataset's drawing. Raises FarmError.
+
+    Writes the ZIP to `out`.
+    """
+    make_room(out, ".zip")
+    spec = plan_dataset(_digest(model), wish, settings)
+    # Beside OUT and not in memory: a large dataset takes gigabytes.
+    with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
+        gltf = _as_gltf(model, Path(folder))
+        intake.check_model(gltf, gltf.name)
+        with _blender(settings) as (blender, engine, _):
+
+            def steps() -> Iterator[int]:
+                parts = []
+                shot = spec.shot(str(gltf.absolute()), engine)
+                for part in dataset_production.draw(blender, shot, spec, range(spec.views), Path(folder)):
+                    parts.append(part)
+                    yield len(parts)
+                whole = Path(folder) / "dataset.zip"
+                dataset_production.finish(spec, parts.__getitem__, whole)
+                whole.replace(out)
+
+            yield LocalRender(spec.views, steps())
+
+
+def _as_gltf(model: Path, folder: Path) -> Path:
+    """The model as Blender reads it: itself, or the GLB in `folder` that a scan becomes. Raises InvalidFormat."""
+    if not intake.is_scan(model.name):
+        return model
+    glb = folder / "scan.glb"
+    with glb.open("wb") as file:
+        asyncio.run(intake.convert_scan(model, file))
+    return glb
 
 
 def stills(
@@ -81,6 +121,8 @@ def stills(
 
 def _check(model: Path, wish: RenderSettings) -> None:
     """Raises FarmError when the file is no sound model, or when this model or this place cannot have what is wished."""
+    if wish.is_dataset:
+        raise InvalidSettings("renderSettings ask for a dataset, and this makes videos: use `farm dataset`")
     if wish.bg_image_id:
         raise InvalidSettings(
             "renderSettings.bgImageId names a picture that a farm keeps; here there is none: use bgColor"

@@ -57,6 +57,16 @@ class ShotSpec:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def inseparable(self) -> int:
+        """Frames that only one chunk can draw: those of a GOP."""
+        return self.fps
+
+    @property
+    def renders_at_once(self) -> int:
+        """How many renders may share the shot."""
+        return variants_at_once(self.width, self.height)
+
     def poses(self) -> list[Pose]:
         """Where the camera stands, frame by frame."""
         path = PATHS[self.effect]

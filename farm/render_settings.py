@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from camera_paths import PATHS
 from farm import templates
+from farm.dataset.tiers import Coverage, DatasetQuality
 from farm.db.ids import ID
 from farm.errors import InvalidSettings
 
@@ -23,7 +24,7 @@ Anchor = Literal[
 if TYPE_CHECKING:
     Effect = str
 else:
-    Effect = Literal[tuple(PATHS)]  # every file in camera_paths/
+    Effect = Literal[(*PATHS, "dataset")]  # every file in camera_paths/
 
 MOST_SECONDS = 30  # for accounts that are no admin's
 # What fields accept, where the schema's own words would not do.
@@ -32,6 +33,13 @@ IN_WORDS = {
     "bgImageId": "the id of an overlay, 12 letters and digits",
     "length": f"a number from 3 to {MOST_SECONDS} (to 600 for admins)",
 }
+
+
+DATASET_FIELDS = {
+    "dataset_quality": "100x800",
+    "coverage": "hemisphere",
+}  # with what a dataset has unless told otherwise
+VIDEO_FIELDS = ("animation", "bg_image_id", "vignette")  # what is only there when it is asked for, and no dataset has
 
 
 def _not_given(value: object) -> bool:
@@ -44,21 +52,45 @@ def _is_there(scene: str) -> str:
     return scene
 
 
-def _tell_owners(schema: dict[str, Any]) -> None:
-    """Put into the JSON schema which effects an effect's own field goes with; null is as good as left out."""
+def _foreign(problem: str) -> PydanticCustomError:
+    """The refusal of a field that does not go with the others."""
+    return PydanticCustomError("foreign_field", "renderSettings.{problem}", {"problem": problem})
+
+
+def _tell_what_goes_together(schema: dict[str, Any]) -> None:
+    """Put into the JSON schema which fields go with which; null is as good as left out."""
+    a_dataset = [{"required": [name], **_one_of(name, "dataset")} for name in ("output", "effect")]
+    no_dataset = {"properties": {"output": {"enum": ["video"]}, "effect": {"enum": list(PATHS)}}}
     schema["allOf"] = [
-        {
-            "anyOf": [
-                {"properties": {name: {"type": "null"}}},
-                {
-                    "required": ["effect"],
-                    "properties": {"effect": {"enum": [path.name for path in PATHS.values() if field in path.options]}},
-                },
-            ]
-        }
-        for field, name in ((field, to_camel(field)) for field in RenderSettings.model_fields)
-        if any(field in path.options for path in PATHS.values())
+        {"anyOf": alternatives}
+        for alternatives in (
+            *(
+                [_left_out(field), {"required": ["effect"], **_one_of("effect", *of)}]
+                for field, of in _owners().items()
+            ),
+            *([_left_out(field), *a_dataset] for field in DATASET_FIELDS),
+            *([_left_out(field), no_dataset] for field in VIDEO_FIELDS),
+            [_one_of("output", "video"), _one_of("effect", "dataset", "turntable")],
+            [_one_of("output", "dataset"), _one_of("effect", *PATHS)],
+        )
     ]
+
+
+def _left_out(field: str) -> dict[str, Any]:
+    return {"properties": {to_camel(field): {"type": "null"}}}
+
+
+def _one_of(field: str, *values: str) -> dict[str, Any]:
+    """One of these, or left out."""
+    return {"properties": {field: {"enum": list(values)}}}
+
+
+def _owners() -> dict[str, list[str]]:
+    """The fields that belong to an effect, each with the effects that have it."""
+    owners = {
+        field: [path.name for path in PATHS.values() if field in path.options] for field in RenderSettings.model_fields
+    }
+    return {field: names for field, names in owners.items() if names}
 
 
 class RenderSettings(BaseModel):
@@ -71,11 +103,30 @@ class RenderSettings(BaseModel):
         strict=True,
         populate_by_name=True,
         allow_inf_nan=False,
-        json_schema_extra=_tell_owners,
+        json_schema_extra=_tell_what_goes_together,
     )
 
-    quality: Annotated[Quality, Field(description="Quality tier: what comes out, see the tiers")] = "share"
-    effect: Annotated[Effect, Field(description="Camera path")] = "turntable"
+    output: Annotated[
+        Literal["video", "dataset"],
+        Field(description="What is made: a video, or a dataset that trains NeRF and splats"),
+    ] = "video"
+    quality: Annotated[Quality, Field(description="Quality tier of a video: what comes out, see the tiers")] = "share"
+    dataset_quality: Annotated[
+        DatasetQuality | None,
+        Field(
+            exclude_if=_not_given, description="Tier of a dataset: views x pixels a side; 100x800 unless told otherwise"
+        ),
+    ] = None
+    coverage: Annotated[
+        Coverage | None,
+        Field(
+            exclude_if=_not_given,
+            description="From where a dataset's views look; hemisphere, from above, unless told otherwise",
+        ),
+    ] = None
+    effect: Annotated[Effect, Field(description='Camera path of a video; "dataset" says the same as `output`')] = (
+        "turntable"
+    )
     sweep_angle: Annotated[
         float | None,
         Field(
@@ -186,17 +237,43 @@ class RenderSettings(BaseModel):
     ] = 0
     zoom: Annotated[float, Field(ge=0.5, le=2.0, description="Camera distance multiplier; below 1 is closer")] = 1.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_dataset_is_spelled_out(cls, wish: Any) -> Any:
+        """A dataset may be asked for by `output` or by `effect`; it then has both, and a tier and a coverage."""
+        if not isinstance(wish, dict) or "dataset" not in (wish.get("output"), wish.get("effect")):
+            return wish
+        whole = {"output": "dataset", "effect": "dataset"} | wish
+        if whole["effect"] == "turntable":  # the default, spelled out
+            whole["effect"] = "dataset"
+        for field, usual in DATASET_FIELDS.items():
+            if whole.get(field) is None and whole.get(to_camel(field)) is None:
+                whole[to_camel(field)] = usual
+        return whole
+
+    @model_validator(mode="after")
+    def _fields_fit_the_output(self) -> Self:
+        for field, value in (("output", self.output), ("effect", self.effect)):
+            if self.is_dataset and value != "dataset":
+                raise _foreign(f'{field} is "{value}", but must be "dataset" or left out: a dataset is asked for')
+        for field in VIDEO_FIELDS if self.is_dataset else DATASET_FIELDS:
+            if getattr(self, field) is not None:
+                mend = "videos: leave it out" if self.is_dataset else 'datasets: send "output": "dataset" as well'
+                raise _foreign(f"{to_camel(field)} belongs to {mend}")
+        return self
+
     @model_validator(mode="after")
     def _fields_fit_the_effect(self) -> Self:
-        for field in EFFECT_FIELDS:
-            if getattr(self, field) is not None and field not in PATHS[self.effect].options:
-                owners = ", ".join(f'"{path.name}"' for path in PATHS.values() if field in path.options)
-                raise PydanticCustomError(
-                    "foreign_field",
-                    "renderSettings.{field} does not belong to effect {effect}, but to {owners}",
-                    {"field": to_camel(field), "effect": f'"{self.effect}"', "owners": owners},
-                )
+        for field, owners in EFFECT_FIELDS.items():
+            if getattr(self, field) is not None and self.effect not in owners:
+                named = ", ".join(f'"{owner}"' for owner in owners)
+                raise _foreign(f'{to_camel(field)} does not belong to effect "{self.effect}", but to {named}')
         return self
+
+    @property
+    def is_dataset(self) -> bool:
+        """Whether a dataset is asked for; all else are videos."""
+        return "dataset" in (self.output, self.effect)
 
     @property
     def path_options(self) -> dict[str, float]:
@@ -315,8 +392,6 @@ def allowed(field: str) -> str:
     return f"{article} {schema['type']} from {schema['minimum']:g} to {schema['maximum']:g}"
 
 
-EFFECT_FIELDS = [
-    field for field in RenderSettings.model_fields if any(field in path.options for path in PATHS.values())
-]
+EFFECT_FIELDS = _owners()
 SCHEMA = RenderSettings.model_json_schema(by_alias=True)
 FIELDS = sorted(SCHEMA["properties"])

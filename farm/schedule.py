@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from farm import credits, leases, plan
+from farm.dataset.plan import DatasetSpec, dataset
 from farm.db import chunks, nodes
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import after_commit
@@ -33,9 +34,9 @@ def renders(
     seen: Counter[tuple[str, str]] = Counter()
     rows = []
     for render_id, (model, wish) in zip(prices, wishes, strict=True):
-        spec = plan.shot(model.sha256, wish, settings)
+        spec = _spec(model, wish, settings)
         pixels = model.id, spec.digest
-        address = *pixels, seen[pixels] // plan.variants_at_once(spec.width, spec.height)
+        address = *pixels, seen[pixels] // spec.renders_at_once
         seen[pixels] += 1
         if address not in shots:
             shots[address] = _queue(db, model, spec, settings, bell, DRAWING)
@@ -59,7 +60,13 @@ def preview(db: Session, model: Model, settings: Settings, bell: Doorbell) -> Re
     return row
 
 
-def _queue(db: Session, model: Model, spec: ShotSpec, settings: Settings, bell: Doorbell, priority: int) -> Shot:
+def _spec(model: Model, wish: RenderSettings, settings: Settings) -> ShotSpec | DatasetSpec:
+    return dataset(model.sha256, wish, settings) if wish.is_dataset else plan.shot(model.sha256, wish, settings)
+
+
+def _queue(
+    db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Settings, bell: Doorbell, priority: int
+) -> Shot:
     """Add a shot and the chunks that draw it. Workers hear of it once the transaction is committed."""
     shot = Shot(id=new_id(), model_id=model.id, digest=spec.digest, spec=spec.to_json(), frames=spec.frames)
     db.add(shot)
@@ -67,7 +74,7 @@ def _queue(db: Session, model: Model, spec: ShotSpec, settings: Settings, bell: 
     ranges = [range(spec.frames)]
     if priority == DRAWING:
         took = chunks.seconds_a_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
-        ranges = plan.chunks(spec.frames, spec.fps, took, nodes.drawing(db), settings.chunk_seconds)
+        ranges = plan.chunks(spec.frames, spec.inseparable, took, nodes.drawing(db), settings.chunk_seconds)
     new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
     leases.queue(db, new, model.account_id, priority)
     after_commit(db, lambda: bell.ring(priority, len(ranges)))

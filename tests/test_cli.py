@@ -1,6 +1,8 @@
 """The `farm` command: what it prints, what it leaves, and that no mistake of the user ends in a traceback."""
 
+import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import av
@@ -15,6 +17,7 @@ from farm.cli import app
 from tests.intake.gltf_bytes import BINARY, glb, triangle
 
 PRODUCT = Path(__file__).parent / "assets" / "product.glb"
+SCAN = Path(__file__).parent / "assets" / "scan.zip"
 NO_MESH = Path(__file__).parent / "assets" / "no_mesh.glb"
 
 
@@ -227,6 +230,46 @@ class TestRender:
         assert not list((folder / "scratch").iterdir())
         assert not (folder / "x.mp4").exists()
         assert not (folder / "x.png").exists()
+
+
+@pytest.mark.slow
+class TestDataset:
+    def test_of_a_scan_is_a_zip_and_tells_its_progress_in_views(self, tmp_path: Path) -> None:
+        out = tmp_path / "new" / "stone.zip"
+        result = farm("dataset", SCAN, "--coverage", "sphere", "--set", "scene=dark", "-o", out)
+        assert result.exit_code == 0, result.output
+        with zipfile.ZipFile(out) as files:
+            metadata = json.loads(files.read("metadata/dataset.json"))
+            assert len(json.loads(files.read("transforms.json"))["frames"]) == 100
+        assert (metadata["template"], metadata["coverage"], metadata["samples"]) == ("dark", "sphere", 1)
+        assert metadata["model_sha256"] == hashlib.sha256(SCAN.read_bytes()).hexdigest()
+        lines = result.stdout.splitlines()
+        assert lines[-2].startswith("100/100 views, ")
+        assert lines[-1] == str(out)
+        assert [path.name for path in out.parent.iterdir()] == ["stone.zip"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_of_a_model_without_a_mesh_says_so_and_leaves_nothing(self, tmp_path: Path) -> None:
+        assert "no mesh" in refused("dataset", NO_MESH, "-o", tmp_path / "new" / "x.zip")
+        assert not list((tmp_path / "new").iterdir())
+
+    @pytest.mark.usefixtures("no_blender")
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--quality", "1x1", "-o", "x.zip"], 'datasetQuality is "1x1", but must be one of "100x800"'),
+            (["--coverage", "dome", "-o", "x.zip"], 'coverage is "dome", but must be one of "hemisphere"'),
+            (["--set", "sweepAngle=90", "-o", "x.zip"], 'sweepAngle does not belong to effect "dataset"'),
+            (["--set", "output=video", "-o", "x.zip"], "belongs to datasets"),
+            (["-o", "x.tar"], "name a file that ends in .zip"),
+        ],
+    )
+    def test_that_cannot_be_is_refused_at_once(self, arguments: list[str], words: str) -> None:
+        assert words in refused("dataset", PRODUCT, *arguments)
+
+    @pytest.mark.usefixtures("no_blender")
+    def test_is_not_what_render_makes(self) -> None:
+        assert "farm dataset" in refused("render", PRODUCT, "--set", "output=dataset", "-o", "x.mp4")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""All files of a finished render as one zip, made while it is sent: stored, so that its size is known beforehand."""
+"""All files of a finished render as one zip: a dataset is one already, a video's is made while it is sent."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
-from api.assets.service import client_has, disposition, stem
+from api.assets.service import StoredFile, client_has, deliver, disposition, stem
 from farm.db import renders
 from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
@@ -27,20 +27,28 @@ class Bundle:
     assets: dict[str, Asset]
 
 
-def bundle(db: Session, account: Account, render_id: str) -> Bundle:
-    """What belongs into the zip. Raises RenderNotFound, or VideoNotFound until the render is done."""
+def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile:
+    """What belongs into the zip, or the zip. Raises RenderNotFound, or VideoNotFound until the render is done."""
     render = renders.owned(db, account.id, render_id)
     if render.status != "done":
         raise VideoNotFound
     by_kind = {asset.kind: asset for asset in render.assets}
+    if found := by_kind.get("dataset"):
+        name = disposition("attachment", f"{stem(render)}.zip")
+        return StoredFile(found.storage_key, found.size, found.content_type, f'"{found.id}"', VideoNotFound, name)
     assets = {
         NAMES[kind] + PurePath(by_kind[kind].storage_key).suffix: by_kind[kind] for kind in NAMES if kind in by_kind
     }
     return Bundle(f"{stem(render)}.zip", assets)
 
 
-def deliver_bundle(request: Request, storage: Storage, bundle: Bundle) -> Response:
-    """The answer to GET or HEAD: 200 or 304. Raises VideoNotFound when a file is gone."""
+def deliver_bundle(request: Request, storage: Storage, bundle: Bundle | StoredFile) -> Response:
+    """The answer to GET or HEAD: 200 or 304, of a dataset what any file is answered with.
+
+    Raises VideoNotFound when a file is gone.
+    """
+    if isinstance(bundle, StoredFile):
+        return deliver(request, storage, bundle)
     tag = f'"{hashlib.sha256(" ".join(asset.id for asset in bundle.assets.values()).encode()).hexdigest()}"'
     headers = {
         "ETag": f"W/{tag}",  # weak: the files are the same each time, the moment written beside their names is not

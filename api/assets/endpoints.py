@@ -85,20 +85,15 @@ def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, f
     return service.deliver(request, farm.storage, file)
 
 
-ZIP: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The zip",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
-
-
 @router.head("/bundle", include_in_schema=False)
 @router.get(
-    "/bundle", response_class=Response, responses=ZIP | UNCHANGED | errors(RenderNotFound, VideoNotFound, Unavailable)
+    "/bundle", response_class=Response, responses=file_responses(["application/zip"], RenderNotFound, VideoNotFound)
 )
 def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
-    """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail."""
+    """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail.
+
+    Of a dataset it is the dataset itself. Only this one takes `Range`.
+    """
     with farm.database.read() as db:
         found = bundle(db, account, render_id)
     return deliver_bundle(request, farm.storage, found)

@@ -13,10 +13,14 @@ from api.assets import ranges
 from farm.db import renders
 from farm.db.tables import Account, Render
 from farm.errors import NotFound
+from farm.render_settings import parse
 from farm.storage import Storage
 
 # What follows the model's name in the names of a render's files.
 NAME_ENDS = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
+
+
+VIDEOS = ("video", "web", "thumb")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ def asset(db: Session, account: Account, render_id: str, kind: str, missing: typ
     """One finished file of a render. Raises RenderNotFound, or `missing` while the render has none of this kind."""
     render = renders.owned(db, account.id, render_id)
     found = {asset.kind: asset for asset in render.assets}.get(kind)
+    if found is None and parse(render.settings).is_dataset and kind in VIDEOS:
+        raise missing("This render is a dataset, which has no video: download its bundle")
     if found is None:
         raise missing
     name = f"{stem(render)}{NAME_ENDS[kind]}{PurePath(found.storage_key).suffix}"

@@ -19,7 +19,7 @@ from farm import schedule, wishes
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, new_id, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
-from farm.intake import Checked, check_model, is_scan, sandbox
+from farm.intake import Checked, check_model, convert_scan, is_scan
 from farm.intake.fetch import fetch
 from farm.render_settings import RenderSettings
 from farm.storage import discard
@@ -27,7 +27,6 @@ from farm.storage import discard
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
 INGEST_SECONDS = 120
 INGESTS_AT_ONCE = 10  # of one account
-SCAN_SECONDS, SCAN_MEGABYTES = 120, 4096
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
         return
     with TemporaryFile(dir=farm.settings.data) as glb:
         async with farm.conversions:
-            await sandbox.run("farm.intake.scan", upload.path, glb, seconds=SCAN_SECONDS, megabytes=SCAN_MEGABYTES)
+            await convert_scan(upload.path, glb)
         yield Ready(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
 
 

@@ -18,6 +18,8 @@ import structlog
 
 from camera_paths import Pose
 from farm import processes
+from farm.dataset.drawn import DrawnView, Opened
+from farm.dataset.views import Direction
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.shot import Frame, Shot
 from farm.templates.contract import BrokenPromise
@@ -179,6 +181,29 @@ class Blender:
                 yield from self._finished_frame()
         if asked:
             yield from self._finished_frame()
+
+    def open_views(self, shot: Shot) -> Opened:
+        """Set the stage for a dataset."""
+        return Opened(**self._call("open_views", **shot.to_wire()))
+
+    def views(self, directions: Iterable[tuple[int, Direction]]) -> Iterator[DrawnView]:
+        """Draw the open dataset's views, ahead by one and removed after use like `frames`."""
+        asked = 0
+        for number, where in directions:
+            self._ask("draw_view", view=number, **asdict(where))
+            asked += 1
+            if asked > 1:
+                yield from self._finished_view()
+        if asked:
+            yield from self._finished_view()
+
+    def _finished_view(self) -> Iterator[DrawnView]:
+        view = DrawnView.from_wire(self._answer())
+        try:
+            yield view
+        finally:
+            for leftover in Path(view.subject.path).parent.glob(f"frame-{view.number:06d}*"):
+                leftover.unlink()
 
     def _finished_frame(self) -> Iterator[Frame]:
         frame = Frame.from_wire(self._answer())

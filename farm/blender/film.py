@@ -1,6 +1,9 @@
 """The film in the camera: its size and format, and one exposure of a part of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -38,6 +41,13 @@ def prepare(stage: Stage, shot: Shot) -> None:
 
 def photograph(stage: Stage, now: View, box: Box, folder: Path) -> pixels.Pixels:
     """What the camera sees in `box`: (height, width, 4), RGBA, straight alpha."""
+    drawing = folder / f"drawing{bpy.context.scene.render.file_extension}"
+    expose(stage, now, box, drawing)
+    return pixels.read(drawing)
+
+
+def expose(stage: Stage, now: View, box: Box, path: Path) -> None:
+    """Write what the camera sees in `box` to `path`, in the format that is set up."""
     stand(stage.camera, now)
     left, top, right, bottom = box
     render = bpy.context.scene.render
@@ -45,10 +55,8 @@ def photograph(stage: Stage, now: View, box: Box, folder: Path) -> pixels.Pixels
     nudge, width, height = 1e-3, now.lens.width, now.lens.height
     render.border_min_x, render.border_max_x = (left + nudge) / width, (right + nudge) / width
     render.border_min_y, render.border_max_y = (height - bottom + nudge) / height, (height - top + nudge) / height
-    drawing = folder / f"drawing{render.file_extension}"
-    render.filepath = str(drawing)
+    render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
-    return pixels.read(drawing)
 
 
 def stand(camera: bpy.types.Object, now: View) -> None:
@@ -56,6 +64,22 @@ def stand(camera: bpy.types.Object, now: View) -> None:
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = now.axes, now.position
     camera.matrix_world = Matrix(matrix.tolist())
+
+
+@contextmanager
+def changed(owner: Any, settings: dict[str, Any]) -> Iterator[None]:
+    """While it lasts, the owner's properties have these values.
+
+    What is so already is not touched: setting the engine, to itself even, throws Cycles' kept data away.
+    """
+    usual = {name: getattr(owner, name) for name, value in settings.items() if getattr(owner, name) != value}
+    for name in usual:
+        setattr(owner, name, settings[name])
+    try:
+        yield
+    finally:
+        for name, value in usual.items():
+            setattr(owner, name, value)
 
 
 def read_exr(path: Path) -> NDArray[np.float32]:

@@ -13,16 +13,19 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bpy
 import psutil
 
 from camera_paths import Pose
-from farm.blender import engines, frames
+from farm.blender import engines, frames, views
 from farm.blender.template import examine
+from farm.dataset.views import Direction
 from farm.errors import BadModel, BadTemplate
 from farm.shot import Shot
+
+Opened = TypeVar("Opened", frames.OpenShot, views.OpenViews)
 
 
 class Host:
@@ -30,7 +33,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.opened: frames.OpenShot | None = None
+        self.opened: frames.OpenShot | views.OpenViews | None = None
         self.files: list[tuple[int, int]] = []  # tell one state of the open shot's files from the next
         self.shots = 0
 
@@ -45,23 +48,39 @@ class Host:
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot, and bake the ground's shadow where one is wanted; an open shot stays open."""
-        wanted = Shot(**shot)
-        files = [(stat.st_ino, stat.st_mtime_ns) for stat in map(os.stat, (wanted.model_path, wanted.template))]
-        if self.opened and self.opened.shot == wanted and self.files == files:
-            frames.sweep(self.folder)
-            return {}
-        self.opened, self.files = None, files
-        self.shots += 1
-        self.opened = frames.open_shot(wanted, self.folder)
+        self._open(Shot(**shot), frames.OpenShot, frames.open_shot)
         return {}
 
     def draw(self, frame: int, **pose: float) -> dict[str, Any]:
         """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.shot.Frame."""
-        assert self.opened, "open_shot comes first"
+        assert isinstance(self.opened, frames.OpenShot), "open_shot comes first"
         opened, self.opened = self.opened, None  # whatever goes wrong, the next shot begins on a fresh stage
         drawn = asdict(frames.draw(opened, frame, Pose(**pose), self.folder))
         self.opened = opened
         return drawn
+
+    def open_views(self, **shot: Any) -> dict[str, Any]:
+        """Set the stage for a dataset's shot; an open one stays open. Returns farm.dataset.drawn.Opened."""
+        return asdict(self._open(Shot(**shot), views.OpenViews, views.open_views).facts)
+
+    def draw_view(self, view: int, **direction: float) -> dict[str, Any]:
+        """Draw one view of the open dataset from a Direction. Returns farm.dataset.drawn.DrawnView."""
+        assert isinstance(self.opened, views.OpenViews), "open_views comes first"
+        opened, self.opened = self.opened, None
+        drawn = asdict(views.draw_view(opened, view, Direction(**direction), self.folder))
+        self.opened = opened
+        return drawn
+
+    def _open(self, wanted: Shot, kind: type[Opened], open_: Callable[[Shot, Path], Opened]) -> Opened:
+        """What is open, if it is of this kind and shot and its files are as they were; else a fresh stage."""
+        files = [(stat.st_ino, stat.st_mtime_ns) for stat in map(os.stat, (wanted.model_path, wanted.template))]
+        if isinstance(self.opened, kind) and self.opened.shot == wanted and self.files == files:
+            frames.sweep(self.folder)
+            return self.opened
+        self.opened, self.files = None, files
+        opened = open_(wanted, self.folder)
+        self.opened = opened
+        return opened
 
     def gpu(self) -> dict[str, Any]:
         """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""
@@ -85,7 +104,8 @@ def main() -> None:
     path, folder = sys.argv[1:]
     host = Host(Path(folder))
     calls: dict[str, Callable[..., dict[str, Any]]] = {
-        call.__name__: call for call in (host.hello, host.check, host.open_shot, host.draw, host.gpu)
+        call.__name__: call
+        for call in (host.hello, host.check, host.open_shot, host.draw, host.open_views, host.draw_view, host.gpu)
     }
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with socket.socket(socket.AF_UNIX) as door:

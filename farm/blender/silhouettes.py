@@ -11,6 +11,7 @@ from typing import Any
 
 import bpy
 
+from farm.blender.film import changed
 from farm.blender.stage import Stage
 
 SAMPLES = 8
@@ -26,22 +27,14 @@ class Silhouette:
     def of(cls, stage: Stage) -> "Silhouette":
         """For the subject on the stage."""
         materials = {slot.material for thing in stage.subject for slot in thing.material_slots if slot.material}
-        return cls(_paint() if all(map(_is_opaque, materials)) else None)
+        return cls(_paint() if all(map(is_opaque, materials)) else None)
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
         """While it lasts, exposures hold the silhouette in their alpha, and nothing of meaning in their colours."""
-        cycles, layer = bpy.context.scene.cycles, bpy.context.view_layer
-        usual = {name: getattr(cycles, name) for name in UNUSUAL}
-        for name, value in UNUSUAL.items():
-            setattr(cycles, name, value)
-        layer.material_override = self.paint
-        try:
+        override = {"material_override": self.paint}
+        with changed(bpy.context.scene.cycles, UNUSUAL), changed(bpy.context.view_layer, override):
             yield
-        finally:
-            layer.material_override = None
-            for name, value in usual.items():
-                setattr(cycles, name, value)
 
 
 UNUSUAL: dict[str, Any] = {
@@ -63,7 +56,7 @@ def _paint() -> bpy.types.Material:
     return paint
 
 
-def _is_opaque(material: bpy.types.Material) -> bool:
+def is_opaque(material: bpy.types.Material) -> bool:
     """Whether nothing can be seen through it: anything but one opaque principled shader is taken for see-through."""
     if material.node_tree is None:
         return True

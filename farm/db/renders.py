@@ -12,7 +12,7 @@ from farm.errors import RenderNotFound
 
 
 class Detail(NamedTuple):
-    """A render with what has become of it: frames drawn of how many, and the video's size in bytes once it is there."""
+    """A render with what has become of it: frames drawn of how many, and the size in bytes of the video, or dataset."""
 
     render: Render
     frames: int
@@ -65,7 +65,7 @@ def page(
 
 def _details() -> Select[Any]:
     frames_done = select(func.coalesce(func.sum(Chunk.frames_done), 0)).where(Chunk.shot_id == Render.shot_id)
-    video_size = select(Asset.size).where(Asset.render_id == Render.id, Asset.kind == "video")
+    video_size = select(Asset.size).where(Asset.render_id == Render.id, Asset.kind.in_(("video", "dataset")))
     web = select(Asset.id).where(Asset.render_id == Render.id, Asset.kind == "web").exists()
     return select(Render, Shot.frames, frames_done.scalar_subquery(), video_size.scalar_subquery(), web).join(
         Shot, Shot.id == Render.shot_id

@@ -20,6 +20,7 @@ from farm.processes import die_with_parent
 
 log = structlog.get_logger()
 
+SCAN_SECONDS, SCAN_MEGABYTES = 120, 4096
 LARGEST_TARGET = 1024**3
 REFUSED = 3
 # Threads reserve address space, and there is one thing to do.
@@ -57,6 +58,11 @@ async def run(module: str, source: Path, target: IO[bytes], *, seconds: float, m
     if process.returncode == REFUSED:
         raise InvalidFormat(facts["problem"])
     return facts
+
+
+async def convert_scan(source: Path, target: IO[bytes]) -> None:
+    """Make a GLB of a zipped OBJ scan. Raises InvalidFormat."""
+    await run("farm.intake.scan", source, target, seconds=SCAN_SECONDS, megabytes=SCAN_MEGABYTES)
 
 
 def serve(work: Work) -> None:

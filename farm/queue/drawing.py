@@ -3,12 +3,14 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
 
 from farm import state, templates
 from farm.blender.client import Blender
+from farm.dataset.plan import DatasetSpec
 from farm.db import chunks, tallies
 from farm.db.chunks import URGENT
 from farm.db.session import after_commit
@@ -30,6 +32,9 @@ from farm.video.run import executable
 from farm.video.variant import Files, Variant
 
 log = structlog.get_logger()
+
+
+Spec = TypeVar("Spec", ShotSpec, DatasetSpec)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
         orders = [_order(db, render, scratch, spec.tier) for render in chunks.renders_of(db, chunk)]
         model_key = chunk.shot.model.storage_key
     if templates.version(spec.template) != spec.template_version:
-        spec = _settle_template(lease, spec)
+        spec = settle_template(lease, spec)
     variants = _variants(node, lease, storage, spec, orders)
     began = time.monotonic()
     shelf = Shelf.of(node.settings, spec, node.engine)
@@ -91,7 +96,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     _publish_segments(lease, storage, bell, list(variants), effort)
 
 
-def _settle_template(lease: Lease, spec: ShotSpec) -> ShotSpec:
+def settle_template(lease: Lease, spec: Spec) -> Spec:
     """The shot's spec, brought up to the template as it is now, if nothing of the shot is drawn yet.
 
     Raises BadTemplate otherwise, as the chunks would not match.

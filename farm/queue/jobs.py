@@ -11,12 +11,13 @@ import structlog
 from sqlalchemy import select
 
 from farm import leases
+from farm.dataset import tiers as dataset_tiers
 from farm.db import chunks
 from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk, Shot
 from farm.errors import FarmError, RenderFailed
 from farm.nodes import quarantine, registry
-from farm.queue import chunk_log, drawing, finishing
+from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
@@ -27,7 +28,8 @@ log = structlog.get_logger()
 MOMENT = 3.0  # seconds; what a drain or a sick Blender must wait for at most, beside the chunk at hand
 TRIES, PAUSE = 5, 0.05  # of claiming, while others claim at the same moment; seconds
 
-WORK = {"draw": drawing.draw, "finish": finishing.finish}
+VIDEO = {"draw": drawing.draw, "finish": finishing.finish}
+DATASET = {"draw": datasets.draw, "finish": datasets.finish}
 
 
 def work() -> None:
@@ -55,7 +57,8 @@ def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: 
     try:
         with scratch_folder(node.scratch) as scratch:
             lease = Lease(database, chunk, node.settings.lease_seconds)
-            WORK[chunk.kind](node, lease, storage, bell, scratch)
+            work_on = (DATASET if chunk.tier in dataset_tiers.TIERS else VIDEO)[chunk.kind]
+            work_on(node, lease, storage, bell, scratch)
         log.info("chunk done", kind=chunk.kind, frames=lease.frames_done)
         return True
     except LeaseLost:

@@ -12,7 +12,12 @@ from farm.db.tables import Asset
 from farm.queue.lease import Lease
 from farm.storage import Storage, discard
 
-CONTENT_TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".png": "image/png",
+    ".zip": "application/zip",
+}
 
 
 def key(render_id: str, lease: Lease, path: Path) -> str:

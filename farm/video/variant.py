@@ -99,5 +99,10 @@ def save_posters(picture: Pixels, files: Files) -> None:
     """The first frame as a full PNG and as a small one for previews."""
     full = Image.fromarray(picture)
     full.save(files.posters["poster-full"])
-    full.thumbnail((POSTER_LONG_SIDE, POSTER_LONG_SIDE), Image.Resampling.LANCZOS)
-    full.save(files.posters["poster"], optimize=True)
+    save_thumbnail(full, files.posters["poster"])
+
+
+def save_thumbnail(picture: Image.Image, path: Path) -> None:
+    """A picture as a small PNG for previews."""
+    picture.thumbnail((POSTER_LONG_SIDE, POSTER_LONG_SIDE), Image.Resampling.LANCZOS)
+    picture.save(path, optimize=True)

@@ -21,6 +21,11 @@ FILES = {
     "poster": (b"the small poster", ".png", "image/png"),
     "poster-full": (b"the large poster " * 10, ".png", "image/png"),
 }
+DATASET = {
+    "dataset": (b"the dataset " * 1000, ".zip", "application/zip"),
+    "poster": FILES["poster"],
+    "poster-full": FILES["poster-full"],
+}
 WEB = {"web": (b"the web variant " * 100, ".mp4", "video/mp4")}
 
 
@@ -31,7 +36,8 @@ def finished(storage: Storage, database: Database, tmp_path: Path) -> Finish:
     def finish(render_id: str) -> dict[str, bytes]:
         with database.write() as db:
             render = db.get_one(Render, render_id)
-            files = FILES | (WEB if TIERS[parse(render.settings).quality].has_web else {})
+            wish = parse(render.settings)
+            files = DATASET if wish.is_dataset else FILES | (WEB if TIERS[wish.quality].has_web else {})
             for kind, (content, suffix, content_type) in files.items():
                 source, key = tmp_path / "made-up", f"renders/{render_id}/1/{kind}{suffix}"
                 source.write_bytes(content)

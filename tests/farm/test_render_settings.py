@@ -7,14 +7,25 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
 
 from farm.errors import InvalidSettings
-from farm.render_settings import FIELDS, RenderSettings, allowed, parse, parse_json
+from farm.render_settings import FIELDS, SCHEMA, RenderSettings, allowed, parse, parse_json
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+# What goes together and what does not is told by these.
+CHOICES: dict[str, list[Any]] = {
+    "output": ["video", "dataset"],
+    "effect": ["dataset", "turntable", "hero-spin"],
+    "datasetQuality": [None, "196x1024"],
+    "coverage": [None, "sphere"],
+    "sweepAngle": [None, 90],
+    "animation": [None, "*"],
+    "vignette": [None, 0.5],
+}
 LENGTH = "a number from 3 to 30 (to 600 for admins)"
 GOOD = st.fixed_dictionaries(
     {},
@@ -45,6 +56,7 @@ class TestDefaults:
     @pytest.mark.parametrize("nothing", [None, {}])
     def test_are_those_of_the_reference(self, nothing: Any) -> None:
         assert parse(nothing).to_wire() == {
+            "output": "video",
             "quality": "share",
             "effect": "turntable",
             "scene": "studio",
@@ -102,7 +114,7 @@ class TestBadSettings:
             (
                 {"effect": "explode"},
                 'renderSettings.effect is "explode", but must be one of '
-                '"hero-spin", "reveal", "showcase", "turntable", "zoom-orbit"',
+                '"hero-spin", "reveal", "showcase", "turntable", "zoom-orbit", "dataset"',
             ),
             (
                 {"effect": "hero-spin", "sweepAngle": 9},
@@ -156,6 +168,81 @@ class TestBadSettings:
         for wish in (value, *({field: value} for field in FIELDS)):
             with contextlib.suppress(InvalidSettings):
                 assert isinstance(parse(wish), RenderSettings)
+
+
+class TestDatasets:
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            {"output": "dataset"},
+            {"effect": "dataset"},
+            {"output": "dataset", "effect": "dataset"},
+            {"output": "dataset", "effect": "turntable", "aspect": "1:1", "length": 6},
+            {"output": "dataset", "datasetQuality": None, "coverage": None, "animation": None},
+        ],
+    )
+    def test_are_asked_for_by_output_or_effect_and_then_spelled_out(self, wish: dict[str, Any]) -> None:
+        settings = parse(wish)
+        assert settings.is_dataset
+        wire = settings.to_wire()
+        spelled_out = {"output": "dataset", "effect": "dataset", "datasetQuality": "100x800", "coverage": "hemisphere"}
+        assert wire.items() >= spelled_out.items()
+        assert parse(wire) == settings
+
+    def test_keep_the_tier_and_the_coverage_that_are_asked_for(self) -> None:
+        settings = parse({"output": "dataset", "datasetQuality": "400x2048", "coverage": "sphere"})
+        assert (settings.dataset_quality, settings.coverage) == ("400x2048", "sphere")
+
+    def test_are_no_videos(self) -> None:
+        assert not parse({}).is_dataset
+        assert "datasetQuality" not in parse({}).to_wire()
+
+    @pytest.mark.parametrize(
+        ("wish", "message"),
+        [
+            (
+                {"datasetQuality": "100x800"},
+                'renderSettings.datasetQuality belongs to datasets: send "output": "dataset" as well',
+            ),
+            ({"coverage": "sphere"}, 'renderSettings.coverage belongs to datasets: send "output": "dataset" as well'),
+            (
+                {"output": "dataset", "datasetQuality": "100x801"},
+                'renderSettings.datasetQuality is "100x801", but must be one of "100x800", "196x1024", "400x2048"',
+            ),
+            (
+                {"output": "dataset", "coverage": "dome"},
+                'renderSettings.coverage is "dome", but must be one of "hemisphere", "sphere"',
+            ),
+            ({"output": "splat"}, 'renderSettings.output is "splat", but must be one of "video", "dataset"'),
+            (
+                {"output": "dataset", "sweepAngle": 90},
+                'renderSettings.sweepAngle does not belong to effect "dataset", but to "hero-spin", "reveal"',
+            ),
+            (
+                {"output": "dataset", "effect": "hero-spin"},
+                'renderSettings.effect is "hero-spin", but must be "dataset" or left out: a dataset is asked for',
+            ),
+            (
+                {"output": "video", "effect": "dataset"},
+                'renderSettings.output is "video", but must be "dataset" or left out: a dataset is asked for',
+            ),
+            ({"output": "dataset", "animation": "*"}, "renderSettings.animation belongs to videos: leave it out"),
+            ({"effect": "dataset", "vignette": 0.5}, "renderSettings.vignette belongs to videos: leave it out"),
+        ],
+    )
+    def test_that_cannot_be_are_refused_with_the_reason(self, wish: Any, message: str) -> None:
+        with pytest.raises(InvalidSettings) as refused:
+            parse(wish)
+        assert refused.value.message == message
+
+    @given(wish=st.fixed_dictionaries({}, optional={field: st.sampled_from(CHOICES[field]) for field in CHOICES}))
+    def test_the_schema_takes_just_what_is_taken(self, wish: dict[str, Any]) -> None:
+        try:
+            parse(wish)
+            taken = True
+        except InvalidSettings:
+            taken = False
+        assert Draft202012Validator(SCHEMA).is_valid(wish) == taken
 
 
 class TestJsonText:

@@ -1,0 +1,64 @@
+"""Reading the multilayer OpenEXR files that Blender writes: numpy alone, no bpy, nothing rounded or colour managed.
+
+Layout: "OpenEXR File Layout", openexr.com/en/latest/OpenEXRFileLayout.html.
+"""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"v/1\x01"
+FLOAT = 2
+
+
+def read(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The channels of an uncompressed 32-bit file by their names without the layer's, such as "Depth.Z".
+
+    Each has the shape (height, width), rows top down. Raises ValueError for any other kind of EXR.
+    """
+    data = path.read_bytes()
+    attributes, start = _header(data)
+    names = _channels(attributes["channels"])
+    if attributes["compression"] != b"\0":
+        raise ValueError(f"{path.name} is compressed")
+    left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"])
+    width, height = right - left + 1, bottom - top + 1
+    # After a table of offsets comes row after row: its y, its size, and then all channels, one after the other.
+    rows = np.frombuffer(data, "<f4", offset=start + 8 * height).reshape(height, 2 + len(names) * width)
+    if (rows[:, 0].view("<i4") != np.arange(top, bottom + 1)).any():
+        raise ValueError(f"{path.name} has its rows in another order")
+    channels = rows[:, 2:].reshape(height, len(names), width)
+    return {name.partition(".")[2]: channels[:, index] for index, name in enumerate(names)}
+
+
+def _header(data: bytes) -> tuple[dict[str, bytes], int]:
+    """The attributes by name, and where they end."""
+    if data[:4] != MAGIC:
+        raise ValueError("this is no OpenEXR file")
+    attributes, at = {}, 8
+    while data[at]:
+        name, at = _text(data, at)
+        _, at = _text(data, at)
+        size = int.from_bytes(data[at : at + 4], "little")
+        attributes[name] = data[at + 4 : at + 4 + size]
+        at += 4 + size
+    return attributes, at + 1
+
+
+def _channels(listed: bytes) -> list[str]:
+    names, at = [], 0
+    while listed[at]:
+        name, at = _text(listed, at)
+        if int.from_bytes(listed[at : at + 4], "little") != FLOAT:
+            raise ValueError(f"the channel {name} is not of 32-bit floats")
+        names.append(name)
+        at += 16  # its kind, its linearity, its sampling across and down
+    return names
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    """A text that a zero ends, and what comes after it."""
+    end = data.index(b"\0", at)
+    return data[at:end].decode(), end + 1

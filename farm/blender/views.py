@@ -1,0 +1,65 @@
+"""One view of a dataset: the subject's picture, and its G-buffer."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from farm.blender.camera import crop
+from farm.blender.film import expose, prepare
+from farm.blender.frames import FILTER_BORDER, draw_subject, sweep
+from farm.blender.passes import Passes
+from farm.blender.silhouettes import Silhouette
+from farm.blender.stage import Stage, set_up
+from farm.dataset import cameras
+from farm.dataset.drawn import DrawnView, Opened
+from farm.dataset.views import Direction
+from farm.shot import Shot
+
+LAYERS = 128  # of cut-out surfaces behind each other, such as leaves, that are looked through
+# From glTF's axes (y up, z to the front) to Blender's, as its importer turns them.
+Y_UP_TO_Z_UP = Matrix(((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
+
+
+@dataclass(frozen=True)
+class OpenViews:
+    """A dataset's shot on its stage, with what all of its views share."""
+
+    shot: Shot
+    stage: Stage
+    silhouette: Silhouette | None
+    passes: Passes
+
+    @property
+    def facts(self) -> Opened:
+        middle = Matrix.Translation((0.0, 0.0, -self.stage.lens.target))
+        matrix = np.array(middle @ self.stage.placed @ Y_UP_TO_Z_UP, dtype=float)
+        return Opened(matrix.tolist(), bpy.app.version_string)
+
+
+def open_views(shot: Shot, folder: Path) -> OpenViews:
+    """Set the stage for a dataset. Raises BadModel and BadTemplate."""
+    sweep(folder)
+    stage = set_up(shot)
+    silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
+    passes = Passes.of(stage)
+    prepare(stage, shot)
+    stage.camera.data.lens = cameras.FOCAL_LENGTH
+    scene = bpy.context.scene
+    scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
+    scene.cycles.transparent_max_bounces = LAYERS
+    return OpenViews(shot, stage, silhouette, passes)
+
+
+def draw_view(opened: OpenViews, number: int, where: Direction, folder: Path) -> DrawnView:
+    """Draw one view into files in `folder`, cropped to the subject."""
+    name = f"frame-{number:06d}"
+    stage = opened.stage
+    now = cameras.stand(where, opened.shot.width, stage.lens.target)
+    subject = draw_subject(stage, now, stage.points, folder / f"{name}.rgba", opened.silhouette)
+    recorded = folder / f"{name}.exr"
+    with opened.passes.drawn():
+        expose(stage, now, crop(now, stage.points, FILTER_BORDER), recorded)
+    return DrawnView(number, subject, replace(subject, path=str(recorded)))

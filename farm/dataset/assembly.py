@@ -1,0 +1,96 @@
+"""A dataset's files in their order, made of the parts that its views were drawn into."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import farm
+from farm.dataset import cameras, overview, points
+from farm.dataset.depth import Range, levels, tight
+from farm.dataset.plan import DatasetSpec
+from farm.dataset.view_files import png, unpack_depths
+from farm.errors import BadModel
+
+FOLDERS = ("images", "depth", "depth_16bit", "normals", "masks")  # of a PNG for each view, in the dataset's order
+DEPTH_BITS = {"depth": 8, "depth_16bit": 16}
+ABOUT = "about.json"  # in every part: farm.dataset.drawn.Opened, the engine, and the view's range of depth
+
+
+class Assembly:
+    """A dataset about to be written; `part_of` is asked for a view's part whenever it is opened."""
+
+    def __init__(self, spec: DatasetSpec, part_of: Callable[[int], Path]) -> None:
+        self._spec, self._part_of = spec, part_of
+        self._numbers = range(spec.views)
+
+    @cached_property
+    def bounds(self) -> Range:
+        """The range of depth over all views. Raises BadModel when nothing is to be seen in any of them."""
+        ranges = [self._about(number)["range"] for number in self._numbers]
+        found = [Range(*each) for each in ranges if each]
+        if not found:
+            raise BadModel("The model has no surface that can be seen: it is see-through from every side")
+        return tight(found)
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """All files by name, in the dataset's order. Raises BadModel."""
+        for folder in FOLDERS:
+            for number in self._numbers:
+                yield name(folder, number), self.picture(folder, number)
+        names = [name("images", number) for number in self._numbers]
+        poses = [cameras.pose(where, self._spec.side) for where in self._spec.directions()]
+        yield "transforms.json", _json(cameras.transforms(names, poses, self._spec.side, self.bounds))
+        yield "overview.webp", overview.webp(overview.draw(len(names), self._open))
+        cloud = b"".join(self._read(number, "points.bin") for number in self._numbers)
+        yield cameras.POINTS, points.ply(np.frombuffer(cloud, points.POINT))
+        # In a folder of its own: instant-ngp takes every .json beside transforms.json for more views.
+        yield "metadata/dataset.json", _json(self.metadata())
+
+    def picture(self, folder: str, number: int) -> bytes:
+        """The PNG of a view in one of FOLDERS."""
+        if folder not in DEPTH_BITS:
+            return self._read(number, f"{folder}.png")
+        mask = np.asarray(self._open("masks", number)) > 0
+        depths = unpack_depths(self._read(number, "depth.bin"), mask)
+        return png(levels(depths, mask, self.bounds, DEPTH_BITS[folder]))
+
+    def metadata(self) -> dict[str, Any]:
+        """Where the dataset comes from."""
+        spec, about = self._spec, self._about(0)
+        return {
+            "model_sha256": spec.model_sha256,
+            "template": spec.template,
+            "template_version": spec.template_version,
+            "quality": spec.tier,
+            "coverage": spec.coverage,
+            "engine": about["engine"],
+            "samples": spec.samples,
+            "versions": {"plinth": farm.__version__, "blender": about["blender"]},
+            "source_to_dataset": about["source_to_dataset"],
+        }
+
+    def _about(self, number: int) -> dict[str, Any]:
+        return dict(json.loads(self._read(number, ABOUT)))
+
+    def _open(self, folder: str, number: int) -> Image.Image:
+        return Image.open(io.BytesIO(self.picture(folder, number)))
+
+    def _read(self, number: int, file: str) -> bytes:
+        with zipfile.ZipFile(self._part_of(number)) as part:
+            return part.read(file)
+
+
+def name(folder: str, number: int) -> str:
+    """The name of a view's PNG: padded, so that names sort as the views do."""
+    return f"{folder}/{number:04d}.png"
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, indent=2).encode() + b"\n"

@@ -1,0 +1,50 @@
+"""Making a dataset: every view is drawn into a part of its own, and all parts together make the ZIP.
+
+A part is a ZIP of its view's files, finished but for depth, whose range is known only once all views are drawn.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from farm.blender.client import Blender
+from farm.dataset import archive, cameras, view_files
+from farm.dataset.assembly import ABOUT, Assembly
+from farm.dataset.plan import DatasetSpec
+from farm.dataset.view_files import Developer, png
+from farm.shot import Shot
+
+
+def draw(blender: Blender, shot: Shot, spec: DatasetSpec, numbers: Sequence[int], folder: Path) -> Iterator[Path]:
+    """Draw the views with these numbers, yielding the part of each, in order, a file in `folder`.
+
+    Blender draws the next view while the files of this one are made. Raises RenderFailed of one kind or another.
+    """
+    opened = blender.open_views(shot)
+    directions = spec.directions()
+    developer = Developer(spec.side)
+    for drawn in blender.views((number, directions[number]) for number in numbers):
+        number, view = drawn.number, developer.develop(drawn)
+        pose = cameras.pose(directions[number], spec.side)
+        part = folder / f"view-{number:04d}.zip"
+        with zipfile.ZipFile(part, "w") as files:
+            archive.add(files, "images.png", png(view.picture))
+            archive.add(files, "normals.png", png(view.normals))
+            archive.add(files, "masks.png", png(view.silhouette))
+            archive.add(files, "depth.bin", view_files.pack_depths(view))
+            archive.add(files, "points.bin", view_files.sample_points(view, number, pose, spec.views))
+            about = {**asdict(opened), "engine": shot.engine, "range": view.range}
+            archive.add(files, ABOUT, json.dumps(about).encode())
+        yield part
+
+
+def finish(spec: DatasetSpec, part_of: Callable[[int], Path], out: Path) -> None:
+    """Write the dataset of its views' parts, which `part_of` finds by number, to `out`.
+
+    In memory are the files of one view at a time, and the sparse points. Raises BadModel when no view shows anything.
+    """
+    with zipfile.ZipFile(out, "w") as files:
+        for name, content in Assembly(spec, part_of).files():
+            archive.add(files, name, content)

@@ -1,0 +1,93 @@
+"""A view's files: what Blender has drawn of it, made into PNGs, depths and points of the surface."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+from PIL import Image
+
+from farm.blender import exr
+from farm.blender.camera import Array
+from farm.dataset import points
+from farm.dataset.depth import Depths, Mask, Range
+from farm.dataset.drawn import DrawnView
+from farm.shot import Frame
+from farm.video.backgrounds import plain
+from farm.video.composite import Compositor
+from farm.video.layers import Box
+
+WHITE = 255, 255, 255
+NOWHERE = 1e9  # Cycles gives 1e10 for the depth of what is not there
+GREY = 128  # the normal of what is not there: it decodes to no direction
+
+
+@dataclass(frozen=True)
+class View:
+    """What a view's pixels show: `picture` and `normals` of shape (side, side, 3), `depths` and `mask` (side, side)."""
+
+    picture: NDArray[np.uint8]
+    normals: NDArray[np.uint8]
+    depths: Depths
+    mask: Mask
+
+    @property
+    def silhouette(self) -> NDArray[np.uint8]:
+        """The mask as grey levels: 255 where the subject is, else 0."""
+        return np.where(self.mask, np.uint8(255), np.uint8(0))
+
+    @property
+    def range(self) -> Range | None:
+        """From the nearest foreground pixel to the farthest; None where there is none."""
+        seen = self.depths[self.mask]
+        return Range(float(seen.min()), float(seen.max())) if seen.size else None
+
+
+class Developer:
+    """Makes views of what the host hands over; all are squares of `side` pixels."""
+
+    def __init__(self, side: int) -> None:
+        self._side = side
+        self._compositor = Compositor(plain(WHITE, side, side), vignette=0.0)
+
+    def develop(self, drawn: DrawnView) -> View:
+        """The view on the whole square, white and without depth where the subject is not."""
+        picture = self._compositor.over(Frame(drawn.number, 8, drawn.subject, None, None, ()))
+        channels = exr.read(Path(drawn.passes.path))
+        box = Box.of(drawn.passes).slices
+        square = self._side, self._side
+        depths, mask = np.zeros(square, np.float32), np.zeros(square, np.bool_)
+        mask[box] = (channels["Combined.A"] > 0.5) & (channels["Depth.Z"] < NOWHERE)
+        depths[box] = channels["Depth.Z"]
+        normals = np.full((*square, 3), GREY, np.uint8)
+        seen = mask[box]
+        directions = np.stack([channels[f"Normal.{axis}"][seen] for axis in "XYZ"], axis=-1)
+        normals[box][seen] = np.rint((directions * 0.5 + 0.5) * 255)
+        return View(picture.copy(), normals, depths, mask)
+
+
+def png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """A PNG of 8-bit RGB, or of 8- or 16-bit grey."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=4)
+    return file.getvalue()
+
+
+def pack_depths(view: View) -> bytes:
+    """The foreground's depths, exactly, row by row: for the PNGs, once the range of all views is known."""
+    return zstandard.compress(view.depths[view.mask].astype("<f4").tobytes(), 1)
+
+
+def unpack_depths(packed: bytes, mask: Mask) -> Depths:
+    """The depths of shape (height, width) that `pack_depths` was given, 0 outside the mask."""
+    depths = np.zeros(mask.shape, np.float32)
+    depths[mask] = np.frombuffer(zstandard.decompress(packed), "<f4")
+    return depths
+
+
+def sample_points(view: View, number: int, pose: Array, views: int) -> bytes:
+    """The view's share of the sparse point cloud, as it stands in a PLY file."""
+    count = -(-points.MOST // views)
+    return points.sample(view.picture, view.depths, view.mask, pose, count=count, seed=number).tobytes()

@@ -1,0 +1,123 @@
+"""Datasets over HTTP: ordered like a render, paid by their tier, delivered as one ZIP."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from farm.db.session import Database
+from farm.db.tables import Render
+from tests.api.conftest import Finish
+from tests.api.helpers import assert_error, uploaded
+from tests.conftest import PLENTY
+
+DATASET: dict[str, Any] = {"output": "dataset", "datasetQuality": "196x1024", "coverage": "sphere"}
+
+
+def ordered(api: TestClient, wish: dict[str, Any]) -> str:
+    """The id of a render of an uploaded model with these settings."""
+    body = {"modelId": uploaded(api)["modelId"], "renderSettings": wish}
+    answer = api.post("/v1/renders", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["data"]["id"])
+
+
+@pytest.fixture
+def waiting(api: TestClient) -> str:
+    """The address of a dataset that nobody has begun."""
+    return f"/v1/renders/{ordered(api, DATASET)}"
+
+
+@pytest.fixture
+def done(api: TestClient, finished: Finish) -> str:
+    """The address of a finished dataset."""
+    render = ordered(api, DATASET)
+    finished(render)
+    return f"/v1/renders/{render}"
+
+
+class TestOrder:
+    def test_is_told_back_with_its_progress_in_views(self, api: TestClient, waiting: str) -> None:
+        render = api.get(waiting).json()["data"]
+        assert render["renderSettings"].items() >= DATASET.items()
+        assert render["progress"] == {"frames": 0, "of": 196}
+        assert (render["status"], render["fileSize"]) == ("pending", None)
+
+    @pytest.mark.parametrize(
+        ("wish", "price"),
+        [
+            ({"output": "dataset"}, 4),
+            ({"effect": "dataset"}, 4),
+            ({"output": "dataset", "datasetQuality": "196x1024"}, 16),
+            ({"output": "dataset", "datasetQuality": "400x2048", "quality": "pro"}, 64),
+        ],
+    )
+    def test_costs_its_tier_and_what_the_quote_says(self, api: TestClient, wish: dict[str, Any], price: int) -> None:
+        model = uploaded(api)["modelId"]
+        before = api.get("/v1/account").json()["data"]["credits"]
+        api.post("/v1/renders", json={"modelId": model, "renderSettings": wish})
+        assert api.get("/v1/account").json()["data"]["credits"] == before - price
+        assert api.post("/v1/quote", json={"renders": [wish]}).json()["data"]["creditsRequired"] == price
+
+    def test_is_cut_into_chunks_of_views_of_a_shot_of_its_own(
+        self, api: TestClient, database: Database, waiting: str
+    ) -> None:
+        other = ordered(api, DATASET)
+        with database.read() as db:
+            shot = db.get_one(Render, waiting.rpartition("/")[2]).shot
+            chunks = [(chunk.first_frame, chunk.frames) for chunk in shot.chunks]
+            assert len(chunks) > 1
+            assert [first for first, _ in chunks] == [sum(views for _, views in chunks[:n]) for n in range(len(chunks))]
+            assert sum(views for _, views in chunks) == 196
+            assert db.get_one(Render, other).shot_id != shot.id
+
+    @pytest.mark.parametrize(
+        "wish",
+        [
+            {"datasetQuality": "100x800"},
+            {"coverage": "sphere"},
+            {"output": "dataset", "datasetQuality": "100x801"},
+            {"output": "dataset", "coverage": "dome"},
+            {"output": "dataset", "sweepAngle": 90},
+            {"output": "dataset", "effect": "showcase"},
+            {"output": "dataset", "animation": "Walk"},
+        ],
+    )
+    def test_that_cannot_be_is_refused_and_costs_nothing(self, api: TestClient, wish: dict[str, Any]) -> None:
+        model = uploaded(api)["modelId"]
+        before = api.get("/v1/account").json()["data"]["credits"]
+        answer = api.post("/v1/renders", json={"modelId": model, "renderSettings": wish})
+        assert_error(answer, "invalid_settings", 400, next(iter(wish if len(wish) == 1 else list(wish)[1:])))
+        assert api.get("/v1/account").json()["data"]["credits"] == before <= PLENTY
+
+
+class TestFiles:
+    def test_are_one_zip_that_can_be_gone_on_with(self, api: TestClient, done: str) -> None:
+        whole = api.get(f"{done}/bundle")
+        assert (whole.status_code, whole.headers["content-type"]) == (200, "application/zip")
+        assert whole.content == b"the dataset " * 1000
+        assert 'filename="' in whole.headers["content-disposition"]
+        part = api.get(f"{done}/bundle", headers={"Range": "bytes=100-"})
+        assert (part.status_code, part.content) == (206, whole.content[100:])
+        again = api.get(f"{done}/bundle", headers={"If-None-Match": whole.headers["etag"]})
+        assert again.status_code == 304
+
+    def test_are_counted_by_the_size_of_the_zip(self, api: TestClient, done: str) -> None:
+        assert api.get(done).json()["data"]["fileSize"] == len(b"the dataset " * 1000)
+
+    def test_have_the_first_view_as_the_poster(self, api: TestClient, done: str) -> None:
+        assert api.get(f"{done}/poster").content == b"the small poster"
+        assert api.get(f"{done}/poster?quality=full").status_code == 200
+
+    @pytest.mark.parametrize("kind", ["video", "video?quality=web", "thumb"])
+    def test_are_no_video(self, api: TestClient, done: str, kind: str) -> None:
+        code = "thumb_not_found" if kind == "thumb" else "video_not_found"
+        assert_error(api.get(f"{done}/{kind}"), code, 404, "dataset", "bundle")
+
+    def test_are_not_there_before_it_is_done(self, api: TestClient, waiting: str) -> None:
+        assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404)
+        assert_error(api.get(f"{waiting}/poster"), "poster_not_found", 404)
+
+    def test_are_deleted_with_the_render(self, api: TestClient, done: str) -> None:
+        assert api.delete(done).status_code == 200
+        assert_error(api.get(f"{done}/bundle"), "render_not_found", 404)

@@ -1,0 +1,81 @@
+"""Points of the surface: out of pixels, into a PLY file."""
+
+import io
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from farm.dataset import cameras, points
+from farm.dataset.depth import Mask, Range
+from farm.dataset.views import Direction
+from tests.dataset.dataset import Dataset
+from tests.dataset.proof import interior
+
+MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))
+SIDE = 32
+
+
+def flat_view() -> tuple[
+    np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.float32]], Mask
+]:
+    """A disc two units away, each pixel's colour its place."""
+    rows, columns = np.indices((SIDE, SIDE))
+    mask = np.hypot(rows - 16, columns - 16) < 10
+    picture = np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
+    return picture, np.full((SIDE, SIDE), 2.0, np.float32), mask
+
+
+@given(
+    where=st.builds(Direction, st.floats(0, 360), st.floats(-89, 89)),
+    pixels=st.lists(st.tuples(st.integers(0, 63), st.integers(0, 63), st.floats(0.5, 10)), min_size=1, max_size=20),
+)
+def test_pixels_come_back_from_the_world_where_they_were(
+    where: Direction, pixels: list[tuple[int, int, float]]
+) -> None:
+    columns, rows, depths = np.array(pixels, dtype=float).T
+    pose = cameras.pose(where, 64)
+    world = cameras.unproject(columns, rows, depths, 64, pose)
+    reader = Dataset(cameras.transforms(["images/0000.png"], [pose], 64, Range(1, 2)), {}, {})
+    back = reader.project(0, world)
+    assert np.stack(back) == pytest.approx(np.stack([columns + 0.5, rows + 0.5, depths]), abs=1e-9)
+
+
+@given(mask=MASKS)
+def test_the_interior_is_what_has_all_its_neighbours(mask: Mask) -> None:
+    assert (points.interior(mask) == interior(mask)).all()
+
+
+class TestSample:
+    def test_takes_as_many_as_asked_for_with_their_own_colours(self) -> None:
+        picture, depths, mask = flat_view()
+        pose = cameras.pose(Direction(30, 20), SIDE)
+        sampled = points.sample(picture, depths, mask, pose, count=50, seed=1)
+        assert len(sampled) == 50
+        reader = Dataset(cameras.transforms(["images/0000.png"], [pose], SIDE, Range(1, 2)), {}, {})
+        columns, rows, found = reader.project(0, sampled["xyz"].astype(float))
+        assert np.floor(rows).astype(int).tolist() == sampled["rgb"][:, 0].tolist()
+        assert np.floor(columns).astype(int).tolist() == sampled["rgb"][:, 1].tolist()
+        assert found == pytest.approx(2.0, abs=1e-5)
+
+    def test_is_the_same_for_the_same_seed_and_another_for_another(self) -> None:
+        pose = cameras.pose(Direction(30, 20), SIDE)
+        first, again, other = (points.sample(*flat_view(), pose, count=50, seed=seed) for seed in (1, 1, 2))
+        assert first.tobytes() == again.tobytes() != other.tobytes()
+
+    def test_takes_all_where_there_are_fewer(self) -> None:
+        picture, depths, mask = flat_view()
+        sampled = points.sample(picture, depths, mask, np.eye(4), count=10_000, seed=1)
+        assert len(sampled) == points.interior(mask).sum()
+
+
+def test_a_ply_is_read_by_others() -> None:
+    picture, depths, mask = flat_view()
+    sampled = points.sample(picture, depths, mask, np.eye(4), count=40, seed=3)
+    read = trimesh.load(io.BytesIO(points.ply(sampled)), file_type="ply")
+    assert isinstance(read, trimesh.PointCloud)
+    assert read.vertices.tolist() == sampled["xyz"].tolist()
+    assert read.colors[:, :3].tolist() == sampled["rgb"].tolist()
