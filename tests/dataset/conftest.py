@@ -1,0 +1,60 @@
+"""Small datasets of three models from both coverages, drawn once a session by a real Blender host."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from farm import intake, templates
+from farm.blender.client import Blender, BlenderHost
+from farm.dataset import produce
+from farm.dataset.plan import DatasetSpec
+from farm.dataset.tiers import Coverage
+from tests.blender.conftest import PATIENCE
+from tests.blender.conftest import host as host
+from tests.dataset import models
+from tests.dataset.dataset import Dataset
+
+VIEWS, SIDE = 12, 160
+MODELS = {"concave": models.concave, "thin": models.thin, "scan": models.scan}
+SHA256 = "5e" * 32
+
+
+def spec(coverage: Coverage = "hemisphere", *, views: int = VIEWS, side: int = SIDE, samples: int = 1) -> DatasetSpec:
+    return DatasetSpec(SHA256, "studio", templates.version("studio"), "100x800", coverage, views, side, samples)
+
+
+def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path) -> Path:
+    """The ZIP of a dataset."""
+    with Blender(host.socket_path, PATIENCE) as blender:
+        shot = wanted.shot(str(model), "cycles")
+        parts = list(produce.draw(blender, shot, wanted, range(wanted.views), folder))
+    out = folder / "dataset.zip"
+    produce.finish(wanted, parts.__getitem__, out)
+    return out
+
+
+def as_gltf(model: Path, folder: Path) -> Path:
+    """What the farm makes of a model before Blender sees it."""
+    if not intake.is_scan(model.name):
+        return model
+    glb = folder / "scan.glb"
+    with glb.open("wb") as file:
+        asyncio.run(intake.convert_scan(model, file))
+    return glb
+
+
+@pytest.fixture(scope="session")
+def dataset_of(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Coverage], Dataset]:
+    """The dataset of one of MODELS, each drawn once."""
+    made: dict[tuple[str, str], Dataset] = {}
+
+    def get(name: str, coverage: Coverage) -> Dataset:
+        if (name, coverage) not in made:
+            folder = tmp_path_factory.mktemp(f"{name}-{coverage}")
+            model = as_gltf(MODELS[name](folder), folder)
+            made[name, coverage] = Dataset.read(drawn(host, model, spec(coverage), folder))
+        return made[name, coverage]
+
+    return get

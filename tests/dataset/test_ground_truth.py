@@ -1,0 +1,158 @@
+"""The proof: what a dataset says of depth, masks and normals is what rays cast through the source model find.
+
+trimesh reads the source by itself, Embree casts the rays; of the farm they use transforms.json and dataset.json alone.
+"""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from farm.dataset.tiers import Coverage
+from tests.dataset import models, proof
+from tests.dataset.conftest import MODELS
+from tests.dataset.dataset import Array, Dataset
+
+pytestmark = pytest.mark.slow
+
+EVERY = [(name, coverage) for name in MODELS for coverage in ("hemisphere", "sphere")]
+DatasetOf = Callable[[str, Coverage], Dataset]
+
+
+def source(name: str, folder: Path) -> Any:
+    return models.source(MODELS[name](folder))
+
+
+@pytest.mark.parametrize(("name", "coverage"), EVERY)
+class TestAgainstRays:
+    def test_depth_masks_and_normals_are_true(
+        self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
+    ) -> None:
+        found = proof.against_mesh(dataset_of(name, coverage), source(name, tmp_path))
+        assert found.near_enough >= 0.999
+        assert found.overlap >= 0.999
+        assert found.degrees < 0.5
+        assert found.bounded
+
+    def test_points_out_of_all_depths_lie_on_the_surface(
+        self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
+    ) -> None:
+        assert proof.fused(dataset_of(name, coverage), source(name, tmp_path)) < 1e-3
+
+    def test_the_sparse_points_lie_on_the_surface(
+        self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
+    ) -> None:
+        dataset = dataset_of(name, coverage)
+        mesh = proof.in_the_world(dataset, source(name, tmp_path))
+        points, colours = dataset.cloud()
+        some = np.random.default_rng(1).choice(len(points), 300, replace=False)
+        assert max(proof.distance_to(mesh, point) for point in points[some]) < 1e-4
+        assert len(points) > 10_000
+        assert (colours.min(axis=1) < 250).mean() > 0.9, "the colours are the background's"
+
+
+@pytest.mark.parametrize(("name", "coverage"), EVERY)
+class TestByItself:
+    def test_views_agree_with_each_other(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
+        assert proof.across_views(dataset_of(name, coverage)) >= 0.999
+
+    def test_near_and_far_are_tight(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
+        dataset = dataset_of(name, coverage)
+        levels = [dataset.picture("depth_16bit", view)[dataset.mask(view)] for view in dataset.views]
+        assert (np.concatenate(levels).min(), np.concatenate(levels).max()) == (0, 65535)
+
+    def test_what_is_not_the_model_is_white_far_and_grey(
+        self, dataset_of: DatasetOf, name: str, coverage: Coverage
+    ) -> None:
+        dataset = dataset_of(name, coverage)
+        for view in dataset.views:
+            mask = dataset.mask(view)
+            assert (dataset.picture("depth_16bit", view)[~mask] == 65535).all()
+            assert (dataset.picture("depth", view)[~mask] == 255).all()
+            assert (dataset.picture("normals", view)[~mask] == 128).all()
+            outside = ~proof.grown(mask, 2)  # the picture's edges are smooth, the mask's are not
+            assert (dataset.picture("images", view)[outside] == 255).all()
+
+    def test_both_depths_say_the_same(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
+        dataset = dataset_of(name, coverage)
+        for view in dataset.views:
+            coarse, fine = dataset.picture("depth", view) / 255, dataset.picture("depth_16bit", view) / 65535
+            assert np.abs(coarse - fine).max() <= 0.5 / 255 + 1 / 65535
+
+    def test_every_view_shows_the_whole_model_with_room_around(
+        self, dataset_of: DatasetOf, name: str, coverage: Coverage
+    ) -> None:
+        dataset = dataset_of(name, coverage)
+        for view in dataset.views:
+            mask = dataset.mask(view)
+            assert mask.any()
+            assert not mask[[0, -1]].any()
+            assert not mask[:, [0, -1]].any()
+
+
+class RayDistances(Dataset):
+    """The mistake of writing the distance along the ray where planar depth is promised."""
+
+    def depth(self, view: int) -> Array:
+        _, directions = self.rays(view)
+        return np.asarray(super().depth(view) * np.linalg.norm(directions, axis=-1))
+
+
+def changed(dataset: Dataset, change: Callable[[Dataset], None]) -> Dataset:
+    wrong = copy.deepcopy(dataset)
+    change(wrong)
+    return wrong
+
+
+def turn_poses(turn: Callable[[Array], Array]) -> Callable[[Dataset], None]:
+    def change(dataset: Dataset) -> None:
+        for frame in dataset.transforms["frames"]:
+            frame["transform_matrix"] = turn(np.array(frame["transform_matrix"])).tolist()
+
+    return change
+
+
+def shift(key: str, pixels: float) -> Callable[[Dataset], None]:
+    def change(dataset: Dataset) -> None:
+        dataset.transforms[key] += pixels
+
+    return change
+
+
+class TestTheProofItself:
+    """Whoever breaks the conventions in one of the usual ways is found out."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            turn_poses(lambda pose: pose[[0, 2, 1, 3]]),  # y and z of the world swapped
+            turn_poses(lambda pose: pose * [1, -1, -1, 1]),  # OpenCV's camera axes
+            shift("cx", 0.5),
+            shift("cx", -0.5),
+            shift("cy", 0.5),
+            shift("cy", -0.5),
+        ],
+    )
+    def test_finds_wrong_cameras(
+        self, dataset_of: DatasetOf, change: Callable[[Dataset], None], tmp_path: Path
+    ) -> None:
+        wrong = changed(dataset_of("concave", "sphere"), change)
+        found = proof.against_mesh(wrong, source("concave", tmp_path))
+        assert found.near_enough < 0.9
+        assert found.overlap < 0.999
+
+    @pytest.mark.parametrize("change", [shift("cx", 0.5), shift("cy", -0.5)])
+    def test_finds_half_a_pixel_without_any_mesh(
+        self, dataset_of: DatasetOf, change: Callable[[Dataset], None]
+    ) -> None:
+        assert proof.across_views(changed(dataset_of("concave", "sphere"), change)) < 0.9
+
+    def test_finds_distances_along_the_ray(self, dataset_of: DatasetOf, tmp_path: Path) -> None:
+        right = dataset_of("concave", "sphere")
+        wrong = RayDistances(right.transforms, right.metadata, right.files)
+        assert proof.against_mesh(wrong, source("concave", tmp_path)).near_enough < 0.9
+        assert proof.across_views(wrong) < 0.9
+        assert proof.fused(wrong, source("concave", tmp_path)) > 1e-3

@@ -1,0 +1,135 @@
+"""See-through surfaces: MASK textures cut the ground truth as they cut the picture, BLEND counts from one half on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
+
+from farm.blender.client import BlenderHost
+from farm.errors import BadModel
+from tests.dataset import proof
+from tests.dataset.conftest import drawn, spec
+from tests.dataset.dataset import Array, Dataset
+
+pytestmark = pytest.mark.slow
+
+CHECKS, TEXELS = 4, 64  # fields of the chequered texture, and texels of a field
+WANTED = spec("hemisphere", views=6, side=128, samples=4)
+
+
+def sheet(z: float, material: PBRMaterial) -> trimesh.Trimesh:
+    """A square of two metres facing the viewer."""
+    corners = [[-1, -1, z], [1, -1, z], [1, 1, z], [-1, 1, z]]
+    uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=float)
+    faces = [[0, 1, 2], [0, 2, 3]]
+    return trimesh.Trimesh(corners, faces, visual=TextureVisuals(uv=uv, material=material), process=False)
+
+
+def chequered(mode: str) -> PBRMaterial:
+    """Red with holes: every other field has no opacity."""
+    rows, columns = np.indices((CHECKS * TEXELS, CHECKS * TEXELS)) // TEXELS
+    pixels = np.full((*rows.shape, 4), (200, 30, 30, 255), dtype=np.uint8)
+    pixels[(rows + columns) % 2 == 1, 3] = 0
+    return PBRMaterial(baseColorTexture=Image.fromarray(pixels), alphaMode=mode, alphaCutoff=0.5, doubleSided=True)
+
+
+def tinted(opacity: float) -> PBRMaterial:
+    return PBRMaterial(baseColorFactor=[0.1, 0.2, 0.9, opacity], alphaMode="BLEND", doubleSided=True)
+
+
+SOLID = PBRMaterial(baseColorFactor=[0.8, 0.8, 0.2, 1.0], doubleSided=True)
+
+
+def dataset(host: BlenderHost, folder: Path, *meshes: trimesh.Trimesh) -> Dataset:
+    model = folder / "model.glb"
+    scene = trimesh.Scene(list(meshes))
+    model.write_bytes(scene.export(file_type="glb"))
+    return Dataset.read(drawn(host, model, WANTED, folder))
+
+
+def opaque_fields(found: Dataset, view: int, square: trimesh.Trimesh) -> tuple[proof.Mask, Array]:
+    """Where rays hit an opaque field of the chequered square, and how far they are from a field's edge, in fields."""
+    mesh = proof.in_the_world(found, square)
+    truth = proof.cast(found, view, mesh)
+    origins, directions = found.rays(view)
+    world = origins + directions * truth.depths[..., None]
+    to_source = np.linalg.inv(np.array(found.metadata["source_to_dataset"]))
+    place = (world @ to_source[:3, :3].T + to_source[:3, 3])[..., :2]
+    across = (place + 1) / 2 * CHECKS
+    field = np.floor(across).astype(int)
+    # The texture's first row is the square's top.
+    opaque = (field[..., 0] + (CHECKS - 1 - field[..., 1])) % 2 == 0
+    edge = np.abs(across - np.round(across)).min(axis=-1)
+    return np.asarray((truth.triangles >= 0) & opaque), edge
+
+
+class TestMask:
+    def test_cuts_mask_depth_and_normals_along_the_textures_own_edge(self, host: BlenderHost, tmp_path: Path) -> None:
+        square = sheet(0.0, chequered("MASK"))
+        found = dataset(host, tmp_path, square)
+        common = either = 0
+        for view in found.views:
+            expected, edge = opaque_fields(found, view, square)
+            sure = edge > 0.5 / TEXELS  # between two texels the texture is interpolated
+            mask = found.mask(view)
+            common += int((mask & expected & sure).sum())
+            either += int(((mask | expected) & sure).sum())
+            assert (found.picture("depth_16bit", view)[~mask] == 65535).all()
+            assert (found.picture("normals", view)[~mask] == 128).all()
+        assert common / either >= 0.999
+
+    def test_cuts_them_as_it_cuts_the_picture(self, host: BlenderHost, tmp_path: Path) -> None:
+        found = dataset(host, tmp_path, sheet(0.0, chequered("MASK")))
+        for view in found.views:
+            mask, white = found.mask(view), (found.picture("images", view) == 255).all(axis=-1)
+            assert not white[proof.interior(mask)].any()
+            # A field that is seen from its edge may lie between the pixels' centres, and yet tint a pixel.
+            assert white[~proof.grown(mask, 2)].mean() > 0.999
+
+    def test_shows_the_depth_of_what_is_behind_the_holes(self, host: BlenderHost, tmp_path: Path) -> None:
+        front, back = sheet(0.3, chequered("MASK")), sheet(-0.3, SOLID)
+        found = dataset(host, tmp_path, front, back)
+        assert planes_seen(found, front, back) == {"front", "back"}
+
+
+class TestBlend:
+    def test_of_less_than_half_is_not_there(self, host: BlenderHost, tmp_path: Path) -> None:
+        front, back = sheet(0.3, tinted(0.4)), sheet(-0.3, SOLID)
+        assert planes_seen(dataset(host, tmp_path, front, back), front, back) == {"back"}
+
+    def test_of_half_or_more_is_there_as_a_whole(self, host: BlenderHost, tmp_path: Path) -> None:
+        front, back = sheet(0.3, tinted(0.6)), sheet(-0.3, SOLID)
+        found = dataset(host, tmp_path, front, back)
+        assert planes_seen(found, front, back) == {"front", "back"}
+        for view in found.views:
+            truth = proof.cast(found, view, proof.in_the_world(found, front + back))
+            inside = proof.interior(found.mask(view) & (truth.triangles >= 0))
+            close = np.abs(found.depth(view) - truth.depths)[inside] < 1e-3
+            assert close.mean() > 0.99
+
+    def test_shows_through_in_the_picture(self, host: BlenderHost, tmp_path: Path) -> None:
+        found = dataset(host, tmp_path, sheet(0.3, tinted(0.4)), sheet(-0.3, SOLID))
+        front_view = found.picture("images", 0)[54:74, 54:74].reshape(-1, 3).mean(axis=0)
+        red, _, blue = front_view
+        assert red > 100, "the yellow behind is seen"
+        assert blue > 100, "the blue before it is seen"
+
+    def test_alone_and_thin_leaves_no_surface(self, host: BlenderHost, tmp_path: Path) -> None:
+        with pytest.raises(BadModel, match="no surface that can be seen"):
+            dataset(host, tmp_path, sheet(0.0, tinted(0.2)))
+
+
+def planes_seen(found: Dataset, front: trimesh.Trimesh, back: trimesh.Trimesh) -> set[str]:
+    """Which of two parallel squares the depths lie on, over all views; nothing lies elsewhere."""
+    planes = {"front": proof.in_the_world(found, front), "back": proof.in_the_world(found, back)}
+    seen: set[str] = set()
+    for view in found.views:
+        points = found.points(view)[found.mask(view)]
+        distances = {name: np.abs((points - mesh.vertices[0]) @ mesh.face_normals[0]) for name, mesh in planes.items()}
+        seen |= {name for name, away in distances.items() if (away < 1e-3).mean() > 0.02}
+        assert np.minimum(*distances.values()).max() < 1e-3
+    return seen
