@@ -50,6 +50,9 @@ def open_views(shot: Shot, folder: Path) -> OpenViews:
     scene = bpy.context.scene
     scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
     scene.cycles.transparent_max_bounces = LAYERS
+    for thing in scene.objects:
+        if thing.type == "LIGHT":  # from some side a camera looks past the subject into it
+            thing.visible_camera = False
     return OpenViews(shot, stage, silhouette, passes)
 
 

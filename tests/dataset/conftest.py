@@ -11,6 +11,7 @@ from farm.blender.client import Blender, BlenderHost
 from farm.dataset import produce
 from farm.dataset.plan import DatasetSpec
 from farm.dataset.tiers import Coverage
+from farm.shot import Engine
 from tests.blender.conftest import PATIENCE
 from tests.blender.conftest import host as host
 from tests.dataset import models
@@ -21,14 +22,17 @@ MODELS = {"concave": models.concave, "thin": models.thin, "scan": models.scan}
 SHA256 = "5e" * 32
 
 
-def spec(coverage: Coverage = "hemisphere", *, views: int = VIEWS, side: int = SIDE, samples: int = 1) -> DatasetSpec:
-    return DatasetSpec(SHA256, "studio", templates.version("studio"), "100x800", coverage, views, side, samples)
+def spec(
+    coverage: Coverage = "hemisphere", *, views: int = VIEWS, side: int = SIDE, samples: int = 1, **turned: int
+) -> DatasetSpec:
+    version = templates.version("studio")
+    return DatasetSpec(SHA256, "studio", version, "100x800", coverage, views, side, samples, **turned)
 
 
-def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path) -> Path:
+def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:
     """The ZIP of a dataset."""
     with Blender(host.socket_path, PATIENCE) as blender:
-        shot = wanted.shot(str(model), "cycles")
+        shot = wanted.shot(str(model), engine)
         parts = list(produce.draw(blender, shot, wanted, range(wanted.views), folder))
     out = folder / "dataset.zip"
     produce.finish(wanted, parts.__getitem__, out)

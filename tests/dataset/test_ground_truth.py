@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from farm.blender.client import BlenderHost
 from farm.dataset.tiers import Coverage
 from tests.dataset import models, proof
-from tests.dataset.conftest import MODELS
+from tests.dataset.conftest import MODELS, drawn, spec
 from tests.dataset.dataset import Array, Dataset
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,34 @@ class TestAgainstRays:
         some = np.random.default_rng(1).choice(len(points), 300, replace=False)
         assert max(proof.distance_to(mesh, point) for point in points[some]) < 1e-4
         assert len(points) > 10_000
+        assert np.linalg.norm(points, axis=1).max() < 1 + 1e-3, "they leave the sphere that is promised"
         assert (colours.min(axis=1) < 250).mean() > 0.9, "the colours are the background's"
+
+
+class TestAnyOrder:
+    """What else is ordered changes nothing about the truth."""
+
+    def test_a_turned_model_is_where_the_dataset_says(self, host: BlenderHost, tmp_path: Path) -> None:
+        turned = spec(views=4, tilt_x=25, pan_x=-70, roll_z=15)
+        model = models.concave(tmp_path)
+        found = proof.against_mesh(Dataset.read(drawn(host, model, turned, tmp_path)), models.source(model))
+        assert found.near_enough >= 0.999
+        assert found.overlap >= 0.999
+
+    def test_it_is_the_same_whichever_engine_draws_the_pictures(self, host: BlenderHost, tmp_path: Path) -> None:
+        small, model = spec(views=2, side=64), models.concave(tmp_path)
+        (tmp_path / "eevee").mkdir()
+        by_cycles = Dataset.read(drawn(host, model, small, tmp_path))
+        by_eevee = Dataset.read(drawn(host, model, small, tmp_path / "eevee", engine="eevee"))
+        for folder in ("depth", "depth_16bit", "normals", "masks"):
+            for view in by_cycles.views:
+                name = f"{folder}/{view:04d}.png"
+                assert by_eevee.files[name] == by_cycles.files[name]
+        for view in by_cycles.views:
+            inside = proof.interior(by_cycles.mask(view))
+            pictures = [dataset.picture("images", view)[inside].astype(float) for dataset in (by_cycles, by_eevee)]
+            assert np.abs(pictures[0] - pictures[1]).mean() < 20
+            assert (by_eevee.picture("images", view)[~proof.grown(by_cycles.mask(view), 2)] == 255).all()
 
 
 @pytest.mark.parametrize(("name", "coverage"), EVERY)
