@@ -78,6 +78,7 @@ class Host:
             frames.sweep(self.folder)
             return self.opened
         self.opened, self.files = None, files
+        self.shots += 1
         opened = open_(wanted, self.folder)
         self.opened = opened
         return opened

@@ -66,7 +66,7 @@ def listens_for_sigterm(process: psutil.Process) -> bool:
 
 
 def ends(process: psutil.Process) -> bool:
-    """Whether it ends soon after SIGTERM, and another one for a worker with a chunk, with everything that it started."""
+    """Whether it ends soon after SIGTERM, or after another for a worker with a chunk, with everything it started."""
     family = [process, *process.children(recursive=True)]
     process.send_signal(signal.SIGTERM)
     if psutil.wait_procs([process], timeout=1.5)[1]:
