@@ -16,6 +16,7 @@ from redis import Redis, RedisError
 from sqlalchemy.orm import Session
 
 from farm import __version__
+from farm.dataset import tiers as dataset_tiers
 from farm.db import chunks, nodes, statistics, tallies
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
@@ -66,7 +67,7 @@ class Everything(Collector):
             yield _gauge("plinth_chunks_overdue", [([], statistics.overdue(db))])
             states = Counter(registry.state(node, chunk) for node, chunk in nodes.every(db))
             yield _gauge("plinth_nodes", (([state], states[state]) for state in get_args(registry.State)))
-            lately = (([tier], chunks.seconds_a_frame(db, tier)) for tier in TIERS)
+            lately = (([tier], chunks.seconds_a_frame(db, tier)) for tier in (*TIERS, *dataset_tiers.TIERS))
             yield _gauge("plinth_frame_seconds", ((tier, took) for tier, took in lately if took))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
             yield _gauge("plinth_stored_bytes", (([what], size) for what, size in self._stored(db).items()))

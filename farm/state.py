@@ -42,7 +42,6 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
         credits.refund(db, render.id)
     if to in ("done", "error"):
         sweeps.plan(db, render.id)
-        tier = "preview" if render.is_system_preview else render.settings["quality"]
         took = (render.updated_at - render.created_at).total_seconds()
-        tallies.RENDER_SECONDS.observe(db, took, tier=tier, status=to)
+        tallies.RENDER_SECONDS.observe(db, took, tier=render.shot.spec["tier"], status=to)
     db.flush()

@@ -53,7 +53,9 @@ class Histogram(Counter):
 
 
 FRAMES = Counter(
-    "plinth_frames", "Frames encoded, drawn for it or taken from the frame cache", ("tier", "engine", "source")
+    "plinth_frames",
+    "Frames of videos and views of datasets: drawn, or taken from the frame cache",
+    ("tier", "engine", "source"),
 )
 DRAWING_SECONDS = Counter("plinth_drawing_seconds", "Seconds that chunks with drawn frames took", ("tier", "engine"))
 ATTEMPTS_FAILED = Counter(

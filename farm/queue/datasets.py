@@ -22,7 +22,7 @@ from farm.db.tables import Chunk, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.nodes.scratch import own_scratch
 from farm.queue import publishing
-from farm.queue.drawing import settle_template
+from farm.queue.drawing import Effort, settle_template
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node
 from farm.queue.queues import Doorbell
@@ -61,8 +61,10 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
                 lease.frames_done += 1
                 _publish_part(lease, storage, render_id, number, part)
                 part.unlink()
+    effort = Effort(spec.tier, node.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
     with lease.publishing() as db:
-        lease.complete(db, time.monotonic() - began if len(missing) == len(numbers) else None)
+        lease.complete(db, effort.seconds if len(missing) == len(numbers) else None)
+        effort.count(db)
         after_commit(db, lambda: bell.ring(URGENT, 1))
 
 
