@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from farm import state
 from farm.db import chunks, tallies
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
-from farm.db.tables import Chunk, now
+from farm.db.tables import Chunk, Segment, Shot, now
 from farm.errors import BadModel, FarmError, WorkerLost
 from farm.shot import Engine
 
@@ -108,6 +108,18 @@ def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts
         rest = (Chunk.shot_id == chunk.shot_id, Chunk.state.in_(UNFINISHED))
         db.execute(update(Chunk).where(*rest).values(state="failed", lease_until=None))
     return None
+
+
+def start_over(db: Session, shot_id: str) -> None:
+    """Let another engine draw a shot that nobody can go on with, and give up what was drawn: no video mixes two."""
+    chunks.lock_shot(db, shot_id)
+    parts = list(db.scalars(select(Chunk).where(Chunk.shot_id == shot_id, Chunk.kind == "draw")))
+    if not parts or any(chunk.state == "running" for chunk in parts):
+        return
+    db.get_one(Shot, shot_id).engine = None
+    for chunk in parts:
+        db.execute(delete(Segment).where(Segment.chunk_id == chunk.id))
+        _requeue(chunk)
 
 
 def release(db: Session, *, worker: str) -> list[Chunk]:

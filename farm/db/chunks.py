@@ -1,8 +1,8 @@
 """Every query about chunks: which waits, whose turn it is, how long frames took."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from farm.db.tables import Chunk, Render, Shot
@@ -70,6 +70,12 @@ def renders_of(db: Session, chunk: Chunk) -> list[Render]:
     """The renders that a chunk is for, oldest first."""
     own = Render.id == chunk.render_id if chunk.render_id else Render.shot_id == chunk.shot_id
     return list(db.scalars(select(Render).where(own).order_by(Render.created_at, Render.id)))
+
+
+def left_alone(db: Session, engines: Collection[str]) -> list[Shot]:
+    """Shots with frames that wait, begun by an engine that is none of these."""
+    waits = exists().where(Chunk.shot_id == Shot.id, Chunk.state == "queued", Chunk.kind == "draw")
+    return list(db.scalars(select(Shot).where(Shot.engine.is_not(None), Shot.engine.not_in(engines), waits)))
 
 
 def lock_shot(db: Session, shot_id: str) -> None:

@@ -9,6 +9,7 @@ from farm.db.chunks import DRAWING
 from farm.db.tables import Chunk, Node, Shot, now
 from farm.errors import NotFound
 
+PATIENCE = timedelta(minutes=10)  # with the last node of an engine: it may just be starting again
 SILENCE = timedelta(seconds=20)  # four heartbeats missed: it counts as gone
 
 
@@ -53,6 +54,12 @@ def begun_shots_wait(db: Session, engine: str) -> bool:
     """Whether frames wait of shots that this engine has begun, and that no other may go on with."""
     waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine)
     return db.scalar(select(Chunk.id).join(Shot, Shot.id == Chunk.shot_id).where(*waits).limit(1)) is not None
+
+
+def engines_lately(db: Session) -> set[str]:
+    """The engines of the nodes that take work, or would, had they not fallen silent a moment ago."""
+    willing = (Node.seen_at > now() - PATIENCE, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+    return set(db.scalars(select(Node.engine).where(*willing)))
 
 
 def is_alive(node: Node) -> bool:

@@ -5,7 +5,7 @@ import threading
 import structlog
 
 from farm import leases
-from farm.db import tallies
+from farm.db import chunks, nodes, tallies
 from farm.db.session import Database
 from farm.queue.queues import Doorbell, connect
 from farm.settings import Settings
@@ -35,5 +35,12 @@ def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
     with database.write() as db:
         leases.reap(db, attempts=settings.attempts)
         tallies.add_up(db)
+    with database.read() as db:
+        engines = nodes.engines_lately(db)
+        left_alone = chunks.left_alone(db, engines) if engines else []
+    for shot in left_alone:
+        log.warning("no node is left of the engine that has begun a shot; another starts over", shot=shot.id)
+        with database.write() as db:
+            leases.start_over(db, shot.id)
     with database.read() as db:
         bell.ring_for_all(db)
