@@ -35,7 +35,7 @@ from farm.supervision import on_stop_signal
 log = structlog.get_logger()
 
 BEAT = 5  # seconds between two signs of life
-MOST_BEATS = 1.0  # a second, however often RQ comes by
+LEAST_PAUSE = 1.0  # seconds between two of them, however often RQ comes by
 
 
 class ChunkWorker(Worker):
@@ -58,6 +58,7 @@ class ChunkWorker(Worker):
             job_monitoring_interval=BEAT,
         )
         self.settings, self.host, self.facts = settings, host, mine
+        self._database = Database(settings.database)  # one for all beats, as making one takes longer than a beat
         self.duty = registry.Duty(tuple(NAMES), drain=False)
         self.told_to_stop = False
         self._next_beat, self._own_pid = 0.0, os.getpid()
@@ -80,16 +81,18 @@ class ChunkWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         if not self.is_horse and time.monotonic() >= self._next_beat:
-            self._next_beat = time.monotonic() + MOST_BEATS
+            self._next_beat = time.monotonic() + LEAST_PAUSE
             self._beat()
         super().heartbeat(timeout, pipeline)
 
     def _beat(self) -> None:
         try:
-            with _opened(self.settings) as database, database.write() as db:
+            with self._database.write() as db:
                 self.duty = registry.beat(db, self.facts)
         except Exception as error:
             log.warning("the database does not hear that this node lives", error=str(error))
+        finally:
+            self._database.close()  # its connections, none of which may be open when a work-horse is forked
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
@@ -180,7 +183,7 @@ def _leave(settings: Settings, name: str) -> None:
 
 @contextlib.contextmanager
 def _opened(settings: Settings) -> Iterator[Database]:
-    """The database for a moment: no connection may be open when a work-horse is forked."""
+    """The database for a moment."""
     with contextlib.closing(Database(settings.database)) as database:
         yield database
 
