@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from api import health, metrics
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)
     app.state.methods = _methods([*routers, metrics.router])
-    for kind in (FarmError, RequestValidationError, HTTPException):
+    for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, OSError):
         app.add_exception_handler(kind, answer)
     app.add_middleware(RequestId)
     return app

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -24,8 +26,12 @@ from farm.errors import (
     TokenExpired,
     TooMany,
     Unauthorized,
+    Unavailable,
     UrlRequired,
+    is_no_room,
 )
+
+log = structlog.get_logger()
 
 LONGEST_MESSAGE = 1000
 
@@ -41,7 +47,7 @@ STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 41
 
 
 def answer(request: Request, error: Exception) -> JSONResponse:
-    """The handler of every expected exception: ours, the validation's and the framework's."""
+    """The handler of every expected exception: ours, the validation's, the framework's, and those of a farm in need."""
     response = respond(_explain(error))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
@@ -66,7 +72,7 @@ def respond(error: FarmError) -> JSONResponse:
 
 def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it wants a key, and input."""
-    everywhere: list[type[FarmError]] = [FarmError]
+    everywhere: list[type[FarmError]] = [FarmError, Unavailable]
     if not public:
         everywhere += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
     responses: dict[int | str, dict[str, Any]] = {}
@@ -91,6 +97,12 @@ def _explain(error: Exception) -> FarmError:
             return STATUSES[error.status_code]()
         case HTTPException():
             return InvalidRequest(str(error.detail))
+        case OperationalError():
+            log.warning("the database fails", error=str(error.orig))
+            return Unavailable("The farm's database does not do its work: try again in a moment")
+        case OSError() if is_no_room(error):
+            log.warning("a disk is full", error=str(error))
+            return Unavailable("A disk of the farm is full: try again later")
     raise error
 
 

@@ -39,8 +39,11 @@ FarmError                  code, status, message: what a client is told
    +- BlenderCrashed       Blender died while it worked
    +- BlenderStuck         Blender did not answer in time
    +- EncodingFailed       ffmpeg refused
+   +- NoRoom               a disk of the farm is full
    +- WorkerLost           the worker died or vanished while it held the work
 """
+
+import errno
 
 
 class FarmError(Exception):
@@ -217,5 +220,14 @@ class EncodingFailed(RenderFailed):
     default = "The video could not be encoded"
 
 
+class NoRoom(RenderFailed):
+    default = "A disk of the farm is full: there was no room for this render's files"
+
+
 class WorkerLost(RenderFailed):
     default = "The worker stopped while it was rendering"
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether the system refused to write because a disk, a quota or the longest file allowed is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -69,7 +69,7 @@ def complete(db: Session, chunk_id: str, attempt: int, *, frames_done: int, took
     chunk = db.get_one(Chunk, chunk_id, populate_existing=True)
     if chunk.kind == "draw" and chunks.is_drawn(db, chunk.shot_id):
         for render in chunks.renders_of(db, chunk):
-            if render.status != "error":
+            if render.status not in state.OVER:
                 finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
                 queue(db, [finish], render.account_id, URGENT)
     return True
@@ -138,12 +138,12 @@ def lose(db: Session, *, worker: str, attempts: int) -> list[Chunk]:
     ]
 
 
-def reap(db: Session, *, attempts: int) -> None:
-    """Take lapsed leases back, each counting as a failure."""
-    lapsed = select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now()).order_by(Chunk.shot_id)
-    for chunk in db.scalars(lapsed).all():
-        log.warning("a node fell silent", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
-        fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=attempts)
+def lapsed(db: Session) -> list[Chunk]:
+    """Chunks whose worker fell silent: to be taken back with `fail`, each in a transaction of its own.
+
+    One that takes back several locks shots and accounts by turns, and could wait for a client's that waits for it.
+    """
+    return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now())))
 
 
 def _locked(db: Session, chunk_id: str) -> Chunk | None:

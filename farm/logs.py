@@ -6,9 +6,9 @@ What a process binds here stands in every line that it writes, whichever of its 
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -41,7 +41,7 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[*stamp, _copy_line, _from_level(number), *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(min(number, logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stderr())),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -80,7 +80,8 @@ def _add_bound(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
 
 def _copy_line(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
     if copy := _copy:
-        copy.write(f"{_plain(logger, method, dict(line))}\n")
+        with suppress(OSError):
+            copy.write(f"{_plain(logger, method, dict(line))}\n")
     return line
 
 
@@ -93,3 +94,15 @@ def _from_level(least: int) -> Processor:
         return line
 
     return drop_or_pass
+
+
+class _Stderr:
+    """stderr, whose failure stops nobody's work: it may lead to a disk that is full."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()

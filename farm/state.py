@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from farm import credits
-from farm.db import sweeps, tallies
+from farm.db import renders, sweeps, tallies
 from farm.db.tables import Render, now
 
 # Forward steps come in this order; a second attempt passes the early ones again without going back.
@@ -22,6 +22,8 @@ NEXT: dict[str, set[str]] = {
 # An error stays one when a client has dismissed it.
 WAYS = (ORDER, ["error", "failed"])
 
+OVER = ("done", "error", "failed")
+
 
 class ImpossibleStep(Exception):
     """A status was asked to go where the table has no way: a defect of ours, never a client's."""
@@ -30,8 +32,8 @@ class ImpossibleStep(Exception):
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:
     """Move `render` to status `to`; `message` tells a client why, with `error`.
 
-    An error gives the render's credits back. A step that the render has taken already is passed over, so that every job
-    can run twice. Raises ImpossibleStep.
+    An error gives the render's credits back, and its segments up. A step that the render has taken already is passed
+    over, so that every job can run twice. Raises ImpossibleStep.
     """
     if any({to, render.status} <= set(way) and way.index(to) <= way.index(render.status) for way in WAYS):
         return
@@ -40,6 +42,7 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
     render.status, render.error_message, render.updated_at = to, message or render.error_message, now()
     if to == "error":
         credits.refund(db, render.id)
+        renders.drop_segments(db, render.id)
     if to in ("done", "error"):
         sweeps.plan(db, render.id)
         took = (render.updated_at - render.created_at).total_seconds()

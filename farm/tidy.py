@@ -37,4 +37,5 @@ def tidy(database: Database, storage: Storage) -> None:
         for model in dead_models:
             db.get_one(Model, model.id).has_file = False
         for row in [*dead_overlays, *due]:
-            db.delete(db.get_one(type(row), row.id))
+            if found := db.get(type(row), row.id):  # else another reaper was here, too
+                db.delete(found)

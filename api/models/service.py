@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
+from api.keeping import kept
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from farm import schedule, wishes
@@ -22,7 +23,6 @@ from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.intake import Checked, check_model, convert_scan, is_scan
 from farm.intake.fetch import fetch
 from farm.render_settings import RenderSettings
-from farm.storage import discard
 
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
 INGEST_SECONDS = 120
@@ -137,20 +137,12 @@ def _render_known(farm: Farm, account: Account, upload: Upload, wish: RenderSett
 
 
 def _keep(farm: Farm, account: Account, model: Model, path: Path, wish: RenderSettings) -> Uploaded:
-    # The file first, so that no worker can find a row without one; and outside the transaction, which is short.
-    try:
-        farm.storage.put(model.storage_key, path)
-        with farm.database.write() as db:
-            db.add(model)
-            db.flush()
-            schedule.preview(db, model, farm.settings, farm.bell)
-            render = schedule.render(db, model, wish, farm.settings, farm.bell)
-            # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
-            models.check_limit(db, account.id, farm.settings.upload_limit)
-            return Uploaded(model_id=model.id, render_id=render.id)
-    except BaseException:
-        discard(farm.storage, [model.storage_key])
-        raise
+    with kept(farm, model, path) as db:
+        schedule.preview(db, model, farm.settings, farm.bell)
+        render = schedule.render(db, model, wish, farm.settings, farm.bell)
+        # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
+        models.check_limit(db, account.id, farm.settings.upload_limit)
+    return Uploaded(model_id=model.id, render_id=render.id)
 
 
 def update(db: Session, account: Account, model_id: str, change: UpdateModel) -> Model:

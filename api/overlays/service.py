@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Farm
+from api.keeping import kept
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayFields
 from farm.db import overlays
 from farm.db.tables import Account, Overlay, new_id, now
 from farm.errors import Forbidden, InvalidRequest
 from farm.intake import sandbox
-from farm.storage import discard
 
 PICTURE_SECONDS, PICTURE_MEGABYTES = 30, 2048
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
@@ -53,13 +53,8 @@ def _checked(fields: dict[str, str]) -> OverlayFields:
 
 
 def _keep(farm: Farm, overlay: Overlay, path: Path) -> None:
-    try:
-        farm.storage.put(overlay.storage_key, path)
-        with farm.database.write() as db:
-            db.add(overlay)
-    except BaseException:
-        discard(farm.storage, [overlay.storage_key])
-        raise
+    with kept(farm, overlay, path):
+        pass
 
 
 def set_published(db: Session, account: Account, overlay_id: str, published: bool) -> Overlay:

@@ -20,7 +20,7 @@ from camera_paths import Pose
 from farm import processes
 from farm.dataset.drawn import DrawnView, Opened
 from farm.dataset.views import Direction
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, RenderFailed
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, NoRoom, RenderFailed
 from farm.shot import Frame, Shot
 from farm.templates.contract import BrokenPromise
 
@@ -240,4 +240,6 @@ class Blender:
             raise BadModel(problem["message"])
         if problem["code"] == "bad_template":
             raise BadTemplate(problem["message"])
+        if problem["code"] == "no_room":
+            raise NoRoom
         raise RenderFailed(f"Blender could not render this model: {problem['message']}")

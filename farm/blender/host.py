@@ -22,7 +22,7 @@ from camera_paths import Pose
 from farm.blender import engines, frames, views
 from farm.blender.template import examine
 from farm.dataset.views import Direction
-from farm.errors import BadModel, BadTemplate
+from farm.errors import BadModel, BadTemplate, is_no_room
 from farm.shot import Shot
 
 Opened = TypeVar("Opened", frames.OpenShot, views.OpenViews)
@@ -137,6 +137,8 @@ def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> d
     except BadTemplate as error:
         return {"error": {"code": "bad_template", "message": error.message}}
     except Exception as error:
+        if is_no_room(error):
+            return {"error": {"code": "no_room", "message": str(error)}}
         traceback.print_exc()
         return {"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}}
 

@@ -72,6 +72,11 @@ def _details() -> Select[Any]:
     )
 
 
+def drop_segments(db: Session, render_id: str) -> None:
+    """Forget the parts of a video that will never be whole; their files go when the render's are swept."""
+    db.execute(delete(Segment).where(Segment.render_id == render_id))
+
+
 def remove(db: Session, render: Render) -> list[str]:
     """Delete a render and, when no other uses it, its shot. Returns the storage keys of the files now unwanted."""
     files = (select(table.storage_key).where(table.render_id == render.id) for table in (Asset, Segment))

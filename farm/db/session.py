@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
+IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
+
 
 class Database:
     """One engine. `read` and `write` open a transaction; `write` commits at its end, or rolls back on any error.
@@ -69,7 +71,15 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
 
 def _postgresql_engine(url: str) -> Engine:
     # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
-    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        # Somebody who is stopped or cut off in a transaction would let all others wait for what it has locked.
+        connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION * 1000:.0f}")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite_engine(url: str) -> Engine:

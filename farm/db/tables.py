@@ -296,7 +296,7 @@ class Tally(Table):
 
 
 class Sweep(Table):
-    """Stored files under `prefix` that no row names any more are to be removed, from `due_at` on."""
+    """Stored files whose keys begin with `prefix` and that no row names are to be removed, from `due_at` on."""
 
     __tablename__ = "sweeps"
 

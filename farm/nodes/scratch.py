@@ -23,6 +23,14 @@ def own_scratch(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def clear(folder: Path) -> None:
+    """Remove from a worker's own folder what a work-horse that was killed has left there."""
+    for leftover in folder.glob("work-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for frame in folder.glob("frame-*"):
+        frame.unlink(missing_ok=True)
+
+
 def sweep(parent: Path) -> None:
     """Remove what processes that are gone have left: frames in memory are memory lost."""
     for folder in parent.glob(f"{PREFIX}*-*"):

@@ -134,8 +134,8 @@ def _variants(node: Node, lease: Lease, storage: Storage, spec: ShotSpec, orders
             faults[order] = error.message
     with lease.publishing() as db:
         for order in orders:
-            render = db.get(Render, order.render_id)
-            if render is None or render.status == "error":
+            render = _wanted(db, order)
+            if render is None:
                 variants.pop(order, None)
             elif order in faults:
                 state.advance(db, render, "error", message=faults[order])
@@ -146,11 +146,17 @@ def _variants(node: Node, lease: Lease, storage: Storage, spec: ShotSpec, orders
     return variants
 
 
+def _wanted(db: Session, order: Order) -> Render | None:
+    """The render, unless it was deleted meanwhile or is over, because its background cannot be read."""
+    render = db.get(Render, order.render_id)
+    return render if render and render.status not in state.OVER else None
+
+
 def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
     files = order.files.posters
     keys = {publishing.key(order.render_id, lease, path): path for path in files.values()}
     with publishing.stored(storage, keys), lease.publishing() as db:
-        render = db.get(Render, order.render_id)
+        render = _wanted(db, order)
         if render:
             replaced = publishing.replace_assets(db, order.render_id, lease, files)
             state.advance(db, render, "poster-done")
@@ -166,7 +172,7 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
     with publishing.stored(storage, keys), lease.publishing() as db:
         for order in orders:
             places = {kind: publishing.key(order.render_id, lease, path) for kind, path in order.files.videos.items()}
-            if db.get(Render, order.render_id) is None:  # deleted meanwhile
+            if _wanted(db, order) is None:
                 unwanted += places.values()
                 continue
             db.add_all(

@@ -15,7 +15,7 @@ from farm.dataset import tiers as dataset_tiers
 from farm.db import chunks
 from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk, Shot
-from farm.errors import FarmError, RenderFailed
+from farm.errors import FarmError, NoRoom, RenderFailed, is_no_room
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
@@ -87,7 +87,7 @@ def claim(node: Node, database: Database) -> Chunk | None:
 
 def give_back(node: Node, database: Database, bell: Doorbell, chunk: Chunk, error: BaseException) -> None:
     """Record a failed attempt, and ring for the next one where there is one."""
-    reason = error if isinstance(error, FarmError) else RenderFailed()
+    reason = error if isinstance(error, FarmError) else NoRoom() if is_no_room(error) else RenderFailed()
     with database.write() as db:
         model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))
         again = leases.fail(db, chunk.id, chunk.attempt, reason, attempts=node.settings.attempts)

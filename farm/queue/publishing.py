@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from farm.db import sweeps
@@ -27,11 +28,16 @@ def key(render_id: str, lease: Lease, path: Path) -> str:
 
 @contextlib.contextmanager
 def stored(storage: Storage, files: dict[str, Path]) -> Iterator[None]:
-    """Store files by key. When the block fails they are taken out again."""
+    """Store files by key. When the block fails they are taken out again.
+
+    Not so when the database fails, as nobody knows whether it has committed: then the render's sweep finds them.
+    """
     try:
         for name, path in files.items():
             storage.put(name, path)
         yield
+    except OperationalError:
+        raise
     except BaseException:
         discard(storage, files)
         raise

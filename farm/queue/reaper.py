@@ -7,6 +7,7 @@ import structlog
 from farm import leases
 from farm.db import chunks, nodes, tallies
 from farm.db.session import Database
+from farm.errors import WorkerLost
 from farm.queue.queues import Doorbell, connect
 from farm.settings import Settings
 from farm.storage import open_storage
@@ -33,8 +34,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
 def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
-        leases.reap(db, attempts=settings.attempts)
         tallies.add_up(db)
+        lapsed = leases.lapsed(db)
+    for chunk in lapsed:
+        log.warning("a node fell silent", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
+        with database.write() as db:
+            leases.fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=settings.attempts)
     with database.read() as db:
         engines = nodes.engines_lately(db)
         left_alone = chunks.left_alone(db, engines) if engines else []

@@ -25,7 +25,7 @@ from farm.db.tables import Chunk, Shot
 from farm.errors import FarmError, WorkerLost
 from farm.nodes import engine, exit_codes, facts, names, quarantine, registry
 from farm.nodes.facts import Facts
-from farm.nodes.scratch import own_scratch
+from farm.nodes.scratch import clear, own_scratch
 from farm.processes import adopt_orphans, bury_orphans, die_with_parent
 from farm.queue import chunk_log, jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
 from farm.queue.queues import NAMES, Doorbell, connect, queue
@@ -100,6 +100,7 @@ class ChunkWorker(Worker):
         # A host that is not idle now still draws for a horse that is gone: only a fresh one can be trusted.
         self.host.ensure_ready()
         bury_orphans([self.host.pid])
+        clear(node.current().scratch)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with_parent(self._own_pid)

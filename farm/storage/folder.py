@@ -22,7 +22,7 @@ class FolderStorage:
 
     def put(self, key: str, source: Path) -> None:
         target = self._path(key)
-        with source.open("rb") as readable, _temporary_file(target.parent) as copy:
+        with source.open("rb") as readable, _temporary_file(target) as copy:
             try:
                 shutil.copyfileobj(readable, copy, BLOCK)
                 copy.flush()
@@ -53,9 +53,11 @@ class FolderStorage:
                 break
 
     def keys(self, prefix: str) -> Iterator[str]:
-        for folder, _, names in os.walk(self._path(prefix)):
+        for folder, _, names in os.walk(self._path(prefix.rpartition("/")[0])):
             for name in names:
-                yield (Path(folder) / name).relative_to(self.root.resolve()).as_posix()
+                key = (Path(folder) / name).relative_to(self.root.resolve()).as_posix()
+                if key.startswith(prefix):
+                    yield key
 
     def link(self, key: str, content_type: str, disposition: str) -> None:  # noqa: ARG002 - the protocol's
         return None
@@ -77,12 +79,15 @@ def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
             yield block
 
 
-def _temporary_file(folder: Path) -> "_TemporaryFileWrapper[bytes]":
-    """A file in `folder`, which is made when it is not there: again and again, as a `delete` may take it away empty."""
+def _temporary_file(target: Path) -> "_TemporaryFileWrapper[bytes]":
+    """A file beside `target` whose name begins alike, so that it is found with it when its maker is killed.
+
+    The folder is made when it is not there: again and again, as a `delete` may take it away empty.
+    """
     while True:
         with contextlib.suppress(FileNotFoundError):
-            folder.mkdir(parents=True, exist_ok=True)
-            return NamedTemporaryFile(dir=folder, prefix=".put-", delete=False)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.put-", delete=False)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,7 +36,7 @@ class Storage(Protocol):
         """Remove `key`; no error when it is not there."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that begin with `prefix`, which ends with a slash; also those that a killed `put` has left."""
+        """All keys that begin with `prefix`, also of what a killed `put` has left of such a key."""
 
     def link(self, key: str, content_type: str, disposition: str) -> Link | None:
         """For a client that shall fetch `key` itself, with these Content- headers; None: only we hand it out.

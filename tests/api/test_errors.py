@@ -1,9 +1,11 @@
 """What the framework refuses, and what nobody expected: all in the canonical shape."""
 
+import errno
+
 import pytest
 import structlog
 from fastapi.testclient import TestClient
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from api.errors import LONGEST_MESSAGE, respond
 from farm.db import renders
@@ -33,7 +35,7 @@ class TestUnexpectedError:
         self, api: TestClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> None:
-            raise OperationalError("SELECT secret", {}, Exception("disk I/O error at /var/lib/plinth"))
+            raise ProgrammingError("SELECT secret", {}, Exception("no such column in /var/lib/plinth"))
 
         monkeypatch.setattr(renders, "detail", fail)
         with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
@@ -48,6 +50,29 @@ class TestUnexpectedError:
     def test_every_answer_names_its_request(self, api: TestClient) -> None:
         ids = {api.get("/v1/renders").headers["x-request-id"] for _ in range(3)}
         assert len(ids) == 3
+
+
+class TestFarmInNeed:
+    """What is no fault of the request, and may be over soon."""
+
+    @pytest.mark.parametrize(
+        ("trouble", "word"),
+        [
+            (OperationalError("SELECT secret", {}, Exception("server closed the connection")), "database"),
+            (OSError(errno.ENOSPC, "No space left on device", "/var/lib/plinth"), "disk"),
+        ],
+    )
+    def test_asks_to_try_again_and_tells_no_internals(
+        self, api: TestClient, monkeypatch: pytest.MonkeyPatch, trouble: Exception, word: str
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise trouble
+
+        monkeypatch.setattr(renders, "detail", fail)
+        answer = api.get("/v1/renders/Xz7pQ4w8nR2k")
+        assert_error(answer, "unavailable", 503, word, "try again")
+        assert "secret" not in answer.text
+        assert "/var" not in answer.text
 
 
 class TestMessage:

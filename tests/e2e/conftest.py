@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
+from farm.settings import Settings
 
 FARM = Path(sys.executable).with_name("farm")
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -28,8 +30,15 @@ class Farm:
 
     process: subprocess.Popen[bytes]
     client: httpx.Client
-    data: Path
-    scratch: Path
+    settings: Settings
+
+    @property
+    def data(self) -> Path:
+        return self.settings.data
+
+    @property
+    def scratch(self) -> Path:
+        return self.settings.scratch
 
     def upload(self, name: str, settings: str | None = None) -> dict[str, Any]:
         form = {"renderSettings": settings} if settings else {}
@@ -88,10 +97,13 @@ def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
 
 
 @contextmanager
-def farm_up(folder: Path, *, key: str | None = None, workers: int = 1, **environment: str) -> Iterator[Farm]:
+def farm_up(
+    folder: Path, *, key: str | None = None, workers: int = 1, within: Sequence[str] = (), **environment: str
+) -> Iterator[Farm]:
     """A farm in `folder`, with what stands in `environment` on top of the small settings.
 
-    `key` is a key of the farm that was in this folder before; a new farm gets an account and a key made.
+    `key` is a key of the farm that was in this folder before; a new farm gets an account and a key made. `within` is a
+    command that the farm is started by.
     """
     data, scratch = folder / "data", folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -103,16 +115,17 @@ def farm_up(folder: Path, *, key: str | None = None, workers: int = 1, **environ
         ):
             made = subprocess.run([FARM, *words], check=True, capture_output=True, text=True, env=surroundings)
         key = made.stdout.strip()
+    settings = Settings(data=data, scratch=scratch, database_url=environment.get("FARM_DATABASE_URL"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    up: list[str | Path] = [FARM, "up", "--port", str(port), "--workers", str(workers)]
+    up: list[str | Path] = [*within, FARM, "up", "--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(up, env=surroundings, start_new_session=True)
     headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
             until(lambda: _health(client), lambda status: status == 200)
-            yield Farm(process, client, data, scratch)
+            yield Farm(process, client, settings)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)

@@ -50,6 +50,15 @@ class TestShelf:
         shelf.make_room()
         assert not shelf.holds(0)
 
+    def test_what_a_killed_worker_has_left_counts_and_goes_with_its_shelf(self, tmp_path: Path) -> None:
+        put(shelf_of(tmp_path, order(rotateY=1)), tmp_path)
+        [folder] = (tmp_path / "cache").iterdir()
+        (folder / ".put-half").write_bytes(bytes(1000))
+        put(shelf_of(tmp_path, order()), tmp_path)
+        size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file())
+        shelf_of(tmp_path, order(), size - 1).make_room()
+        assert not folder.exists()
+
     def test_damaged_frame_is_told_and_drawn_again_next_time(self, tmp_path: Path) -> None:
         shelf = shelf_of(tmp_path, order())
         put(shelf, tmp_path)

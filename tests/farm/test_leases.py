@@ -12,6 +12,7 @@ from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render
 from farm.errors import BadModel, BlenderCrashed
 from farm.leases import Taker
+from farm.queue import reaper
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
@@ -189,17 +190,25 @@ class TestFail:
         assert {row.state for row in db.scalars(select(Chunk).where(Chunk.shot_id == chunk.shot_id))} == {"failed"}
 
 
-class TestReap:
-    def test_takes_back_what_a_silent_worker_holds(self, db: Session, chunk: Chunk) -> None:
-        claimed(db, chunk, seconds=-1)
-        leases.reap(db, attempts=3)
-        row = fresh(db, chunk)
+class TestReaper:
+    def test_takes_back_what_a_silent_worker_holds(
+        self, database: Database, settings: Settings, bell: Doorbell, chunk: Chunk
+    ) -> None:
+        with database.write() as db:
+            claimed(db, chunk, seconds=-1)
+        reaper.sweep(database, bell, settings)
+        with database.read() as db:
+            row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 1, None)
 
-    def test_leaves_a_busy_worker_alone(self, db: Session, chunk: Chunk) -> None:
-        claimed(db, chunk)
-        leases.reap(db, attempts=3)
-        assert fresh(db, chunk).state == "running"
+    def test_leaves_a_busy_worker_alone(
+        self, database: Database, settings: Settings, bell: Doorbell, chunk: Chunk
+    ) -> None:
+        with database.write() as db:
+            claimed(db, chunk)
+        reaper.sweep(database, bell, settings)
+        with database.read() as db:
+            assert fresh(db, chunk).state == "running"
 
 
 class TestRelease:

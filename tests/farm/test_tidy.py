@@ -8,6 +8,7 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from farm import schedule, state
+from farm.db import sweeps
 from farm.db.session import Database
 from farm.db.tables import Account, Model, Overlay, Render, Sweep, now
 from farm.queue.queues import Doorbell
@@ -132,3 +133,43 @@ def test_no_transaction_waits_for_the_storage(
     assert not kept(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
     with database.read() as db:
         assert db.scalars(select(Sweep)).all() == []
+
+
+class TestUploads:
+    """Files that were stored for a model or an overlay whose row never came: whoever received them died."""
+
+    @pytest.fixture
+    def nearly_kept(self, database: Database, storage: Storage, model: Model, tmp_path: Path) -> Sweep:
+        """A file on its way to become a model, beside one that is one; its time is over."""
+        (tmp_path / "file").write_bytes(b"glTF")
+        for key in ("models/Xz7pQ4w8nR2k.glb", "models/Xz7pQ4w8nR2k.glb.put-half", model.storage_key):
+            storage.put(key, tmp_path / "file")
+        with database.write() as db:
+            sweep = sweeps.plan_upload(db, "models/Xz7pQ4w8nR2k.glb")
+            sweep.due_at = now() - LONG_AGO
+        return sweep
+
+    def test_go_and_no_other_file_goes(self, database: Database, storage: Storage, nearly_kept: Sweep) -> None:
+        tidy(database, storage)
+        with database.read() as db:
+            assert set(storage.keys("models/")) == {model.storage_key for model in db.scalars(select(Model))}
+            assert db.get(Sweep, nearly_kept.id) is None
+
+    @pytest.mark.usefixtures("nearly_kept")
+    def test_stay_where_the_row_came_in_the_last_moment(
+        self, database: Database, storage: Storage, model: Model
+    ) -> None:
+        with database.write() as db:
+            late = Model(id="Xz7pQ4w8nR2k", account_id=model.account_id, original_name="b.glb", format="glb")
+            late.file_size, late.sha256 = 4, "1" * 64
+            db.add(late)
+        tidy(database, storage)
+        assert kept(storage, "models/Xz7pQ4w8nR2k.glb")
+        assert not kept(storage, "models/Xz7pQ4w8nR2k.glb.put-half")
+
+    def test_are_not_looked_for_before_they_can_be_stored(self, database: Database, storage: Storage) -> None:
+        with database.write() as db:
+            sweeps.plan_upload(db, "models/Xz7pQ4w8nR2k.glb")
+        storage.put("models/Xz7pQ4w8nR2k.glb", Path(__file__))
+        tidy(database, storage)
+        assert kept(storage, "models/Xz7pQ4w8nR2k.glb")

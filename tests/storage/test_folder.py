@@ -54,10 +54,10 @@ def test_no_key_leads_out_of_the_folder(storage: FolderStorage, source: Path, ke
 
 
 def test_what_a_killed_put_has_left_is_among_the_keys(storage: FolderStorage) -> None:
-    left = storage.root / "renders/Xz7pQ4w8nR2k/1/.put-x"
+    left = storage.root / "renders/Xz7pQ4w8nR2k/1/video.mp4.put-x"
     left.parent.mkdir(parents=True)
     left.touch()
-    assert list(storage.keys("renders/Xz7pQ4w8nR2k/")) == ["renders/Xz7pQ4w8nR2k/1/.put-x"]
+    assert list(storage.keys("renders/Xz7pQ4w8nR2k/")) == ["renders/Xz7pQ4w8nR2k/1/video.mp4.put-x"]
 
 
 def test_a_folder_that_a_delete_takes_away_under_a_put_is_made_again(

@@ -1,0 +1,23 @@
+"""Logging stops nobody's work."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from farm import logs
+
+
+def test_a_log_on_a_full_disk_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = structlog.get_config()
+    with Path("/dev/full").open("w", buffering=1) as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        logs.configure("info")
+        try:
+            structlog.get_logger().info("nobody will ever read this")
+        finally:
+            structlog.configure(**before)
+            with contextlib.suppress(OSError):
+                stderr.close()

@@ -1,0 +1,247 @@
+"""Workers, clients and reapers at once: no transaction fails over another's, and in the end all books balance."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from api.dependencies import Farm
+from api.renders import service
+from farm import credits, leases, schedule, state
+from farm.db import chunks, session
+from farm.db import renders as renders_of_account
+from farm.db.session import Database
+from farm.db.tables import Account, Asset, Chunk, Model, Render, Segment, Shot
+from farm.errors import BadModel, BlenderCrashed, Conflict, RenderNotFound
+from farm.leases import Taker
+from farm.queue import reaper
+from farm.queue.lease import Lease, LeaseLost
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.storage import open_storage
+from farm.tidy import tidy
+from tests.chunks import claimed
+from tests.conftest import new_client
+from tests.faults.soundness import assert_all_renders_over, assert_books_balance
+
+SECONDS = 4.0
+WORKERS, CLIENTS, REAPERS = 10, 4, 2
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """PostgreSQL alone: on SQLite writers queue up, and cannot stand in each other's way."""
+    return "postgresql"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"chunk_seconds": 0.001, "lease_seconds": 0.3, "attempts": 2})
+
+
+class Crowd:
+    """Does what the farm's parts do, with the farm's own transactions; only the drawing is left out."""
+
+    def __init__(self, farm: Farm) -> None:
+        self.farm, self.database = farm, farm.database
+        self.deleted: set[str] = set()
+        self.troubles: list[BaseException] = []
+        self.over = threading.Event()
+
+    def work(self, name: str, *, flawless: bool = False) -> bool:
+        """Claim a chunk and do it, well or badly. False when there was none to be had."""
+        with self.database.write() as db:
+            chunk = leases.claim_next(db, Taker(name, "cycles"), seconds=self.farm.settings.lease_seconds)
+        if chunk is None:
+            return False
+        lease = Lease(self.database, chunk, self.farm.settings.lease_seconds)
+        fate = 1.0 if flawless else random.random()
+        try:
+            with lease.kept(on_loss=lambda: None):
+                self._begin(lease)
+                if fate < 0.05:
+                    self._fail(chunk, BadModel())
+                elif fate < 0.2:
+                    self._fail(chunk, BlenderCrashed())
+                elif fate < 0.25:
+                    pass  # killed: the lease runs out
+                elif fate < 0.35:
+                    self._give_up(name)
+                elif chunk.kind == "draw":
+                    self._drawn(lease)
+                else:
+                    self._finished(lease, str(chunk.render_id))
+        except LeaseLost:
+            pass
+        return True
+
+    def order_and_change_their_minds(self, account: Account, model: Model) -> None:
+        with self.database.write() as db:
+            wishes = [(model, RenderSettings(length=3, bg_color=f"#00000{digit}")) for digit in range(3)]
+            renders = schedule.renders(db, account.id, wishes, self.farm.settings, self.farm.bell)
+            schedule.preview(db, model, self.farm.settings, self.farm.bell)
+        with self.database.read() as db:
+            own = db.scalars(select(Render.id).where(Render.account_id == account.id)).all()
+        for render_id in {random.choice(own), random.choice(renders).id}:
+            try:
+                with self.database.write() as db:
+                    if random.random() < 0.5:
+                        service.dismiss(db, account, render_id)
+                    else:
+                        service.delete(db, self.farm, account, render_id)
+                        self.deleted.add(render_id)
+            except (RenderNotFound, Conflict):
+                pass
+
+    def reap(self) -> None:
+        reaper.sweep(self.database, self.farm.bell, self.farm.settings)
+        tidy(self.database, self.farm.storage)
+
+    def again_and_again(self, act: Callable[[], object]) -> None:
+        while not self.over.is_set():
+            try:
+                act()
+            except Exception as trouble:
+                self.troubles.append(trouble)
+
+    def once(self, act: Callable[[], object]) -> None:
+        self.over.set()
+        act()
+
+    def _begin(self, lease: Lease) -> None:
+        with lease.publishing() as db:
+            for render in self._renders(db, lease):
+                state.advance(db, render, "poster-processing")
+
+    def _drawn(self, lease: Lease) -> None:
+        with lease.publishing() as db:
+            for render in self._renders(db, lease):
+                for status in ("poster-done", "video-processing"):
+                    state.advance(db, render, status)
+                db.add(Segment(render_id=render.id, chunk_id=lease.chunk_id, kind="video", storage_key=lease.name))
+            lease.complete(db, 1.0)
+
+    def _finished(self, lease: Lease, render_id: str) -> None:
+        with lease.publishing() as db:
+            render = db.get(Render, render_id)
+            if render is None:
+                raise LeaseLost
+            for segment in db.scalars(select(Segment).where(Segment.render_id == render_id)):
+                db.delete(segment)
+            db.add(Asset(render_id=render_id, kind="video", storage_key=lease.name, content_type="video/mp4", size=1))
+            state.advance(db, render, "done")
+            lease.complete(db)
+
+    def _fail(self, chunk: Chunk, error: BadModel | BlenderCrashed) -> None:
+        with self.database.write() as db:
+            leases.fail(db, chunk.id, chunk.attempt, error, attempts=self.farm.settings.attempts)
+
+    def _give_up(self, name: str) -> None:
+        with self.database.write() as db:
+            if random.random() < 0.5:
+                leases.release(db, worker=name)
+            else:
+                leases.lose(db, worker=name, attempts=self.farm.settings.attempts)
+
+    @staticmethod
+    def _renders(db: Session, lease: Lease) -> list[Render]:
+        renders = chunks.renders_of(db, db.get_one(Chunk, lease.chunk_id))
+        return [render for render in renders if render.status not in ("error", "failed")]
+
+
+@pytest.fixture
+def crowd(settings: Settings, database: Database, redis: Redis) -> Crowd:
+    return Crowd(Farm(settings, database, open_storage(settings), redis))
+
+
+@pytest.fixture
+def owners(database: Database) -> list[tuple[Account, Model]]:
+    """Accounts with a model each."""
+    pairs = []
+    for number in range(CLIENTS):
+        account = new_client(database, f"client{number}@example.com").account
+        with database.write() as db:
+            model = Model(account_id=account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
+            db.add(model)
+        pairs.append((account, model))
+    return pairs
+
+
+def test_nobody_stands_in_anybodys_way(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
+    acts: list[Callable[[], object]] = [partial(crowd.work, f"worker{number % 7}") for number in range(WORKERS)]
+    acts += [partial(crowd.order_and_change_their_minds, *pair) for pair in owners]
+    acts += [crowd.reap] * REAPERS
+    threads = [threading.Thread(target=crowd.again_and_again, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    time.sleep(SECONDS)
+    crowd.over.set()
+    for thread in threads:
+        thread.join()
+    assert not crowd.troubles, Counter(f"{type(trouble).__name__}: {trouble}"[:300] for trouble in crowd.troubles)
+    time.sleep(crowd.farm.settings.lease_seconds)
+    crowd.reap()
+    while crowd.work("the last one", flawless=True):
+        pass
+    with crowd.database.read() as db:
+        assert_all_renders_over(db)
+        assert_books_balance(db, deleted=crowd.deleted)
+        ends = Counter(db.scalars(select(Render.status)))
+    assert ends["done"] > 20, ends
+    assert ends["error"] > 5, ends
+
+
+def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
+    """Two renders of one account have failed for good while the client deletes one of them."""
+    account, model = owners[0]
+    database, settings = crowd.database, crowd.farm.settings
+    with database.write() as db:
+        wishes = [(model, RenderSettings(length=3, rotate_y=angle)) for angle in (0, 90)]
+        renders = schedule.renders(db, account.id, wishes, settings, crowd.farm.bell)
+        for render in renders:
+            chunk = claimed(db, render.shot.chunks[0], seconds=-1)
+            chunk.failures = settings.attempts - 1
+    deleted = max(renders, key=lambda render: render.shot_id)
+    reaper_ = threading.Thread(target=crowd.again_and_again, args=[partial(crowd.once, crowd.reap)])
+    with database.write() as db:
+        row = renders_of_account.owned(db, account.id, deleted.id, lock=True)
+        reaper_.start()
+        time.sleep(0.5)  # by now it has taken back what it can, and waits for this one
+        credits.refund(db, row.id)
+        renders_of_account.remove(db, row)
+    reaper_.join()
+    assert not crowd.troubles, crowd.troubles
+    with database.read() as db:
+        assert set(db.scalars(select(Render.status))) == {"error"}
+        assert_books_balance(db, deleted={deleted.id})
+
+
+def test_who_is_cut_off_in_a_transaction_holds_nobody_up_for_good(
+    crowd: Crowd, owners: list[tuple[Account, Model]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node lost power, say: PostgreSQL would keep its locks until the network notices, which takes hours."""
+    [_, model] = owners[0]
+    with crowd.database.write() as db:
+        render = schedule.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.bell)
+        claimed(db, render.shot.chunks[0], seconds=-1)
+    monkeypatch.setattr(session, "IDLE_IN_TRANSACTION", 1.0)
+    frozen = Database(crowd.farm.settings.database)
+
+    def is_cut_off() -> None:
+        with frozen.write() as db:
+            chunks.lock_shot(db, render.shot_id)
+            crowd.reap()  # waits no longer than a second
+
+    with pytest.raises(DBAPIError):
+        is_cut_off()
+    frozen.close()
+    with crowd.database.read() as db:
+        assert {chunk.state for chunk in db.get_one(Shot, render.shot_id).chunks} == {"queued"}
