@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from farm.dataset.tiers import Coverage
 
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
@@ -27,19 +25,16 @@ def directions(count: int, coverage: Coverage) -> list[Direction]:
     the lattice's own order neighbours stand far apart; a spiral of about sqrt(count) turns visits them so that each
     step is shorter than two spacings. A hemisphere's rises from the horizon, a sphere's descends from the top.
     """
-    numbers = np.arange(count)
-    turned = numbers * GOLDEN_ANGLE % math.tau
-    steps = (numbers + 0.5) / count
+    heights = [(number + 0.5) / count for number in range(count)]
     if coverage == "hemisphere":
-        elevation = np.arcsin(steps)
-        travelled = elevation
-        area = math.tau
+        elevations, start, area = [math.asin(height) for height in heights], 0.0, math.tau
     else:
-        elevation = np.arcsin(1 - 2 * steps)
-        travelled = math.pi / 2 - elevation
-        area = 2 * math.tau
-    part_of_turn = turned / math.tau
-    turns = travelled / (WIDTH_OF_A_TURN * math.sqrt(area / count))
-    along = np.maximum(np.round(turns - part_of_turn), 0) + part_of_turn
-    order = np.argsort(along, kind="stable")
-    return [Direction(math.degrees(turned[index]), math.degrees(elevation[index])) for index in order]
+        elevations, start, area = [math.asin(1 - 2 * height) for height in heights], math.pi / 2, 2 * math.tau
+    turn_width = WIDTH_OF_A_TURN * math.sqrt(area / count)
+    lattice = []
+    for number, elevation in enumerate(elevations):
+        azimuth = number * GOLDEN_ANGLE % math.tau
+        part_of_turn, turns = azimuth / math.tau, abs(elevation - start) / turn_width
+        along = max(round(turns - part_of_turn), 0) + part_of_turn
+        lattice.append((along, Direction(math.degrees(azimuth), math.degrees(elevation))))
+    return [direction for _, direction in sorted(lattice, key=lambda each: each[0])]
