@@ -103,12 +103,12 @@ def command(process: psutil.Process) -> list[str]:
         return []
 
 
-def upload(api: TestClient, name: str, **wish: Any) -> str:
-    """Upload a model with a wish; returns the render's id. Its preview is deleted."""
+def upload(api: TestClient, name: str, *, keep_preview: bool = False, **wish: Any) -> str:
+    """Upload a model with a wish; returns the render's id. Its preview is deleted, unless it is wanted."""
     with (ASSETS / name).open("rb") as file:
         form = {"renderSettings": json.dumps(wish)}
         answer = api.post("/v1/models", files={"file": (name, file)}, data=form).json()["data"]
     for render in api.get(f"/v1/models/{answer['modelId']}").json()["data"]["renders"]:
-        if render["is_system_preview"]:
+        if render["is_system_preview"] and not keep_preview:
             api.delete(f"/v1/renders/{render['id']}")
     return str(answer["renderId"])

@@ -13,8 +13,10 @@ from sqlalchemy import text
 from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
-from farm.nodes import exit_codes, registry
+from farm.nodes import exit_codes, facts, registry
+from farm.nodes.engine import Gpu
 from farm.nodes.quarantine import MODELS
+from farm.settings import Settings
 from tests.queue.conftest import ENDLESS, StartWorker, blenders_of, node, state, until, upload
 
 pytestmark = pytest.mark.slow
@@ -84,6 +86,34 @@ class TestSkew:
         assert worker.stderr
         [line] = worker.stderr.read().splitlines()
         assert "update Plinth on this node" in line
+
+
+class TestRouting:
+    def test_of_a_cpu_node_beside_a_gpu_does_what_is_urgent_until_the_gpu_is_gone(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        card = Gpu("a card", "its maker", software=False)
+        registry.join(database, facts.gather("gpu", [], "eevee", card, database, Settings()))
+        with database.write() as db:
+            nodes.named(db, "gpu").seen_at = now() + timedelta(hours=1)
+        start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        render = upload(api, "draco.glb", keep_preview=True, length=3, shadows=False)
+        until(lambda: statuses(database)[True] == "done")
+        assert not node(database, "one").draws
+        time.sleep(2)
+        assert statuses(database)[False] == "pending"
+        with database.write() as db:
+            registry.leave(db, "gpu")
+        until(lambda: statuses(database)[False] == "done")
+        with database.read() as db:
+            assert db.get_one(Render, render).shot.engine == "cycles"
+
+
+def statuses(database: Database) -> dict[bool, str]:
+    """Of the one preview (True) and the one render (False)."""
+    with database.read() as db:
+        return {render.is_system_preview: render.status for render in db.query(Render)}
 
 
 class TestDrain:
