@@ -142,18 +142,22 @@ class TestShown:
         assert "no render nosuchrender" in refused.stderr
 
 
-def test_lines_are_json_where_there_is_no_terminal() -> None:
+def test_lines_are_json_where_there_is_no_terminal(tmp_path: Path) -> None:
     """Ours and those of libraries alike, from the level that was asked for, with what the process bound."""
     program = """
-import logging, structlog
+import logging, pathlib, structlog, sys
 from farm import logs
 logs.configure("warning")
 logs.bind(node="gpu-7")
 structlog.get_logger().info("not worth it")
 structlog.get_logger().warning("ours", chunk="c")
-logging.getLogger("library").warning("of a %s", "library")
+with logs.copied(pathlib.Path(sys.argv[1]), chunk="d"):
+    logging.getLogger("library").warning("of a %s", "library")
+structlog.get_logger().warning("afterwards")
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    ours, other = (json.loads(line) for line in ran.stderr.splitlines())
+    command = [sys.executable, "-c", program, str(tmp_path / "copy")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours, other, afterwards = (json.loads(line) for line in ran.stderr.splitlines())
     assert (ours["event"], ours["node"], ours["chunk"], ours["level"]) == ("ours", "gpu-7", "c", "warning")
     assert (other["event"], other["node"], other["logger"]) == ("of a library", "gpu-7", "library")
+    assert (other["chunk"], afterwards.get("chunk"), afterwards["node"]) == ("d", None, "gpu-7")
