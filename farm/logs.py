@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO, cast
+from typing import IO, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _bound: dict[str, object] = {}
-_copy: TextIO | None = None
+_copy: IO[bytes] | None = None
 
 # Not rich's tracebacks: they take seconds and print every local variable, API keys among them.
 _plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
@@ -64,7 +64,7 @@ def copied(into: Path, **ids: object) -> Iterator[None]:
     """While the block runs `ids` stand in every line, and all but mere debugging also goes into a file."""
     global _copy
     before = dict(_bound)
-    with into.open("w", buffering=1, errors="replace") as _copy:
+    with into.open("wb", buffering=0) as _copy:
         bind(**ids)
         try:
             yield
@@ -81,7 +81,7 @@ def _add_bound(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
 def _copy_line(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
     if copy := _copy:
         with suppress(OSError):
-            copy.write(f"{_plain(logger, method, dict(line))}\n")
+            copy.write(f"{_plain(logger, method, dict(line))}\n".encode(errors="replace"))
     return line
 
 

@@ -43,7 +43,7 @@ def kept(node: Node, database: Database, chunk: Chunk) -> Iterator[None]:
 def rescue(node: Node, database: Database, why: str) -> None:
     """Store the log that a work-horse could not store any more because it was killed."""
     for path in node.scratch.glob(f"{PREFIX}*"):
-        with path.open("a") as said:
+        with contextlib.suppress(OSError), path.open("a") as said:  # a full disk must not end the worker
             said.write(f"{why}\n")
         _store(node, database, path, MOST_OF_BAD)
 
