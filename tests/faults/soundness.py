@@ -124,7 +124,9 @@ def processes(farm: Farm) -> Counter[str]:
     own = Counter[str]()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("FARM_SCRATCH") == scratch:
+            if "redis" in process.name():  # it writes its title over its environment
+                own["redis"] += process.ppid() == farm.process.pid
+            elif process.environ().get("FARM_SCRATCH") == scratch:
                 own[_kind(process)] += 1
     return own
 
@@ -134,7 +136,7 @@ def _kind(process: psutil.Process) -> str:
     for kind, word in (("blender", "farm.blender.host"), ("serve", "serve"), ("worker", "worker"), ("up", "up")):
         if word in words:
             return kind
-    return "redis" if "redis" in process.name() else " ".join(words)
+    return " ".join(words)
 
 
 def _left_in_scratch(farm: Farm) -> list[str]:
