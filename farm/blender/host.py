@@ -139,7 +139,8 @@ def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> d
     except Exception as error:
         if is_no_room(error):
             return {"error": {"code": "no_room", "message": str(error)}}
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log may lie on a disk that is full
+            traceback.print_exc()
         return {"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}}
 
 
