@@ -230,4 +230,7 @@ class WorkerLost(RenderFailed):
 
 def is_no_room(error: BaseException) -> bool:
     """Whether the system refused to write because a disk, a quota or the longest file allowed is full."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if not isinstance(error, OSError):
+        return False
+    numpy_says_so = error.errno is None and "requested and" in str(error)  # without an errno
+    return numpy_says_so or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
