@@ -80,6 +80,7 @@ if may_mount():
 
     class TestFull:
         def test_scratch_ends_the_render_with_the_reason_and_gives_its_credits_back(self, on_disks: Farm) -> None:
+            on_disks.wait(order(on_disks))  # and the render that came with the upload of its model
             before = balance(on_disks)
             render = order(on_disks)
             with full(on_disks.scratch, on_disks):
