@@ -57,6 +57,7 @@ class TestRedis:
         assert fragile.wait(render)["status"] == "done"
 
     def test_killed_and_empty_with_a_ring_that_nobody_has_heard_loses_no_render(self, fragile: Farm) -> None:
+        fragile.wait(order(fragile, "draco.glb", length=3))  # its model is there from now on
         workers = fragile.workers()
         for worker in workers:
             worker.suspend()
