@@ -125,7 +125,7 @@ def processes(farm: Farm) -> Counter[str]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if "redis" in process.name():  # it writes its title over its environment
-                own["redis"] += process.ppid() == farm.process.pid
+                own.update(["redis"] if process.ppid() == farm.process.pid else [])
             elif process.environ().get("FARM_SCRATCH") == scratch:
                 own[_kind(process)] += 1
     return own
