@@ -20,7 +20,7 @@ import zstandard
 
 import camera_paths
 import farm.blender
-from farm.errors import RenderFailed
+from farm.errors import RenderFailed, is_no_room
 from farm.plan import ShotSpec
 from farm.settings import Settings
 from farm.shot import Engine, Frame, Layer, ShadowMap
@@ -52,14 +52,17 @@ class Shelf:
     def take(self, number: int, into: Path) -> Frame:
         """A kept frame, its layers as files in the folder `into`.
 
-        Raises RenderFailed when it has gone meanwhile or is damaged; it is then drawn by the next attempt.
+        Raises RenderFailed when it has gone meanwhile or is damaged; it is then drawn by the next attempt. Raises
+        OSError when there is no room for it in `into`.
         """
         try:
             packed = zstandard.ZstdDecompressor().decompress(self._path(number).read_bytes())
-            head, _, bodies = packed.partition(b"\\n")
+            head, _, bodies = packed.partition(b"\n")
             frame = Frame.from_wire(json.loads(head))
             return self._unpack(frame, bodies, into)
         except (OSError, ValueError, zstandard.ZstdError) as error:
+            if is_no_room(error):  # then the kept frame is not at fault
+                raise
             self._path(number).unlink(missing_ok=True)
             raise RenderFailed(f"Frame {number} was drawn before but cannot be read: {error}") from error
 
@@ -70,7 +73,7 @@ class Shelf:
             if frame.shadow and not self._shadow(frame.shadow).exists():
                 self._write(self._shadow(frame.shadow), Path(frame.shadow.path).read_bytes())
             head = json.dumps(asdict(frame)).encode()
-            packed = b"".join([head, b"\\n", *(Path(layer.path).read_bytes() for layer in layers(frame))])
+            packed = b"".join([head, b"\n", *(Path(layer.path).read_bytes() for layer in layers(frame))])
             self._write(self._path(frame.number), zstandard.ZstdCompressor(LEVEL, write_checksum=True).compress(packed))
         except OSError as error:
             log.warning("a frame cannot be kept", shelf=self._folder.name, frame=frame.number, error=str(error))

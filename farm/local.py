@@ -70,7 +70,7 @@ def dataset(model: Path, wish: RenderSettings, out: Path, settings: Settings) ->
     spec = plan_dataset(_digest(model), wish, settings)
     # Beside OUT and not in memory: a large dataset takes gigabytes.
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
-        gltf = _as_gltf(model, Path(folder))
+        gltf = as_gltf(model, Path(folder))
         intake.check_model(gltf, gltf.name)
         with _blender(settings) as (blender, engine, _):
 
@@ -87,7 +87,7 @@ def dataset(model: Path, wish: RenderSettings, out: Path, settings: Settings) ->
             yield LocalRender(spec.views, steps())
 
 
-def _as_gltf(model: Path, folder: Path) -> Path:
+def as_gltf(model: Path, folder: Path) -> Path:
     """The model as Blender reads it: itself, or the GLB in `folder` that a scan becomes. Raises InvalidFormat."""
     if not intake.is_scan(model.name):
         return model

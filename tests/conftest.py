@@ -135,6 +135,12 @@ def s3_door(s3_server: str) -> Iterator[s3.Door]:
 
 
 @pytest.fixture
+def hasty_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 without its pauses between tries."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+
+
+@pytest.fixture
 def storage_kind() -> str:
     """Where the test's farm keeps its files: folder or s3."""
     return "folder"

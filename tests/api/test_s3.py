@@ -20,15 +20,12 @@ from tests.s3 import Door
 VIDEO = FILES["video"][0]
 
 
+pytestmark = pytest.mark.usefixtures("hasty_boto3")
+
+
 @pytest.fixture
 def storage_kind() -> str:
     return "s3"
-
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 without its pauses between tries."""
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
 
 
 @pytest.fixture

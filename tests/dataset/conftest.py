@@ -1,16 +1,16 @@
 """Small datasets of three models from both coverages, drawn once a session by a real Blender host."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from farm import intake, templates
+from farm import templates
 from farm.blender.client import Blender, BlenderHost
 from farm.dataset import produce
 from farm.dataset.plan import DatasetSpec
 from farm.dataset.tiers import Coverage
+from farm.local import as_gltf
 from farm.shot import Engine
 from tests.blender.conftest import PATIENCE
 from tests.blender.conftest import host as host
@@ -37,16 +37,6 @@ def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path, *, 
     out = folder / "dataset.zip"
     produce.finish(wanted, parts.__getitem__, out)
     return out
-
-
-def as_gltf(model: Path, folder: Path) -> Path:
-    """What the farm makes of a model before Blender sees it."""
-    if not intake.is_scan(model.name):
-        return model
-    glb = folder / "scan.glb"
-    with glb.open("wb") as file:
-        asyncio.run(intake.convert_scan(model, file))
-    return glb
 
 
 @pytest.fixture(scope="session")

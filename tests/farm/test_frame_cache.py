@@ -74,3 +74,13 @@ class TestShelf:
         shelf = Shelf(Path("/dev/full/cache"), 10**9, order(), "cycles")
         put(shelf, tmp_path)
         assert not shelf.holds(0)
+
+    def test_without_room_to_unpack_it_a_frame_stays(self, tmp_path: Path) -> None:
+        shelf = shelf_of(tmp_path, order())
+        put(shelf, tmp_path)
+        full = tmp_path / "full"
+        full.mkdir()
+        (full / "kept-000000-0").symlink_to("/dev/full")
+        with pytest.raises(OSError, match="No space left"):
+            shelf.take(0, full)
+        assert shelf.holds(0)

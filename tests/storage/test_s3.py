@@ -15,15 +15,12 @@ KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 MB = 1024**2
 
 
+pytestmark = pytest.mark.usefixtures("hasty_boto3")
+
+
 @pytest.fixture
 def storage_kind() -> str:
     return "s3"
-
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 without its pauses between tries."""
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
 
 
 class TestBusy:
