@@ -17,7 +17,7 @@ from farm import state
 from farm.db import chunks, tallies
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
 from farm.db.tables import Chunk, Segment, Shot, now
-from farm.errors import BadModel, FarmError, WorkerLost
+from farm.errors import BadModel, FarmError
 from farm.shot import Engine
 
 log = structlog.get_logger()
@@ -122,27 +122,27 @@ def start_over(db: Session, shot_id: str) -> None:
         _requeue(chunk)
 
 
-def release(db: Session, *, worker: str) -> list[Chunk]:
-    """Give back what a worker that stops has claimed. That is nobody's fault and counts as no failure."""
-    held = db.scalars(select(Chunk.id).where(Chunk.worker == worker, Chunk.state == "running")).all()
-    return [_requeue(chunk) for chunk_id in held if (chunk := _locked(db, chunk_id)) and chunk.state == "running"]
+def release(db: Session, chunk_id: str, attempt: int) -> Chunk | None:
+    """Give a chunk back that its worker has no time for. That is nobody's fault and counts as no failure.
+
+    Returns the chunk; does nothing when the attempt is not the current one.
+    """
+    chunk = _locked(db, chunk_id)
+    if chunk is None or chunk.attempt != attempt or chunk.state != "running":
+        return None
+    return _requeue(chunk)
 
 
-def lose(db: Session, *, worker: str, attempts: int) -> list[Chunk]:
-    """Take back what a worker held whose work-horse died, each counting as a failure. Returns what is tried again."""
-    held = select(Chunk).where(Chunk.worker == worker, Chunk.state == "running")
-    return [
-        again
-        for chunk in db.scalars(held).all()
-        if (again := fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=attempts))
-    ]
-
-
-def lapsed(db: Session) -> list[Chunk]:
-    """Chunks whose worker fell silent: to be taken back with `fail`, each in a transaction of its own.
+def held(db: Session, worker: str) -> list[Chunk]:
+    """What a worker works on: to be taken back with `fail` or `release`, each in a transaction of its own.
 
     One that takes back several locks shots and accounts by turns, and could wait for a client's that waits for it.
     """
+    return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.worker == worker)))
+
+
+def lapsed(db: Session) -> list[Chunk]:
+    """Chunks whose worker fell silent, to be taken back like those of `held`."""
     return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now())))
 
 

@@ -6,7 +6,6 @@ request is a line of JSON, {"call": NAME, ...}; so is the answer, {"ok": {...}} 
 
 import contextlib
 import json
-import os
 import socket
 import sys
 import traceback
@@ -34,7 +33,7 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.opened: frames.OpenShot | views.OpenViews | None = None
-        self.files: list[tuple[int, int]] = []  # tell one state of the open shot's files from the next
+        self.files: list[tuple[int, int] | None] = []  # tell one state of the open shot's files from the next
         self.shots = 0
 
     def hello(self) -> dict[str, Any]:
@@ -73,7 +72,7 @@ class Host:
 
     def _open(self, wanted: Shot, kind: type[Opened], open_: Callable[[Shot, Path], Opened]) -> Opened:
         """What is open, if it is of this kind and shot and its files are as they were; else a fresh stage."""
-        files = [(stat.st_ino, stat.st_mtime_ns) for stat in map(os.stat, (wanted.model_path, wanted.template))]
+        files = [_stamp(path) for path in (wanted.model_path, wanted.template)]
         if isinstance(self.opened, kind) and self.opened.shot == wanted and self.files == files:
             frames.sweep(self.folder)
             return self.opened
@@ -99,6 +98,15 @@ class Host:
             "vendor": gpu.platform.vendor_get(),
             "software": gpu.platform.device_type_get() == "SOFTWARE",
         }
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """What tells one state of a file from the next; None where there is no file, for `open_` to say so."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
 
 
 def main() -> None:

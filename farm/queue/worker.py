@@ -114,15 +114,14 @@ class ChunkWorker(Worker):
         """The horse could not speak for itself any more, so its attempt is given back here."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
 
-        def lose(db: Session) -> list[Chunk]:
-            held = (Chunk.worker == self.facts.name, Chunk.state == "running")
-            models = db.scalars(select(Shot.model_id).join(Chunk).where(*held)).all()
-            again = leases.lose(db, worker=self.facts.name, attempts=self.settings.attempts)
-            for model_id in models:
+        def lose(db: Session, chunk: Chunk) -> Chunk | None:
+            model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))
+            again = _lose(self.settings, db, chunk)
+            if model_id:  # else the render was deleted meanwhile
                 quarantine.failed(db, self.facts.name, model_id, WorkerLost())
             return again
 
-        _give_back(self.settings, lose)
+        _give_back(self.settings, self.facts.name, lose)
         with _opened(self.settings) as database:
             chunk_log.rescue(node.current(), database, f"The work-horse was killed: wait status {ret_val}")
 
@@ -168,14 +167,14 @@ def _join(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> 
         if not registry.join(database, mine):
             return None
     # Whoever had the name before us is dead, and what it held need not wait for the lease to run out.
-    _give_back(settings, lambda db: leases.lose(db, worker=name, attempts=settings.attempts))
+    _give_back(settings, name, partial(_lose, settings))
     return mine
 
 
 def _leave(settings: Settings, name: str) -> None:
     """Give back at once what is unfinished, instead of letting the lease run out, and say goodbye."""
     try:
-        _give_back(settings, lambda db: leases.release(db, worker=name))
+        _give_back(settings, name, lambda db, chunk: leases.release(db, chunk.id, chunk.attempt))
         with _opened(settings) as database, database.write() as db:
             registry.leave(db, name)
     except Exception as error:
@@ -189,10 +188,17 @@ def _opened(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-def _give_back(settings: Settings, take: Callable[[Session], list[Chunk]]) -> None:
-    """Have chunks taken from a worker that cannot do them any more, and ring for them."""
+def _lose(settings: Settings, db: Session, chunk: Chunk) -> Chunk | None:
+    return leases.fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=settings.attempts)
+
+
+def _give_back(settings: Settings, name: str, take: Callable[[Session, Chunk], Chunk | None]) -> None:
+    """Have what a worker holds taken from it, as it cannot go on, and ring for what is tried again."""
     with _opened(settings) as database, connect(settings.redis_url) as redis:
         bell = Doorbell(redis)
-        with database.write() as db:
-            for chunk in take(db):
-                after_commit(db, partial(bell.ring, chunk.priority))
+        with database.read() as db:
+            held = leases.held(db, name)
+        for chunk in held:
+            with database.write() as db:
+                if again := take(db, chunk):
+                    after_commit(db, partial(bell.ring, again.priority))

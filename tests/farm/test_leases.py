@@ -213,15 +213,20 @@ class TestReaper:
 
 class TestRelease:
     def test_costs_no_attempt_of_the_allowed_ones(self, db: Session, chunk: Chunk) -> None:
-        claimed(db, chunk)
-        (row,) = leases.release(db, worker="w")
+        row = claimed(db, chunk)
+        assert leases.release(db, row.id, row.attempt) is row
         assert (row.state, row.attempt, row.failures) == ("queued", 2, 0)
 
-    def test_gives_back_nothing_of_another_worker(self, db: Session, chunk: Chunk) -> None:
-        claimed(db, chunk)
-        assert leases.release(db, worker="other") == []
+    def test_gives_back_nothing_that_a_later_attempt_holds(self, db: Session, chunk: Chunk) -> None:
+        row = claimed(db, chunk)
+        assert leases.release(db, row.id, row.attempt - 1) is None
+        assert row.state == "running"
 
-    def test_of_a_worker_whose_horse_died_counts_as_a_failure(self, db: Session, chunk: Chunk) -> None:
-        claimed(db, chunk)
-        (row,) = leases.lose(db, worker="w", attempts=3)
-        assert (row.state, row.attempt, row.failures) == ("queued", 2, 1)
+
+class TestHeld:
+    def test_names_what_a_worker_works_on(self, db: Session, chunk: Chunk) -> None:
+        row = claimed(db, chunk)
+        assert leases.held(db, "w") == [row]
+        assert leases.held(db, "other") == []
+        leases.release(db, row.id, row.attempt)
+        assert leases.held(db, "w") == []

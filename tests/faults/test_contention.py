@@ -20,7 +20,7 @@ from farm.db import chunks, session
 from farm.db import renders as renders_of_account
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, Model, Render, Segment, Shot
-from farm.errors import BadModel, BlenderCrashed, Conflict, RenderNotFound
+from farm.errors import BadModel, BlenderCrashed, Conflict, FarmError, RenderNotFound, WorkerLost
 from farm.leases import Taker
 from farm.queue import reaper
 from farm.queue.lease import Lease, LeaseLost
@@ -140,16 +140,19 @@ class Crowd:
             state.advance(db, render, "done")
             lease.complete(db)
 
-    def _fail(self, chunk: Chunk, error: BadModel | BlenderCrashed) -> None:
+    def _fail(self, chunk: Chunk, error: FarmError) -> None:
         with self.database.write() as db:
             leases.fail(db, chunk.id, chunk.attempt, error, attempts=self.farm.settings.attempts)
 
     def _give_up(self, name: str) -> None:
-        with self.database.write() as db:
+        with self.database.read() as db:
+            held = leases.held(db, name)
+        for chunk in held:
             if random.random() < 0.5:
-                leases.release(db, worker=name)
+                self._fail(chunk, WorkerLost())
             else:
-                leases.lose(db, worker=name, attempts=self.farm.settings.attempts)
+                with self.database.write() as db:
+                    leases.release(db, chunk.id, chunk.attempt)
 
     @staticmethod
     def _renders(db: Session, lease: Lease) -> list[Render]:
