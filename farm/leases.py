@@ -58,21 +58,25 @@ def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds
     return _change(db, chunk_id, attempt, frames_done=frames_done, lease_until=_in(seconds))
 
 
-def complete(db: Session, chunk_id: str, attempt: int, *, frames_done: int, took: float | None = None) -> bool:
-    """End a claimed chunk, whose shot is locked. False when the claim was lost: then its results do not count.
+def complete(
+    db: Session, chunk_id: str, attempt: int, *, frames_done: int, took: float | None = None
+) -> list[Chunk] | None:
+    """End a claimed chunk, whose shot is locked. None when the claim was lost: then its results do not count.
 
     `took` is the seconds of drawing, where every frame was drawn. After a shot's last frame each of its renders gets a
-    chunk that finishes it.
+    chunk that finishes it: returns these, which wait from now on.
     """
     if not _change(db, chunk_id, attempt, state="done", frames_done=frames_done, seconds=took, lease_until=None):
-        return False
+        return None
     chunk = db.get_one(Chunk, chunk_id, populate_existing=True)
+    finishes = []
     if chunk.kind == "draw" and chunks.is_drawn(db, chunk.shot_id):
         for render in chunks.renders_of(db, chunk):
             if render.status not in state.OVER:
                 finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
                 queue(db, [finish], render.account_id, URGENT)
-    return True
+                finishes.append(finish)
+    return finishes
 
 
 def queue(db: Session, new: Sequence[Chunk], account_id: str, priority: int) -> None:

@@ -1,16 +1,13 @@
 """Every query about what was said in the attempts at chunks."""
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from farm.db.tables import AttemptLog, Chunk, Render
 
 
 def store(db: Session, chunk_id: str, attempt: int, worker: str, text: str) -> None:
-    """Keep an attempt's log, in place of an earlier one; nothing when the chunk is deleted meanwhile."""
-    if db.get(Chunk, chunk_id) is None:
-        return
-    db.execute(delete(AttemptLog).where(AttemptLog.chunk_id == chunk_id, AttemptLog.attempt == attempt))
+    """Keep an attempt's log. The commit raises IntegrityError when it is kept already, or the chunk was deleted."""
     # PostgreSQL takes no NUL in a text.
     db.add(AttemptLog(chunk_id=chunk_id, attempt=attempt, worker=worker, text=text.replace("\0", "")))
 

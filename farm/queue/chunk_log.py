@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from farm import logs
 from farm.blender.client import LOG_NAME
@@ -55,6 +56,8 @@ def _store(node: Node, database: Database, path: Path, most: int) -> None:
         text = path.read_text(errors="replace") + _of_blender(node.scratch / LOG_NAME)
         with database.write() as db:
             attempt_logs.store(db, chunk_id, int(attempt), node.name, shortened(text, most))
+    except IntegrityError:
+        pass  # the chunk was deleted meanwhile, or whoever was killed had stored its log
     except Exception as error:
         log.warning("the log of an attempt could not be stored", chunk=chunk_id, attempt=attempt, error=str(error))
     finally:

@@ -16,8 +16,6 @@ from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset import produce
 from farm.dataset.plan import DatasetSpec
-from farm.db.chunks import URGENT
-from farm.db.session import after_commit
 from farm.db.tables import Chunk, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.nodes.scratch import own_scratch
@@ -63,12 +61,11 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
                 part.unlink()
     effort = Effort(spec.tier, node.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
     with lease.publishing() as db:
-        lease.complete(db, effort.seconds if len(missing) == len(numbers) else None)
+        lease.complete(db, effort.seconds if len(missing) == len(numbers) else None, bell=bell)
         effort.count(db)
-        after_commit(db, lambda: bell.ring(URGENT, 1))
 
 
-def finish(node: Node, lease: Lease, storage: Storage, _: Doorbell, __: Path) -> None:
+def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) -> None:
     """Put the dataset together and publish it. Raises LeaseLost and RenderFailed."""
     with lease.database.read() as db:
         chunk = db.get(Chunk, lease.chunk_id)
@@ -93,7 +90,7 @@ def finish(node: Node, lease: Lease, storage: Storage, _: Doorbell, __: Path) ->
             for part in _parts(db, render_id):
                 db.delete(part)
             state.advance(db, render, "done")
-            lease.complete(db)
+            lease.complete(db, bell=bell)
     discard(storage, replaced + list(parts.values()))
 
 

@@ -12,8 +12,6 @@ from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset.plan import DatasetSpec
 from farm.db import chunks, tallies
-from farm.db.chunks import URGENT
-from farm.db.session import after_commit
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.frame_cache import Shelf
@@ -44,6 +42,7 @@ class Order:
     render_id: str
     wish: RenderSettings
     picture: str | None
+    begun: bool
     files: Files
 
 
@@ -76,11 +75,19 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
             raise LeaseLost
         spec = ShotSpec(**chunk.shot.spec)
         numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
-        orders = [_order(db, render, scratch, spec.tier) for render in chunks.renders_of(db, chunk)]
+        orders = [
+            _order(db, render, scratch, spec.tier)
+            for render in chunks.renders_of(db, chunk)
+            if render.status not in state.OVER
+        ]
         model_key = chunk.shot.model.storage_key
     if templates.version(spec.template) != spec.template_version:
         spec = settle_template(lease, spec)
-    variants = _variants(node, lease, storage, spec, orders)
+    variants, faults = _variants(node, storage, spec, orders)
+    if faults or not all(order.begun for order in orders):
+        _begin(lease, variants, faults)
+    if not variants:
+        raise LeaseLost
     began = time.monotonic()
     shelf = Shelf.of(node.settings, spec, node.engine)
     shot = shot_to_draw(spec, storage.local(model_key), node.engine)
@@ -117,11 +124,13 @@ def _order(db: Session, render: Render, scratch: Path, tier: str) -> Order:
     wish = parse(render.settings)
     # An overlay deleted meanwhile keeps its file until no render waits for it.
     picture = db.get_one(Overlay, wish.bg_image_id).storage_key if wish.bg_image_id else None
-    return Order(render.id, wish, picture, Files(scratch / render.id, tier))
+    return Order(render.id, wish, picture, render.status != "pending", Files(scratch / render.id, tier))
 
 
-def _variants(node: Node, lease: Lease, storage: Storage, spec: ShotSpec, orders: list[Order]) -> dict[Order, Variant]:
-    """A variant for each order. One whose background cannot be read ends that render alone."""
+def _variants(
+    node: Node, storage: Storage, spec: ShotSpec, orders: list[Order]
+) -> tuple[dict[Order, Variant], dict[Order, str]]:
+    """A variant for each order, or what is wrong with its background."""
     ffmpeg = executable(node.settings.ffmpeg)
     variants, faults = {}, {}
     for order in orders:
@@ -132,18 +141,20 @@ def _variants(node: Node, lease: Lease, storage: Storage, spec: ShotSpec, orders
             variants[order] = Variant(spec, wish, picture or None, order.files, ffmpeg)
         except RenderFailed as error:
             faults[order] = error.message
+    return variants, faults
+
+
+def _begin(lease: Lease, variants: dict[Order, Variant], faults: dict[Order, str]) -> None:
+    """Say that the renders are drawn; one whose background cannot be read ends alone. Drops those deleted meanwhile."""
     with lease.publishing() as db:
-        for order in orders:
-            render = _wanted(db, order)
-            if render is None:
-                variants.pop(order, None)
-            elif order in faults:
-                state.advance(db, render, "error", message=faults[order])
-            else:
+        for order, message in faults.items():
+            if render := _wanted(db, order):
+                state.advance(db, render, "error", message=message)
+        for order in list(variants):
+            if render := _wanted(db, order):
                 state.advance(db, render, "poster-processing")
-    if not variants:
-        raise LeaseLost
-    return variants
+            else:
+                del variants[order]
 
 
 def _wanted(db: Session, order: Order) -> Render | None:
@@ -179,7 +190,6 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
                 Segment(render_id=order.render_id, chunk_id=lease.chunk_id, kind=kind, storage_key=place)
                 for kind, place in places.items()
             )
-        lease.complete(db, None if effort.cached else effort.seconds)
+        lease.complete(db, None if effort.cached else effort.seconds, bell=bell)
         effort.count(db)
-        after_commit(db, lambda: bell.ring(URGENT, len(orders)))
     discard(storage, unwanted)

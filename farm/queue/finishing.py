@@ -19,7 +19,7 @@ from farm.video.run import Encoder, executable
 from farm.video.variant import Files
 
 
-def finish(node: Node, lease: Lease, storage: Storage, _: Doorbell, scratch: Path) -> None:
+def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
     """Join and publish. Raises LeaseLost when the attempt does not count any more, and RenderFailed."""
     with lease.database.read() as db:
         chunk = db.get(Chunk, lease.chunk_id)
@@ -46,7 +46,7 @@ def finish(node: Node, lease: Lease, storage: Storage, _: Doorbell, scratch: Pat
         for segment in segments:
             db.delete(db.get_one(Segment, segment.id))
         state.advance(db, render, "done")
-        lease.complete(db)
+        lease.complete(db, bell=bell)
     discard(storage, replaced + [segment.storage_key for segment in segments])
 
 

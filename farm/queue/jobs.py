@@ -43,12 +43,12 @@ def work() -> None:
     with contextlib.closing(Database(node.settings.database)) as database, connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
         while time.monotonic() < began + MOMENT and (chunk := claim(node, database)):
-            with database.read() as db:
-                bell.ring_for_all(db)
             with chunk_log.kept(node, database, chunk):
                 held = do(node, database, storage, bell, chunk)
             if not held:
                 return
+        with database.read() as db:
+            bell.ring_for_all(db)
 
 
 def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: Chunk) -> bool:

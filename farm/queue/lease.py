@@ -3,15 +3,18 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import structlog
 from sqlalchemy.orm import Session
 
 from farm import leases
 from farm.db import chunks
-from farm.db.session import Database
+from farm.db.chunks import URGENT
+from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk
 from farm.nodes import quarantine, registry
+from farm.queue.queues import Doorbell
 
 log = structlog.get_logger()
 
@@ -50,10 +53,12 @@ class Lease:
                 raise LeaseLost
             yield db
 
-    def complete(self, db: Session, took: float | None = None) -> None:
-        """End the chunk, inside `publishing`."""
-        leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
+    def complete(self, db: Session, took: float | None = None, *, bell: Doorbell) -> None:
+        """End the chunk, inside `publishing`, and ring for those that finish its renders where it was the last."""
+        finishes = leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
         quarantine.succeeded(db, self.worker)
+        if finishes:
+            after_commit(db, partial(bell.ring, URGENT, len(finishes)))
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

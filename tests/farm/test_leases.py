@@ -136,15 +136,15 @@ class TestFencing:
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=3)
         claimed(db, chunk)
         assert not leases.renew(db, chunk.id, 1, frames_done=9, seconds=30)
-        assert not leases.complete(db, chunk.id, 1, frames_done=9)
+        assert leases.complete(db, chunk.id, 1, frames_done=9) is None
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=3) is None
         row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.frames_done) == ("running", 2, 1, 0)
 
     def test_a_finished_chunk_stays_finished(self, db: Session, chunk: Chunk) -> None:
         claimed(db, chunk)
-        assert leases.complete(db, chunk.id, 1, frames_done=chunk.frames)
-        assert not leases.complete(db, chunk.id, 1, frames_done=1)
+        assert leases.complete(db, chunk.id, 1, frames_done=chunk.frames) is not None
+        assert leases.complete(db, chunk.id, 1, frames_done=1) is None
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=1) is None
         assert fresh(db, chunk).frames_done == chunk.frames
 

@@ -127,7 +127,7 @@ class Crowd:
                 for status in ("poster-done", "video-processing"):
                     state.advance(db, render, status)
                 db.add(Segment(render_id=render.id, chunk_id=lease.chunk_id, kind="video", storage_key=lease.name))
-            lease.complete(db, 1.0)
+            lease.complete(db, 1.0, bell=self.farm.bell)
 
     def _finished(self, lease: Lease, render_id: str) -> None:
         with lease.publishing() as db:
@@ -138,7 +138,7 @@ class Crowd:
                 db.delete(segment)
             db.add(Asset(render_id=render_id, kind="video", storage_key=lease.name, content_type="video/mp4", size=1))
             state.advance(db, render, "done")
-            lease.complete(db)
+            lease.complete(db, bell=self.farm.bell)
 
     def _fail(self, chunk: Chunk, error: FarmError) -> None:
         with self.database.write() as db:
