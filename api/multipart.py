@@ -49,13 +49,22 @@ class TextField:
     refusal: type[FarmError] = InvalidRequest
 
 
-def form(file: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None) -> dict[str, Any]:
+def form(file: str, named: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None) -> dict[str, Any]:
     """What OpenAPI tells of a form that is read as a stream, so that FastAPI cannot know of it.
 
-    `file` describes the file, `fields` are the schemas of what may be sent beside it.
+    `file` describes the file, `named` is a name that one might have, and `fields` are the schemas of what may be sent
+    beside it.
     """
     properties = {FILE: {"type": "string", "format": "binary", "description": file}, **fields}
-    content = {"schema": {"type": "object", "required": [FILE], "properties": properties}, "encoding": encoding or {}}
+    disposition = {
+        "description": "The file's name, which says what it is",
+        "schema": {"type": "string"},
+        "example": f'form-data; name="{FILE}"; filename="{named}"',
+    }
+    content = {
+        "schema": {"type": "object", "required": [FILE], "properties": properties},
+        "encoding": {FILE: {"headers": {"Content-Disposition": disposition}}, **(encoding or {})},
+    }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
 
 

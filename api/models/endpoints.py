@@ -50,6 +50,7 @@ SETTINGS = TextField("renderSettings", 64 * 1024, InvalidSettings)
 
 FORM = form(
     "A `.glb`, a `.gltf` with everything embedded, or a `.zip` with an OBJ scan",
+    "chair.glb",
     {
         SETTINGS.name: {
             "$ref": "#/components/schemas/RenderSettings",

@@ -23,6 +23,7 @@ FIELDS = [TextField(name, most=4096) for name in OverlayFields.model_fields]
 
 FORM = form(
     "A PNG, JPEG or WebP of 10 MB and 50 million pixels at most",
+    "backdrop.png",
     OverlayFields.model_json_schema(by_alias=True)["properties"],
 )
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from httpx import Client as HttpClient
 from jsonschema_rs import Draft202012Validator
 
 from api.app import create_app
+from farm import credits
 from farm.db.session import Database
 from farm.db.tables import Account
 from farm.settings import Settings
@@ -19,6 +21,7 @@ from tests.api.helpers import uploaded
 from tests.client.conftest import url as url  # a real server on the loopback
 from tests.conftest import Client
 from tests.intake.scans import picture
+from tests.web_server import serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
@@ -37,15 +40,25 @@ FORMS = {
 
 
 @pytest.fixture
-def things(url: str, database: Database, client: Client, finished: Finish) -> dict[str, str]:
-    """Ids of a model, of a finished render of it, and of an overlay, of an account that may do everything."""
+def settings(settings: Settings) -> Settings:
+    """An ingest may fetch from the test's own server."""
+    return settings.model_copy(update={"ingest_loopback": True})
+
+
+@pytest.fixture
+def things(url: str, database: Database, client: Client, finished: Finish) -> Iterator[dict[str, str]]:
+    """Ids of a model, of a finished render of it, and of an overlay, of an account that may do everything and has the
+    credits for it; and where a model can be fetched."""
     with database.write() as db:
         db.get_one(Account, client.account.id).is_admin = True
+        credits.grant(db, client.account.id, 1_000_000)
     with HttpClient(base_url=url, headers=client.headers) as api:
         model = uploaded(api)
         finished(model["renderId"])
         overlay = api.post("/v1/overlays", files={"file": ("a.png", picture("PNG"))}).json()["data"]
-    return {"MODEL_ID": model["modelId"], "RENDER_ID": model["renderId"], "OVERLAY_ID": overlay["id"]}
+    with serving() as address:
+        ids = {"MODEL_ID": model["modelId"], "RENDER_ID": model["renderId"], "OVERLAY_ID": overlay["id"]}
+        yield ids | {"FETCHABLE": f"{address}/chair.glb"}
 
 
 class TestSchemathesis:
@@ -55,7 +68,8 @@ class TestSchemathesis:
             *(str(program), "--config-file", str(CONFIGURATION)),
             *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {client.key}", "--no-color"),
         ]
-        run = subprocess.run(command, env=os.environ | things, cwd=tmp_path, capture_output=True, text=True)
+        environment = os.environ | things | {"PYTHONPATH": str(CONFIGURATION.parents[2])}
+        run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
         assert f"Tested: {len(OPERATIONS)}" in run.stdout
 
