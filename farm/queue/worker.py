@@ -69,7 +69,8 @@ class ChunkWorker(Worker):
         """Wait for a ring that this node shall answer, however long that takes."""
         while True:
             self.heartbeat()
-            if self.duty.drain:
+            # RQ stops by an exception out of the signal; one that came in a heartbeat has ended nothing but that.
+            if self.told_to_stop or self.duty.drain:
                 self.told_to_stop = True
                 raise StopRequested
             if self.duty.priorities:

@@ -16,6 +16,7 @@ from farm.db.tables import Chunk, Render, now
 from farm.nodes import exit_codes, facts, registry
 from farm.nodes.engine import Gpu
 from farm.nodes.quarantine import MODELS
+from farm.queue.worker import BEAT
 from farm.settings import Settings
 from tests.queue.conftest import ENDLESS, StartWorker, blenders_of, node, state, until, upload
 
@@ -44,6 +45,17 @@ class TestLife:
         began = node(database, "one").started_at
         start_worker("--name", "one")
         until(lambda: node(database, "one").started_at > began, patience=15)
+
+    def test_ends_when_told_to_in_the_middle_of_a_sign_of_life(
+        self, start_worker: StartWorker, database: Database
+    ) -> None:
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        with database.write() as db:
+            db.execute(text("SELECT 1"))  # from here on the next sign waits for us
+            time.sleep(BEAT + 1)
+            worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == exit_codes.TOLD_TO
 
     def test_of_two_on_one_machine_needs_two_names(self, start_worker: StartWorker, database: Database) -> None:
         start_worker("--name", "one")
