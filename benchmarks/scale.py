@@ -1,8 +1,8 @@
 """Many nodes, many renders: what dispatching a chunk costs, how large the database and Redis get, who waits for whom.
 
 Workers, work-horses, RQ, Redis, the database, leases, segments and storage are the real ones. Faked are only Blender (a
-host that answers with tiny frames at once) and ffmpeg (which writes a few bytes). `--chunks` stops it early, as all of
-them take long on one machine.
+host that answers with tiny frames at once) and ffmpeg (which writes a few bytes). It takes long on one machine: Ctrl-C
+ends it early, and prints what was seen until then.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -59,7 +60,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--renders", type=int, default=10_000)
-    parser.add_argument("--chunks", type=int, help="stop after so many are done")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, servers(Path(folder), arguments.database) as settings:
@@ -107,7 +107,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     before = busy_seconds()
     began = time.monotonic()
     nodes = [fork(settings, number) for number in range(arguments.nodes)]
-    most = watch(database, redis, nodes, arguments.chunks)
+    most = watch(database, redis, nodes)
     took, busy = time.monotonic() - began, busy_seconds() - before
     with database.read() as db:
         done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
@@ -236,17 +236,16 @@ def answer(folder: Path) -> None:
                         lines.flush()
 
 
-def watch(database: Database, redis: Redis, nodes: list[int], enough: int | None) -> int:
-    """Wait until `enough` chunks are done, or all, and end the nodes. Returns the most bytes that Redis held."""
-    most, counts = 0, select(func.count()).select_from(Chunk)
-    while True:
-        time.sleep(2)
-        most = max(most, int(redis.info("memory")["used_memory"]))
-        with database.read() as db:
-            left = db.scalar(counts.where(Chunk.state.in_(UNFINISHED))) or 0
-            done = db.scalar(counts.where(Chunk.state == "done")) or 0
-        if not left or (enough and done >= enough):
-            break
+def watch(database: Database, redis: Redis, nodes: list[int]) -> int:
+    """Wait until all chunks are done, and end the nodes. Returns the most bytes that Redis held."""
+    most, left = 0, 1
+    with contextlib.suppress(KeyboardInterrupt):
+        while left:
+            time.sleep(2)
+            most = max(most, int(redis.info("memory")["used_memory"]))
+            with database.read() as db:
+                left = db.scalar(select(func.count()).where(Chunk.state.in_(UNFINISHED))) or 0
+            print(f"{left} chunks left", file=sys.stderr)
     for pid in nodes:
         os.kill(pid, signal.SIGTERM)
     for pid in nodes:
