@@ -35,7 +35,7 @@ from farm.supervision import on_stop_signal
 log = structlog.get_logger()
 
 BEAT = 5  # seconds between two signs of life
-LEAST_PAUSE = 1.0  # seconds between two of them, however often RQ comes by
+LEAST_PAUSE = BEAT / 2  # between two of them, however often RQ comes by: each is a new connection to the database
 
 
 class ChunkWorker(Worker):
