@@ -15,6 +15,9 @@ from farm.blender.film import changed
 from farm.blender.stage import Stage
 
 SAMPLES = 8
+# All pixels share their samples, so the samples' own middle moves the whole silhouette. Of 24 seeds this one's lies best:
+# 0.02 pixels from the pixel's centre, where Cycles' usual 0 is 0.12 pixels off.
+CENTRED_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Silhouette:
 
 UNUSUAL: dict[str, Any] = {
     "samples": SAMPLES,
+    "seed": CENTRED_SEED,
     "use_denoising": False,
     "max_bounces": 0,
     "scrambling_distance": 0.0,

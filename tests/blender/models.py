@@ -17,19 +17,28 @@ def shot(model: Path, *, engine: Engine = "cycles", size: tuple[int, int] = (96,
     return Shot(str(model), str(templates.blend("studio")), *size, samples=4, engine=engine, shadows=shadows)
 
 
-def glb(path: Path, points: list[Point], *, mode: int = 4, nodes: list[dict[str, Any]] | None = None) -> Path:
+def glb(
+    path: Path,
+    points: list[Point],
+    *,
+    mode: int = 4,
+    nodes: list[dict[str, Any]] | None = None,
+    material: dict[str, Any] | None = None,
+) -> Path:
     """A file whose one mesh draws `points` as triangles (mode 4), or as bare points (mode 0)."""
     data = b"".join(struct.pack("<3f", *point) for point in points)
     # JSON knows no NaN and no infinity; the buffer does.
     columns = [[value if math.isfinite(value) else 0.0 for value in column] for column in zip(*points, strict=True)]
     nodes = nodes or [{"mesh": 0}]
+    primitive = {"attributes": {"POSITION": 0}, "mode": mode} | ({"material": 0} if material else {})
     document = {
         "asset": {"version": "2.0"},
         "scene": 0,
         "scenes": [{"nodes": list(range(len(nodes)))}],
         "nodes": nodes,
         "cameras": [{"type": "perspective", "perspective": {"yfov": 0.7, "znear": 0.01}}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "mode": mode}]}],
+        "meshes": [{"primitives": [primitive]}],
+        **({"materials": [material], "extensionsUsed": list(material.get("extensions", {}))} if material else {}),
         "accessors": [
             {
                 "bufferView": 0,

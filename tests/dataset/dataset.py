@@ -61,10 +61,13 @@ class Dataset:
     def pose(self, view: int) -> Array:
         return np.array(self.transforms["frames"][view]["transform_matrix"], dtype=np.float64)
 
-    def rays(self, view: int) -> tuple[Array, Array]:
-        """Where the rays through pixels' centres begin, and where one unit of planar depth takes them, (h, w, 3)."""
+    def rays(self, view: int, place: tuple[float, float] = (0.5, 0.5)) -> tuple[Array, Array]:
+        """Where the rays through pixels' centres begin, and where one unit of planar depth takes them, (h, w, 3).
+
+        `place` is another place within the pixels: to the right and down, from 0 to 1.
+        """
         camera = self.transforms
-        columns, rows = np.meshgrid(np.arange(camera["w"]) + 0.5, np.arange(camera["h"]) + 0.5)
+        columns, rows = np.meshgrid(np.arange(camera["w"]) + place[0], np.arange(camera["h"]) + place[1])
         across = (columns - camera["cx"]) / camera["fl_x"]
         down = (rows - camera["cy"]) / camera["fl_y"]
         pose = self.pose(view)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import trimesh
 
@@ -18,7 +19,14 @@ ASKEW = {
 }
 
 
-def concave(folder: Path) -> Path:
+# Throws no light back at all.
+BLACK = {
+    "pbrMetallicRoughness": {"baseColorFactor": [0, 0, 0, 1], "metallicFactor": 0},
+    "extensions": {"KHR_materials_specular": {"specularFactor": 0}},
+}
+
+
+def concave(folder: Path, material: dict[str, Any] | None = None) -> Path:
     """An armchair: a seat, a back and two arms, which hide each other."""
     parts = [
         box((-1.0, 0.0, -1.0), (1.0, 0.4, 1.0)),
@@ -26,7 +34,8 @@ def concave(folder: Path) -> Path:
         box((-1.0, 0.4, -0.6), (-0.7, 1.0, 1.0)),
         box((0.7, 0.4, -0.6), (1.0, 1.0, 1.0)),
     ]
-    return glb(folder / "concave.glb", [point for part in parts for point in part], nodes=[ASKEW])
+    points = [point for part in parts for point in part]
+    return glb(folder / "concave.glb", points, nodes=[ASKEW], material=material)
 
 
 def thin(folder: Path) -> Path:

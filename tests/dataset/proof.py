@@ -26,6 +26,37 @@ def in_the_world(dataset: Dataset, source: trimesh.Trimesh) -> trimesh.Trimesh:
     return source.copy().apply_transform(np.array(dataset.metadata["source_to_dataset"]))
 
 
+def covered(dataset: Dataset, view: int, mesh: trimesh.Trimesh, rays: int = 8) -> Array:
+    """The share of each pixel that the model covers, by `rays` x `rays` rays through every one."""
+    scene = RayMeshIntersector(mesh)
+    shape = dataset.picture("masks", view).shape
+    steps = (np.arange(rays) + 0.5) / rays
+    shares = np.zeros(shape)
+    for down in steps:
+        for right in steps:
+            origins, directions = (each.reshape(-1, 3) for each in dataset.rays(view, (right, down)))
+            shares += scene.intersects_any(origins, directions).reshape(shape)
+    return shares / rays**2
+
+
+def picture_shift(dataset: Dataset, source: trimesh.Trimesh) -> Array:
+    """How many pixels the silhouettes in the pictures are too far to the right and down, in the mean: shape (2,).
+
+    For a model that is black, so that the white behind it tells a pixel's share. By least squares: moved by (x, y), the
+    shares change by -x times their slope across and -y times their slope down.
+    """
+    mesh = in_the_world(dataset, source)
+    slopes, changes = [], []
+    for view in dataset.views:
+        truth = covered(dataset, view, mesh)
+        down, right = np.gradient(truth)
+        edge = (down != 0) | (right != 0)
+        slopes.append(np.column_stack([right[edge], down[edge]]))
+        changes.append((1 - dataset.picture("images", view).mean(axis=-1) / 255 - truth)[edge])
+    moved: Array = -np.linalg.lstsq(np.concatenate(slopes), np.concatenate(changes), rcond=None)[0]
+    return moved
+
+
 def cast(dataset: Dataset, view: int, mesh: trimesh.Trimesh) -> Truth:
     """Embree finds the triangles; where exactly they are hit is computed here in double precision."""
     origins, directions = (rays.reshape(-1, 3) for rays in dataset.rays(view))

@@ -56,6 +56,30 @@ class TestAgainstRays:
         assert (colours.min(axis=1) < 250).mean() > 0.9, "the colours are the background's"
 
 
+@pytest.fixture(scope="module")
+def black(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Any]:
+    """A dataset of the concave model painted black, and the model."""
+    folder = tmp_path_factory.mktemp("black")
+    model = models.concave(folder, models.BLACK)
+    return Dataset.read(drawn(host, model, spec("sphere", views=4), folder)), models.source(model)
+
+
+class TestPictures:
+    """The pictures lie on their cameras to a small part of a pixel, and so do not pull what is trained on them aside."""
+
+    def test_show_the_silhouette_where_rays_find_it(self, black: tuple[Dataset, Any]) -> None:
+        assert np.abs(proof.picture_shift(*black)).max() < 0.05
+
+    @pytest.mark.parametrize(("key", "place"), [("cx", 0), ("cy", 1)])
+    def test_that_are_a_tenth_of_a_pixel_aside_are_found_out(
+        self, black: tuple[Dataset, Any], key: str, place: int
+    ) -> None:
+        dataset, source = black
+        aside = proof.picture_shift(changed(dataset, shift(key, 0.1)), source) - proof.picture_shift(dataset, source)
+        assert aside[place] == pytest.approx(-0.1, abs=0.03)
+        assert aside[1 - place] == pytest.approx(0, abs=0.03)
+
+
 class TestAnyOrder:
     """What else is ordered changes nothing about the truth."""
 
