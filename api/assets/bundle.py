@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
-from api.assets.service import StoredFile, client_has, deliver, disposition, stem
+from api.assets.service import FOREVER, StoredFile, client_has, deliver, disposition, stem
 from farm.db import renders
 from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
@@ -35,7 +35,8 @@ def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile
     by_kind = {asset.kind: asset for asset in render.assets}
     if found := by_kind.get("dataset"):
         name = disposition("attachment", f"{stem(render)}.zip")
-        return StoredFile(found.storage_key, found.size, found.content_type, f'"{found.id}"', VideoNotFound, name)
+        tag = f'"{found.id}"'
+        return StoredFile(found.storage_key, found.size, found.content_type, tag, VideoNotFound, name, FOREVER)
     assets = {
         NAMES[kind] + PurePath(by_kind[kind].storage_key).suffix: by_kind[kind] for kind in NAMES if kind in by_kind
     }
@@ -52,9 +53,9 @@ def deliver_bundle(request: Request, storage: Storage, bundle: Bundle | StoredFi
     tag = f'"{hashlib.sha256(" ".join(asset.id for asset in bundle.assets.values()).encode()).hexdigest()}"'
     headers = {
         "ETag": f"W/{tag}",  # weak: the files are the same each time, the moment written beside their names is not
-        "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "none",
         "Content-Disposition": disposition("attachment", bundle.name),
+        **FOREVER,
     }
     if client_has(request, tag):
         return Response(status_code=304, headers=headers)

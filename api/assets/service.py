@@ -1,6 +1,7 @@
 """Hands out stored files: whole or in part, with everything that players and download tools expect."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 from urllib.parse import quote
@@ -21,11 +22,15 @@ NAME_ENDS = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full
 
 
 VIDEOS = ("video", "web", "thumb")
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # of a bundle: a render that is done stays as it is
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that never changes under its `tag`, and the error for when it is not there."""
+    """A file that never changes under its `tag`, and the error for when it is not there.
+
+    `headers` go with it beside those that every file has.
+    """
 
     key: str
     size: int
@@ -33,6 +38,7 @@ class StoredFile:
     tag: str
     missing: type[NotFound]
     disposition: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def asset(db: Session, account: Account, render_id: str, kind: str, missing: type[NotFound]) -> StoredFile:
@@ -65,7 +71,7 @@ def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
     try:
         link = storage.link(file.key, file.content_type, file.disposition)
         tag = link.tag if link else file.tag
-        headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Disposition": file.disposition}
+        headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Disposition": file.disposition, **file.headers}
         if client_has(request, tag):
             return Response(status_code=304, headers=headers)
         part = None

@@ -102,6 +102,10 @@ class TestFiles:
         again = api.get(f"{done}/bundle", headers={"If-None-Match": whole.headers["etag"]})
         assert again.status_code == 304
 
+    @pytest.mark.parametrize("sent", [{}, {"Range": "bytes=100-"}, {"If-None-Match": "*"}])
+    def test_are_kept_by_clients_for_good(self, api: TestClient, done: str, sent: dict[str, str]) -> None:
+        assert "immutable" in api.get(f"{done}/bundle", headers=sent).headers["cache-control"]
+
     def test_are_counted_by_the_size_of_the_zip(self, api: TestClient, done: str) -> None:
         assert api.get(done).json()["data"]["fileSize"] == len(b"the dataset " * 1000)
 
