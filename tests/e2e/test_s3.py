@@ -3,11 +3,12 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import pytest
 
 from tests import s3
-from tests.e2e.conftest import Farm, farm_up
+from tests.e2e.conftest import Farm, farm_up, until
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,25 @@ def test_a_model_goes_in_and_a_video_comes_out_of_the_bucket(farm: Farm, door: s
     for each in (render["id"], farm.preview_of(upload["modelId"])["id"]):
         assert farm.client.delete(f"/v1/renders/{each}").status_code == 200
     assert stored(door) == {f"models/{upload['modelId']}.glb"}
+
+
+def test_a_dataset_is_put_together_out_of_views_in_the_bucket(farm: Farm, door: s3.Door) -> None:
+    upload = farm.upload("product.glb", '{"output": "dataset"}')
+    render = farm.wait(upload["renderId"])
+    assert render["status"] == "done", render["errorMessage"]
+    bundle = farm.client.get(f"/v1/renders/{render['id']}/bundle").content
+    assert len(bundle) == render["fileSize"]
+    with zipfile.ZipFile(io.BytesIO(bundle)) as files:
+        assert files.testzip() is None
+        assert len([name for name in files.namelist() if name.startswith("images/")]) == 100
+    assert farm.client.get(f"/v1/renders/{render['id']}/poster").status_code == 200
+    whole = ["dataset.zip", "poster-small.png", "poster.png"]
+    folder = f"renders/{render['id']}/"
+    # The views' parts are removed after the commit that names the dataset.
+    until(
+        lambda: sorted(PurePath(key).name for key in stored(door) if key.startswith(folder)),
+        lambda names: names == whole,
+    )
 
 
 def test_an_s3_that_is_busy_costs_an_attempt_and_no_render(farm: Farm, door: s3.Door) -> None:
