@@ -15,8 +15,8 @@ from farm.blender.film import changed
 from farm.blender.stage import Stage
 
 SAMPLES = 8
-# All pixels share their samples, so the samples' own middle moves the whole silhouette. Of 24 seeds this one's lies best:
-# 0.02 pixels from the pixel's centre, where Cycles' usual 0 is 0.12 pixels off.
+# All pixels share their samples, so the samples' own middle moves the whole silhouette. Of 24 seeds this one is best:
+# its middle is 0.02 pixels from the pixel's centre; that of Cycles' usual 0 is 0.12 pixels off.
 CENTRED_SEED = 1
 
 

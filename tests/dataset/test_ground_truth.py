@@ -65,7 +65,7 @@ def black(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 class TestPictures:
-    """The pictures lie on their cameras to a small part of a pixel, and so do not pull what is trained on them aside."""
+    """The pictures lie on their cameras to a small part of a pixel: nothing trained on them is pulled aside."""
 
     def test_show_the_silhouette_where_rays_find_it(self, black: tuple[Dataset, Any]) -> None:
         assert np.abs(proof.picture_shift(*black)).max() < 0.05
