@@ -22,10 +22,6 @@ class Busy:
     host: psutil.Process
     ffmpegs: list[psutil.Process]
 
-    @property
-    def all(self) -> list[psutil.Process]:
-        return [self.worker, self.horse, self.host, *self.ffmpegs]
-
 
 def order(farm: Farm, name: str = "walker.glb", length: int = 12) -> str:
     """Order a render of one of the tests' models: several chunks, long enough to be caught in the middle of one."""
@@ -65,13 +61,13 @@ def catch(farm: Farm) -> Busy | None:
             [horse] = [child for child in worker.children() if not _is_host(child)]
             horse.suspend()
             # An encoder lives as long as its chunk is under way.
-            if (ffmpegs := horse.children()) and _others_may_write(farm):
+            if (ffmpegs := horse.children()) and others_may_write(farm):
                 return Busy(worker, horse, host, ffmpegs)
             horse.resume()
     return None
 
 
-def _others_may_write(farm: Farm) -> bool:
+def others_may_write(farm: Farm) -> bool:
     """Whether nobody was stopped in the middle of a transaction, which on SQLite would stop all others as well."""
     if not farm.settings.database.startswith("sqlite"):
         return True
