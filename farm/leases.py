@@ -22,6 +22,8 @@ from farm.shot import Engine
 
 log = structlog.get_logger()
 
+TURNS_PASSED_OVER = 2  # which is the next of every account, as the older of two chunks with the same turn comes first
+
 
 @dataclass(frozen=True)
 class Taker:
@@ -135,6 +137,16 @@ def release(db: Session, chunk_id: str, attempt: int) -> Chunk | None:
     if chunk is None or chunk.attempt != attempt or chunk.state != "running":
         return None
     return _requeue(chunk)
+
+
+def postpone(db: Session, chunk_id: str, attempt: int) -> None:
+    """Give a chunk back because something that the whole farm shares is out of order. That counts as no failure.
+
+    One that meets with it again and again lets others pass each time, lest it keeps all of them waiting.
+    """
+    if chunk := release(db, chunk_id, attempt):
+        chunk.turn += TURNS_PASSED_OVER
+        tallies.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason="Outage", then="retried")
 
 
 def held(db: Session, worker: str) -> list[Chunk]:

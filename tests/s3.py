@@ -45,7 +45,7 @@ class Door(ThreadingHTTPServer):
     """Passes requests on to the S3 server at `behind`, unless it is told to fail.
 
     `busy` is how many requests are answered with 503 from now on, `silent` whether requests are left without an answer,
-    `breaks` after how many bytes the bodies of the next answers break off, `denied`
+    `slow` how many seconds each takes, `breaks` after how many bytes the bodies of the next answers break off, `denied`
     is a pattern of what nobody may do, such as "DELETE /".
     """
 
@@ -56,6 +56,7 @@ class Door(ThreadingHTTPServer):
         self.behind, self.bucket = behind, bucket
         self.busy = 0
         self.silent = False
+        self.slow = 0.0
         self.breaks: list[int] = []
         self.denied: str | None = None
         self.asked: list[str] = []  # the method of each request
@@ -89,6 +90,7 @@ class _Request(BaseHTTPRequestHandler):
         door = self.server
         door.asked.append(self.command)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        door.closed.wait(door.slow)
         if door.silent:
             door.closed.wait(20)
             self.close_connection = True

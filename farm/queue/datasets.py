@@ -5,7 +5,6 @@ Every view counts from the moment that its part is stored: whoever takes the chu
 
 import time
 import zipfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from PIL import Image
@@ -50,9 +49,9 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     with lease.publishing() as db:
         state.advance(db, db.get_one(Render, render_id), "poster-processing")
     began = time.monotonic()
-    shot = spec.shot(str(storage.local(model_key)), node.engine)
     if missing:
         with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
+            shot = spec.shot(str(storage.local(model_key)), node.engine)
             for number, part in zip(missing, produce.draw(blender, shot, spec, missing, scratch), strict=True):
                 if number == 0:  # before the part: a view that is stored is never drawn again
                     _publish_posters(lease, storage, render_id, part)
@@ -77,12 +76,12 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) 
         raise RenderFailed("A view of the dataset is missing")
     node.settings.data.mkdir(parents=True, exist_ok=True)
     # On disk, not in memory: a large dataset has gigabytes.
-    with own_scratch(node.settings.data) as folder, ExitStack() as stored:
+    with own_scratch(node.settings.data) as folder:
         dataset = folder / "dataset.zip"
         with lease.kept(on_loss=lambda: None):
             produce.finish(spec, lambda number: storage.local(parts[_kind(number)]), dataset)
-            stored.enter_context(publishing.stored(storage, {publishing.key(render_id, lease, dataset): dataset}))
-        with lease.publishing() as db:
+        keys = {publishing.key(render_id, lease, dataset): dataset}
+        with publishing.stored(storage, lease, keys), lease.publishing() as db:
             render = db.get(Render, render_id)
             if render is None:
                 raise LeaseLost
@@ -96,7 +95,7 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) 
 
 def _publish_part(lease: Lease, storage: Storage, render_id: str, number: int, part: Path) -> None:
     key = publishing.key(render_id, lease, part)
-    with publishing.stored(storage, {key: part}), lease.publishing() as db:
+    with publishing.stored(storage, lease, {key: part}), lease.publishing() as db:
         if db.get(Render, render_id) is None:
             raise LeaseLost
         db.add(Segment(render_id=render_id, chunk_id=lease.chunk_id, kind=_kind(number), storage_key=key))
@@ -109,7 +108,7 @@ def _publish_posters(lease: Lease, storage: Storage, render_id: str, part: Path)
         posters["poster-full"].write_bytes(files.read("images.png"))
     save_thumbnail(Image.open(posters["poster-full"]), posters["poster"])
     keys = {publishing.key(render_id, lease, path): path for path in posters.values()}
-    with publishing.stored(storage, keys), lease.publishing() as db:
+    with publishing.stored(storage, lease, keys), lease.publishing() as db:
         render = db.get(Render, render_id)
         if render is None:
             raise LeaseLost

@@ -83,16 +83,16 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
         model_key = chunk.shot.model.storage_key
     if templates.version(spec.template) != spec.template_version:
         spec = settle_template(lease, spec)
-    variants, faults = _variants(node, storage, spec, orders)
-    if faults or not all(order.begun for order in orders):
-        _begin(lease, variants, faults)
-    if not variants:
-        raise LeaseLost
-    began = time.monotonic()
     shelf = Shelf.of(node.settings, spec, node.engine)
-    shot = shot_to_draw(spec, storage.local(model_key), node.engine)
     cached = sum(shelf.holds(number) for number in numbers) if shelf else 0
     with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
+        variants, faults = _variants(node, storage, spec, orders)
+        if faults or not all(order.begun for order in orders):
+            _begin(lease, variants, faults)
+        if not variants:
+            raise LeaseLost
+        shot = shot_to_draw(spec, storage.local(model_key), node.engine)
+        began = time.monotonic()
         frames = draw_frames(blender, shot, spec, numbers, shelf, scratch)
         for done in produce(frames, list(variants.values())):
             lease.frames_done = done
@@ -166,7 +166,7 @@ def _wanted(db: Session, order: Order) -> Render | None:
 def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
     files = order.files.posters
     keys = {publishing.key(order.render_id, lease, path): path for path in files.values()}
-    with publishing.stored(storage, keys), lease.publishing() as db:
+    with publishing.stored(storage, lease, keys), lease.publishing() as db:
         render = _wanted(db, order)
         if render:
             replaced = publishing.replace_assets(db, order.render_id, lease, files)
@@ -180,7 +180,7 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
         publishing.key(order.render_id, lease, path): path for order in orders for path in order.files.videos.values()
     }
     unwanted: list[str] = []
-    with publishing.stored(storage, keys), lease.publishing() as db:
+    with publishing.stored(storage, lease, keys), lease.publishing() as db:
         for order in orders:
             places = {kind: publishing.key(order.render_id, lease, path) for kind, path in order.files.videos.items()}
             if _wanted(db, order) is None:

@@ -38,7 +38,7 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: 
                 raise RenderFailed("A part of the video is missing")
             join(node, [storage.local(parts[kind][part]) for part in drawn], path)
     keys = {publishing.key(render_id, lease, path): path for path in files.values()}
-    with publishing.stored(storage, keys), lease.publishing() as db:
+    with publishing.stored(storage, lease, keys), lease.publishing() as db:
         render = db.get(Render, render_id)
         if render is None:
             raise LeaseLost

@@ -5,17 +5,19 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from farm import leases
 from farm.dataset import tiers as dataset_tiers
 from farm.db import chunks
 from farm.db.session import Database, after_commit
-from farm.db.tables import Chunk, Shot
-from farm.errors import FarmError, NoRoom, RenderFailed, is_no_room
+from farm.db.tables import Chunk, Shot, now
+from farm.errors import FarmError, NoRoom, RenderFailed, Unavailable, is_no_room
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
@@ -24,6 +26,11 @@ from farm.queue.queues import Doorbell, connect
 from farm.storage import Storage, open_storage
 
 log = structlog.get_logger()
+
+# Something that all nodes share does not do its work: neither the chunk nor this node is to blame.
+OUTAGE = (Unavailable, OperationalError)
+OUTAGE_PAUSE = 10.0  # seconds until a node that has met an outage takes work again
+LONGEST_OUTAGE = timedelta(days=1)  # for whose sake a chunk is tried again and again, counted from its order
 
 MOMENT = 3.0  # seconds; what a drain or a sick Blender must wait for at most, beside the chunk at hand
 TRIES, PAUSE = 5, 0.05  # of claiming, while others claim at the same moment; seconds
@@ -37,7 +44,14 @@ def work() -> None:
 
     Safe to run at any time: only a claim counts.
     """
-    node = current()
+    try:
+        _work(current())
+    except OUTAGE:
+        time.sleep(OUTAGE_PAUSE)
+        raise
+
+
+def _work(node: Node) -> None:
     storage = open_storage(node.settings)
     began = time.monotonic()
     with contextlib.closing(Database(node.settings.database)) as database, connect(node.settings.redis_url) as redis:
@@ -86,7 +100,11 @@ def claim(node: Node, database: Database) -> Chunk | None:
 
 
 def give_back(node: Node, database: Database, bell: Doorbell, chunk: Chunk, error: BaseException) -> None:
-    """Record a failed attempt, and ring for the next one where there is one."""
+    """Record a failed attempt, and ring for the next one where there is one. After an outage the reaper rings."""
+    if isinstance(error, OUTAGE) and chunk.created_at > now() - LONGEST_OUTAGE:
+        with database.write() as db:
+            leases.postpone(db, chunk.id, chunk.attempt)
+        return
     reason = error if isinstance(error, FarmError) else NoRoom() if is_no_room(error) else RenderFailed()
     with database.write() as db:
         model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))

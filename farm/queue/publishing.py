@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from farm.db import sweeps
 from farm.db.tables import Asset
+from farm.errors import Unavailable
 from farm.queue.lease import Lease
 from farm.storage import Storage, discard
 
@@ -27,16 +28,18 @@ def key(render_id: str, lease: Lease, path: Path) -> str:
 
 
 @contextlib.contextmanager
-def stored(storage: Storage, files: dict[str, Path]) -> Iterator[None]:
-    """Store files by key. When the block fails they are taken out again.
+def stored(storage: Storage, lease: Lease, files: dict[str, Path]) -> Iterator[None]:
+    """Store files by key, however long that takes. When the block fails they are taken out again.
 
-    Not so when the database fails, as nobody knows whether it has committed: then the render's sweep finds them.
+    Not so when the database fails, as nobody knows whether it has committed, or the storage, which would keep us
+    waiting for each of them once more: then the render's sweep finds them.
     """
     try:
-        for name, path in files.items():
-            storage.put(name, path)
+        with lease.kept(on_loss=lambda: None):
+            for name, path in files.items():
+                storage.put(name, path)
         yield
-    except OperationalError:
+    except (OperationalError, Unavailable):
         raise
     except BaseException:
         discard(storage, files)

@@ -1,6 +1,8 @@
 """The reaper: takes back chunks whose worker fell silent, rings again for all that wait, and tidies up."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -20,15 +22,25 @@ SWEEPS_A_LEASE = 6
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Sweep several times a lease until `stop` is set. A sweep that fails is logged and the next one tries again."""
+    """Sweep and tidy several times a lease until `stop` is set.
+
+    Each at its own pace: a storage may be silent for long, and no chunk shall wait for it.
+    """
     database, bell = Database(settings.database), Doorbell(connect(settings.redis_url))
     storage = open_storage(settings)
-    while not stop.wait(settings.lease_seconds / SWEEPS_A_LEASE):
+    pause = settings.lease_seconds / SWEEPS_A_LEASE
+    tidying = partial(again_and_again, partial(tidy, database, storage), pause, stop)
+    threading.Thread(target=tidying, name="tidying", daemon=True).start()
+    again_and_again(partial(sweep, database, bell, settings), pause, stop)
+
+
+def again_and_again(act: Callable[[], None], pause: float, stop: threading.Event) -> None:
+    """Act every `pause` seconds until `stop` is set. What fails is logged and tried again the next time."""
+    while not stop.wait(pause):
         try:
-            sweep(database, bell, settings)
-            tidy(database, storage)
+            act()
         except Exception:
-            log.exception("the reaper's sweep failed")
+            log.exception("the reaper failed, and tries again")
 
 
 def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:

@@ -3,11 +3,17 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from farm.db.session import Database
+from farm.db.tables import Chunk, Render
+from farm.errors import Unavailable
 from farm.queue import publishing
+from farm.queue.lease import Lease
 from farm.settings import Settings
 from farm.storage import open_storage
+from tests.chunks import claimed
 
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 
@@ -17,13 +23,18 @@ KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
     [
         pytest.param(ValueError(), False, id="nothing was committed"),
         pytest.param(OperationalError("COMMIT", {}, Exception("server closed the connection")), True, id="who knows"),
+        pytest.param(Unavailable(), True, id="the storage would not listen"),
     ],
 )
 def test_files_stay_only_where_a_row_may_name_them(
-    settings: Settings, tmp_path: Path, trouble: Exception, stays: bool
+    settings: Settings, database: Database, render: Render, tmp_path: Path, trouble: Exception, stays: bool
 ) -> None:
     storage, file = open_storage(settings), tmp_path / "video.mp4"
     file.write_bytes(b"moov")
-    with pytest.raises(type(trouble)), publishing.stored(storage, {KEY: file}):
+    with database.write() as db:
+        lease = Lease(
+            database, claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0]), seconds=30
+        )
+    with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
         raise trouble
     assert list(storage.keys("renders/")) == ([KEY] if stays else [])
