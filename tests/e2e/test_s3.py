@@ -69,7 +69,7 @@ def test_a_dataset_is_put_together_out_of_views_in_the_bucket(farm: Farm, door: 
     )
 
 
-def test_an_s3_that_is_busy_costs_an_attempt_and_no_render(farm: Farm, door: s3.Door) -> None:
+def test_an_s3_that_is_busy_costs_no_render(farm: Farm, door: s3.Door) -> None:
     [worker] = farm.workers()
     worker.suspend()
     upload = farm.upload("draco.glb", '{"length": 3}')
