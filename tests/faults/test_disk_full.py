@@ -1,8 +1,15 @@
-"""What happens when no file may grow, as on a full disk, and when there is room again."""
+"""What happens when a disk is full or no file may grow, and when there is room again.
+
+The disks are small tmpfs, in a mount namespace of the farm's own.
+"""
 
 import contextlib
+import os
 import resource
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,11 +17,45 @@ import psutil
 import pytest
 
 from tests.api.helpers import assert_error
-from tests.e2e.conftest import ASSETS, Farm, until
+from tests.e2e.conftest import ASSETS, Farm, farm_up, until
 from tests.faults.conftest import FRAGILE
-from tests.faults.victims import caught, order
+from tests.faults.soundness import assert_nothing_runs, assert_sound
+from tests.faults.victims import balance, caught, order
 
 pytestmark = pytest.mark.slow
+
+OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+# Moves each folder, with what is in it, onto a disk of its own, and becomes the command after the dashes.
+SMALL_DISKS = """
+set -e
+while [ "$1" != -- ]; do
+    mkdir "$1.disk"
+    mount -t tmpfs -o size=32m tmpfs "$1.disk"
+    cp -a "$1/." "$1.disk"
+    mount --bind "$1.disk" "$1"
+    shift
+done
+shift
+exec "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def one_farm_on_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    folder = tmp_path_factory.mktemp("disks")
+    disks = [*OWN_MOUNTS, "sh", "-c", SMALL_DISKS, "sh", str(folder / "data"), str(folder / "scratch"), "--"]
+    with farm_up(folder, within=disks, **FRAGILE) as running:
+        inside = Path(f"/proc/{running.process.pid}/root")
+        places = {name: inside / getattr(running, name).relative_to("/") for name in ("data", "scratch")}
+        yield replace(running, settings=running.settings.model_copy(update=places))
+    assert_nothing_runs(running)
+
+
+@pytest.fixture
+def on_disks(one_farm_on_disks: Farm) -> Iterator[Farm]:
+    """A farm whose data and scratch lie on a small disk each; after each test it must be sound again."""
+    yield one_farm_on_disks
+    assert_sound(one_farm_on_disks, workers=1)
 
 
 class TestFilesMayNotGrow:
@@ -31,6 +72,26 @@ class TestFilesMayNotGrow:
         assert_done_or_no_room(fragile.wait(render))
 
 
+class TestFull:
+    def test_scratch_ends_the_render_with_the_reason_and_gives_its_credits_back(self, on_disks: Farm) -> None:
+        render = order(on_disks)
+        paid = balance(on_disks)
+        with full(on_disks.scratch, on_disks):
+            ended = on_disks.wait(render)
+        assert ended["status"] == "error"
+        assert "disk" in ended["errorMessage"]
+        assert "full" in ended["errorMessage"]
+        assert balance(on_disks) == paid + 1
+        assert on_disks.wait(order(on_disks))["status"] == "done", "there is room again"
+
+    def test_data_folder_refuses_uploads_and_loses_no_render(self, on_disks: Farm) -> None:
+        render = order(on_disks)
+        with full(on_disks.data, on_disks):
+            assert_error(send(on_disks), "unavailable", 503)
+            time.sleep(float(FRAGILE["FARM_LEASE_SECONDS"]) + 1)
+        assert_done_or_no_room(on_disks.wait(render))
+
+
 def limit_files(farm: Farm, size: int) -> None:
     """No process of the farm but Redis may make a file longer than `size` bytes from now on."""
 
@@ -45,6 +106,21 @@ def limit_files(farm: Farm, size: int) -> None:
         return set(before) == {size}
 
     until(limited, bool)  # again and again, as one that was just born may have the old limit
+
+
+@contextlib.contextmanager
+def full(disk: Path, farm: Farm) -> Iterator[None]:
+    """While the block runs, which begins in the middle of a chunk, there is no room on a disk."""
+    filler = disk / "filler"
+    try:
+        with caught(farm), filler.open("wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
+        yield
+    finally:
+        filler.unlink()
 
 
 def send(farm: Farm) -> httpx.Response:
