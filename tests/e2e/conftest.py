@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from farm.settings import Settings
+from tests import s3
 
 FARM = Path(sys.executable).with_name("farm")
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -143,3 +144,13 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """One farm for all tests that do not harm it."""
     with farm_up(tmp_path_factory.mktemp("farm"), FARM_ENGINE="cycles") as running:
         yield running
+
+
+@contextmanager
+def farm_on_s3(folder: Path, door: s3.Door, **environment: Any) -> Iterator[Farm]:
+    """A farm, as `farm_up` makes one, whose files lie behind the door, also for tests that look at its storage."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.environment(door.settings).items():
+            patch.setenv(name, value)
+        with farm_up(folder, **environment) as running:
+            yield running

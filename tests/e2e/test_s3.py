@@ -8,7 +8,7 @@ from pathlib import PurePath
 import pytest
 
 from tests import s3
-from tests.e2e.conftest import Farm, farm_up, until
+from tests.e2e.conftest import Farm, farm_on_s3, until
 
 pytestmark = pytest.mark.slow
 
@@ -22,11 +22,8 @@ def door(s3_server: str) -> Iterator[s3.Door]:
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> Iterator[Farm]:
     """A farm that keeps its files behind the door."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in s3.environment(door.settings).items():
-            patch.setenv(name, value)
-        with farm_up(tmp_path_factory.mktemp("s3"), FARM_ENGINE="cycles") as running:
-            yield running
+    with farm_on_s3(tmp_path_factory.mktemp("s3"), door, FARM_ENGINE="cycles") as running:
+        yield running
 
 
 def stored(door: s3.Door) -> set[str]:

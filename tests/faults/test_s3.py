@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import s3
-from tests.e2e.conftest import Farm, farm_up
+from tests.e2e.conftest import Farm, farm_on_s3
 from tests.faults.conftest import FRAGILE
 from tests.faults.soundness import assert_nothing_runs, assert_sound
 from tests.faults.victims import caught, failures, order
@@ -28,12 +28,9 @@ def door(s3_server: str) -> Iterator[s3.Door]:
 
 @pytest.fixture(scope="module")
 def one_farm_on_s3(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> Iterator[Farm]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in s3.environment(door.settings).items():
-            patch.setenv(name, value)
-        options = FRAGILE | {"FARM_S3_TIMEOUT": str(TIMEOUT), "FARM_LEASE_SECONDS": str(LEASE)}
-        with farm_up(tmp_path_factory.mktemp("s3"), **options) as running:
-            yield running
+    options = FRAGILE | {"FARM_S3_TIMEOUT": str(TIMEOUT), "FARM_LEASE_SECONDS": str(LEASE)}
+    with farm_on_s3(tmp_path_factory.mktemp("s3"), door, **options) as running:
+        yield running
     assert_nothing_runs(running)
 
 
