@@ -34,7 +34,7 @@ def assert_sound(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> 
             assert_all_renders_over(db)
             assert_books_balance(db, deleted=deleted)
             _assert_videos_whole(db, storage)
-        _let_the_reaper_sweep(database)
+        let_the_reaper_sweep(database)
         with database.read() as db:
             assert set(storage.keys("")) == _named(db)
     until(lambda: processes(farm), lambda seen: seen == _those_of(workers))
@@ -96,7 +96,7 @@ def _under_way(database: Database) -> list[str]:
         return list(db.scalars(select(Render.id).where(Render.status.not_in(OVER))))
 
 
-def _let_the_reaper_sweep(database: Database) -> None:
+def let_the_reaper_sweep(database: Database) -> None:
     """Have all that is planned for later done now."""
     with database.write() as db:
         db.execute(update(Sweep).values(due_at=now() - timedelta(seconds=1)))
