@@ -7,10 +7,10 @@ number than the row holds is refused: a late worker can never overwrite what a n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from farm import state
@@ -44,7 +44,8 @@ class Taker:
 def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
     """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits.
 
-    The first claim of a shot's frames settles which engine draws all of them.
+    Its shot, its model and its renders are loaded. The first claim of a shot's frames settles which engine draws all of
+    them.
     """
     chunk = chunks.first_waiting(db, engine=taker.engine, begins=taker.priorities)
     if chunk is None:
@@ -57,7 +58,7 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
 
 def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds: float) -> bool:
     """Keep a claimed chunk for another `seconds`. False when the claim was lost: then stop working on it."""
-    return _change(db, chunk_id, attempt, frames_done=frames_done, lease_until=_in(seconds))
+    return _change(db, chunk_id, attempt, frames_done=frames_done, lease_until=_in(seconds)) is not None
 
 
 def complete(
@@ -68,12 +69,12 @@ def complete(
     `took` is the seconds of drawing, where every frame was drawn. After a shot's last frame each of its renders gets a
     chunk that finishes it: returns these, which wait from now on.
     """
-    if not _change(db, chunk_id, attempt, state="done", frames_done=frames_done, seconds=took, lease_until=None):
+    chunk = _change(db, chunk_id, attempt, state="done", frames_done=frames_done, seconds=took, lease_until=None)
+    if chunk is None:
         return None
-    chunk = db.get_one(Chunk, chunk_id, populate_existing=True)
     finishes = []
     if chunk.kind == "draw" and chunks.is_drawn(db, chunk.shot_id):
-        for render in chunks.renders_of(db, chunk):
+        for render in chunk.renders:
             if render.status not in state.OVER:
                 finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
                 queue(db, [finish], render.account_id, URGENT)
@@ -108,7 +109,7 @@ def fail(db: Session, chunk_id: str, attempt: int, error: FarmError, *, attempts
         return _requeue(chunk)
     chunk.state, chunk.lease_until = "failed", None
     tries = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
-    for render in chunks.renders_of(db, chunk):
+    for render in chunk.renders:
         state.advance(db, render, "error", message=error.message + tries)
     if chunk.kind == "draw":
         rest = (Chunk.shot_id == chunk.shot_id, Chunk.state.in_(UNFINISHED))
@@ -180,8 +181,8 @@ def _in(seconds: float) -> datetime:
     return now() + timedelta(seconds=seconds)
 
 
-def _change(db: Session, chunk_id: str, attempt: int, **values: Any) -> bool:
-    """Change a running chunk, if the attempt is the current one."""
+def _change(db: Session, chunk_id: str, attempt: int, **values: Any) -> Chunk | None:
+    """Change a running chunk, and return it as it is then. None, and nothing changed, when the attempt is over."""
     matches = (Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.state == "running")
-    result = cast(CursorResult[Any], db.execute(update(Chunk).where(*matches).values(**values)))
-    return result.rowcount == 1
+    changed = update(Chunk).where(*matches).values(**values).returning(Chunk)
+    return db.scalar(changed, execution_options={"populate_existing": True, "synchronize_session": False})

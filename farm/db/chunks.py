@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import Session, contains_eager
 
-from farm.db.tables import Chunk, Render, Shot
+from farm.db.tables import Chunk, Shot
 
 # What is done first: finishing what was drawn, and previews; then the drawing.
 URGENT, DRAWING = 0, 1
@@ -29,22 +29,20 @@ def first_waiting(db: Session, *, engine: str, begins: Sequence[int]) -> Chunk |
     """The chunk whose turn it is, with its shot, both locked; those that somebody else locks are passed over.
 
     Shots that another engine has begun are passed over, too, and those that none has begun where their priority is not
-    among `begins`.
+    among `begins`. The shot's model and renders are loaded with it, for use after the transaction.
     """
-    begun = or_(Chunk.kind == "finish", Shot.engine == engine)
-    for priority in (URGENT, DRAWING):
-        fits = or_(begun, Shot.engine.is_(None)) if priority in begins else begun
-        wanted = (
-            select(Chunk)
-            .join(Shot, Shot.id == Chunk.shot_id)
-            .where(Chunk.state == "queued", Chunk.priority == priority, fits)
-            .order_by(Chunk.turn, Chunk.created_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if chunk := db.scalar(wanted):
-            return chunk
-    return None
+    may_be_begun = and_(Shot.engine.is_(None), Chunk.priority.in_(begins))
+    with_shot = contains_eager(Chunk.shot)
+    return db.scalar(
+        select(Chunk)
+        .join(Chunk.shot)
+        .join(Shot.model)
+        .where(Chunk.state == "queued", or_(Chunk.kind == "finish", Shot.engine == engine, may_be_begun))
+        .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
+        .limit(1)
+        .with_for_update(of=[Chunk, Shot], skip_locked=True)
+        .options(with_shot.contains_eager(Shot.model), with_shot.selectinload(Shot.renders))
+    )
 
 
 def waiting(db: Session, priority: int, *, at_most: int) -> int:
@@ -64,12 +62,6 @@ def seconds_a_frame(db: Session, tier: str) -> float | None:
     )
     seconds, frames = db.execute(select(func.sum(lately.c.seconds), func.sum(lately.c.frames))).one()
     return seconds / frames if frames else None
-
-
-def renders_of(db: Session, chunk: Chunk) -> list[Render]:
-    """The renders that a chunk is for, oldest first."""
-    own = Render.id == chunk.render_id if chunk.render_id else Render.shot_id == chunk.shot_id
-    return list(db.scalars(select(Render).where(own).order_by(Render.created_at, Render.id)))
 
 
 def left_alone(db: Session, engines: Collection[str]) -> list[Shot]:

@@ -73,7 +73,7 @@ def _details() -> Select[Any]:
 
 
 def drop_segments(db: Session, render_id: str) -> None:
-    """Forget the parts of a video that will never be whole; their files go when the render's are swept."""
+    """Forget a render's parts, which it needs no more or will never be made of; their files go when it is swept."""
     db.execute(delete(Segment).where(Segment.render_id == render_id))
 
 

@@ -192,6 +192,7 @@ class Shot(Table):
 
     model: Mapped[Model] = relationship()
     chunks: Mapped[list["Chunk"]] = relationship(back_populates="shot", order_by="Chunk.first_frame")
+    renders: Mapped[list["Render"]] = relationship(back_populates="shot", order_by="Render.created_at, Render.id")
 
 
 class Render(Table):
@@ -216,7 +217,7 @@ class Render(Table):
 
     account: Mapped[Account] = relationship()
     model: Mapped[Model] = relationship(back_populates="renders")
-    shot: Mapped[Shot] = relationship()
+    shot: Mapped[Shot] = relationship(back_populates="renders")
     assets: Mapped[list["Asset"]] = relationship(back_populates="render", passive_deletes=True)
 
 
@@ -254,6 +255,11 @@ class Chunk(Table):
     worker: Mapped[str | None] = mapped_column(String(255))
 
     shot: Mapped[Shot] = relationship(back_populates="chunks")
+
+    @property
+    def renders(self) -> list[Render]:
+        """The renders that the chunk is for, oldest first."""
+        return [render for render in self.shot.renders if self.render_id in (None, render.id)]
 
 
 class Segment(Table):

@@ -4,7 +4,7 @@ import errno
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from farm.db import nodes
@@ -34,12 +34,6 @@ def failed(db: Session, name: str, model_id: str, error: BaseException) -> None:
         node.quarantined_at = moment
         node.quarantine_reason = f"{len(alone)} models failed here one after the other. The last one: {error}"
         log.error("node quarantined", node=name, reason=node.quarantine_reason)
-
-
-def succeeded(db: Session, name: str) -> None:
-    """A chunk was done: what failed before does not count any more."""
-    with_failures = (Node.name == name, Node.failures.is_not(None))
-    db.execute(update(Node).where(*with_failures).values(succeeded_at=now()))
 
 
 def _may_be_the_nodes(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from sqlalchemy import update
@@ -134,8 +134,17 @@ def leave(db: Session, name: str) -> None:
 
 def drew(db: Session, name: str, chunk_id: str, frame: int) -> None:
     """Keep which frame a node drew last."""
-    last = {"last_chunk_id": chunk_id, "last_frame": frame, "last_frame_at": now()}
-    db.execute(update(Node).where(Node.name == name).values(**last))
+    db.execute(update(Node).where(Node.name == name).values(**_drew(chunk_id, frame)))
+
+
+def succeeded(db: Session, name: str, chunk_id: str, frame: int | None) -> None:
+    """A chunk was done, `frame` its last: what failed on the node before does not count any more."""
+    last = {} if frame is None else _drew(chunk_id, frame)
+    db.execute(update(Node).where(Node.name == name).values(succeeded_at=now(), **last))
+
+
+def _drew(chunk_id: str, frame: int) -> dict[str, Any]:
+    return {"last_chunk_id": chunk_id, "last_frame": frame, "last_frame_at": now()}
 
 
 def drain(db: Session, name: str) -> Node:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from farm import logs
 from farm.blender.client import LOG_NAME
-from farm.db import attempt_logs, chunks
+from farm.db import attempt_logs
 from farm.db.session import Database
 from farm.db.tables import Chunk
 from farm.queue.node import Node
@@ -27,8 +27,7 @@ PROGRESS, CHATTER = "Fra:", ("Saved: ", "Time: ")
 @contextlib.contextmanager
 def kept(node: Node, database: Database, chunk: Chunk) -> Iterator[None]:
     """While the block runs every line names node, chunk, attempt and renders; at its end all of them are stored."""
-    with database.read() as db:
-        renders = [render.id for render in chunks.renders_of(db, chunk)]
+    renders = [render.id for render in chunk.renders]
     path = node.scratch / f"{PREFIX}{chunk.id}-{chunk.attempt}"
     with contextlib.suppress(FileNotFoundError), (node.scratch / LOG_NAME).open("r+") as of_blender:
         of_blender.truncate(0)  # what it said of chunks before is stored with them

@@ -15,7 +15,8 @@ from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset import produce
 from farm.dataset.plan import DatasetSpec
-from farm.db.tables import Chunk, Render, Segment
+from farm.db import renders
+from farm.db.tables import Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.nodes.scratch import own_scratch
 from farm.queue import publishing
@@ -32,13 +33,11 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
 
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
     """
+    chunk = lease.chunk
+    spec, model_key = DatasetSpec(**chunk.shot.spec), chunk.shot.model.storage_key
+    [render_id] = [render.id for render in chunk.renders]
+    numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
     with lease.database.read() as db:
-        chunk = db.get(Chunk, lease.chunk_id)
-        render = db.scalar(select(Render).where(Render.shot_id == chunk.shot_id)) if chunk else None
-        if chunk is None or render is None:
-            raise LeaseLost
-        render_id, spec, model_key = render.id, DatasetSpec(**chunk.shot.spec), chunk.shot.model.storage_key
-        numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
         drawn = {part.kind for part in _parts(db, render_id)}
     if templates.version(spec.template) != spec.template_version:
         if drawn:
@@ -59,18 +58,14 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
                 _publish_part(lease, storage, render_id, number, part)
                 part.unlink()
     effort = Effort(spec.tier, node.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
-    with lease.publishing() as db:
-        lease.complete(db, effort.seconds if len(missing) == len(numbers) else None, bell=bell)
+    with lease.completing(bell, effort.seconds if len(missing) == len(numbers) else None) as db:
         effort.count(db)
 
 
 def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) -> None:
     """Put the dataset together and publish it. Raises LeaseLost and RenderFailed."""
+    [render_id], spec = [render.id for render in lease.chunk.renders], DatasetSpec(**lease.chunk.shot.spec)
     with lease.database.read() as db:
-        chunk = db.get(Chunk, lease.chunk_id)
-        if chunk is None or chunk.render_id is None:
-            raise LeaseLost
-        render_id, spec = chunk.render_id, DatasetSpec(**chunk.shot.spec)
         parts = {part.kind: part.storage_key for part in _parts(db, render_id)}
     if any(_kind(number) not in parts for number in range(spec.views)):
         raise RenderFailed("A view of the dataset is missing")
@@ -81,15 +76,11 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) 
         with lease.kept(on_loss=lambda: None):
             produce.finish(spec, lambda number: storage.local(parts[_kind(number)]), dataset)
         keys = {publishing.key(render_id, lease, dataset): dataset}
-        with publishing.stored(storage, lease, keys), lease.publishing() as db:
-            render = db.get(Render, render_id)
-            if render is None:
-                raise LeaseLost
+        with publishing.stored(storage, lease, keys), lease.completing(bell) as db:
+            render = db.get_one(Render, render_id)
             replaced = publishing.replace_assets(db, render_id, lease, {"dataset": dataset})
-            for part in _parts(db, render_id):
-                db.delete(part)
+            renders.drop_segments(db, render_id)
             state.advance(db, render, "done")
-            lease.complete(db, bell=bell)
     discard(storage, replaced + list(parts.values()))
 
 

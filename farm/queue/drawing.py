@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset.plan import DatasetSpec
-from farm.db import chunks, tallies
+from farm.db import tallies
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.frame_cache import Shelf
@@ -69,18 +69,10 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
 
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
     """
-    with lease.database.read() as db:
-        chunk = db.get(Chunk, lease.chunk_id)
-        if chunk is None:
-            raise LeaseLost
-        spec = ShotSpec(**chunk.shot.spec)
-        numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
-        orders = [
-            _order(db, render, scratch, spec.tier)
-            for render in chunks.renders_of(db, chunk)
-            if render.status not in state.OVER
-        ]
-        model_key = chunk.shot.model.storage_key
+    chunk = lease.chunk
+    spec, model_key = ShotSpec(**chunk.shot.spec), chunk.shot.model.storage_key
+    numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
+    orders = [_order(lease, render, scratch, spec.tier) for render in chunk.renders if render.status not in state.OVER]
     if templates.version(spec.template) != spec.template_version:
         spec = settle_template(lease, spec)
     shelf = Shelf.of(node.settings, spec, node.engine)
@@ -120,10 +112,12 @@ def settle_template(lease: Lease, spec: Spec) -> Spec:
     return spec
 
 
-def _order(db: Session, render: Render, scratch: Path, tier: str) -> Order:
-    wish = parse(render.settings)
-    # An overlay deleted meanwhile keeps its file until no render waits for it.
-    picture = db.get_one(Overlay, wish.bg_image_id).storage_key if wish.bg_image_id else None
+def _order(lease: Lease, render: Render, scratch: Path, tier: str) -> Order:
+    wish, picture = parse(render.settings), None
+    if wish.bg_image_id:
+        with lease.database.read() as db:
+            # One that was deleted meanwhile keeps its file until no render waits for it.
+            picture = db.get_one(Overlay, wish.bg_image_id).storage_key
     return Order(render.id, wish, picture, render.status != "pending", Files(scratch / render.id, tier))
 
 
@@ -180,7 +174,8 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
         publishing.key(order.render_id, lease, path): path for order in orders for path in order.files.videos.values()
     }
     unwanted: list[str] = []
-    with publishing.stored(storage, lease, keys), lease.publishing() as db:
+    took = None if effort.cached else effort.seconds
+    with publishing.stored(storage, lease, keys), lease.completing(bell, took) as db:
         for order in orders:
             places = {kind: publishing.key(order.render_id, lease, path) for kind, path in order.files.videos.items()}
             if _wanted(db, order) is None:
@@ -190,6 +185,5 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
                 Segment(render_id=order.render_id, chunk_id=lease.chunk_id, kind=kind, storage_key=place)
                 for kind, place in places.items()
             )
-        lease.complete(db, None if effort.cached else effort.seconds, bell=bell)
         effort.count(db)
     discard(storage, unwanted)

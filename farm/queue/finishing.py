@@ -6,11 +6,12 @@ from pathlib import Path
 from sqlalchemy import select
 
 from farm import state
+from farm.db import renders
 from farm.db.tables import Chunk, Render, Segment
 from farm.errors import RenderFailed
 from farm.plan import ShotSpec
 from farm.queue import publishing
-from farm.queue.lease import Lease, LeaseLost
+from farm.queue.lease import Lease
 from farm.queue.node import Node
 from farm.queue.queues import Doorbell
 from farm.storage import Storage, discard
@@ -21,12 +22,10 @@ from farm.video.variant import Files
 
 def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
     """Join and publish. Raises LeaseLost when the attempt does not count any more, and RenderFailed."""
+    [render_id], spec = [render.id for render in lease.chunk.renders], ShotSpec(**lease.chunk.shot.spec)
     with lease.database.read() as db:
-        chunk = db.get(Chunk, lease.chunk_id)
-        if chunk is None or chunk.render_id is None:
-            raise LeaseLost
-        render_id, spec = chunk.render_id, ShotSpec(**chunk.shot.spec)
-        drawn = [part.id for part in chunk.shot.chunks if part.kind == "draw"]
+        chunks = select(Chunk.id).where(Chunk.shot_id == lease.shot_id, Chunk.kind == "draw")
+        drawn = list(db.scalars(chunks.order_by(Chunk.first_frame)))
         segments = list(db.scalars(select(Segment).where(Segment.render_id == render_id)))
     parts: dict[str, dict[str, str]] = defaultdict(dict)
     for segment in segments:
@@ -38,15 +37,11 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: 
                 raise RenderFailed("A part of the video is missing")
             join(node, [storage.local(parts[kind][part]) for part in drawn], path)
     keys = {publishing.key(render_id, lease, path): path for path in files.values()}
-    with publishing.stored(storage, lease, keys), lease.publishing() as db:
-        render = db.get(Render, render_id)
-        if render is None:
-            raise LeaseLost
+    with publishing.stored(storage, lease, keys), lease.completing(bell) as db:
+        render = db.get_one(Render, render_id)
         replaced = publishing.replace_assets(db, render_id, lease, files)
-        for segment in segments:
-            db.delete(db.get_one(Segment, segment.id))
+        renders.drop_segments(db, render_id)
         state.advance(db, render, "done")
-        lease.complete(db, bell=bell)
     discard(storage, replaced + [segment.storage_key for segment in segments])
 
 

@@ -13,7 +13,7 @@ from farm.db import chunks
 from farm.db.chunks import URGENT
 from farm.db.session import Database, after_commit
 from farm.db.tables import Chunk
-from farm.nodes import quarantine, registry
+from farm.nodes import registry
 from farm.queue.queues import Doorbell
 
 log = structlog.get_logger()
@@ -24,11 +24,12 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """One attempt's claim on a chunk. `frames_done` is what the next renewal reports."""
+    """One attempt's claim on a chunk, which is as it was then. `frames_done` is what the next renewal reports."""
 
     def __init__(self, database: Database, chunk: Chunk, seconds: float) -> None:
-        self.database, self.chunk_id, self.shot_id, self.attempt = database, chunk.id, chunk.shot_id, chunk.attempt
-        self.seconds, self.worker, self.first_frame = seconds, chunk.worker or "", chunk.first_frame
+        self.database, self.chunk, self.seconds = database, chunk, seconds
+        self.chunk_id, self.shot_id, self.attempt = chunk.id, chunk.shot_id, chunk.attempt
+        self.worker, self.first_frame = chunk.worker or "", chunk.first_frame
         self.frames_done = self._reported = 0
 
     @property
@@ -53,12 +54,22 @@ class Lease:
                 raise LeaseLost
             yield db
 
-    def complete(self, db: Session, took: float | None = None, *, bell: Doorbell) -> None:
-        """End the chunk, inside `publishing`, and ring for those that finish its renders where it was the last."""
-        finishes = leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
-        quarantine.succeeded(db, self.worker)
-        if finishes:
-            after_commit(db, partial(bell.ring, URGENT, len(finishes)))
+    @contextlib.contextmanager
+    def completing(self, bell: Doorbell, took: float | None = None) -> Iterator[Session]:
+        """A transaction like that of `publishing` which ends the chunk, too; `took` is as in `leases.complete`.
+
+        Rings for those that finish its renders where it was the last.
+        """
+        with self.database.write() as db:
+            chunks.lock_shot(db, self.shot_id)
+            finishes = leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
+            if finishes is None:
+                raise LeaseLost
+            last = self.first_frame + self.frames_done - 1 if self.frames_done else None
+            registry.succeeded(db, self.worker, self.chunk_id, last)
+            if finishes:
+                after_commit(db, partial(bell.ring, URGENT, len(finishes)))
+            yield db
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

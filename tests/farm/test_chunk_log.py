@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from typer.testing import CliRunner
 
 from farm import cli, logs
 from farm.blender.client import LOG_NAME
 from farm.db import renders
 from farm.db.session import Database
-from farm.db.tables import AttemptLog, Chunk, Render
+from farm.db.tables import AttemptLog, Chunk, Render, Shot
 from farm.queue import chunk_log
 from farm.queue.node import Node
 from farm.settings import Settings
@@ -46,7 +47,8 @@ def node(settings: Settings, tmp_path: Path) -> Node:
 @pytest.fixture
 def chunk(database: Database, render: Render) -> Chunk:
     with database.read() as db:
-        return db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id).order_by(Chunk.first_frame)).all()[0]
+        wanted = select(Chunk).where(Chunk.shot_id == render.shot_id).order_by(Chunk.first_frame)
+        return db.scalars(wanted.options(joinedload(Chunk.shot).selectinload(Shot.renders))).all()[0]
 
 
 def texts(database: Database) -> list[str]:

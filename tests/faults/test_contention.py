@@ -122,23 +122,19 @@ class Crowd:
                 state.advance(db, render, "poster-processing")
 
     def _drawn(self, lease: Lease) -> None:
-        with lease.publishing() as db:
+        with lease.completing(self.farm.bell, 1.0) as db:
             for render in self._renders(db, lease):
                 for status in ("poster-done", "video-processing"):
                     state.advance(db, render, status)
                 db.add(Segment(render_id=render.id, chunk_id=lease.chunk_id, kind="video", storage_key=lease.name))
-            lease.complete(db, 1.0, bell=self.farm.bell)
 
     def _finished(self, lease: Lease, render_id: str) -> None:
-        with lease.publishing() as db:
-            render = db.get(Render, render_id)
-            if render is None:
-                raise LeaseLost
+        with lease.completing(self.farm.bell) as db:
+            render = db.get_one(Render, render_id)
             for segment in db.scalars(select(Segment).where(Segment.render_id == render_id)):
                 db.delete(segment)
             db.add(Asset(render_id=render_id, kind="video", storage_key=lease.name, content_type="video/mp4", size=1))
             state.advance(db, render, "done")
-            lease.complete(db, bell=self.farm.bell)
 
     def _fail(self, chunk: Chunk, error: FarmError) -> None:
         with self.database.write() as db:
@@ -156,7 +152,7 @@ class Crowd:
 
     @staticmethod
     def _renders(db: Session, lease: Lease) -> list[Render]:
-        renders = chunks.renders_of(db, db.get_one(Chunk, lease.chunk_id))
+        renders = db.get_one(Chunk, lease.chunk_id).renders
         return [render for render in renders if render.status not in ("error", "failed")]
 
 

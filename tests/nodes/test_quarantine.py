@@ -74,14 +74,14 @@ class TestNoQuarantine:
     def test_for_models_that_fail_on_every_node(self, db: Session) -> None:
         for model in ("bad1", "bad2", "bad3", "bad4"):
             fail(db, model, node="other")
-            quarantine.succeeded(db, "other")
+            registry.succeeded(db, "other", "a chunk", 7)
             fail(db, model)
         assert not quarantined(db)
         assert not quarantined(db, "other")
 
     def test_where_something_succeeded_in_between(self, db: Session) -> None:
         fail(db, *MANY[:-1])
-        quarantine.succeeded(db, "cpu")
+        registry.succeeded(db, "cpu", "a chunk", None)
         fail(db, MANY[-1])
         assert not quarantined(db)
 
