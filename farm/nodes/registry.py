@@ -111,11 +111,11 @@ def beat(db: Session, facts: "Facts") -> Duty:
 
 
 def taker(db: Session, name: str) -> Taker | None:
-    """As whom a node asks for work; None when it shall have none."""
+    """As whom a node asks for work, by what it learned at its last beat; None when it shall have none."""
     node = nodes.find(db, name)
     if node is None or node.drain_at or node.quarantined_at:
         return None
-    return Taker(name, "eevee" if node.engine == "eevee" else "cycles", _draws(db, node))
+    return Taker(name, "eevee" if node.engine == "eevee" else "cycles", node.draws)
 
 
 def _draws(db: Session, node: Node) -> bool:
