@@ -6,6 +6,7 @@ from pathlib import Path
 from farm.settings import Settings
 from farm.shot import Engine
 from farm.storage import open_storage
+from farm.video.run import executable
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ def enter(node: Node) -> None:
     """Called by the worker before it forks its first work-horse."""
     global _current
     _current = node
-    open_storage(node.settings)  # kept for the work-horses, none of which then has to load boto3
+    # Both are kept for the work-horses: none of them has to load boto3, or to try whether the bundled ffmpeg runs.
+    open_storage(node.settings)
+    executable(node.settings.ffmpeg)
 
 
 def current() -> Node:

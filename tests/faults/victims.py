@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from sqlalchemy import func, select
@@ -60,11 +61,21 @@ def catch(farm: Farm) -> Busy | None:
             [host] = [child for child in worker.children() if _is_host(child)]
             [horse] = [child for child in worker.children() if not _is_host(child)]
             horse.suspend()
-            # An encoder lives as long as its chunk is under way.
-            if (ffmpegs := horse.children()) and others_may_write(farm):
+            until(horse.status, lambda seen: seen in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+            ffmpegs = horse.children()
+            if any(_waits_for_frames(ffmpeg, horse) for ffmpeg in ffmpegs) and others_may_write(farm):
                 return Busy(worker, horse, host, ffmpegs)
             horse.resume()
     return None
+
+
+def _waits_for_frames(ffmpeg: psutil.Process, horse: psutil.Process) -> bool:
+    """Whether the work-horse still holds the pipe into an encoder: one that has had its last frame ends by itself."""
+    try:
+        stdin = Path(f"/proc/{ffmpeg.pid}/fd/0").readlink()
+        return any(file.readlink() == stdin for file in Path(f"/proc/{horse.pid}/fd").iterdir())
+    except OSError:  # it has ended
+        return False
 
 
 def others_may_write(farm: Farm) -> bool:
