@@ -7,15 +7,15 @@ number than the row holds is refused: a late worker can never overwrite what a n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from farm import state
 from farm.db import chunks, tallies
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
+from farm.db.session import send
 from farm.db.tables import Chunk, Segment, Shot, now
 from farm.errors import BadModel, FarmError
 from farm.shot import Engine
@@ -23,6 +23,12 @@ from farm.shot import Engine
 log = structlog.get_logger()
 
 TURNS_PASSED_OVER = 2  # which is the next of every account, as the older of two chunks with the same turn comes first
+
+# Change a running chunk, and nothing when the attempt is over.
+_RUNNING = update(Chunk).where(
+    Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
+)
+_ENDED = _RUNNING.returning(Chunk.kind, Chunk.shot_id, Chunk.tier)
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class Taker:
 def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
     """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits.
 
-    Its shot, its model and its renders are loaded. The first claim of a shot's frames settles which engine draws all of
-    them.
+    What a worker needs of its shot, model and renders is loaded. The first claim of a shot's frames settles which
+    engine draws all of them.
     """
     chunk = chunks.first_waiting(db, engine=taker.engine, begins=taker.priorities)
     if chunk is None:
@@ -58,7 +64,8 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
 
 def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds: float) -> bool:
     """Keep a claimed chunk for another `seconds`. False when the claim was lost: then stop working on it."""
-    return _change(db, chunk_id, attempt, frames_done=frames_done, lease_until=_in(seconds)) is not None
+    claim = {"chunk_id": chunk_id, "its_attempt": attempt}
+    return bool(send(db, _RUNNING, claim | {"frames_done": frames_done, "lease_until": _in(seconds)}).rowcount)
 
 
 def complete(
@@ -69,12 +76,14 @@ def complete(
     `took` is the seconds of drawing, where every frame was drawn. After a shot's last frame each of its renders gets a
     chunk that finishes it: returns these, which wait from now on.
     """
-    chunk = _change(db, chunk_id, attempt, state="done", frames_done=frames_done, seconds=took, lease_until=None)
+    claim = {"chunk_id": chunk_id, "its_attempt": attempt}
+    ended = {"state": "done", "frames_done": frames_done, "seconds": took, "lease_until": None}
+    chunk = send(db, _ENDED, claim | ended).one_or_none()
     if chunk is None:
         return None
     finishes = []
     if chunk.kind == "draw" and chunks.is_drawn(db, chunk.shot_id):
-        for render in chunk.renders:
+        for render in db.get_one(Shot, chunk.shot_id).renders:
             if render.status not in state.OVER:
                 finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
                 queue(db, [finish], render.account_id, URGENT)
@@ -179,10 +188,3 @@ def _requeue(chunk: Chunk) -> Chunk:
 
 def _in(seconds: float) -> datetime:
     return now() + timedelta(seconds=seconds)
-
-
-def _change(db: Session, chunk_id: str, attempt: int, **values: Any) -> Chunk | None:
-    """Change a running chunk, and return it as it is then. None, and nothing changed, when the attempt is over."""
-    matches = (Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.state == "running")
-    changed = update(Chunk).where(*matches).values(**values).returning(Chunk)
-    return db.scalar(changed, execution_options={"populate_existing": True, "synchronize_session": False})

@@ -1,15 +1,16 @@
 """Every query about what was said in the attempts at chunks."""
 
-from sqlalchemy import or_, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
+from farm.db.session import send
 from farm.db.tables import AttemptLog, Chunk, Render
 
 
 def store(db: Session, chunk_id: str, attempt: int, worker: str, text: str) -> None:
-    """Keep an attempt's log. The commit raises IntegrityError when it is kept already, or the chunk was deleted."""
-    # PostgreSQL takes no NUL in a text.
-    db.add(AttemptLog(chunk_id=chunk_id, attempt=attempt, worker=worker, text=text.replace("\0", "")))
+    """Keep an attempt's log. Raises IntegrityError when it is kept already, or the chunk was deleted."""
+    text = text.replace("\0", "")  # which PostgreSQL takes in no text
+    send(db, insert(AttemptLog), {"chunk_id": chunk_id, "attempt": attempt, "worker": worker, "text": text})
 
 
 def of_render(db: Session, render: Render) -> list[tuple[Chunk, list[AttemptLog]]]:

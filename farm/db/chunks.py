@@ -2,15 +2,38 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
-from farm.db.tables import Chunk, Shot
+from farm.db.tables import Chunk, Model, Shot
 
 # What is done first: finishing what was drawn, and previews; then the drawing.
 URGENT, DRAWING = 0, 1
 MEASURED = 20  # chunks that the seconds a frame are taken from
 UNFINISHED = ("queued", "running")
+
+# What every chunk asks for is put together once, here: that takes as long as to have it answered.
+_FIRST_WAITING = (
+    select(Chunk)
+    .join(Chunk.shot)
+    .join(Shot.model)
+    .where(
+        Chunk.state == "queued",
+        or_(
+            Chunk.kind == "finish",
+            Shot.engine == bindparam("engine"),
+            and_(Shot.engine.is_(None), Chunk.priority.in_(bindparam("begins", expanding=True))),
+        ),
+    )
+    .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
+    .limit(1)
+    .with_for_update(of=[Chunk, Shot], skip_locked=True)
+    .options(contains_eager(Chunk.shot).contains_eager(Shot.model).load_only(Model.format))
+)
+_LOCKED_SHOT = select(Shot.id).where(Shot.id == bindparam("shot_id")).with_for_update()
+_UNDRAWN = (
+    select(Chunk.id).where(Chunk.shot_id == bindparam("shot_id"), Chunk.kind == "draw", Chunk.state != "done").limit(1)
+)
 
 
 def next_turn(db: Session, account_id: str, priority: int) -> int:
@@ -29,20 +52,13 @@ def first_waiting(db: Session, *, engine: str, begins: Sequence[int]) -> Chunk |
     """The chunk whose turn it is, with its shot, both locked; those that somebody else locks are passed over.
 
     Shots that another engine has begun are passed over, too, and those that none has begun where their priority is not
-    among `begins`. The shot's model and renders are loaded with it, for use after the transaction.
+    among `begins`. The shot's renders, and what tells where its model's file is, are loaded for use after the
+    transaction.
     """
-    may_be_begun = and_(Shot.engine.is_(None), Chunk.priority.in_(begins))
-    with_shot = contains_eager(Chunk.shot)
-    return db.scalar(
-        select(Chunk)
-        .join(Chunk.shot)
-        .join(Shot.model)
-        .where(Chunk.state == "queued", or_(Chunk.kind == "finish", Shot.engine == engine, may_be_begun))
-        .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
-        .limit(1)
-        .with_for_update(of=[Chunk, Shot], skip_locked=True)
-        .options(with_shot.contains_eager(Shot.model), with_shot.selectinload(Shot.renders))
-    )
+    chunk = db.scalar(_FIRST_WAITING, {"engine": engine, "begins": begins})
+    if chunk:
+        _ = chunk.shot.renders
+    return chunk
 
 
 def waiting(db: Session, priority: int, *, at_most: int) -> int:
@@ -75,10 +91,9 @@ def lock_shot(db: Session, shot_id: str) -> None:
 
     Every transaction that changes more than one of these begins with this, so that no two wait for each other.
     """
-    db.scalar(select(Shot.id).where(Shot.id == shot_id).with_for_update())
+    db.scalar(_LOCKED_SHOT, {"shot_id": shot_id})
 
 
 def is_drawn(db: Session, shot_id: str) -> bool:
     """Whether every frame of a shot is drawn."""
-    undrawn = select(Chunk.id).where(Chunk.shot_id == shot_id, Chunk.kind == "draw", Chunk.state != "done").limit(1)
-    return db.scalar(undrawn) is None
+    return db.scalar(_UNDRAWN, {"shot_id": shot_id}) is None

@@ -1,6 +1,6 @@
 """Connections and transactions, alike on SQLite and PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event, make_url
 from sqlalchemy.orm import Session
+
+Values = Mapping[str, Any]
 
 IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
 
@@ -62,6 +64,15 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def send(db: Session, statement: Executable, values: Values | Sequence[Values]) -> CursorResult[Any]:
+    """Insert or update rows within this transaction, past the session's objects and at a third of what they cost.
+
+    For what every chunk has to do, with rows that nobody holds as objects.
+    """
+    db.flush()  # as every other statement does: changed objects come first
+    return db.connection().execute(statement, values)
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:

@@ -230,11 +230,10 @@ class Chunk(Table):
 
     __tablename__ = "chunks"
     __table_args__ = (
-        Index(None, "state", "lease_until"),
-        Index(None, "state", "priority", "turn"),
-        Index(None, "state", "priority", "account_id", "turn"),
+        # The order of taking, and the only way to what waits or runs: no planner can choose to sort all that waits.
+        Index(None, "state", "priority", "turn", "created_at"),
+        Index(None, "account_id", "state", "priority", "turn"),
         Index(None, "tier", "created_at", sqlite_where=text("seconds > 0"), postgresql_where=text("seconds > 0")),
-        Index(None, "worker", "state"),
     )
 
     shot_id: Mapped[str] = mapped_column(ForeignKey("shots.id", ondelete="CASCADE"), index=True)

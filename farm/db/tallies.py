@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
+from farm.db.session import send
 from farm.db.tables import Tally
 
 MOST_ROWS = 1_000  # until the reaper adds them up
@@ -27,7 +28,7 @@ class Counter:
     def add(self, db: Session, amount: float = 1, **labels: str) -> None:
         """Count `amount` once this transaction is committed."""
         values = ",".join(labels[label] for label in self.labels)
-        db.add(Tally(name=self.name, labels=values, amount=amount))
+        send(db, insert(Tally), {"name": self.name, "labels": values, "amount": amount})
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Histogram(Counter):
         """Count `value` once this transaction is committed."""
         bound = next((str(bound) for bound in self.bounds if value <= bound), "+Inf")
         values = ",".join([*(labels[label] for label in self.labels), bound])
-        db.add(Tally(name=self.name, labels=values, amount=1))
-        db.add(Tally(name=self.sum_name, labels=values, amount=value))
+        counted = {self.name: 1, self.sum_name: value}
+        send(db, insert(Tally), [{"name": name, "labels": values, "amount": more} for name, more in counted.items()])
 
 
 FRAMES = Counter(

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from farm.db import nodes
 from farm.db.chunks import DRAWING, URGENT
-from farm.db.session import Database
+from farm.db.session import Database, send
 from farm.db.tables import Chunk, Node, now
 from farm.errors import Conflict
 from farm.leases import Taker
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
+
+_NODE = update(Node).where(Node.name == bindparam("node"))
+_WILLING = select(Node.engine, Node.draws).where(
+    Node.name == bindparam("node"), Node.drain_at.is_(None), Node.quarantined_at.is_(None)
+)
 
 
 class Refused(Exception):
@@ -112,10 +117,8 @@ def beat(db: Session, facts: "Facts") -> Duty:
 
 def taker(db: Session, name: str) -> Taker | None:
     """As whom a node asks for work, by what it learned at its last beat; None when it shall have none."""
-    node = nodes.find(db, name)
-    if node is None or node.drain_at or node.quarantined_at:
-        return None
-    return Taker(name, "eevee" if node.engine == "eevee" else "cycles", node.draws)
+    node = db.execute(_WILLING, {"node": name}).one_or_none()
+    return Taker(name, "eevee" if node.engine == "eevee" else "cycles", node.draws) if node else None
 
 
 def _draws(db: Session, node: Node) -> bool:
@@ -134,13 +137,13 @@ def leave(db: Session, name: str) -> None:
 
 def drew(db: Session, name: str, chunk_id: str, frame: int) -> None:
     """Keep which frame a node drew last."""
-    db.execute(update(Node).where(Node.name == name).values(**_drew(chunk_id, frame)))
+    send(db, _NODE, {"node": name, **_drew(chunk_id, frame)})
 
 
 def succeeded(db: Session, name: str, chunk_id: str, frame: int | None) -> None:
     """A chunk was done, `frame` its last: what failed on the node before does not count any more."""
     last = {} if frame is None else _drew(chunk_id, frame)
-    db.execute(update(Node).where(Node.name == name).values(succeeded_at=now(), **last))
+    send(db, _NODE, {"node": name, "succeeded_at": now(), **last})
 
 
 def _drew(chunk_id: str, frame: int) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset.plan import DatasetSpec
 from farm.db import tallies
+from farm.db.session import send
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.frame_cache import Shelf
@@ -181,9 +183,7 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
             if _wanted(db, order) is None:
                 unwanted += places.values()
                 continue
-            db.add_all(
-                Segment(render_id=order.render_id, chunk_id=lease.chunk_id, kind=kind, storage_key=place)
-                for kind, place in places.items()
-            )
+            part = {"render_id": order.render_id, "chunk_id": lease.chunk_id}
+            send(db, insert(Segment), [part | {"kind": kind, "storage_key": place} for kind, place in places.items()])
         effort.count(db)
     discard(storage, unwanted)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from farm import leases, schedule
@@ -147,6 +148,29 @@ class TestFencing:
         assert leases.complete(db, chunk.id, 1, frames_done=1) is None
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=1) is None
         assert fresh(db, chunk).frames_done == chunk.frames
+
+
+class TestTheOrderOfTaking:
+    @pytest.mark.usefixtures("render")
+    def test_is_that_of_an_index_so_that_no_claim_sorts_what_waits(self, database: Database) -> None:
+        asked: list[tuple[str, Any]] = []
+        event.listen(database.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+        with database.write() as db:
+            assert leases.claim_next(db, CPU, seconds=30)
+            [(claim, values)] = [call for call in asked if "ORDER BY chunks.priority" in call[0]]
+            plan = self.plan(db, claim, values)
+        assert "ix_chunks_state_priority_turn_created_at" in plan
+        assert "Sort" not in plan
+        assert "TEMP B-TREE" not in plan
+
+    @staticmethod
+    def plan(db: Session, statement: str, values: Any) -> str:
+        """How the database would go about it, had it so many rows that reading all were out of the question."""
+        if db.get_bind().dialect.name == "sqlite":
+            return str(db.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all())
+        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+            db.execute(text(f"SET LOCAL enable_{way} = off"))
+        return str(db.connection().exec_driver_sql(f"EXPLAIN {statement}", values).all())
 
 
 class TestComplete:

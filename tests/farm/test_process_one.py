@@ -105,9 +105,7 @@ def test_a_worker_takes_the_dead_away_that_a_killed_work_horse_leaves_and_ends_w
     small = {"FARM_ENGINE": "cycles", "FARM_SAMPLES": "1", "FARM_FRAME_CACHE_BYTES": "0"}
     with process_one(settings, "worker", **small) as worker:
         upload(api, PRODUCT.read_bytes()).raise_for_status()
-        ffmpeg = until(lambda: _named(worker, "ffmpeg"), bool)[0]
-        horse = ffmpeg.parent()
-        assert horse
+        [horse] = until(lambda: [child for child in worker.children() if _encodes(child)], bool)
         horse.kill()
         until(lambda: _finished(database), bool)
         until(
@@ -116,8 +114,8 @@ def test_a_worker_takes_the_dead_away_that_a_killed_work_horse_leaves_and_ends_w
         assert ends(worker)
 
 
-def _named(worker: psutil.Process, name: str) -> list[psutil.Process]:
-    return [each for each in worker.children(recursive=True) if name in each.name()]
+def _encodes(process: psutil.Process) -> bool:
+    return any("ffmpeg" in child.name() for child in process.children())
 
 
 def _finished(database: Database) -> bool:
