@@ -230,7 +230,7 @@ class Chunk(Table):
 
     __tablename__ = "chunks"
     __table_args__ = (
-        # The order of taking, and the only way to what waits or runs: no planner can choose to sort all that waits.
+        # The order of taking, and the only way to what waits or runs: a claim reads one chunk and sorts nothing.
         Index(None, "state", "priority", "turn", "created_at"),
         Index(None, "account_id", "state", "priority", "turn"),
         Index(None, "tier", "created_at", sqlite_where=text("seconds > 0"), postgresql_where=text("seconds > 0")),
