@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psutil
 
 from farm import frame_cache
 from farm.db.session import Database
+from farm.db.tables import now
 from farm.nodes import names
 from farm.nodes.engine import Gpu
 from farm.settings import Settings
@@ -34,6 +36,7 @@ class Facts:
     database_version: str
     drawing_code: str
     always_draws: bool
+    started_at: datetime
 
 
 def gather(
@@ -54,6 +57,7 @@ def gather(
         database_version=database.newest_version() or "",
         drawing_code=frame_cache.drawn_by(),
         always_draws=settings.draw == "always",
+        started_at=now(),
     )
 
 

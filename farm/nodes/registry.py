@@ -94,7 +94,7 @@ def _enter(db: Session, facts: "Facts") -> bool:
         node = Node(name=facts.name)
     for name, value in asdict(facts).items():
         setattr(node, name, value)
-    node.started_at = node.seen_at = now()
+    node.seen_at = now()
     node.stopped_at = None
     node.draws = _draws(db, node)
     db.add(node)
@@ -126,13 +126,19 @@ def _draws(db: Session, node: Node) -> bool:
     return node.has_gpu or node.always_draws or not nodes.a_gpu_works(db)
 
 
-def leave(db: Session, name: str) -> None:
-    """Say goodbye. What an operator has said of the node is kept for its return; of others nothing remains."""
-    node = nodes.find(db, name, lock=True)
-    if node and (node.drain_at or node.quarantined_at):
+def leave(db: Session, facts: "Facts") -> bool:
+    """Say goodbye. What an operator has said of the node is kept for its return; of others nothing remains.
+
+    False where the node has not joined, or another process goes by its name since: then nothing is changed.
+    """
+    node = nodes.find(db, facts.name, lock=True)
+    if node is None or (node.machine, node.started_at) != (facts.machine, facts.started_at):
+        return False
+    if node.drain_at or node.quarantined_at:
         node.stopped_at = now()
-    elif node:
+    else:
         db.delete(node)
+    return True
 
 
 def drew(db: Session, name: str, chunk_id: str, frame: int) -> None:

@@ -139,45 +139,51 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
     ):
         logs.bind(node=own_name)
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
-        mine = _join(settings, own_name, tags, scratch)
-        if mine is None:
-            log.info("this node is drained; `farm nodes resume` lets it work again")
-            return
+        mine = _gather(settings, own_name, tags, scratch)
         host = BlenderHost(scratch, settings.blender_bytes)
-        node.enter(node.Node(own_name, settings, mine.engine, host.socket_path, scratch))
         try:
+            if not _join(settings, mine):
+                log.info("this node is drained; `farm nodes resume` lets it work again")
+                return
+            node.enter(node.Node(own_name, settings, mine.engine, host.socket_path, scratch))
             host.start()
             log.info("worker ready", engine=mine.engine, gpu=mine.gpu, tags=mine.tags)
             with connect(settings.redis_url, timeout=None) as redis:
                 worker = ChunkWorker(settings, redis, host, mine)
                 worker.work(logging_level="WARNING")
-        finally:
+        finally:  # a stop signal may come as soon as the farm knows this node
             host.stop()
-            _leave(settings, own_name)
+            _leave(settings, mine)
         if not worker.told_to_stop:
             raise FarmError("The worker ended by itself; its last lines tell why")
         log.info("worker ended", drained=worker.duty.drain)
 
 
-def _join(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts | None:
-    """Register; None where the node is drained. Raises registry.Refused."""
+def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts:
+    """What this worker is, and that this code and the tables belong together. Raises registry.Refused."""
     with _opened(settings) as database:
         registry.check_version(database)
         device = engine.probe(scratch)
-        mine = facts.gather(name, list(tags), engine.suited(settings, device), device, database, settings)
+        return facts.gather(name, list(tags), engine.suited(settings, device), device, database, settings)
+
+
+def _join(settings: Settings, mine: Facts) -> bool:
+    """Register; False where the node is drained. Raises registry.Refused."""
+    with _opened(settings) as database:
         if not registry.join(database, mine):
-            return None
+            return False
     # Whoever had the name before us is dead, and what it held need not wait for the lease to run out.
-    _give_back(settings, name, partial(_lose, settings))
-    return mine
+    _give_back(settings, mine.name, partial(_lose, settings))
+    return True
 
 
-def _leave(settings: Settings, name: str) -> None:
-    """Give back at once what is unfinished, instead of letting the lease run out, and say goodbye."""
+def _leave(settings: Settings, mine: Facts) -> None:
+    """Say goodbye where this node has joined, and give back at once what is unfinished: no lease has to run out."""
     try:
-        _give_back(settings, name, lambda db, chunk: leases.release(db, chunk.id, chunk.attempt))
         with _opened(settings) as database, database.write() as db:
-            registry.leave(db, name)
+            left = registry.leave(db, mine)
+        if left:
+            _give_back(settings, mine.name, lambda db, chunk: leases.release(db, chunk.id, chunk.attempt))
     except Exception as error:
         log.warning("this node could not say goodbye: its lease runs out instead", error=str(error))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from farm.db.tables import now
 from farm.nodes import names
 from farm.nodes.facts import Facts
 
@@ -21,6 +22,7 @@ CPU = Facts(
     database_version="0006",
     drawing_code="4.5.15 abc",
     always_draws=False,
+    started_at=now(),
 )
 
 

@@ -129,11 +129,23 @@ class TestJoin:
         monkeypatch.setattr("time.sleep", falls_silent)
         assert registry.join(database, replace(cpu, machine="elsewhere"))
 
+    def test_is_undone_by_nobody_but_the_one_who_joined(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        refused = replace(cpu, machine="elsewhere")
+        next_start = replace(cpu, started_at=cpu.started_at + timedelta(seconds=1))
+        with database.write() as db:
+            registry.drain(db, "cpu")
+            assert not registry.leave(db, refused)
+            assert not registry.leave(db, next_start)
+            assert state(db, "cpu") == "draining"
+            assert registry.leave(db, cpu)
+            assert state(db, "cpu") == "drained"
+
     def test_is_not_for_a_drained_node(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
             registry.drain(db, "cpu")
-            registry.leave(db, "cpu")
+            registry.leave(db, cpu)
         assert not registry.join(database, cpu)
         with database.read() as db:
             assert state(db, "cpu") == "drained"
@@ -187,7 +199,7 @@ class TestDuty:
             elif lost == "quarantined":
                 node.quarantined_at = now()
             else:
-                registry.leave(db, "gpu")
+                registry.leave(db, gpu)
             db.flush()
             assert registry.beat(db, cpu) == ALL
 
@@ -254,7 +266,7 @@ class TestStates:
         registry.join(database, gpu)
         with database.write() as db:
             silent(db, cpu)
-            registry.leave(db, "gpu")
+            registry.leave(db, gpu)
         with database.read() as db:
             assert [(node.name, registry.state(node, chunk)) for node, chunk in nodes.every(db)] == [("cpu", "gone")]
 

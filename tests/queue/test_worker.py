@@ -105,7 +105,8 @@ class TestRouting:
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         card = Gpu("a card", "its maker", software=False)
-        registry.join(database, facts.gather("gpu", [], "eevee", card, database, Settings()))
+        gpu = facts.gather("gpu", [], "eevee", card, database, Settings())
+        registry.join(database, gpu)
         with database.write() as db:
             nodes.named(db, "gpu").seen_at = now() + timedelta(hours=1)
         start_worker("--name", "one")
@@ -116,7 +117,7 @@ class TestRouting:
         time.sleep(2)
         assert statuses(database)[False] == "pending"
         with database.write() as db:
-            registry.leave(db, "gpu")
+            registry.leave(db, gpu)
         until(lambda: statuses(database)[False] == "done")
         with database.read() as db:
             assert db.get_one(Render, render).shot.engine == "cycles"
