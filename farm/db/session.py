@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session
 Values = Mapping[str, Any]
 
 IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
+# What a page out of order costs, in pages in order. PostgreSQL's 4 is for a disk that turns: with it a claim sorts all
+# that waits, whenever the last statistics say that little does.
+RANDOM_PAGE_COST = 1.1
 
 
 class Database:
@@ -87,7 +90,10 @@ def _postgresql_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         # Somebody who is stopped or cut off in a transaction would let all others wait for what it has locked.
-        connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION * 1000:.0f}")
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION * 1000:.0f};"
+            f"SET random_page_cost = {RANDOM_PAGE_COST}"
+        )
         connection.commit()
 
     return engine

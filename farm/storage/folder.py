@@ -18,7 +18,7 @@ class FolderStorage:
     """Files in a folder. Writes go to a temporary file, are flushed to disk and renamed into place."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+        self.root = root.resolve()
 
     def put(self, key: str, source: Path) -> None:
         target = self._path(key)
@@ -46,7 +46,7 @@ class FolderStorage:
     def delete(self, key: str) -> None:
         path = self._path(key)
         path.unlink(missing_ok=True)
-        for folder in path.relative_to(self.root.resolve()).parents[:-1]:
+        for folder in path.relative_to(self.root).parents[:-1]:
             try:
                 (self.root / folder).rmdir()
             except OSError:  # not empty, or gone already
@@ -55,7 +55,7 @@ class FolderStorage:
     def keys(self, prefix: str) -> Iterator[str]:
         for folder, _, names in os.walk(self._path(prefix.rpartition("/")[0])):
             for name in names:
-                key = (Path(folder) / name).relative_to(self.root.resolve()).as_posix()
+                key = (Path(folder) / name).relative_to(self.root).as_posix()
                 if key.startswith(prefix):
                     yield key
 
@@ -63,8 +63,8 @@ class FolderStorage:
         return None
 
     def _path(self, key: str) -> Path:
-        path = (self.root / key).resolve()
-        if not path.is_relative_to(self.root.resolve()):
+        path = Path(os.path.normpath(self.root / key))
+        if not path.is_relative_to(self.root):
             raise ValueError(f"storage key {key!r} leaves the storage folder")
         return path
 
