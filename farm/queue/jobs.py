@@ -21,7 +21,7 @@ from farm.errors import FarmError, NoRoom, RenderFailed, Unavailable, is_no_room
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
-from farm.queue.node import Node, current
+from farm.queue.node import Node, current, is_told_to_stop
 from farm.queue.queues import Doorbell, connect
 from farm.storage import Storage, open_storage
 
@@ -32,7 +32,7 @@ OUTAGE = (Unavailable, OperationalError)
 OUTAGE_PAUSE = 10.0  # seconds until a node that has met an outage takes work again
 LONGEST_OUTAGE = timedelta(days=1)  # for whose sake a chunk is tried again and again, counted from its order
 
-MOMENT = 3.0  # seconds; what a drain or a sick Blender must wait for at most, beside the chunk at hand
+MOMENT = 15.0  # seconds that short chunks share a work-horse, as starting one takes as long as five of them
 TRIES, PAUSE = 5, 0.05  # of claiming, while others claim at the same moment; seconds
 
 VIDEO = {"draw": drawing.draw, "finish": finishing.finish}
@@ -56,7 +56,7 @@ def _work(node: Node) -> None:
     began = time.monotonic()
     with contextlib.closing(Database(node.settings.database)) as database, connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
-        while time.monotonic() < began + MOMENT and (chunk := claim(node, database)):
+        while time.monotonic() < began + MOMENT and not is_told_to_stop() and (chunk := claim(node, database)):
             with chunk_log.kept(node, database, chunk):
                 held = do(node, database, storage, bell, chunk)
             if not held:

@@ -109,6 +109,7 @@ class ChunkWorker(Worker):
 
     def handle_warm_shutdown_request(self) -> None:
         self.told_to_stop = True
+        node.tell_to_stop()
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:

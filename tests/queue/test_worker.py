@@ -57,6 +57,18 @@ class TestLife:
             worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == exit_codes.TOLD_TO
 
+    def test_told_to_end_takes_no_chunk_after_the_one_at_hand(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        for _ in range(2):
+            upload(api, "walker.glb", length=3, shadows=False)
+        worker = start_worker("--name", "one")
+        until(lambda: node_works(database))
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == exit_codes.TOLD_TO
+        with database.read() as db:
+            assert sorted(chunk.state for chunk in db.query(Chunk)) == ["done", "queued", "queued"]
+
     def test_of_two_on_one_machine_needs_two_names(self, start_worker: StartWorker, database: Database) -> None:
         start_worker("--name", "one")
         until(lambda: state(database, "one"))
