@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from farm import state
 from farm.db import chunks, tallies
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 TURNS_PASSED_OVER = 2  # which is the next of every account, as the older of two chunks with the same turn comes first
 
+_CLAIMED = update(Chunk).where(Chunk.id == bindparam("chunk_id"))
 # Change a running chunk, and nothing when the attempt is over.
 _RUNNING = update(Chunk).where(
     Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
@@ -56,9 +58,12 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
     chunk = chunks.first_waiting(db, engine=taker.engine, begins=taker.priorities)
     if chunk is None:
         return None
-    if chunk.kind == "draw":
+    if chunk.kind == "draw" and chunk.shot.engine is None:
         chunk.shot.engine = taker.engine
-    chunk.state, chunk.worker, chunk.lease_until = "running", taker.worker, _in(seconds)
+    claim = {"state": "running", "worker": taker.worker, "lease_until": _in(seconds)}
+    send(db, _CLAIMED, {"chunk_id": chunk.id} | claim)
+    for name, value in claim.items():
+        set_committed_value(chunk, name, value)
     return chunk
 
 

@@ -4,8 +4,10 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm.attributes import set_committed_value
 
-from farm.db.tables import Chunk, Model, Shot
+from farm.db.session import send
+from farm.db.tables import Chunk, Model, Render, Shot
 
 # What is done first: finishing what was drawn, and previews; then the drawing.
 URGENT, DRAWING = 0, 1
@@ -30,6 +32,7 @@ _FIRST_WAITING = (
     .with_for_update(of=[Chunk, Shot], skip_locked=True)
     .options(contains_eager(Chunk.shot).contains_eager(Shot.model).load_only(Model.format))
 )
+_RENDERS = select(Render).where(Render.shot_id == bindparam("shot_id")).order_by(*Shot.renders.property.order_by)
 _LOCKED_SHOT = select(Shot.id).where(Shot.id == bindparam("shot_id")).with_for_update()
 _UNDRAWN = (
     select(Chunk.id).where(Chunk.shot_id == bindparam("shot_id"), Chunk.kind == "draw", Chunk.state != "done").limit(1)
@@ -57,7 +60,8 @@ def first_waiting(db: Session, *, engine: str, begins: Sequence[int]) -> Chunk |
     """
     chunk = db.scalar(_FIRST_WAITING, {"engine": engine, "begins": begins})
     if chunk:
-        _ = chunk.shot.renders
+        renders = db.scalars(_RENDERS, {"shot_id": chunk.shot_id})
+        set_committed_value(chunk.shot, "renders", list(renders))
     return chunk
 
 
@@ -91,9 +95,9 @@ def lock_shot(db: Session, shot_id: str) -> None:
 
     Every transaction that changes more than one of these begins with this, so that no two wait for each other.
     """
-    db.scalar(_LOCKED_SHOT, {"shot_id": shot_id})
+    send(db, _LOCKED_SHOT, {"shot_id": shot_id})
 
 
 def is_drawn(db: Session, shot_id: str) -> bool:
     """Whether every frame of a shot is drawn."""
-    return db.scalar(_UNDRAWN, {"shot_id": shot_id}) is None
+    return send(db, _UNDRAWN, {"shot_id": shot_id}).first() is None

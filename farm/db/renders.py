@@ -2,13 +2,16 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, func, select, union
+from sqlalchemy import Select, bindparam, delete, func, select, union
 from sqlalchemy.orm import Session
 
 from farm.db import chunks, sweeps
 from farm.db.ids import well_formed
+from farm.db.session import send
 from farm.db.tables import Asset, Chunk, Render, Segment, Shot
 from farm.errors import RenderNotFound
+
+_SEGMENTS_OF = delete(Segment).where(Segment.render_id == bindparam("render_id"))
 
 
 class Detail(NamedTuple):
@@ -74,7 +77,7 @@ def _details() -> Select[Any]:
 
 def drop_segments(db: Session, render_id: str) -> None:
     """Forget a render's parts, which it needs no more or will never be made of; their files go when it is swept."""
-    db.execute(delete(Segment).where(Segment.render_id == render_id))
+    send(db, _SEGMENTS_OF, {"render_id": render_id})
 
 
 def remove(db: Session, render: Render) -> list[str]:

@@ -25,11 +25,14 @@ class Database:
 
     On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
     could otherwise fail half-way with "database is locked", which no busy timeout mends.
+
+    Before each transaction PostgreSQL is asked whether the connection still lives, which a process that lives for
+    seconds can do without.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ask_first: bool = True) -> None:
         self.url = url
-        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
+        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url, ask_first)
         self._writing = self.engine.execution_options(immediate=True)
 
     @contextmanager
@@ -70,7 +73,7 @@ class Database:
 
 
 def send(db: Session, statement: Executable, values: Values | Sequence[Values]) -> CursorResult[Any]:
-    """Insert or update rows within this transaction, past the session's objects and at a third of what they cost.
+    """Read or write rows within this transaction, past the session's objects and at a third of what they cost.
 
     For what every chunk has to do, with rows that nobody holds as objects.
     """
@@ -83,9 +86,9 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
     event.listen(session, "after_commit", lambda _: call(), once=True)
 
 
-def _postgresql_engine(url: str) -> Engine:
+def _postgresql_engine(url: str, ask_first: bool) -> Engine:
     # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=ask_first)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

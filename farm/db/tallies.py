@@ -16,6 +16,8 @@ from farm.db.tables import Tally
 
 MOST_ROWS = 1_000  # until the reaper adds them up
 
+_ADD = insert(Tally)
+
 
 @dataclass(frozen=True)
 class Counter:
@@ -28,7 +30,7 @@ class Counter:
     def add(self, db: Session, amount: float = 1, **labels: str) -> None:
         """Count `amount` once this transaction is committed."""
         values = ",".join(labels[label] for label in self.labels)
-        send(db, insert(Tally), {"name": self.name, "labels": values, "amount": amount})
+        send(db, _ADD, {"name": self.name, "labels": values, "amount": amount})
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Histogram(Counter):
         bound = next((str(bound) for bound in self.bounds if value <= bound), "+Inf")
         values = ",".join([*(labels[label] for label in self.labels), bound])
         counted = {self.name: 1, self.sum_name: value}
-        send(db, insert(Tally), [{"name": name, "labels": values, "amount": more} for name, more in counted.items()])
+        send(db, _ADD, [{"name": name, "labels": values, "amount": more} for name, more in counted.items()])
 
 
 FRAMES = Counter(

@@ -117,7 +117,7 @@ def beat(db: Session, facts: "Facts") -> Duty:
 
 def taker(db: Session, name: str) -> Taker | None:
     """As whom a node asks for work, by what it learned at its last beat; None when it shall have none."""
-    node = db.execute(_WILLING, {"node": name}).one_or_none()
+    node = send(db, _WILLING, {"node": name}).one_or_none()
     return Taker(name, "eevee" if node.engine == "eevee" else "cycles", node.draws) if node else None
 
 

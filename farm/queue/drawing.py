@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from farm import state, templates
@@ -33,6 +33,8 @@ from farm.video.variant import Files, Variant
 
 log = structlog.get_logger()
 
+_WANTED = select(Render.id).where(Render.id == bindparam("render_id"), Render.status.not_in(state.OVER))
+_SEGMENT = insert(Segment)
 
 Spec = TypeVar("Spec", ShotSpec, DatasetSpec)
 
@@ -155,8 +157,11 @@ def _begin(lease: Lease, variants: dict[Order, Variant], faults: dict[Order, str
 
 def _wanted(db: Session, order: Order) -> Render | None:
     """The render, unless it was deleted meanwhile or is over, because its background cannot be read."""
-    render = db.get(Render, order.render_id)
-    return render if render and render.status not in state.OVER else None
+    return db.get(Render, order.render_id) if _is_wanted(db, order) else None
+
+
+def _is_wanted(db: Session, order: Order) -> bool:
+    return send(db, _WANTED, {"render_id": order.render_id}).first() is not None
 
 
 def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
@@ -180,10 +185,10 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
     with publishing.stored(storage, lease, keys), lease.completing(bell, took) as db:
         for order in orders:
             places = {kind: publishing.key(order.render_id, lease, path) for kind, path in order.files.videos.items()}
-            if _wanted(db, order) is None:
+            if not _is_wanted(db, order):
                 unwanted += places.values()
                 continue
             part = {"render_id": order.render_id, "chunk_id": lease.chunk_id}
-            send(db, insert(Segment), [part | {"kind": kind, "storage_key": place} for kind, place in places.items()])
+            send(db, _SEGMENT, [part | {"kind": kind, "storage_key": place} for kind, place in places.items()])
         effort.count(db)
     discard(storage, unwanted)

@@ -54,7 +54,8 @@ def work() -> None:
 def _work(node: Node) -> None:
     storage = open_storage(node.settings)
     began = time.monotonic()
-    with contextlib.closing(Database(node.settings.database)) as database, connect(node.settings.redis_url) as redis:
+    database = Database(node.settings.database, ask_first=False)
+    with contextlib.closing(database), connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
         while time.monotonic() < began + MOMENT and not is_told_to_stop() and (chunk := claim(node, database)):
             with chunk_log.kept(node, database, chunk):
