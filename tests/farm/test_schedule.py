@@ -2,8 +2,10 @@
 
 import pytest
 from redis import Redis
+from sqlalchemy.orm import Session
 
 from farm import plan, schedule
+from farm.db import chunks
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import Model, Render, Shot
@@ -11,6 +13,7 @@ from farm.queue import reaper
 from farm.queue.queues import MOST_RINGS, NAMES, Doorbell, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
+from tests.chunks import claimed
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -72,3 +75,29 @@ class TestReaper:
         assert rings(redis, DRAWING) == chunks
         reaper.sweep(database, Doorbell(redis), settings)
         assert rings(redis, DRAWING) == chunks, "those that still wait are not repeated"
+
+    def test_takes_back_what_nobody_needs_to_hear_any_more_and_leaves_nothing_of_it(
+        self, database: Database, render: Render, settings: Settings, redis: Redis
+    ) -> None:
+        Doorbell(redis).ring(URGENT, 3)
+        with database.write() as db:
+            for chunk in db.get_one(Render, render.id).shot.chunks[1:]:
+                claimed(db, chunk)
+        reaper.sweep(database, Doorbell(redis), settings)
+        assert (rings(redis, URGENT), rings(redis, DRAWING)) == (0, 1)
+        assert len(redis.keys("rq:job:*")) == 1
+
+    def test_takes_back_no_ring_for_what_is_ordered_while_it_counts(
+        self, database: Database, model: Model, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def count_before_an_order(db: Session, priority: int, *, at_most: int) -> int:
+            counted = waiting(db, priority, at_most=at_most)
+            with database.write() as other:
+                schedule.render(other, model, RenderSettings(), settings, Doorbell(redis))
+            return counted
+
+        waiting = chunks.waiting
+        monkeypatch.setattr(chunks, "waiting", count_before_an_order)
+        reaper.sweep(database, Doorbell(redis), settings)
+        with database.read() as db:
+            assert rings(redis, DRAWING) >= waiting(db, DRAWING, at_most=MOST_RINGS) > 0
