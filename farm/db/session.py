@@ -26,13 +26,13 @@ class Database:
     On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
     could otherwise fail half-way with "database is locked", which no busy timeout mends.
 
-    Before each transaction PostgreSQL is asked whether the connection still lives, which a process that lives for
-    seconds can do without.
+    `fleeting` is for a process that lives for seconds and asks the same over and over: PostgreSQL plans that once, and
+    is not asked before each transaction whether the connection still lives.
     """
 
-    def __init__(self, url: str, *, ask_first: bool = True) -> None:
+    def __init__(self, url: str, *, fleeting: bool = False) -> None:
         self.url = url
-        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url, ask_first)
+        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url, fleeting)
         self._writing = self.engine.execution_options(immediate=True)
 
     @contextmanager
@@ -86,16 +86,17 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
     event.listen(session, "after_commit", lambda _: call(), once=True)
 
 
-def _postgresql_engine(url: str, ask_first: bool) -> Engine:
+def _postgresql_engine(url: str, fleeting: bool) -> Engine:
     # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=ask_first)
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=not fleeting)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         # Somebody who is stopped or cut off in a transaction would let all others wait for what it has locked.
         connection.execute(
             f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION * 1000:.0f};"
-            f"SET random_page_cost = {RANDOM_PAGE_COST}"
+            f"SET random_page_cost = {RANDOM_PAGE_COST};"
+            f"SET plan_cache_mode = {'force_generic_plan' if fleeting else 'auto'}"
         )
         connection.commit()
 

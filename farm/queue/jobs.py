@@ -54,7 +54,7 @@ def work() -> None:
 def _work(node: Node) -> None:
     storage = open_storage(node.settings)
     began = time.monotonic()
-    database = Database(node.settings.database, ask_first=False)
+    database = Database(node.settings.database, fleeting=True)
     with contextlib.closing(database), connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
         while time.monotonic() < began + MOMENT and not is_told_to_stop() and (chunk := claim(node, database)):
