@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.attributes import set_committed_value
 
 from farm import state
@@ -30,7 +30,12 @@ _CLAIMED = update(Chunk).where(Chunk.id == bindparam("chunk_id"))
 _RUNNING = update(Chunk).where(
     Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
 )
-_ENDED = _RUNNING.returning(Chunk.kind, Chunk.shot_id, Chunk.tier)
+_ITSELF, _OTHER = aliased(Chunk), aliased(Chunk)
+_ITS_SHOT = select(_ITSELF.shot_id).where(_ITSELF.id == bindparam("chunk_id")).scalar_subquery()
+_UNDRAWN = exists().where(
+    _OTHER.shot_id == _ITS_SHOT, _OTHER.id != bindparam("chunk_id"), _OTHER.kind == "draw", _OTHER.state != "done"
+)
+_ENDED = _RUNNING.returning(Chunk.kind, Chunk.shot_id, Chunk.tier, (~_UNDRAWN).label("is_last"))
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def complete(
     if chunk is None:
         return None
     finishes = []
-    if chunk.kind == "draw" and chunks.is_drawn(db, chunk.shot_id):
+    if chunk.kind == "draw" and chunk.is_last:
         for render in db.get_one(Shot, chunk.shot_id).renders:
             if render.status not in state.OVER:
                 finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)

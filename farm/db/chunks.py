@@ -34,9 +34,6 @@ _FIRST_WAITING = (
 )
 _RENDERS = select(Render).where(Render.shot_id == bindparam("shot_id")).order_by(*Shot.renders.property.order_by)
 _LOCKED_SHOT = select(Shot.id).where(Shot.id == bindparam("shot_id")).with_for_update()
-_UNDRAWN = (
-    select(Chunk.id).where(Chunk.shot_id == bindparam("shot_id"), Chunk.kind == "draw", Chunk.state != "done").limit(1)
-)
 
 
 def next_turn(db: Session, account_id: str, priority: int) -> int:
@@ -96,8 +93,3 @@ def lock_shot(db: Session, shot_id: str) -> None:
     Every transaction that changes more than one of these begins with this, so that no two wait for each other.
     """
     send(db, _LOCKED_SHOT, {"shot_id": shot_id})
-
-
-def is_drawn(db: Session, shot_id: str) -> bool:
-    """Whether every frame of a shot is drawn."""
-    return send(db, _UNDRAWN, {"shot_id": shot_id}).first() is None
