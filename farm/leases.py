@@ -30,6 +30,7 @@ _CLAIMED = update(Chunk).where(Chunk.id == bindparam("chunk_id"))
 _RUNNING = update(Chunk).where(
     Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
 )
+# For SQLite, SQLAlchemy writes no tables before columns in RETURNING: there each means the innermost, as is meant here.
 _ITSELF, _OTHER = aliased(Chunk), aliased(Chunk)
 _ITS_SHOT = select(_ITSELF.shot_id).where(_ITSELF.id == bindparam("chunk_id")).scalar_subquery()
 _UNDRAWN = exists().where(
