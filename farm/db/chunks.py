@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select
+from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session, contains_eager
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -28,7 +28,7 @@ _FIRST_WAITING = (
         ),
     )
     .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
-    .limit(1)
+    .limit(literal_column("1"))  # in plain sight of a plan that is made once, for whatever is bound
     .with_for_update(of=[Chunk, Shot], skip_locked=True)
     .options(contains_eager(Chunk.shot).contains_eager(Shot.model).load_only(Model.format))
 )

@@ -126,19 +126,24 @@ def _draws(db: Session, node: Node) -> bool:
     return node.has_gpu or node.always_draws or not nodes.a_gpu_works(db)
 
 
-def leave(db: Session, facts: "Facts") -> bool:
+def has_joined(db: Session, facts: "Facts") -> bool:
+    """Whether this very process is the node of its name: it has joined, and no other has since."""
+    node = nodes.find(db, facts.name, lock=True)
+    return node is not None and (node.machine, node.started_at) == (facts.machine, facts.started_at)
+
+
+def leave(db: Session, facts: "Facts") -> None:
     """Say goodbye. What an operator has said of the node is kept for its return; of others nothing remains.
 
-    False where the node has not joined, or another process goes by its name since: then nothing is changed.
+    Nothing happens where the node has not joined, or another process goes by its name since.
     """
-    node = nodes.find(db, facts.name, lock=True)
-    if node is None or (node.machine, node.started_at) != (facts.machine, facts.started_at):
-        return False
+    if not has_joined(db, facts):
+        return
+    node = nodes.named(db, facts.name)
     if node.drain_at or node.quarantined_at:
         node.stopped_at = now()
     else:
         db.delete(node)
-    return True
 
 
 def drew(db: Session, name: str, chunk_id: str, frame: int) -> None:

@@ -62,8 +62,7 @@ def _work(node: Node) -> None:
                 held = do(node, database, storage, bell, chunk)
             if not held:
                 return
-        with database.read() as db:
-            bell.ring_for_all(db)
+        bell.ring_for_all(database)
 
 
 def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: Chunk) -> bool:

@@ -8,10 +8,10 @@ from redis import Redis, RedisError
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from sqlalchemy.orm import Session
 
 from farm.db import chunks
 from farm.db.chunks import DRAWING, URGENT
+from farm.db.session import Database
 
 log = structlog.get_logger()
 
@@ -47,21 +47,31 @@ class Doorbell:
                 # otherwise loses its lease.
                 lane.enqueue_call("farm.queue.jobs.work", timeout=WITHOUT_LIMIT, result_ttl=0, failure_ttl=60)
 
-    def ring_for_all(self, db: Session) -> None:
+    def ring_for_all(self, database: Database) -> None:
         """See to it that there are as many rings as chunks that wait, up to MOST_RINGS.
 
         There shall not be more either: each starts a work-horse, which takes a tenth of a second to find nothing.
         """
-        lanes = {priority: queue(name, self.redis) for priority, name in NAMES.items()}
-        with _outage_is_bearable():
-            # Before what waits is counted: the ring of what is ordered after that is not among these.
-            rings = {priority: lane.get_job_ids() for priority, lane in lanes.items()}
-            for priority, lane in lanes.items():
-                waiting = chunks.waiting(db, priority, at_most=MOST_RINGS)
-                for ring in rings[priority][waiting:]:
-                    if lane.remove(ring):  # else a worker has just heard it
-                        self.redis.delete(Job.key_for(ring))
-                self.ring(priority, waiting - len(rings[priority]))
+        for priority, name in NAMES.items():
+            lane = queue(name, self.redis)
+            with _outage_is_bearable():
+                self._take_back(lane, database, priority)
+                self.ring(priority, _waiting(database, priority) - lane.count)
+
+    def _take_back(self, lane: Queue, database: Database, priority: int) -> None:
+        """Take back the oldest rings, where there are more than chunks that wait.
+
+        However many do so at once, and whatever is ordered meanwhile: later rings than the surplus seen here stay.
+        """
+        rings = lane.get_job_ids()  # before what waits is counted: what is ordered after that is not rung for by these
+        for ring in rings[: max(0, len(rings) - _waiting(database, priority))]:
+            if lane.remove(ring):  # else a worker has just heard it
+                self.redis.delete(Job.key_for(ring))
+
+
+def _waiting(database: Database, priority: int) -> int:
+    with database.read() as db:  # SQLite would count again what it has seen before in the same transaction
+        return chunks.waiting(db, priority, at_most=MOST_RINGS)
 
 
 @contextlib.contextmanager

@@ -59,5 +59,4 @@ def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
         log.warning("no node is left of the engine that has begun a shot; another starts over", shot=shot.id)
         with database.write() as db:
             leases.start_over(db, shot.id)
-    with database.read() as db:
-        bell.ring_for_all(db)
+    bell.ring_for_all(database)

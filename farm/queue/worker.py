@@ -181,12 +181,15 @@ def _join(settings: Settings, mine: Facts) -> bool:
 
 
 def _leave(settings: Settings, mine: Facts) -> None:
-    """Say goodbye where this node has joined, and give back at once what is unfinished: no lease has to run out."""
+    """Give back at once what is unfinished, instead of letting the lease run out, and say goodbye."""
     try:
-        with _opened(settings) as database, database.write() as db:
-            left = registry.leave(db, mine)
-        if left:
-            _give_back(settings, mine.name, lambda db, chunk: leases.release(db, chunk.id, chunk.attempt))
+        with _opened(settings) as database:
+            with database.write() as db:
+                joined = registry.has_joined(db, mine)
+            if joined:  # first: whoever waits for the name takes what its node holds for lost
+                _give_back(settings, mine.name, lambda db, chunk: leases.release(db, chunk.id, chunk.attempt))
+            with database.write() as db:
+                registry.leave(db, mine)
     except Exception as error:
         log.warning("this node could not say goodbye: its lease runs out instead", error=str(error))
 

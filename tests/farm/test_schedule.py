@@ -87,17 +87,28 @@ class TestReaper:
         assert (rings(redis, URGENT), rings(redis, DRAWING)) == (0, 1)
         assert len(redis.keys("rq:job:*")) == 1
 
-    def test_takes_back_no_ring_for_what_is_ordered_while_it_counts(
-        self, database: Database, model: Model, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("stale", [0, 3, MOST_RINGS])
+    def test_leaves_a_ring_for_all_that_is_ordered_while_it_counts_and_another_does_the_same(
+        self,
+        database: Database,
+        model: Model,
+        settings: Settings,
+        redis: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+        stale: int,
     ) -> None:
         def count_before_an_order(db: Session, priority: int, *, at_most: int) -> int:
             counted = waiting(db, priority, at_most=at_most)
-            with database.write() as other:
-                schedule.render(other, model, RenderSettings(), settings, Doorbell(redis))
+            if priority == DRAWING:
+                monkeypatch.setattr(chunks, "waiting", waiting)  # once
+                with database.write() as other:
+                    schedule.render(other, model, RenderSettings(), settings, Doorbell(redis))
+                Doorbell(redis).ring_for_all(database)
             return counted
 
         waiting = chunks.waiting
+        Doorbell(redis).ring(DRAWING, stale)
         monkeypatch.setattr(chunks, "waiting", count_before_an_order)
-        reaper.sweep(database, Doorbell(redis), settings)
+        Doorbell(redis).ring_for_all(database)
         with database.read() as db:
-            assert rings(redis, DRAWING) >= waiting(db, DRAWING, at_most=MOST_RINGS) > 0
+            assert rings(redis, DRAWING) == waiting(db, DRAWING, at_most=MOST_RINGS) > 0

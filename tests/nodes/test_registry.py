@@ -135,10 +135,12 @@ class TestJoin:
         next_start = replace(cpu, started_at=cpu.started_at + timedelta(seconds=1))
         with database.write() as db:
             registry.drain(db, "cpu")
-            assert not registry.leave(db, refused)
-            assert not registry.leave(db, next_start)
+            for stranger in (refused, next_start):
+                assert not registry.has_joined(db, stranger)
+                registry.leave(db, stranger)
             assert state(db, "cpu") == "draining"
-            assert registry.leave(db, cpu)
+            assert registry.has_joined(db, cpu)
+            registry.leave(db, cpu)
             assert state(db, "cpu") == "drained"
 
     def test_is_not_for_a_drained_node(self, database: Database, cpu: Facts) -> None:
