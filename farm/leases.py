@@ -7,17 +7,17 @@ number than the row holds is refused: a late worker can never overwrite what a n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
-from sqlalchemy.orm.attributes import set_committed_value
 
 from farm import state
 from farm.db import chunks, tallies
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
 from farm.db.session import send
-from farm.db.tables import Chunk, Segment, Shot, now
+from farm.db.tables import Chunk, Model, Render, Segment, Shot, now
 from farm.errors import BadModel, FarmError
 from farm.shot import Engine
 
@@ -25,7 +25,22 @@ log = structlog.get_logger()
 
 TURNS_PASSED_OVER = 2  # which is the next of every account, as the older of two chunks with the same turn comes first
 
-_CLAIMED = update(Chunk).where(Chunk.id == bindparam("chunk_id"))
+_CLAIM = (
+    update(Chunk)
+    .where(Chunk.id == chunks.FIRST_WAITING)
+    .returning(
+        *(Chunk.id, Chunk.attempt, Chunk.kind, Chunk.tier, Chunk.first_frame, Chunk.frames, Chunk.created_at),
+        *(Chunk.shot_id, Chunk.render_id),
+    )
+)
+_WHAT_IT_IS_FOR = (
+    select(Shot.engine, Shot.spec, Model.storage_key, Render.id, Render.status, Render.settings)
+    .join(Shot.model)
+    .join(Shot.renders)
+    .where(Shot.id == bindparam("shot_id"))
+    .order_by(*Shot.renders.property.order_by)
+)
+_BEGIN = update(Shot).where(Shot.id == bindparam("shot_id"))
 # Change a running chunk, and nothing when the attempt is over.
 _RUNNING = update(Chunk).where(
     Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
@@ -37,6 +52,11 @@ _UNDRAWN = exists().where(
     _OTHER.shot_id == _ITS_SHOT, _OTHER.id != bindparam("chunk_id"), _OTHER.kind == "draw", _OTHER.state != "done"
 )
 _ENDED = _RUNNING.returning(Chunk.kind, Chunk.shot_id, Chunk.tier, (~_UNDRAWN).label("is_last"))
+_UNFINISHED_RENDERS = (
+    select(Render.id, Render.account_id)
+    .where(Render.shot_id == bindparam("shot_id"), Render.status.not_in(state.OVER))
+    .order_by(*Shot.renders.property.order_by)
+)
 
 
 @dataclass(frozen=True)
@@ -55,22 +75,66 @@ class Taker:
         return [URGENT, DRAWING] if self.draws else [URGENT]
 
 
-def claim_next(db: Session, taker: Taker, *, seconds: float) -> Chunk | None:
+class ClaimedRender(NamedTuple):
+    """A render as it was when a chunk of its shot was claimed."""
+
+    id: str
+    status: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ClaimedChunk:
+    """One attempt at a chunk, and what its worker has to know: `spec` is its shot's, `renders` those that it is for.
+
+    `model_key` is where the storage has the model's file.
+    """
+
+    id: str
+    attempt: int
+    worker: str
+    kind: str
+    tier: str
+    first_frame: int
+    frames: int
+    created_at: datetime
+    shot_id: str
+    spec: dict[str, Any]
+    model_key: str
+    renders: list[ClaimedRender]
+
+
+def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | None:
     """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits.
 
-    What a worker needs of its shot, model and renders is loaded. The first claim of a shot's frames settles which
-    engine draws all of them.
+    The first claim of a shot's frames settles which engine draws all of them.
     """
-    chunk = chunks.first_waiting(db, engine=taker.engine, begins=taker.priorities)
+    claim = {"state": "running", "worker": taker.worker, "lease_until": _in(seconds)}
+    chunk = send(db, _CLAIM, claim | {"engine": taker.engine, "draws": taker.draws}).one_or_none()
     if chunk is None:
         return None
-    if chunk.kind == "draw" and chunk.shot.engine is None:
-        chunk.shot.engine = taker.engine
-    claim = {"state": "running", "worker": taker.worker, "lease_until": _in(seconds)}
-    send(db, _CLAIMED, {"chunk_id": chunk.id} | claim)
-    for name, value in claim.items():
-        set_committed_value(chunk, name, value)
-    return chunk
+    renders = send(db, _WHAT_IT_IS_FOR, {"shot_id": chunk.shot_id}).all()
+    shot = renders[0]
+    if chunk.kind == "draw" and shot.engine is None:
+        send(db, _BEGIN, {"shot_id": chunk.shot_id, "engine": taker.engine})
+    return ClaimedChunk(
+        id=chunk.id,
+        attempt=chunk.attempt,
+        worker=taker.worker,
+        kind=chunk.kind,
+        tier=chunk.tier,
+        first_frame=chunk.first_frame,
+        frames=chunk.frames,
+        created_at=chunk.created_at,
+        shot_id=chunk.shot_id,
+        spec=shot.spec,
+        model_key=shot.storage_key,
+        renders=[
+            ClaimedRender(render.id, render.status, render.settings)
+            for render in renders
+            if chunk.render_id in (None, render.id)
+        ],
+    )
 
 
 def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds: float) -> bool:
@@ -94,11 +158,10 @@ def complete(
         return None
     finishes = []
     if chunk.kind == "draw" and chunk.is_last:
-        for render in db.get_one(Shot, chunk.shot_id).renders:
-            if render.status not in state.OVER:
-                finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
-                queue(db, [finish], render.account_id, URGENT)
-                finishes.append(finish)
+        for render in send(db, _UNFINISHED_RENDERS, {"shot_id": chunk.shot_id}):
+            finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
+            queue(db, [finish], render.account_id, URGENT)
+            finishes.append(finish)
     return finishes
 
 

@@ -1,38 +1,39 @@
 """Every query about chunks: which waits, whose turn it is, how long frames took."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select
-from sqlalchemy.orm import Session, contains_eager
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy import Boolean, and_, bindparam, exists, func, literal_column, or_, select
+from sqlalchemy.orm import Session
 
 from farm.db.session import send
-from farm.db.tables import Chunk, Model, Render, Shot
+from farm.db.tables import Chunk, Shot
 
 # What is done first: finishing what was drawn, and previews; then the drawing.
 URGENT, DRAWING = 0, 1
 MEASURED = 20  # chunks that the seconds a frame are taken from
 UNFINISHED = ("queued", "running")
 
-# What every chunk asks for is put together once, here: that takes as long as to have it answered.
-_FIRST_WAITING = (
-    select(Chunk)
+# What every chunk asks for is put together once: that takes as long as to have it answered.
+
+# The chunk whose turn it is, locked with its shot; those that somebody else locks are passed over. So are shots that
+# another engine than `engine` has begun, and those that none has begun, unless it `draws` or they are urgent.
+FIRST_WAITING = (
+    select(Chunk.id)
     .join(Chunk.shot)
-    .join(Shot.model)
     .where(
         Chunk.state == "queued",
         or_(
             Chunk.kind == "finish",
             Shot.engine == bindparam("engine"),
-            and_(Shot.engine.is_(None), Chunk.priority.in_(bindparam("begins", expanding=True))),
+            and_(Shot.engine.is_(None), or_(Chunk.priority == URGENT, bindparam("draws", type_=Boolean))),
         ),
     )
     .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
     .limit(literal_column("1"))  # in plain sight of a plan that is made once, for whatever is bound
     .with_for_update(of=[Chunk, Shot], skip_locked=True)
-    .options(contains_eager(Chunk.shot).contains_eager(Shot.model).load_only(Model.format))
+    .correlate(None)
+    .scalar_subquery()
 )
-_RENDERS = select(Render).where(Render.shot_id == bindparam("shot_id")).order_by(*Shot.renders.property.order_by)
 _LOCKED_SHOT = select(Shot.id).where(Shot.id == bindparam("shot_id")).with_for_update()
 
 
@@ -46,20 +47,6 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     last = db.scalar(select(func.max(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
     first = db.scalar(select(func.min(Chunk.turn)).where(*waiting)) or 0
     return first if last is None else max(first, last + 1)
-
-
-def first_waiting(db: Session, *, engine: str, begins: Sequence[int]) -> Chunk | None:
-    """The chunk whose turn it is, with its shot, both locked; those that somebody else locks are passed over.
-
-    Shots that another engine has begun are passed over, too, and those that none has begun where their priority is not
-    among `begins`. The shot's renders, and what tells where its model's file is, are loaded for use after the
-    transaction.
-    """
-    chunk = db.scalar(_FIRST_WAITING, {"engine": engine, "begins": begins})
-    if chunk:
-        renders = db.scalars(_RENDERS, {"shot_id": chunk.shot_id})
-        set_committed_value(chunk.shot, "renders", list(renders))
-    return chunk
 
 
 def waiting(db: Session, priority: int, *, at_most: int) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 ALPHABET = string.ascii_letters + string.digits
@@ -28,7 +29,8 @@ ALPHABET = string.ascii_letters + string.digits
 
 def new_id() -> str:
     """A public id: 12 characters of base 62, 71 bits of chance."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(12))
+    number = secrets.randbelow(len(ALPHABET) ** 12)  # asked once: the system takes 2 µs to answer
+    return "".join(ALPHABET[number // len(ALPHABET) ** place % len(ALPHABET)] for place in range(12))
 
 
 def now() -> datetime:
@@ -138,9 +140,9 @@ class Model(Table):
     tags: Mapped[list["Tag"]] = relationship(order_by="Tag.position", cascade="all, delete-orphan")
     renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
 
-    @property
+    @hybrid_property
     def storage_key(self) -> str:
-        return f"models/{self.id}.{self.format}"
+        return "models/" + self.id + "." + self.format  # in Python and in SQL
 
 
 class Tag(Table):

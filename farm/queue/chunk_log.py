@@ -12,7 +12,7 @@ from farm import logs
 from farm.blender.client import LOG_NAME
 from farm.db import attempt_logs
 from farm.db.session import Database
-from farm.db.tables import Chunk
+from farm.leases import ClaimedChunk
 from farm.queue.node import Node
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ PROGRESS, CHATTER = "Fra:", ("Saved: ", "Time: ")
 
 
 @contextlib.contextmanager
-def kept(node: Node, database: Database, chunk: Chunk) -> Iterator[None]:
+def kept(node: Node, database: Database, chunk: ClaimedChunk) -> Iterator[None]:
     """While the block runs every line names node, chunk, attempt and renders; at its end all of them are stored."""
     renders = [render.id for render in chunk.renders]
     path = node.scratch / f"{PREFIX}{chunk.id}-{chunk.attempt}"

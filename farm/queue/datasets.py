@@ -34,7 +34,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
     """
     chunk = lease.chunk
-    spec, model_key = DatasetSpec(**chunk.shot.spec), chunk.shot.model.storage_key
+    spec, model_key = DatasetSpec(**chunk.spec), chunk.model_key
     [render_id] = [render.id for render in chunk.renders]
     numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
     with lease.database.read() as db:
@@ -64,7 +64,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
 
 def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) -> None:
     """Put the dataset together and publish it. Raises LeaseLost and RenderFailed."""
-    [render_id], spec = [render.id for render in lease.chunk.renders], DatasetSpec(**lease.chunk.shot.spec)
+    [render_id], spec = [render.id for render in lease.chunk.renders], DatasetSpec(**lease.chunk.spec)
     with lease.database.read() as db:
         parts = {part.kind: part.storage_key for part in _parts(db, render_id)}
     if any(_kind(number) not in parts for number in range(spec.views)):
@@ -89,7 +89,7 @@ def _publish_part(lease: Lease, storage: Storage, render_id: str, number: int, p
     with publishing.stored(storage, lease, {key: part}), lease.publishing() as db:
         if db.get(Render, render_id) is None:
             raise LeaseLost
-        db.add(Segment(render_id=render_id, chunk_id=lease.chunk_id, kind=_kind(number), storage_key=key))
+        db.add(Segment(render_id=render_id, chunk_id=lease.chunk.id, kind=_kind(number), storage_key=key))
 
 
 def _publish_posters(lease: Lease, storage: Storage, render_id: str, part: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import String, bindparam, insert, literal, select
 from sqlalchemy.orm import Session
 
 from farm import state, templates
@@ -17,6 +17,7 @@ from farm.db.session import send
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.frame_cache import Shelf
+from farm.leases import ClaimedRender
 from farm.plan import ShotSpec
 from farm.production import draw as draw_frames
 from farm.production import produce, shot_to_draw
@@ -33,8 +34,18 @@ from farm.video.variant import Files, Variant
 
 log = structlog.get_logger()
 
-_WANTED = select(Render.id).where(Render.id == bindparam("render_id"), Render.status.not_in(state.OVER))
-_SEGMENT = insert(Segment)
+# A render, unless it was deleted meanwhile or is over, because its background cannot be read.
+_WANTED = (Render.id == bindparam("render_id"), Render.status.not_in([literal(status) for status in state.OVER]))
+_SEGMENT_OF_WANTED = (
+    insert(Segment)
+    .from_select(
+        ["render_id", "chunk_id", "kind", "storage_key"],
+        select(Render.id, *(bindparam(name, type_=String) for name in ("chunk_id", "kind", "storage_key"))).where(
+            *_WANTED
+        ),
+    )
+    .returning(Segment.id)
+)
 
 Spec = TypeVar("Spec", ShotSpec, DatasetSpec)
 
@@ -74,7 +85,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
     """
     chunk = lease.chunk
-    spec, model_key = ShotSpec(**chunk.shot.spec), chunk.shot.model.storage_key
+    spec, model_key = ShotSpec(**chunk.spec), chunk.model_key
     numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
     orders = [_order(lease, render, scratch, spec.tier) for render in chunk.renders if render.status not in state.OVER]
     if templates.version(spec.template) != spec.template_version:
@@ -105,7 +116,7 @@ def settle_template(lease: Lease, spec: Spec) -> Spec:
     Raises BadTemplate otherwise, as the chunks would not match.
     """
     with lease.publishing() as db:
-        chunk = db.get_one(Chunk, lease.chunk_id)
+        chunk = db.get_one(Chunk, lease.chunk.id)
         if any(other.state != "queued" for other in chunk.shot.chunks if other.id != chunk.id):
             raise BadTemplate(
                 f"The template {spec.template} was changed while this render was drawn, or the nodes have several"
@@ -116,7 +127,7 @@ def settle_template(lease: Lease, spec: Spec) -> Spec:
     return spec
 
 
-def _order(lease: Lease, render: Render, scratch: Path, tier: str) -> Order:
+def _order(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> Order:
     wish, picture = parse(render.settings), None
     if wish.bg_image_id:
         with lease.database.read() as db:
@@ -156,12 +167,7 @@ def _begin(lease: Lease, variants: dict[Order, Variant], faults: dict[Order, str
 
 
 def _wanted(db: Session, order: Order) -> Render | None:
-    """The render, unless it was deleted meanwhile or is over, because its background cannot be read."""
-    return db.get(Render, order.render_id) if _is_wanted(db, order) else None
-
-
-def _is_wanted(db: Session, order: Order) -> bool:
-    return send(db, _WANTED, {"render_id": order.render_id}).first() is not None
+    return db.scalar(select(Render).where(*_WANTED), {"render_id": order.render_id})
 
 
 def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
@@ -177,18 +183,14 @@ def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
 
 
 def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], effort: Effort) -> None:
-    keys = {
-        publishing.key(order.render_id, lease, path): path for order in orders for path in order.files.videos.values()
-    }
-    unwanted: list[str] = []
+    segments = [(order, kind, path) for order in orders for kind, path in order.files.videos.items()]
+    keys = {publishing.key(order.render_id, lease, path): path for order, _, path in segments}
+    unwanted = []
     took = None if effort.cached else effort.seconds
     with publishing.stored(storage, lease, keys), lease.completing(bell, took) as db:
-        for order in orders:
-            places = {kind: publishing.key(order.render_id, lease, path) for kind, path in order.files.videos.items()}
-            if not _is_wanted(db, order):
-                unwanted += places.values()
-                continue
-            part = {"render_id": order.render_id, "chunk_id": lease.chunk_id}
-            send(db, _SEGMENT, [part | {"kind": kind, "storage_key": place} for kind, place in places.items()])
+        for (order, kind, _), key in zip(segments, keys, strict=True):
+            part = {"render_id": order.render_id, "chunk_id": lease.chunk.id, "kind": kind, "storage_key": key}
+            if not send(db, _SEGMENT_OF_WANTED, part).all():
+                unwanted.append(key)
         effort.count(db)
     discard(storage, unwanted)

@@ -22,9 +22,9 @@ from farm.video.variant import Files
 
 def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
     """Join and publish. Raises LeaseLost when the attempt does not count any more, and RenderFailed."""
-    [render_id], spec = [render.id for render in lease.chunk.renders], ShotSpec(**lease.chunk.shot.spec)
+    [render_id], spec = [render.id for render in lease.chunk.renders], ShotSpec(**lease.chunk.spec)
     with lease.database.read() as db:
-        chunks = select(Chunk.id).where(Chunk.shot_id == lease.shot_id, Chunk.kind == "draw")
+        chunks = select(Chunk.id).where(Chunk.shot_id == lease.chunk.shot_id, Chunk.kind == "draw")
         drawn = list(db.scalars(chunks.order_by(Chunk.first_frame)))
         segments = list(db.scalars(select(Segment).where(Segment.render_id == render_id)))
     parts: dict[str, dict[str, str]] = defaultdict(dict)

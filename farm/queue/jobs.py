@@ -16,8 +16,9 @@ from farm import leases
 from farm.dataset import tiers as dataset_tiers
 from farm.db import chunks
 from farm.db.session import Database, after_commit
-from farm.db.tables import Chunk, Shot, now
+from farm.db.tables import Shot, now
 from farm.errors import FarmError, NoRoom, RenderFailed, Unavailable, is_no_room
+from farm.leases import ClaimedChunk
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
@@ -65,7 +66,7 @@ def _work(node: Node) -> None:
         bell.ring_for_all(database)
 
 
-def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: Chunk) -> bool:
+def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: ClaimedChunk) -> bool:
     """Do a claimed chunk. False when it was taken away. A failed attempt is recorded, and its error raised."""
     log.info("chunk begun", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
@@ -84,7 +85,7 @@ def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: 
         raise
 
 
-def claim(node: Node, database: Database) -> Chunk | None:
+def claim(node: Node, database: Database) -> ClaimedChunk | None:
     """The chunk whose turn it is, now claimed; None when there is nothing for this node."""
     for _ in range(TRIES):
         with database.write() as db:
@@ -99,7 +100,7 @@ def claim(node: Node, database: Database) -> Chunk | None:
     return None
 
 
-def give_back(node: Node, database: Database, bell: Doorbell, chunk: Chunk, error: BaseException) -> None:
+def give_back(node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk, error: BaseException) -> None:
     """Record a failed attempt, and ring for the next one where there is one. After an outage the reaper rings."""
     if isinstance(error, OUTAGE) and chunk.created_at > now() - LONGEST_OUTAGE:
         with database.write() as db:

@@ -12,7 +12,7 @@ from farm import leases
 from farm.db import chunks
 from farm.db.chunks import URGENT
 from farm.db.session import Database, after_commit
-from farm.db.tables import Chunk
+from farm.leases import ClaimedChunk
 from farm.nodes import registry
 from farm.queue.queues import Doorbell
 
@@ -24,24 +24,22 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """One attempt's claim on a chunk, which is as it was then. `frames_done` is what the next renewal reports."""
+    """One attempt's hold on a chunk, for `seconds` at a time. `frames_done` is what the next renewal reports."""
 
-    def __init__(self, database: Database, chunk: Chunk, seconds: float) -> None:
+    def __init__(self, database: Database, chunk: ClaimedChunk, seconds: float) -> None:
         self.database, self.chunk, self.seconds = database, chunk, seconds
-        self.chunk_id, self.shot_id, self.attempt = chunk.id, chunk.shot_id, chunk.attempt
-        self.worker, self.first_frame = chunk.worker or "", chunk.first_frame
         self.frames_done = self._reported = 0
 
     @property
     def name(self) -> str:
         """What no other attempt of no other chunk is called."""
-        return f"{self.chunk_id}-{self.attempt}"
+        return f"{self.chunk.id}-{self.chunk.attempt}"
 
     def renew(self, db: Session) -> bool:
         done = self.frames_done
-        held = leases.renew(db, self.chunk_id, self.attempt, frames_done=done, seconds=self.seconds)
+        held = leases.renew(db, self.chunk.id, self.chunk.attempt, frames_done=done, seconds=self.seconds)
         if held and done > self._reported:
-            registry.drew(db, self.worker, self.chunk_id, self.first_frame + done - 1)
+            registry.drew(db, self.chunk.worker, self.chunk.id, self.chunk.first_frame + done - 1)
             self._reported = done
         return held
 
@@ -49,7 +47,7 @@ class Lease:
     def publishing(self) -> Iterator[Session]:
         """A transaction in which this attempt's results are written down. Raises LeaseLost when they do not count."""
         with self.database.write() as db:
-            chunks.lock_shot(db, self.shot_id)
+            chunks.lock_shot(db, self.chunk.shot_id)
             if not self.renew(db):
                 raise LeaseLost
             yield db
@@ -61,12 +59,12 @@ class Lease:
         Rings for those that finish its renders where it was the last.
         """
         with self.database.write() as db:
-            chunks.lock_shot(db, self.shot_id)
-            finishes = leases.complete(db, self.chunk_id, self.attempt, frames_done=self.frames_done, took=took)
+            chunks.lock_shot(db, self.chunk.shot_id)
+            finishes = leases.complete(db, self.chunk.id, self.chunk.attempt, frames_done=self.frames_done, took=took)
             if finishes is None:
                 raise LeaseLost
-            last = self.first_frame + self.frames_done - 1 if self.frames_done else None
-            registry.succeeded(db, self.worker, self.chunk_id, last)
+            last = self.chunk.first_frame + self.frames_done - 1 if self.frames_done else None
+            registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
             if finishes:
                 after_commit(db, partial(bell.ring, URGENT, len(finishes)))
             yield db

@@ -4,11 +4,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, delete, insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from farm.db import sweeps
+from farm.db.session import send
 from farm.db.tables import Asset
 from farm.errors import Unavailable
 from farm.queue.lease import Lease
@@ -20,6 +21,12 @@ CONTENT_TYPES = {
     ".png": "image/png",
     ".zip": "application/zip",
 }
+
+_REPLACED = (
+    delete(Asset)
+    .where(Asset.render_id == bindparam("render_id"), Asset.kind.in_(bindparam("kinds", expanding=True)))
+    .returning(Asset.storage_key)
+)
 
 
 def key(render_id: str, lease: Lease, path: Path) -> str:
@@ -48,12 +55,16 @@ def stored(storage: Storage, lease: Lease, files: dict[str, Path]) -> Iterator[N
 
 def replace_assets(db: Session, render_id: str, lease: Lease, files: dict[str, Path]) -> list[str]:
     """Make stored files a render's assets by kind. Returns the keys of those that they replace."""
-    old = list(db.scalars(select(Asset).where(Asset.render_id == render_id, Asset.kind.in_(files))))
-    for asset in old:
-        db.delete(asset)
-    db.flush()
-    for kind, path in files.items():
-        where, type_ = key(render_id, lease, path), CONTENT_TYPES[path.suffix]
-        size = path.stat().st_size
-        db.add(Asset(render_id=render_id, kind=kind, storage_key=where, content_type=type_, size=size))
-    return [asset.storage_key for asset in old]
+    replaced = list(send(db, _REPLACED, {"render_id": render_id, "kinds": list(files)}).scalars())
+    assets = [
+        {
+            "render_id": render_id,
+            "kind": kind,
+            "storage_key": key(render_id, lease, path),
+            "content_type": CONTENT_TYPES[path.suffix],
+            "size": path.stat().st_size,
+        }
+        for kind, path in files.items()
+    ]
+    send(db, insert(Asset), assets)
+    return replaced

@@ -6,22 +6,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
 from typer.testing import CliRunner
 
 from farm import cli, logs
 from farm.blender.client import LOG_NAME
 from farm.db import renders
 from farm.db.session import Database
-from farm.db.tables import AttemptLog, Chunk, Render, Shot
+from farm.db.tables import AttemptLog, Chunk, Render
+from farm.leases import ClaimedChunk
 from farm.queue import chunk_log
 from farm.queue.node import Node
 from farm.settings import Settings
+from tests.chunks import as_claimed
 
 log = structlog.get_logger()
 
@@ -45,10 +47,10 @@ def node(settings: Settings, tmp_path: Path) -> Node:
 
 
 @pytest.fixture
-def chunk(database: Database, render: Render) -> Chunk:
+def chunk(database: Database, render: Render) -> ClaimedChunk:
     with database.read() as db:
         wanted = select(Chunk).where(Chunk.shot_id == render.shot_id).order_by(Chunk.first_frame)
-        return db.scalars(wanted.options(joinedload(Chunk.shot).selectinload(Shot.renders))).all()[0]
+        return as_claimed(db.scalars(wanted).all()[0])
 
 
 def texts(database: Database) -> list[str]:
@@ -59,7 +61,7 @@ def texts(database: Database) -> list[str]:
 @pytest.mark.on_both_databases
 class TestKept:
     def test_holds_our_lines_of_every_thread_and_what_libraries_and_blender_say(
-        self, node: Node, database: Database, chunk: Chunk, render: Render
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
         (node.scratch / LOG_NAME).write_text("of the chunk before\n")
         with chunk_log.kept(node, database, chunk):
@@ -79,7 +81,7 @@ class TestKept:
         assert len(said.splitlines()) == 3
         assert of_blender == "glTF import finished\nFra:7 Mem:2M\n", "progress is noise but for its last line"
 
-    def test_is_stored_when_the_attempt_fails(self, node: Node, database: Database, chunk: Chunk) -> None:
+    def test_is_stored_when_the_attempt_fails(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
         def work() -> None:
             with chunk_log.kept(node, database, chunk):
                 log.warning("about to fail \0")
@@ -91,14 +93,14 @@ class TestKept:
         assert not list(node.scratch.glob("attempt-*"))
 
     def test_of_a_killed_work_horse_is_rescued_by_its_worker(
-        self, node: Node, database: Database, chunk: Chunk
+        self, node: Node, database: Database, chunk: ClaimedChunk
     ) -> None:
         (node.scratch / f"attempt-{chunk.id}-2").write_text("the last words\n")
         chunk_log.rescue(node, database, "killed")
         assert texts(database) == ["the last words\nkilled\n"]
         assert not list(node.scratch.glob("attempt-*"))
 
-    def test_is_bounded(self, node: Node, database: Database, chunk: Chunk) -> None:
+    def test_is_bounded(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
         with chunk_log.kept(node, database, chunk):
             for number in range(1000):
                 log.info("a line", number=number)
@@ -108,7 +110,9 @@ class TestKept:
         assert "number=999 " in text
         assert "characters left out" in text
 
-    def test_is_deleted_with_the_render(self, node: Node, database: Database, chunk: Chunk, render: Render) -> None:
+    def test_is_deleted_with_the_render(
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+    ) -> None:
         with chunk_log.kept(node, database, chunk):
             log.info("a line")
         with database.write() as db:
@@ -116,7 +120,7 @@ class TestKept:
         assert texts(database) == []
 
     def test_of_a_render_deleted_meanwhile_troubles_nobody(
-        self, node: Node, database: Database, chunk: Chunk, render: Render
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
         with chunk_log.kept(node, database, chunk), database.write() as db:
             renders.remove(db, db.get_one(Render, render.id))
@@ -125,11 +129,10 @@ class TestKept:
 
 class TestShown:
     def test_are_all_attempts_at_all_chunks_of_a_render(
-        self, node: Node, database: Database, chunk: Chunk, render: Render, settings: Settings
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render, settings: Settings
     ) -> None:
         for attempt in (1, 2):
-            chunk.attempt = attempt
-            with chunk_log.kept(node, database, chunk):
+            with chunk_log.kept(node, database, replace(chunk, attempt=attempt)):
                 log.info("said [bold]in[/] attempt", number=attempt)
         shown = CliRunner().invoke(cli.app, ["logs", render.id, "--data", str(settings.data)])
         assert shown.exit_code == 0, shown.output

@@ -106,7 +106,7 @@ class TestTurns:
             [late] = order(db, model_of(db, other), settings, bell)
             waiting = len(late.shot.chunks)
             served = [leases.claim_next(db, CPU, seconds=30) for _ in range(2 * waiting + 1)]
-        assert [chunk.account_id for chunk in served if chunk].count(other.id) == waiting
+        assert [chunk.shot_id for chunk in served if chunk].count(late.shot_id) == waiting
 
     def test_an_account_is_served_in_the_order_in_which_it_asked(
         self, db: Session, model: Model, settings: Settings, bell: Doorbell

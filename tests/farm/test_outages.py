@@ -1,6 +1,7 @@
 """Attempts that fail because something that the whole farm shares is out of order."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from farm import leases
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
 from farm.errors import Unavailable
-from farm.leases import Taker
+from farm.leases import ClaimedChunk, Taker
 from farm.queue import jobs, publishing
 from farm.queue.lease import Lease
 from farm.queue.node import Node
@@ -20,7 +21,7 @@ from farm.queue.queues import Doorbell
 from farm.settings import Settings
 from farm.storage import open_storage
 from tests import s3
-from tests.chunks import claimed
+from tests.chunks import as_claimed, claimed
 
 TAKER = Taker("w", "cycles")
 NO_STORAGE = Unavailable("The file storage does not do its work")
@@ -33,7 +34,7 @@ def node(settings: Settings, tmp_path: Path) -> Node:
 
 
 @pytest.fixture
-def chunk(database: Database, render: Render) -> Chunk:
+def chunk(database: Database, render: Render) -> ClaimedChunk:
     with database.write() as db:
         first = leases.claim_next(db, TAKER, seconds=30)
     assert first
@@ -44,29 +45,28 @@ def chunk(database: Database, render: Render) -> Chunk:
 class TestAttempt:
     @pytest.mark.parametrize("outage", [NO_STORAGE, NO_DATABASE])
     def test_that_meets_an_outage_counts_as_no_failure(
-        self, node: Node, database: Database, bell: Doorbell, chunk: Chunk, outage: Exception
+        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk, outage: Exception
     ) -> None:
         jobs.give_back(node, database, bell, chunk, outage)
         row = fresh(database, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 0, None)
 
     def test_that_meets_one_a_day_after_the_order_counts(
-        self, node: Node, database: Database, bell: Doorbell, chunk: Chunk
+        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         """So that a render whose files cannot be stored for good ends as an error one day, which says so."""
-        chunk.created_at = now() - timedelta(hours=25)
         for _ in range(node.settings.attempts):
             with database.write() as db:
-                claimed(db, chunk)
-            chunk.attempt = fresh(database, chunk).attempt
-            jobs.give_back(node, database, bell, chunk, NO_STORAGE)
+                again = as_claimed(claimed(db, chunk))
+            yesterday = replace(again, created_at=now() - timedelta(hours=25))
+            jobs.give_back(node, database, bell, yesterday, NO_STORAGE)
         with database.read() as db:
             [render] = db.scalars(select(Render)).all()
         assert render.status == "error"
         assert str(render.error_message).startswith(NO_STORAGE.message)
 
     def test_that_meets_one_again_and_again_keeps_nobody_else_waiting(
-        self, node: Node, database: Database, bell: Doorbell, chunk: Chunk
+        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         for _ in range(2):
             jobs.give_back(node, database, bell, chunk, NO_STORAGE)
@@ -74,7 +74,7 @@ class TestAttempt:
                 other = leases.claim_next(db, TAKER, seconds=30)
                 assert other
                 assert other.id != chunk.id
-                chunk = claimed(db, chunk)
+                chunk = as_claimed(claimed(db, chunk))
 
 
 def test_a_node_pauses_after_an_outage(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ class TestSlowStorage:
         return "s3"
 
     def test_loses_nobody_the_lease(
-        self, settings: Settings, database: Database, chunk: Chunk, s3_door: s3.Door, tmp_path: Path
+        self, settings: Settings, database: Database, chunk: ClaimedChunk, s3_door: s3.Door, tmp_path: Path
     ) -> None:
         """A file takes longer to store than the lease lasts."""
         file = tmp_path / "video.mp4"
@@ -107,6 +107,6 @@ class TestSlowStorage:
             assert leases.lapsed(db) == []
 
 
-def fresh(database: Database, chunk: Chunk) -> Chunk:
+def fresh(database: Database, chunk: ClaimedChunk) -> Chunk:
     with database.read() as db:
         return db.get_one(Chunk, chunk.id)

@@ -13,7 +13,7 @@ from farm.queue import publishing
 from farm.queue.lease import Lease
 from farm.settings import Settings
 from farm.storage import open_storage
-from tests.chunks import claimed
+from tests.chunks import as_claimed, claimed
 
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 
@@ -32,9 +32,8 @@ def test_files_stay_only_where_a_row_may_name_them(
     storage, file = open_storage(settings), tmp_path / "video.mp4"
     file.write_bytes(b"moov")
     with database.write() as db:
-        lease = Lease(
-            database, claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0]), seconds=30
-        )
+        chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
+        lease = Lease(database, as_claimed(chunk), seconds=30)
     with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
         raise trouble
     assert list(storage.keys("renders/")) == ([KEY] if stays else [])

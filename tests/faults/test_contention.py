@@ -21,7 +21,7 @@ from farm.db import renders as renders_of_account
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, Model, Render, Segment, Shot
 from farm.errors import BadModel, BlenderCrashed, Conflict, FarmError, RenderNotFound, WorkerLost
-from farm.leases import Taker
+from farm.leases import ClaimedChunk, Taker
 from farm.queue import reaper
 from farm.queue.lease import Lease, LeaseLost
 from farm.render_settings import RenderSettings
@@ -78,7 +78,7 @@ class Crowd:
                 elif chunk.kind == "draw":
                     self._drawn(lease)
                 else:
-                    self._finished(lease, str(chunk.render_id))
+                    self._finished(lease, chunk.renders[0].id)
         except LeaseLost:
             pass
         return True
@@ -126,7 +126,7 @@ class Crowd:
             for render in self._renders(db, lease):
                 for status in ("poster-done", "video-processing"):
                     state.advance(db, render, status)
-                db.add(Segment(render_id=render.id, chunk_id=lease.chunk_id, kind="video", storage_key=lease.name))
+                db.add(Segment(render_id=render.id, chunk_id=lease.chunk.id, kind="video", storage_key=lease.name))
 
     def _finished(self, lease: Lease, render_id: str) -> None:
         with lease.completing(self.farm.bell) as db:
@@ -136,7 +136,7 @@ class Crowd:
             db.add(Asset(render_id=render_id, kind="video", storage_key=lease.name, content_type="video/mp4", size=1))
             state.advance(db, render, "done")
 
-    def _fail(self, chunk: Chunk, error: FarmError) -> None:
+    def _fail(self, chunk: Chunk | ClaimedChunk, error: FarmError) -> None:
         with self.database.write() as db:
             leases.fail(db, chunk.id, chunk.attempt, error, attempts=self.farm.settings.attempts)
 
@@ -152,7 +152,7 @@ class Crowd:
 
     @staticmethod
     def _renders(db: Session, lease: Lease) -> list[Render]:
-        renders = db.get_one(Chunk, lease.chunk_id).renders
+        renders = db.get_one(Chunk, lease.chunk.id).renders
         return [render for render in renders if render.status not in ("error", "failed")]
 
 

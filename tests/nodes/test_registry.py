@@ -13,7 +13,7 @@ from farm import leases, schedule
 from farm.db import nodes
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
-from farm.db.tables import Model, Node, Render, now
+from farm.db.tables import Model, Node, Render, Shot, now
 from farm.errors import Conflict, NotFound
 from farm.leases import Taker
 from farm.nodes import registry
@@ -222,7 +222,7 @@ class TestDuty:
             again = leases.claim_next(db, taker, seconds=30)
             assert again
             assert again.shot_id == render.shot_id
-            for chunk in again.shot.chunks:
+            for chunk in db.get_one(Shot, again.shot_id).chunks:
                 chunk.state = "done"
             db.flush()
             assert registry.beat(db, cpu) == URGENT_ALONE
