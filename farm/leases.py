@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from farm import state
-from farm.db import chunks, tallies
+from farm.db import chunks, renders, tallies
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
 from farm.db.session import send
 from farm.db.tables import Chunk, Model, Render, Segment, Shot, now
@@ -52,11 +52,6 @@ _UNDRAWN = exists().where(
     _OTHER.shot_id == _ITS_SHOT, _OTHER.id != bindparam("chunk_id"), _OTHER.kind == "draw", _OTHER.state != "done"
 )
 _ENDED = _RUNNING.returning(Chunk.kind, Chunk.shot_id, Chunk.tier, (~_UNDRAWN).label("is_last"))
-_UNFINISHED_RENDERS = (
-    select(Render.id, Render.account_id)
-    .where(Render.shot_id == bindparam("shot_id"), Render.status.not_in(state.OVER))
-    .order_by(*Shot.renders.property.order_by)
-)
 
 
 @dataclass(frozen=True)
@@ -113,8 +108,8 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | N
     chunk = send(db, _CLAIM, claim | {"engine": taker.engine, "draws": taker.draws}).one_or_none()
     if chunk is None:
         return None
-    renders = send(db, _WHAT_IT_IS_FOR, {"shot_id": chunk.shot_id}).all()
-    shot = renders[0]
+    rows = send(db, _WHAT_IT_IS_FOR, {"shot_id": chunk.shot_id}).all()
+    shot = rows[0]
     if chunk.kind == "draw" and shot.engine is None:
         send(db, _BEGIN, {"shot_id": chunk.shot_id, "engine": taker.engine})
     return ClaimedChunk(
@@ -129,11 +124,7 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | N
         shot_id=chunk.shot_id,
         spec=shot.spec,
         model_key=shot.storage_key,
-        renders=[
-            ClaimedRender(render.id, render.status, render.settings)
-            for render in renders
-            if chunk.render_id in (None, render.id)
-        ],
+        renders=[ClaimedRender(row.id, row.status, row.settings) for row in rows if chunk.render_id in (None, row.id)],
     )
 
 
@@ -158,10 +149,11 @@ def complete(
         return None
     finishes = []
     if chunk.kind == "draw" and chunk.is_last:
-        for render in send(db, _UNFINISHED_RENDERS, {"shot_id": chunk.shot_id}):
-            finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
-            queue(db, [finish], render.account_id, URGENT)
-            finishes.append(finish)
+        for render in renders.of_shot(db, chunk.shot_id):
+            if render.status not in state.OVER:
+                finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
+                queue(db, [finish], render.account_id, URGENT)
+                finishes.append(finish)
     return finishes
 
 

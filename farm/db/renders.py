@@ -1,8 +1,9 @@
 """Every query about renders and their assets."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, select, union
+from sqlalchemy import Row, Select, bindparam, delete, func, select, union
 from sqlalchemy.orm import Session
 
 from farm.db import chunks, sweeps
@@ -11,6 +12,11 @@ from farm.db.session import send
 from farm.db.tables import Asset, Chunk, Render, Segment, Shot
 from farm.errors import RenderNotFound
 
+_OF_SHOT = (
+    select(Render.id, Render.account_id, Render.status)
+    .where(Render.shot_id == bindparam("shot_id"))
+    .order_by(*Shot.renders.property.order_by)
+)
 _SEGMENTS_OF = delete(Segment).where(Segment.render_id == bindparam("render_id"))
 
 
@@ -73,6 +79,11 @@ def _details() -> Select[Any]:
     return select(Render, Shot.frames, frames_done.scalar_subquery(), video_size.scalar_subquery(), web).join(
         Shot, Shot.id == Render.shot_id
     )
+
+
+def of_shot(db: Session, shot_id: str) -> Sequence[Row[tuple[str, str, str]]]:
+    """The id, account_id and status of each of a shot's renders, oldest first."""
+    return send(db, _OF_SHOT, {"shot_id": shot_id}).all()
 
 
 def drop_segments(db: Session, render_id: str) -> None:

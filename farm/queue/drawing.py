@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import String, bindparam, insert, literal, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset.plan import DatasetSpec
-from farm.db import tallies
+from farm.db import renders, tallies
 from farm.db.session import send
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
@@ -34,18 +34,7 @@ from farm.video.variant import Files, Variant
 
 log = structlog.get_logger()
 
-# A render, unless it was deleted meanwhile or is over, because its background cannot be read.
-_WANTED = (Render.id == bindparam("render_id"), Render.status.not_in([literal(status) for status in state.OVER]))
-_SEGMENT_OF_WANTED = (
-    insert(Segment)
-    .from_select(
-        ["render_id", "chunk_id", "kind", "storage_key"],
-        select(Render.id, *(bindparam(name, type_=String) for name in ("chunk_id", "kind", "storage_key"))).where(
-            *_WANTED
-        ),
-    )
-    .returning(Segment.id)
-)
+_SEGMENT = insert(Segment)
 
 Spec = TypeVar("Spec", ShotSpec, DatasetSpec)
 
@@ -167,7 +156,8 @@ def _begin(lease: Lease, variants: dict[Order, Variant], faults: dict[Order, str
 
 
 def _wanted(db: Session, order: Order) -> Render | None:
-    return db.scalar(select(Render).where(*_WANTED), {"render_id": order.render_id})
+    """The render, unless it was deleted meanwhile or is over, because its background cannot be read."""
+    return db.scalar(select(Render).where(Render.id == order.render_id, Render.status.not_in(state.OVER)))
 
 
 def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
@@ -183,14 +173,17 @@ def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
 
 
 def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], effort: Effort) -> None:
-    segments = [(order, kind, path) for order in orders for kind, path in order.files.videos.items()]
-    keys = {publishing.key(order.render_id, lease, path): path for order, _, path in segments}
-    unwanted = []
+    videos = [(order.render_id, kind, path) for order in orders for kind, path in order.files.videos.items()]
+    keys = {publishing.key(render_id, lease, path): path for render_id, _, path in videos}
     took = None if effort.cached else effort.seconds
     with publishing.stored(storage, lease, keys), lease.completing(bell, took) as db:
-        for (order, kind, _), key in zip(segments, keys, strict=True):
-            part = {"render_id": order.render_id, "chunk_id": lease.chunk.id, "kind": kind, "storage_key": key}
-            if not send(db, _SEGMENT_OF_WANTED, part).all():
-                unwanted.append(key)
+        wanted = {each.id for each in renders.of_shot(db, lease.chunk.shot_id) if each.status not in state.OVER}
+        segments = [
+            {"render_id": render_id, "chunk_id": lease.chunk.id, "kind": kind, "storage_key": key}
+            for (render_id, kind, _), key in zip(videos, keys, strict=True)
+            if render_id in wanted
+        ]
+        if segments:
+            send(db, _SEGMENT, segments)
         effort.count(db)
-    discard(storage, unwanted)
+    discard(storage, keys.keys() - {segment["storage_key"] for segment in segments})
