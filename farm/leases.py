@@ -36,7 +36,7 @@ _CLAIM = (
 _WHAT_IT_IS_FOR = (
     select(Shot.engine, Shot.spec, Model.storage_key, Render.id, Render.status, Render.settings)
     .join(Shot.model)
-    .join(Shot.renders)
+    .join(Shot.renders, isouter=True)  # a chunk without one, wherever it came from, must not stop those behind it
     .where(Shot.id == bindparam("shot_id"))
     .order_by(*Shot.renders.property.order_by)
 )
@@ -124,7 +124,11 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | N
         shot_id=chunk.shot_id,
         spec=shot.spec,
         model_key=shot.storage_key,
-        renders=[ClaimedRender(row.id, row.status, row.settings) for row in rows if chunk.render_id in (None, row.id)],
+        renders=[
+            ClaimedRender(row.id, row.status, row.settings)
+            for row in rows
+            if row.id and chunk.render_id in (None, row.id)
+        ],
     )
 
 

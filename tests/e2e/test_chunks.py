@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, Segment
-from tests.e2e.conftest import Farm, farm_up
+from tests.e2e.conftest import Farm, farm_up, until
 from tests.e2e.test_main_job import download
+from tests.faults.victims import caught, failures
 
 pytestmark = pytest.mark.slow
 
@@ -105,3 +106,18 @@ def test_a_background_that_cannot_be_read_ends_its_own_render_alone(pair: Farm, 
     assert good["status"] == "done"
     assert bad["status"] == "error"
     assert "background picture cannot be read" in bad["errorMessage"]
+
+
+def test_one_that_is_deleted_while_it_is_drawn_takes_its_parts_along_and_leaves_the_others_whole(
+    pair: Farm, shared: list[str]
+) -> None:
+    model = pair.render(shared[0])["modelId"]
+    wishes = [{"bgColor": colour, "length": 6, "rotateY": 90} for colour in ("#ff0000", "#00ff00")]
+    items = [{"modelId": model, "renderSettings": wish} for wish in wishes]
+    gone, kept = (each["id"] for each in pair.client.post("/v1/renders/batch", json={"renders": items}).json()["data"])
+    with caught(pair):
+        assert pair.client.delete(f"/v1/renders/{gone}").status_code == 200
+    finished = pair.wait(kept)
+    assert (finished["status"], finished["progress"]) == ("done", {"frames": 24, "of": 24})
+    assert failures(pair, kept) == 0
+    until(lambda: (pair.data / "files/renders" / gone).exists(), lambda there: not there)

@@ -5,19 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 from sqlalchemy.orm import Session
 
 from farm import leases, schedule
 from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render
 from farm.errors import BadModel, BlenderCrashed
-from farm.leases import Taker
+from farm.leases import ClaimedChunk, Taker
 from farm.queue import reaper
 from farm.queue.queues import Doorbell
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
-from tests.chunks import claimed
+from tests.chunks import as_claimed, claimed
 from tests.conftest import new_client
 
 pytestmark = pytest.mark.on_both_databases
@@ -66,6 +66,32 @@ class TestClaim:
             # Who finds the shot locked goes away empty-handed and comes again.
             given = [id_ for _ in range(8) for id_ in pool.map(ask, range(8)) if id_]
         assert len(given) == len(set(given)) == chunks
+
+    def test_tells_the_worker_what_it_has_to_know(
+        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        with database.write() as db:
+            wishes = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
+            first, second = schedule.renders(db, model.account_id, wishes, settings, bell)
+        told: list[ClaimedChunk] = []
+        while not told or told[-1].kind == "draw":
+            with database.write() as db:
+                chunk = leases.claim_next(db, CPU, seconds=30)
+                assert chunk
+                told.append(chunk)
+                assert chunk == as_claimed(db.get_one(Chunk, chunk.id))
+                leases.complete(db, chunk.id, chunk.attempt, frames_done=chunk.frames)
+        assert [render.id for render in told[0].renders] == [first.id, second.id]
+        assert [render.id for render in told[-1].renders] == [first.id]
+        assert told[0].model_key == model.storage_key
+
+    def test_of_a_chunk_whose_renders_are_gone_does_not_stop_those_behind_it(
+        self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        order(db, model, settings, bell)
+        db.execute(delete(Render).where(Render.id == render.id))  # by hand: the farm takes the chunks along
+        claimed = [leases.claim_next(db, CPU, seconds=30) for _ in range(10)]
+        assert {len(chunk.renders) for chunk in claimed if chunk} == {0, 1}
 
     def test_takes_previews_before_what_has_waited_longer(
         self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
