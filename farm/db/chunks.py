@@ -16,7 +16,7 @@ UNFINISHED = ("queued", "running")
 # What every chunk asks for is put together once: that takes as long as to have it answered.
 
 # The chunk whose turn it is, locked with its shot; those that somebody else locks are passed over. So are shots that
-# another engine than `engine` has begun, and those that none has begun, unless it `draws` or they are urgent.
+# another engine than `engine` has begun, and those that none has begun, where `draws` is false and they are not urgent.
 FIRST_WAITING = (
     select(Chunk.id)
     .join(Chunk.shot)
