@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -54,7 +55,9 @@ for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
 """
 LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
+LIVED = 20.0  # seconds for which nodes are watched that have nothing to do
 PGDATA: list[str] = []  # where PostgreSQL's files are, once it runs
+SIGNS = multiprocessing.Value("L", 0)  # of life, which all nodes have given
 
 
 def main() -> None:
@@ -99,6 +102,8 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     alone = by_hand(settings)
+    in_a_process(partial(upgrade, settings))
+    there, sign = idle(settings, arguments.nodes)
     began = time.monotonic()
     in_a_process(lambda: order_all(settings, arguments.renders))  # nodes are forked, and large ones would be slow
     ordering = time.monotonic() - began
@@ -108,11 +113,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     database.close()  # no connection may cross a fork
     # A node has but a part of a core here; it shall do as much in one work-horse as one that has a whole core.
     jobs.MOMENT *= max(1, arguments.nodes / (os.cpu_count() or 1))
-    before = busy_seconds()
+    before, signs = busy_seconds(), SIGNS.value
     began = time.monotonic()
-    nodes = [fork(partial(be_a_node, settings, f"node-{number}")) for number in range(arguments.nodes)]
-    most = watch(database, redis, nodes)
-    took, busy = time.monotonic() - began, busy_seconds() - before
+    nodes = start(settings, arguments.nodes)
+    most = watch(database, redis)
+    took = time.monotonic() - began
+    end(nodes)
+    busy, signs = busy_seconds() - before, SIGNS.value - signs
     with database.read() as db:
         done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
@@ -129,6 +136,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         "chunks that took a second attempt": doubly,
         "ms of one core a chunk, everything included": round(1000 * busy / done, 1),
         "of these, ms without the farm": round(1000 * alone, 1),
+        "of these, ms for starting and ending the nodes": round(1000 * there * arguments.nodes / done, 1),
+        "of these, ms for their signs of life": round(1000 * sign * signs / done, 1),
+        "what is left is dispatching, ms": round(
+            1000 * ((busy - there * arguments.nodes - sign * signs) / done - alone), 1
+        ),
+        "ms of one core that a sign of life takes": round(1000 * sign, 1),
+        "signs of life": signs,
         "chunks a second": round(done / took, 1),
         "database, bytes a chunk": round(size / (queued or 1)),
         "Redis, most MB": round(most / 2**20, 1),
@@ -137,10 +151,27 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def upgrade(settings: Settings) -> None:
+    with contextlib.closing(Database(settings.database)) as database:
+        database.upgrade()
+
+
+def idle(settings: Settings, count: int) -> tuple[float, float]:
+    """What nodes take that do nothing, in seconds of one core: one to start and end, and one for a sign of life."""
+    before = busy_seconds()
+    nodes = start(settings, count)
+    while SIGNS.value < 2 * count:
+        time.sleep(1)
+    began, signs = busy_seconds(), SIGNS.value
+    time.sleep(LIVED)
+    sign = (busy_seconds() - began) / (SIGNS.value - signs)
+    end(nodes)
+    return (busy_seconds() - before - sign * SIGNS.value) / count, sign
+
+
 def order_all(settings: Settings, renders: int) -> None:
     """One account orders nearly everything in batches; twenty others come last, with one render each."""
     bell, database = Doorbell(connect(settings.redis_url)), Database(settings.database)
-    database.upgrade()
     wish = [RenderSettings(length=LENGTH, easing=False, rotate_y=number) for number in range(100)]
     large = new_model(database, settings, "large@example.com")
     for _ in range(renders // 100):
@@ -180,17 +211,42 @@ def in_a_process(act: Callable[[], object]) -> None:
     os.waitpid(fork(act), 0)
 
 
+def start(settings: Settings, count: int) -> list[int]:
+    return [fork(partial(be_a_node, settings, f"node-{number}")) for number in range(count)]
+
+
+def end(nodes: list[int]) -> None:
+    for pid in nodes:
+        os.kill(pid, signal.SIGTERM)
+    for pid in nodes:
+        os.waitpid(pid, 0)
+
+
 def be_a_node(settings: Settings, name: str) -> None:
     """A worker of RQ's and its host, until it is told to end."""
-    folder = settings.scratch / name
-    folder.mkdir()
-    threading.Thread(target=answer, args=(folder,), daemon=True).start()
-    with contextlib.closing(Database(settings.database)) as database:
+    with (
+        contextlib.closing(Database(settings.database)) as database,
+        tempfile.TemporaryDirectory(dir=settings.scratch) as scratch,
+    ):
+        folder = Path(scratch)
+        threading.Thread(target=answer, args=(folder,), daemon=True).start()
         mine = facts.gather(name, [], "cycles", None, database, settings)
         registry.join(database, mine)
-    node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
-    redis = connect(settings.redis_url, timeout=None)
-    ChunkWorker(settings, redis, AlwaysReady(folder), mine).work(logging_level="ERROR")
+        database.close()  # no connection may cross a fork
+        node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
+        redis = connect(settings.redis_url, timeout=None)
+        CountedWorker(settings, redis, AlwaysReady(folder), mine).work(logging_level="ERROR")
+        with database.write() as db:
+            registry.leave(db, mine)
+
+
+class CountedWorker(ChunkWorker):
+    """One whose signs of life are counted."""
+
+    def _beat(self) -> None:
+        super()._beat()
+        with SIGNS.get_lock():
+            SIGNS.value += 1
 
 
 def by_hand(settings: Settings, times: int = 200) -> float:
@@ -249,8 +305,8 @@ def answer(folder: Path) -> None:
                         lines.flush()
 
 
-def watch(database: Database, redis: Redis, nodes: list[int]) -> int:
-    """Wait until all chunks are done, and end the nodes. Returns the most bytes that Redis held."""
+def watch(database: Database, redis: Redis) -> int:
+    """Wait until all chunks are done. Returns the most bytes that Redis held."""
     most, left = 0, 1
     with contextlib.suppress(KeyboardInterrupt):
         while left:
@@ -259,10 +315,6 @@ def watch(database: Database, redis: Redis, nodes: list[int]) -> int:
             with database.read() as db:
                 left = db.scalar(select(func.count()).where(Chunk.state.in_(UNFINISHED))) or 0
             print(f"{left} chunks left", file=sys.stderr)
-    for pid in nodes:
-        os.kill(pid, signal.SIGTERM)
-    for pid in nodes:
-        os.waitpid(pid, 0)
     return most
 
 

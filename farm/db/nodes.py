@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from farm.db.chunks import DRAWING
 from farm.db.tables import Chunk, Node, Shot, now
@@ -45,11 +45,6 @@ def drawing(db: Session) -> int:
     return db.scalar(select(func.count()).select_from(Node).where(_works(), Node.draws)) or 0
 
 
-def a_gpu_works(db: Session) -> bool:
-    """Whether any node with a GPU takes work."""
-    return db.scalar(select(Node.id).where(_works(), Node.has_gpu).limit(1)) is not None
-
-
 def begun_shots_wait(db: Session, engine: str) -> bool:
     """Whether frames wait of shots that this engine has begun, and that no other may go on with."""
     waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine)
@@ -67,13 +62,18 @@ def is_alive(node: Node) -> bool:
     return node.stopped_at is None and node.seen_at > _latest()
 
 
-def _alive() -> ColumnElement[bool]:
-    return and_(Node.stopped_at.is_(None), Node.seen_at > _latest())
+def _alive(node: type[Node] = Node) -> ColumnElement[bool]:
+    return and_(node.stopped_at.is_(None), node.seen_at > bindparam("latest", callable_=_latest))
 
 
-def _works() -> ColumnElement[bool]:
-    return and_(_alive(), Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+def _works(node: type[Node] = Node) -> ColumnElement[bool]:
+    return and_(_alive(node), node.drain_at.is_(None), node.quarantined_at.is_(None))
 
 
 def _latest() -> datetime:
     return now() - SILENCE
+
+
+# A GPU is for drawing. A processor draws where no GPU takes work, or when told to.
+_OTHER = aliased(Node)
+DRAWS = or_(Node.has_gpu, Node.always_draws, ~exists().where(_works(_OTHER), _OTHER.has_gpu))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import CursorResult, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from farm.db import nodes
@@ -24,6 +24,9 @@ log = structlog.get_logger()
 State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
 
 _NODE = update(Node).where(Node.name == bindparam("node"))
+_LIVES = _NODE.values(seen_at=bindparam("at"), draws=nodes.DRAWS).returning(
+    Node.engine, Node.draws, Node.drain_at, Node.quarantined_at
+)
 _WILLING = select(Node.engine, Node.draws).where(
     Node.name == bindparam("node"), Node.drain_at.is_(None), Node.quarantined_at.is_(None)
 )
@@ -96,18 +99,18 @@ def _enter(db: Session, facts: "Facts") -> bool:
         setattr(node, name, value)
     node.seen_at = now()
     node.stopped_at = None
-    node.draws = _draws(db, node)
+    node.draws = False  # until the sign of life settles it
     db.add(node)
+    _live(db, facts.name)
     return True
 
 
 def beat(db: Session, facts: "Facts") -> Duty:
     """Tell that the node lives, and learn what it is to do. One that was forgotten meanwhile joins again."""
-    node = nodes.find(db, facts.name, lock=True)
+    node = _live(db, facts.name).one_or_none()
     if node is None:
         _enter(db, facts)
-        node = nodes.named(db, facts.name)
-    node.seen_at, node.draws = now(), _draws(db, node)
+        node = _live(db, facts.name).one()
     if node.drain_at or node.quarantined_at:
         return Duty((), drain=node.drain_at is not None)
     if node.draws or nodes.begun_shots_wait(db, node.engine):
@@ -115,15 +118,15 @@ def beat(db: Session, facts: "Facts") -> Duty:
     return Duty((URGENT,), drain=False)
 
 
+def _live(db: Session, name: str) -> CursorResult[Any]:
+    """Keep that a node lives, and settle whether it draws. Returns the row that its duty follows from, if any."""
+    return send(db, _LIVES, {"node": name, "at": now()})
+
+
 def taker(db: Session, name: str) -> Taker | None:
     """As whom a node asks for work, by what it learned at its last beat; None when it shall have none."""
     node = send(db, _WILLING, {"node": name}).one_or_none()
     return Taker(name, "eevee" if node.engine == "eevee" else "cycles", node.draws) if node else None
-
-
-def _draws(db: Session, node: Node) -> bool:
-    """A GPU is for drawing. A processor draws where no GPU does, or when told to."""
-    return node.has_gpu or node.always_draws or not nodes.a_gpu_works(db)
 
 
 def has_joined(db: Session, facts: "Facts") -> bool:

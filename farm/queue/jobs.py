@@ -22,7 +22,7 @@ from farm.leases import ClaimedChunk
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.lease import Lease, LeaseLost
-from farm.queue.node import Node, current, is_told_to_stop
+from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
 from farm.storage import Storage, open_storage
 
@@ -58,7 +58,7 @@ def _work(node: Node) -> None:
     database = Database(node.settings.database, fleeting=True)
     with contextlib.closing(database), connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
-        while time.monotonic() < began + MOMENT and not is_told_to_stop() and (chunk := claim(node, database)):
+        while time.monotonic() < began + MOMENT and not node.is_told_to_stop() and (chunk := claim(node, database)):
             with chunk_log.kept(node, database, chunk):
                 held = do(node, database, storage, bell, chunk)
             if not held:

@@ -1,7 +1,7 @@
 """What a work-horse inherits from its worker: settings, engine, the warm Blender host, and whether to stop."""
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import templates
@@ -20,10 +20,17 @@ class Node:
     engine: Engine
     blender_socket: Path
     scratch: Path
+    _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte that both have in common
+
+    def tell_to_stop(self) -> None:
+        """Called by the worker: its work-horse shall take no chunk after the one at hand."""
+        self._stop[0] = 1
+
+    def is_told_to_stop(self) -> bool:
+        return bool(self._stop[0])
 
 
 _current: Node | None = None
-_told_to_stop = mmap.mmap(-1, 1)  # one byte, which worker and work-horses share
 
 
 def enter(node: Node) -> None:
@@ -34,15 +41,6 @@ def enter(node: Node) -> None:
     open_storage(node.settings)
     executable(node.settings.ffmpeg)
     templates.folders()
-
-
-def tell_to_stop() -> None:
-    """Called by the worker: its work-horse shall take no chunk after the one at hand."""
-    _told_to_stop[0] = 1
-
-
-def is_told_to_stop() -> bool:
-    return bool(_told_to_stop[0])
 
 
 def current() -> Node:

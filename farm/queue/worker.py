@@ -36,7 +36,7 @@ from farm.supervision import on_stop_signal
 log = structlog.get_logger()
 
 BEAT = 5  # seconds between two signs of life
-LEAST_PAUSE = BEAT / 2  # between two of them, however often RQ comes by: each is a new connection to the database
+LEAST_PAUSE = BEAT / 2  # between two of them, however often RQ comes by
 
 
 class ChunkWorker(Worker):
@@ -94,8 +94,6 @@ class ChunkWorker(Worker):
                 self.duty = registry.beat(db, self.facts)
         except Exception as error:
             log.warning("the database does not hear that this node lives", error=str(error))
-        finally:
-            self._database.close()  # its connections, none of which may be open when a work-horse is forked
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
@@ -105,13 +103,17 @@ class ChunkWorker(Worker):
         bury_orphans([self.host.pid])
         clear(node.current().scratch)
 
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        self._database.close()  # the connection of the beats, which two processes would speak into
+        super().fork_work_horse(job, queue)
+
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with_parent(self._own_pid)
         super().main_work_horse(job, queue)
 
     def handle_warm_shutdown_request(self) -> None:
         self.told_to_stop = True
-        node.tell_to_stop()
+        node.current().tell_to_stop()
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
