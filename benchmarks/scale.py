@@ -55,7 +55,7 @@ for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
 """
 LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
-LIVED = 20.0  # seconds for which nodes are watched that have nothing to do
+LIVED = 60.0  # seconds for which nodes are watched that have nothing to do
 PGDATA: list[str] = []  # where PostgreSQL's files are, once it runs
 SIGNS = multiprocessing.Value("L", 0)  # of life, which all nodes have given
 
@@ -101,7 +101,7 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
-    alone = by_hand(settings)
+    alone = by_hand(settings, arguments.nodes)
     in_a_process(partial(upgrade, settings))
     there, sign = idle(settings, arguments.nodes)
     began = time.monotonic()
@@ -249,33 +249,38 @@ class CountedWorker(ChunkWorker):
             SIGNS.value += 1
 
 
-def by_hand(settings: Settings, times: int = 200) -> float:
-    """Seconds of one core that drawing, encoding and storing a chunk take with no queue, lease or database around."""
+def by_hand(settings: Settings, count: int) -> float:
+    """Seconds of one core that drawing, encoding and storing a chunk take with no queue, lease or database around.
+
+    As many processes do so at once as there are nodes, as they are in each other's way, too.
+    """
+    times = max(50, 400 // count)
     before = busy_seconds()
-    in_a_process(lambda: list(map(partial(work_by_hand, settings), range(times))))
-    return (busy_seconds() - before) / times
+    for pid in [fork(partial(work_by_hand, settings, f"by-hand-{number}", times)) for number in range(count)]:
+        os.waitpid(pid, 0)
+    return (busy_seconds() - before) / (times * count)
 
 
-def work_by_hand(settings: Settings, number: int) -> None:
-    folder = settings.scratch / "by-hand"
-    if number == 0:
-        folder.mkdir()
-        (settings.scratch / "model").write_bytes(b"glTF")
-        threading.Thread(target=answer, args=(folder,), daemon=True).start()
+def work_by_hand(settings: Settings, name: str, times: int) -> None:
+    folder = settings.scratch / name
+    folder.mkdir()
+    (folder / "model").write_bytes(b"glTF")
+    threading.Thread(target=answer, args=(folder,), daemon=True).start()
     while not (folder / "blender.sock").exists():
         time.sleep(0.01)
     wish, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
     spec = plan.shot("0" * 64, wish, settings)
-    files = Files(folder / str(number), spec.tier)
-    files.folder.mkdir()
-    variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
-    first = number % LENGTH
-    with Blender(folder / "blender.sock", settings.frame_timeout) as blender:
-        shot = production.shot_to_draw(spec, settings.scratch / "model", "cycles")
-        for _ in production.produce(production.draw(blender, shot, spec, range(first, first + 1)), [variant]):
-            pass
-    for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
-        storage.put(f"by-hand/{number}/{path.name}", path)
+    for number in range(times):
+        files = Files(folder / str(number), spec.tier)
+        files.folder.mkdir()
+        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
+        first = number % LENGTH
+        with Blender(folder / "blender.sock", settings.frame_timeout) as blender:
+            shot = production.shot_to_draw(spec, folder / "model", "cycles")
+            for _ in production.produce(production.draw(blender, shot, spec, range(first, first + 1)), [variant]):
+                pass
+        for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
+            storage.put(f"{name}/{number}/{path.name}", path)
 
 
 class AlwaysReady(BlenderHost):

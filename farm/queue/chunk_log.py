@@ -7,11 +7,12 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from farm import logs
 from farm.blender.client import LOG_NAME
 from farm.db import attempt_logs
-from farm.db.session import Database
+from farm.db.session import Database, after_commit
 from farm.leases import ClaimedChunk
 from farm.queue.node import Node
 
@@ -24,20 +25,45 @@ MOST_OF_GOOD, MOST_OF_BAD = 2_000, 16_000
 PROGRESS, CHATTER = "Fra:", ("Saved: ", "Time: ")
 
 
+class ChunkLog:
+    """The log of one attempt, in a file until it is stored."""
+
+    def __init__(self, node: Node, chunk: ClaimedChunk) -> None:
+        self.node, self.chunk = node, chunk
+        self.path = node.scratch / f"{PREFIX}{chunk.id}-{chunk.attempt}"
+        self.is_stored = False
+
+    def store(self, db: Session) -> None:
+        """Store what was said so far, as the last of what the transaction that ends the chunk does.
+
+        What is said after it stands in the node's own log only.
+        """
+        try:
+            text = shortened(_said(self.node, self.path), MOST_OF_GOOD)
+        except OSError:  # no reason for the attempt to fail
+            return
+        attempt_logs.store(db, self.chunk.id, self.chunk.attempt, self.node.name, text)
+        after_commit(db, self._stored)
+
+    def _stored(self) -> None:
+        self.is_stored = True
+
+
 @contextlib.contextmanager
-def kept(node: Node, database: Database, chunk: ClaimedChunk) -> Iterator[None]:
+def kept(node: Node, database: Database, chunk: ClaimedChunk) -> Iterator[ChunkLog]:
     """While the block runs every line names node, chunk, attempt and renders; at its end all of them are stored."""
-    renders = [render.id for render in chunk.renders]
-    path = node.scratch / f"{PREFIX}{chunk.id}-{chunk.attempt}"
+    said = ChunkLog(node, chunk)
     with contextlib.suppress(FileNotFoundError), (node.scratch / LOG_NAME).open("r+") as of_blender:
         of_blender.truncate(0)  # what it said of chunks before is stored with them
-    most = MOST_OF_BAD
     try:
-        with logs.copied(path, node=node.name, chunk=chunk.id, attempt=chunk.attempt, renders=renders):
-            yield
-        most = MOST_OF_GOOD
+        renders = [render.id for render in chunk.renders]
+        with logs.copied(said.path, node=node.name, chunk=chunk.id, attempt=chunk.attempt, renders=renders):
+            yield said
     finally:
-        _store(node, database, path, most)
+        if said.is_stored:
+            said.path.unlink(missing_ok=True)
+        else:
+            _store(node, database, said.path)
 
 
 def rescue(node: Node, database: Database, why: str) -> None:
@@ -45,22 +71,26 @@ def rescue(node: Node, database: Database, why: str) -> None:
     for path in node.scratch.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), path.open("a") as said:  # a full disk must not end the worker
             said.write(f"{why}\n")
-        _store(node, database, path, MOST_OF_BAD)
+        _store(node, database, path)
 
 
-def _store(node: Node, database: Database, path: Path, most: int) -> None:
-    """Store a log and remove its file. A log that cannot be stored is no reason for a render to fail."""
+def _store(node: Node, database: Database, path: Path) -> None:
+    """Store the log of an attempt that came to nothing, and remove its file. Failing here is nobody's trouble."""
     chunk_id, attempt = path.name.removeprefix(PREFIX).split("-")
     try:
-        text = path.read_text(errors="replace") + _of_blender(node.scratch / LOG_NAME)
+        text = shortened(_said(node, path), MOST_OF_BAD)
         with database.write() as db:
-            attempt_logs.store(db, chunk_id, int(attempt), node.name, shortened(text, most))
+            attempt_logs.store(db, chunk_id, int(attempt), node.name, text)
     except IntegrityError:
         pass  # the chunk was deleted meanwhile, or whoever was killed had stored its log
     except Exception as error:
         log.warning("the log of an attempt could not be stored", chunk=chunk_id, attempt=attempt, error=str(error))
     finally:
         path.unlink(missing_ok=True)
+
+
+def _said(node: Node, path: Path) -> str:
+    return path.read_text(errors="replace") + _of_blender(node.scratch / LOG_NAME)
 
 
 def _of_blender(path: Path) -> str:

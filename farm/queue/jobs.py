@@ -21,6 +21,7 @@ from farm.errors import FarmError, NoRoom, RenderFailed, Unavailable, is_no_room
 from farm.leases import ClaimedChunk
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
+from farm.queue.chunk_log import ChunkLog
 from farm.queue.lease import Lease, LeaseLost
 from farm.queue.node import Node, current
 from farm.queue.queues import Doorbell, connect
@@ -59,22 +60,21 @@ def _work(node: Node) -> None:
     with contextlib.closing(database), connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
         while time.monotonic() < began + MOMENT and not node.is_told_to_stop() and (chunk := claim(node, database)):
-            with chunk_log.kept(node, database, chunk):
-                held = do(node, database, storage, bell, chunk)
+            with chunk_log.kept(node, database, chunk) as said:
+                held = do(node, database, storage, bell, chunk, said)
             if not held:
                 return
         bell.ring_for_all(database)
 
 
-def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: ClaimedChunk) -> bool:
+def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: ClaimedChunk, said: ChunkLog) -> bool:
     """Do a claimed chunk. False when it was taken away. A failed attempt is recorded, and its error raised."""
     log.info("chunk begun", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
         with scratch_folder(node.scratch) as scratch:
-            lease = Lease(database, chunk, node.settings.lease_seconds)
+            lease = Lease(database, chunk, node.settings.lease_seconds, said.store)
             work_on = (DATASET if chunk.tier in dataset_tiers.TIERS else VIDEO)[chunk.kind]
             work_on(node, lease, storage, bell, scratch)
-        log.info("chunk done", kind=chunk.kind, frames=lease.frames_done)
         return True
     except LeaseLost:
         log.warning("the chunk was taken away or deleted")

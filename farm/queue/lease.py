@@ -24,10 +24,15 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """One attempt's hold on a chunk, for `seconds` at a time. `frames_done` is what the next renewal reports."""
+    """One attempt's hold on a chunk, for `seconds` at a time. `frames_done` is what the next renewal reports.
 
-    def __init__(self, database: Database, chunk: ClaimedChunk, seconds: float) -> None:
-        self.database, self.chunk, self.seconds = database, chunk, seconds
+    `store_log` stores the attempt's log, where it goes well.
+    """
+
+    def __init__(
+        self, database: Database, chunk: ClaimedChunk, seconds: float, store_log: Callable[[Session], None]
+    ) -> None:
+        self.database, self.chunk, self.seconds, self.store_log = database, chunk, seconds, store_log
         self.frames_done = self._reported = 0
 
     @property
@@ -56,7 +61,7 @@ class Lease:
     def completing(self, bell: Doorbell, took: float | None = None) -> Iterator[Session]:
         """A transaction like that of `publishing` which ends the chunk, too; `took` is as in `leases.complete`.
 
-        Rings for those that finish its renders where it was the last.
+        Its log is stored with it. Rings for those that finish its renders where it was the last.
         """
         with self.database.write() as db:
             chunks.lock_shot(db, self.chunk.shot_id)
@@ -68,6 +73,8 @@ class Lease:
             if finishes:
                 after_commit(db, partial(bell.ring, URGENT, len(finishes)))
             yield db
+            log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
+            self.store_log(db)
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

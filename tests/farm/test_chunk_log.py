@@ -100,12 +100,40 @@ class TestKept:
         assert texts(database) == ["the last words\nkilled\n"]
         assert not list(node.scratch.glob("attempt-*"))
 
-    def test_is_bounded(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
-        with chunk_log.kept(node, database, chunk):
+    def test_is_stored_with_what_ends_the_chunk(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
+        with chunk_log.kept(node, database, chunk) as said:
+            log.info("all went well")
+            with database.write() as db:
+                said.store(db)
+        [text] = texts(database)
+        assert "all went well" in text
+        assert not list(node.scratch.glob("attempt-*"))
+
+    def test_is_stored_when_what_ends_the_chunk_cannot_be_committed(
+        self, node: Node, database: Database, chunk: ClaimedChunk
+    ) -> None:
+        def work() -> None:
+            with chunk_log.kept(node, database, chunk) as said, database.write() as db:
+                said.store(db)
+                log.warning("about to fail")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+        [text] = texts(database)
+        assert "about to fail" in text
+
+    @pytest.mark.parametrize("went_well", [True, False])
+    def test_is_bounded(self, node: Node, database: Database, chunk: ClaimedChunk, went_well: bool) -> None:
+        with chunk_log.kept(node, database, chunk) as said:
             for number in range(1000):
                 log.info("a line", number=number)
+            if went_well:
+                with database.write() as db:
+                    said.store(db)
         [text] = texts(database)
-        assert len(text) < chunk_log.MOST_OF_GOOD + 100
+        most = chunk_log.MOST_OF_GOOD if went_well else chunk_log.MOST_OF_BAD
+        assert most < len(text) < most + 100
         assert "number=0 " in text
         assert "number=999 " in text
         assert "characters left out" in text

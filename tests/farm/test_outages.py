@@ -98,7 +98,7 @@ class TestSlowStorage:
         """A file takes longer to store than the lease lasts."""
         file = tmp_path / "video.mp4"
         file.write_bytes(b"moov")
-        lease = Lease(database, chunk, 2.0)
+        lease = Lease(database, chunk, 2.0, lambda _: None)
         with lease.publishing():
             pass  # the lease is two seconds long from now on
         s3_door.slow = 3.0

@@ -33,7 +33,7 @@ def test_files_stay_only_where_a_row_may_name_them(
     file.write_bytes(b"moov")
     with database.write() as db:
         chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
-        lease = Lease(database, as_claimed(chunk), seconds=30)
+        lease = Lease(database, as_claimed(chunk), 30, lambda _: None)
     with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
         raise trouble
     assert list(storage.keys("renders/")) == ([KEY] if stays else [])

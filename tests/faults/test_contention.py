@@ -62,7 +62,7 @@ class Crowd:
             chunk = leases.claim_next(db, Taker(name, "cycles"), seconds=self.farm.settings.lease_seconds)
         if chunk is None:
             return False
-        lease = Lease(self.database, chunk, self.farm.settings.lease_seconds)
+        lease = Lease(self.database, chunk, self.farm.settings.lease_seconds, lambda _: None)
         fate = 1.0 if flawless else random.random()
         try:
             with lease.kept(on_loss=lambda: None):
