@@ -315,7 +315,7 @@ def watch(database: Database, redis: Redis) -> int:
     most, left = 0, 1
     with contextlib.suppress(KeyboardInterrupt):
         while left:
-            time.sleep(2)
+            time.sleep(10)
             most = max(most, int(redis.info("memory")["used_memory"]))
             with database.read() as db:
                 left = db.scalar(select(func.count()).where(Chunk.state.in_(UNFINISHED))) or 0

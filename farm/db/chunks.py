@@ -34,6 +34,15 @@ FIRST_WAITING = (
     .correlate(None)
     .scalar_subquery()
 )
+# The last turn of what waits of an account, and the first of what waits at all.
+_WAITS = (Chunk.state == "queued", Chunk.priority == bindparam("priority"))
+_TURNS = select(
+    select(func.max(Chunk.turn))
+    .where(*_WAITS, Chunk.account_id == bindparam("account_id"))
+    .scalar_subquery()
+    .label("last"),
+    select(func.min(Chunk.turn)).where(*_WAITS).scalar_subquery().label("first"),
+)
 _LOCKED_SHOT = select(Shot.id).where(Shot.id == bindparam("shot_id")).with_for_update()
 
 
@@ -43,10 +52,8 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     Start-time fair queuing (Goyal, Vin and Cheng 1996) with a cost of 1 a chunk, as chunks take about the same time:
     whoever comes later is served beside those who queued much before, not behind all that they queued.
     """
-    waiting = (Chunk.state == "queued", Chunk.priority == priority)
-    last = db.scalar(select(func.max(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
-    first = db.scalar(select(func.min(Chunk.turn)).where(*waiting)) or 0
-    return first if last is None else max(first, last + 1)
+    turns = send(db, _TURNS, {"priority": priority, "account_id": account_id}).one()
+    return turns.first or 0 if turns.last is None else max(turns.first, turns.last + 1)
 
 
 def waiting(db: Session, priority: int, *, at_most: int) -> int:

