@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 Values = Mapping[str, Any]
 
 IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
-# Seconds after which a server that cannot be reached any more counts as lost: by default it takes a quarter of an hour.
-UNREACHABLE = 20.0
+# Seconds after which a server that cannot be reached any more counts as lost, whether it owes us an answer or has not
+# even acknowledged the question: by default that takes two hours and a quarter of one.
+UNREACHABLE = 20
 # What a page out of order costs, in pages in order. PostgreSQL's 4 is for a disk that turns: with it a claim sorts all
 # that waits, whenever the last statistics say that little does.
 RANDOM_PAGE_COST = 1.1
@@ -93,7 +94,12 @@ def _postgresql_engine(url: str, fleeting: bool) -> Engine:
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=not fleeting,
-        connect_args={"tcp_user_timeout": round(1000 * UNREACHABLE)},
+        connect_args={
+            "tcp_user_timeout": 1000 * UNREACHABLE,
+            "keepalives_idle": UNREACHABLE // 2,
+            "keepalives_interval": UNREACHABLE // 4,
+            "keepalives_count": 2,
+        },
     )
 
     @event.listens_for(engine, "connect")

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
 
 _NODE = update(Node).where(Node.name == bindparam("node"))
-_LIVES = _NODE.values(seen_at=bindparam("at"), draws=nodes.DRAWS).returning(
+_LIVES = _NODE.values(seen_at=bindparam("at", callable_=now), draws=nodes.DRAWS).returning(
     Node.engine, Node.draws, Node.drain_at, Node.quarantined_at
 )
 _WILLING = select(Node.engine, Node.draws).where(
@@ -101,7 +101,7 @@ def _enter(db: Session, facts: "Facts") -> bool:
     node.stopped_at = None
     node.draws = False  # until the sign of life settles it
     db.add(node)
-    _live(db, facts.name)
+    _live(db, facts.name).one()
     return True
 
 
@@ -120,7 +120,7 @@ def beat(db: Session, facts: "Facts") -> Duty:
 
 def _live(db: Session, name: str) -> CursorResult[Any]:
     """Keep that a node lives, and settle whether it draws. Returns the row that its duty follows from, if any."""
-    return send(db, _LIVES, {"node": name, "at": now()})
+    return send(db, _LIVES, {"node": name})
 
 
 def taker(db: Session, name: str) -> Taker | None:

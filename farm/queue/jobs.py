@@ -63,7 +63,7 @@ def _work(node: Node) -> None:
             with chunk_log.kept(node, database, chunk) as said:
                 held = do(node, database, storage, bell, chunk, said)
             if not held:
-                return
+                break
         bell.ring_for_all(database)
 
 

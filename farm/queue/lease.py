@@ -73,7 +73,7 @@ class Lease:
                 raise LeaseLost
             last = self.chunk.first_frame + self.frames_done - 1 if self.frames_done else None
             registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
-            if len(finishes) > 1:  # the first is what this work-horse takes next, or rings for when it ends
+            if len(finishes) > 1:  # the first is what this work-horse takes next, or rings for at its end
                 after_commit(db, partial(bell.ring, URGENT, len(finishes) - 1))
             yield db
             log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
@@ -137,7 +137,13 @@ def _start_to_renew() -> None:
     threading.Thread(target=_renew_again_and_again, name="leases", daemon=True).start()
 
 
-os.register_at_fork(after_in_child=_start_to_renew.cache_clear)  # the thread stays with the parent
+def _forget() -> None:
+    """A forked process has neither the leases of its parent nor the thread."""
+    _holds.clear()
+    _start_to_renew.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _renew_again_and_again() -> None:

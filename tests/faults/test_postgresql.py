@@ -50,13 +50,21 @@ def farm(one_farm_on_postgresql: Farm) -> Iterator[Farm]:
 
 class TestUnreachable:
     def test_counts_as_lost_after_seconds(self, server: PostgresServer) -> None:
-        """No packet is lost on loopback: this looks at what the kernel was told, which is a quarter of an hour else."""
+        """No packet is lost on loopback: this looks at what the kernel was told, which waits for hours else."""
         with over_tcp(server) as url, contextlib.closing(Database(url)) as database, database.read() as db:
             connection = db.connection().connection.driver_connection
             assert connection
             with socket.socket(fileno=os.dup(connection.fileno())) as tcp:
-                patience = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-        assert patience == UNREACHABLE * 1000
+                unacknowledged, idle, interval, count = (
+                    tcp.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (
+                        socket.TCP_USER_TIMEOUT,
+                        socket.TCP_KEEPIDLE,
+                        socket.TCP_KEEPINTVL,
+                        socket.TCP_KEEPCNT,
+                    )
+                )
+        assert unacknowledged / 1000 == idle + interval * count == UNREACHABLE
 
 
 class TestRestarted:
