@@ -53,7 +53,8 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     whoever comes later is served beside those who queued much before, not behind all that they queued.
     """
     turns = send(db, _TURNS, {"priority": priority, "account_id": account_id}).one()
-    return turns.first or 0 if turns.last is None else max(turns.first, turns.last + 1)
+    first: int = turns.first or 0
+    return first if turns.last is None else max(first, turns.last + 1)
 
 
 def waiting(db: Session, priority: int, *, at_most: int) -> int:

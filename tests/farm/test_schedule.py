@@ -10,10 +10,11 @@ from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import Model, Render, Shot
 from farm.queue import reaper
+from farm.queue.lease import Lease
 from farm.queue.queues import MOST_RINGS, NAMES, Doorbell, queue
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
-from tests.chunks import claimed
+from tests.chunks import as_claimed, claimed
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -62,6 +63,20 @@ class TestPreview:
             preview = schedule.preview(db, model, settings, Doorbell(redis))
         assert preview.is_system_preview
         assert rings(redis, URGENT) == 1
+
+
+class TestLastChunk:
+    def test_rings_for_all_that_finish_but_the_one_that_its_work_horse_takes_itself(
+        self, database: Database, model: Model, settings: Settings, redis: Redis
+    ) -> None:
+        wishes = [(model, RenderSettings(bg_color=f"#00000{digit}")) for digit in range(3)]
+        with database.write() as db:
+            [render, *_] = schedule.renders(db, model.account_id, wishes, settings, Doorbell(redis))
+            parts = [as_claimed(claimed(db, chunk)) for chunk in db.get_one(Shot, render.shot_id).chunks]
+        for part in parts:
+            with Lease(database, part, 30, lambda _: None).completing(Doorbell(redis)):
+                assert rings(redis, URGENT) == 0
+        assert rings(redis, URGENT) == 2
 
 
 class TestReaper:

@@ -30,6 +30,7 @@ from farm.storage import open_storage
 from farm.tidy import tidy
 from tests.chunks import claimed
 from tests.conftest import new_client
+from tests.e2e.conftest import until
 from tests.faults.soundness import assert_all_renders_over, assert_books_balance
 
 SECONDS = 4.0
@@ -112,6 +113,11 @@ class Crowd:
             except Exception as trouble:
                 self.troubles.append(trouble)
 
+    def has_seen_enough(self) -> bool:
+        """Whether more renders have failed than clients, who may delete one each before they stop, can take away."""
+        with self.database.read() as db:
+            return len(db.scalars(select(Render.id).where(Render.status == "error")).all()) > 5 + 2 * CLIENTS
+
     def once(self, act: Callable[[], object]) -> None:
         self.over.set()
         act()
@@ -182,6 +188,7 @@ def test_nobody_stands_in_anybodys_way(crowd: Crowd, owners: list[tuple[Account,
     for thread in threads:
         thread.start()
     time.sleep(SECONDS)
+    until(crowd.has_seen_enough, bool)  # a slow machine takes longer
     crowd.over.set()
     for thread in threads:
         thread.join()
@@ -195,7 +202,7 @@ def test_nobody_stands_in_anybodys_way(crowd: Crowd, owners: list[tuple[Account,
         assert_books_balance(db, deleted=crowd.deleted)
         ends = Counter(db.scalars(select(Render.status)))
     assert ends["done"] > 20, ends
-    assert ends["error"], ends
+    assert ends["error"] > 5, ends
 
 
 def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
