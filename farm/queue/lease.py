@@ -115,7 +115,7 @@ class _Hold:
             if self.is_over or self.is_lost:
                 return
             try:
-                with self.lease.database.write() as db:
+                with self.lease.database.autocommit() as db:
                     self.is_lost = not self.lease.renew(db)
                 if self.is_lost:
                     self.on_loss()

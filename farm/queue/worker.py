@@ -90,7 +90,7 @@ class ChunkWorker(Worker):
 
     def _beat(self) -> None:
         try:
-            with self._database.write() as db:
+            with self._database.autocommit() as db:
                 self.duty = registry.beat(db, self.facts)
         except Exception as error:
             log.warning("the database does not hear that this node lives", error=str(error))
