@@ -302,11 +302,11 @@ def busy_seconds() -> float:
 
 
 def in_order(db: Any) -> list[str]:
-    """The accounts of the chunks that were done, in the order in which they were."""
+    """The accounts of the chunks that were drawn, in the order in which they were."""
     rows = db.execute(
         text(
             "SELECT accounts.email FROM chunks JOIN accounts ON accounts.id = chunks.account_id"
-            " WHERE chunks.state = 'done' ORDER BY chunks.turn, chunks.created_at"
+            " WHERE chunks.state = 'done' AND chunks.kind = 'draw' ORDER BY chunks.turn, chunks.created_at"
         )
     )
     return [row[0] for row in rows]

@@ -24,9 +24,10 @@ RANDOM_PAGE_COST = 1.1
 
 
 class Database:
-    """One engine. `read` and `write` open a transaction; `write` commits at its end, or rolls back on any error.
+    """One engine. `write` opens a transaction, and commits it at its end or rolls it back on any error.
 
-    `autocommit` makes each statement a transaction of its own where the server is a trip away: one trip instead of three.
+    In `read` and in `autocommit`, which may write, PostgreSQL takes each statement for a transaction: one trip to the
+    server instead of three. Nor does the end of a `read` roll back, at which psycopg forgets all that it has prepared.
 
     On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
     could otherwise fail half-way with "database is locked", which no busy timeout mends.
@@ -40,11 +41,14 @@ class Database:
         is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url) if is_sqlite else _postgresql_engine(url, fleeting)
         self._writing = self.engine.execution_options(immediate=True)
-        self._autocommit = self._writing if is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        if is_sqlite:
+            self._reading, self._autocommit = self.engine, self._writing
+        else:
+            self._reading = self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
