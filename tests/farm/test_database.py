@@ -23,8 +23,10 @@ class TestAutocommit:
         assert is_there(database, "one@example.com") == (database.engine.dialect.name == "postgresql")
 
     def test_leaves_the_transactions_after_it_whole(self, database: Database) -> None:
-        with database.autocommit() as db:
+        with contextlib.suppress(ZeroDivisionError), database.autocommit() as db:
             accounts.create(db, "one@example.com", credits_=0)
+            raise ZeroDivisionError
+        is_there(database, "one@example.com")
         with contextlib.suppress(ZeroDivisionError), database.write() as db:
             accounts.create(db, "two@example.com", credits_=0)
             db.flush()

@@ -247,7 +247,7 @@ class TestDuty:
         with database.write() as db:
             silent(db, cpu)
             registry.forget(db, "cpu")
-        with database.write() as db:
+        with database.autocommit() as db:
             assert registry.beat(db, cpu) == ALL
             assert state(db, "cpu") == "idle"
 
