@@ -335,7 +335,6 @@ class Node(Table):
     """
 
     __tablename__ = "nodes"
-    __table_args__ = (Index(None, "seen_at"),)
 
     name: Mapped[str] = mapped_column(String(100), unique=True)
     host: Mapped[str] = mapped_column(String(255))

@@ -21,6 +21,8 @@ from farm.queue.queues import Doorbell
 
 log = structlog.get_logger()
 
+RENEWAL = 2.0  # seconds at most between two renewals; a worker takes that long to learn that its render was deleted
+
 
 class LeaseLost(Exception):
     """The chunk is no longer ours: another attempt has it, or the render was deleted. Stop, and publish nothing."""
@@ -81,7 +83,7 @@ class Lease:
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:
-        """Renew the lease once a second while the block runs, which also reports its progress.
+        """Renew the lease every other second while the block runs, which also reports its progress.
 
         When the lease is lost, `on_loss` is called from the renewing thread (it should make the block fail soon), and
         whatever the block raises becomes LeaseLost.
@@ -148,6 +150,6 @@ os.register_at_fork(after_in_child=_forget)
 
 def _renew_again_and_again() -> None:
     while True:
-        time.sleep(1.0)
+        time.sleep(min([RENEWAL, *(hold.lease.seconds / 3 for hold in _holds)]))  # a third: two may go wrong
         for hold in list(_holds):
             hold.renew()
