@@ -2,27 +2,19 @@
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 
+from benchmarks import ordering
 from benchmarks.scale import servers
-from farm import accounts, schedule
 from farm.db.session import Database
-from farm.db.tables import Model, Render
-from farm.queue.queues import Doorbell, connect
 from farm.render_settings import RenderSettings
-from farm.settings import Settings
-from farm.storage import open_storage
-
-ASSET = Path("tests/assets/product.glb")
 
 
 def main() -> None:
@@ -31,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     one, two = (seconds(workers, arguments.scale) for workers in (1, 2))
     result = {
-        "model": ASSET.name,
+        "model": ordering.ASSET.name,
         "one worker on one core, s": round(one, 1),
         "two workers on a core each, s": round(two, 1),
         "two are faster by": round(one / two, 2),
@@ -59,31 +51,9 @@ def seconds(workers: int, scale: str) -> float:
             psutil.Process(worker.pid).cpu_affinity([core])  # of all that it starts, too
             stack.callback(worker.wait)
             stack.callback(worker.terminate)
-        render(database, settings, 3)  # warms them up
-        return render(database, settings, 9)
-
-
-def render(database: Database, settings: Settings, length: int) -> float:
-    content = ASSET.read_bytes()
-    bell = Doorbell(connect(settings.redis_url))
-    with database.write() as db:
-        account = accounts.create(db, f"bench{length}@example.com", credits_=100)
-        model = Model(
-            account_id=account.id, original_name=ASSET.name, format="glb", file_size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-        )  # fmt: skip
-        db.add(model)
-    open_storage(settings).put(model.storage_key, ASSET)
-    began = time.monotonic()
-    with database.write() as db:
-        ordered = schedule.render(db, model, RenderSettings(length=length), settings, bell)
-    while True:
-        with database.read() as db:
-            status = db.get_one(Render, ordered.id).status
-        if status in ("done", "error"):
-            assert status == "done"
-            return time.monotonic() - began
-        time.sleep(0.1)
+        model = ordering.stored_model(database, settings)
+        ordering.seconds(database, settings, model, [RenderSettings(length=3)])  # warms them up
+        return ordering.seconds(database, settings, model, [RenderSettings(length=9)])
 
 
 if __name__ == "__main__":

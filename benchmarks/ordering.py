@@ -1,0 +1,46 @@
+"""Ordering videos and waiting for them, for benchmarks that have workers of their own."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import select
+
+from farm import accounts, schedule
+from farm.db.session import Database
+from farm.db.tables import Model, Render
+from farm.queue.queues import Doorbell, connect
+from farm.render_settings import RenderSettings
+from farm.settings import Settings
+from farm.storage import open_storage
+
+ASSET = Path("tests/assets/product.glb")
+
+
+def stored_model(database: Database, settings: Settings) -> Model:
+    content = ASSET.read_bytes()
+    with database.write() as db:
+        account = accounts.create(db, "bench@example.com", credits_=100_000)
+        model = Model(
+            account_id=account.id, original_name=ASSET.name, format="glb", file_size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )  # fmt: skip
+        db.add(model)
+    open_storage(settings).put(model.storage_key, ASSET)
+    return model
+
+
+def seconds(database: Database, settings: Settings, model: Model, wishes: Sequence[RenderSettings]) -> float:
+    """Wall time from the order of these videos until all are done."""
+    bell = Doorbell(connect(settings.redis_url))
+    began = time.monotonic()
+    with database.write() as db:
+        ordered = [schedule.render(db, model, wish, settings, bell).id for wish in wishes]
+    while True:
+        with database.read() as db:
+            ends = list(db.scalars(select(Render.status).where(Render.id.in_(ordered))))
+        assert "error" not in ends
+        if set(ends) == {"done"}:
+            return time.monotonic() - began
+        time.sleep(0.1)
