@@ -31,6 +31,8 @@ IDLE_TIMEOUT = 2.0  # seconds within which an idle host answers; deleting a rend
 MOST_SHOTS = 200  # on one host: whatever Blender keeps of each, a fresh one keeps none
 STOP_TIMEOUT = 5.0
 LOG_NAME = "blender.log"
+# After each large product OpenBLAS' threads spin for a tenth of a second, on the cores that Blender wants to draw on.
+QUIET = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class BlenderHost:
@@ -54,7 +56,12 @@ class BlenderHost:
         self.log_path.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:  # to append, so that whoever reads it may empty it meanwhile
             self._process = subprocess.Popen(
-                processes.bound(host), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                processes.bound(host),
+                env=os.environ | QUIET,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT
         while not self.socket_path.exists() or not self.is_idle():

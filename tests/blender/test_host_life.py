@@ -52,6 +52,9 @@ class TestWarm:
         host.ensure_ready()
         assert process_of(host).pid == before
 
+    def test_leaves_the_cores_to_blender_where_numpy_would_keep_them_spinning(self, host: BlenderHost) -> None:
+        assert process_of(host).environ()["OPENBLAS_NUM_THREADS"] == "1"
+
     def test_is_replaced_after_many_shots_or_when_it_has_grown(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
