@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,23 +32,23 @@ def main() -> None:
     parser.add_argument("--hosts", nargs="*", type=int, default=[1, 2, 4])
     parser.add_argument("--scale", default="1")
     arguments = parser.parse_args()
-    with farm(1, arguments.scale) as (database, settings, model):
-        warm_up(database, settings, model, 1)
+    ordering.forget_settings()
+    with machine(1, arguments.scale) as (database, settings, model):
         with database.read() as db:
             [node] = nodes.alive(db)
-        print(json.dumps({"gpu": node.gpu, "engine": node.engine, "cores": os.cpu_count()}), flush=True)
+        show(gpu=node.gpu, engine=node.engine, cores=os.cpu_count())
         for tier in arguments.tiers:
-            print(json.dumps({"tier": tier} | measured(database, settings, model, tier, 1)), flush=True)
+            drawn(database, settings, model, tier, 1)  # compiles the shaders, and tells how long a frame takes
+            show(tier=tier, **drawn(database, settings, model, tier, 1))
     for number in arguments.hosts:
-        with farm(number, arguments.scale) as (database, settings, model):
-            warm_up(database, settings, model, number)
-            videos = 2 * max(arguments.hosts)
-            print(json.dumps({"hosts": number} | measured(database, settings, model, "standard", videos)), flush=True)
+        with machine(number, arguments.scale) as (database, settings, model):
+            drawn(database, settings, model, "standard", number)
+            show(hosts=number, **drawn(database, settings, model, "standard", 2 * max(arguments.hosts)))
 
 
 @contextlib.contextmanager
-def farm(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]]:
-    """A farm of one machine with so many hosts, which keeps no frames, and a model in it."""
+def machine(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]]:
+    """A farm of one machine with so many hosts, all there, which keeps no frames, and a model in it."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         served = stack.enter_context(servers(folder, "sqlite"))
@@ -64,20 +65,25 @@ def farm(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]]:
         worker = subprocess.Popen([*FARM, "worker", "--hosts", str(hosts)], env=environment)
         stack.callback(worker.wait)
         stack.callback(worker.terminate)
+        there = 0
+        while there < hosts:
+            time.sleep(0.5)
+            assert worker.poll() is None, "the worker ended; what it said is above"
+            with database.read() as db:
+                there = len(nodes.alive(db))
         yield database, settings, ordering.stored_model(database, settings)
 
 
-def warm_up(database: Database, settings: Settings, model: Model, hosts: int) -> None:
-    """A video for each host: the first makes a driver compile its shaders, and tells how long a frame takes."""
-    measured(database, settings, model, "share", hosts)
-
-
-def measured(database: Database, settings: Settings, model: Model, tier: str, videos: int) -> dict[str, object]:
-    """`videos` of a tier at once, each a second longer than the one before, as equal ones would share their frames."""
-    wishes = [parse({"quality": tier, "length": LENGTH + number}) for number in range(videos)]
+def drawn(database: Database, settings: Settings, model: Model, tier: str, videos: int) -> dict[str, object]:
+    """What it takes to have so many videos of a tier done, ordered at once."""
+    wishes = [parse({"quality": tier, "length": LENGTH})] * videos
     frames = sum(plan.shot("", wish, settings).frames for wish in wishes)
     took = ordering.seconds(database, settings, model, wishes)
     return {"videos": videos, "frames": frames, "seconds": round(took, 2), "frames/s": round(frames / took, 2)}
+
+
+def show(**line: object) -> None:
+    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

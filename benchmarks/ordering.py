@@ -1,6 +1,7 @@
 """Ordering videos and waiting for them, for benchmarks that have workers of their own."""
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,12 @@ from farm.settings import Settings
 from farm.storage import open_storage
 
 ASSET = Path("tests/assets/product.glb")
+
+
+def forget_settings() -> None:
+    """Have nothing to do with the farm that this machine may belong to."""
+    for name in [name for name in os.environ if name.startswith("FARM_")]:
+        del os.environ[name]
 
 
 def stored_model(database: Database, settings: Settings) -> Model:

@@ -21,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="0.4")
     arguments = parser.parse_args()
+    ordering.forget_settings()
     one, two = (seconds(workers, arguments.scale) for workers in (1, 2))
     result = {
         "model": ordering.ASSET.name,

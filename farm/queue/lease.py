@@ -21,7 +21,9 @@ from farm.queue.queues import Doorbell
 
 log = structlog.get_logger()
 
-RENEWAL = 2.0  # seconds at most between two renewals; a worker takes that long to learn that its render was deleted
+# Seconds from one renewal to the next. A worker learns that late that its render was deleted, and may then wait for
+# Blender (IDLE_TIMEOUT in farm.blender.client): together less than the 5 s within which its work shall stop.
+RENEWAL = 2.0
 
 
 class LeaseLost(Exception):
@@ -83,14 +85,14 @@ class Lease:
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:
-        """Renew the lease every other second while the block runs, which also reports its progress.
+        """Renew the lease every RENEWAL while the block runs, oftener where it is short, which also reports progress.
 
         When the lease is lost, `on_loss` is called from the renewing thread (it should make the block fail soon), and
         whatever the block raises becomes LeaseLost.
         """
         hold = _Hold(self, on_loss)
-        _start_to_renew()
         _holds.append(hold)
+        _start_to_renew(min(RENEWAL, self.seconds / 4))  # a quarter: two renewals may fail
         try:
             yield
         except Exception as error:
@@ -134,9 +136,9 @@ _holds: list[_Hold] = []  # of this process
 
 
 @functools.cache
-def _start_to_renew() -> None:
+def _start_to_renew(pause: float) -> None:
     """One thread for all leases of a work-horse: to start one for each takes as long as two questions."""
-    threading.Thread(target=_renew_again_and_again, name="leases", daemon=True).start()
+    threading.Thread(target=_renew_again_and_again, args=(pause,), name="leases", daemon=True).start()
 
 
 def _forget() -> None:
@@ -148,8 +150,8 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _renew_again_and_again() -> None:
+def _renew_again_and_again(pause: float) -> None:
     while True:
-        time.sleep(min([RENEWAL, *(hold.lease.seconds / 3 for hold in _holds)]))  # a third: two may go wrong
+        time.sleep(pause)
         for hold in list(_holds):
             hold.renew()

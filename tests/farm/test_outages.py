@@ -98,9 +98,9 @@ class TestSlowStorage:
         """A file takes longer to store than the lease lasts."""
         file = tmp_path / "video.mp4"
         file.write_bytes(b"moov")
-        lease = Lease(database, chunk, 2.0, lambda _: None)
+        lease = Lease(database, chunk, 1.0, lambda _: None)
         with lease.publishing():
-            pass  # the lease is two seconds long from now on
+            pass  # the lease is a second long from now on
         s3_door.slow = 3.0
         key = f"renders/{chunk.shot_id}/1/video.mp4"
         with publishing.stored(open_storage(settings), lease, {key: file}), database.read() as db:
