@@ -333,8 +333,9 @@ def in_order(db: Any) -> list[str]:
     """The accounts of the chunks that were drawn, in the order in which they were."""
     rows = db.execute(
         text(
-            "SELECT accounts.email FROM chunks JOIN accounts ON accounts.id = chunks.account_id"
-            " WHERE chunks.state = 'done' AND chunks.kind = 'draw' ORDER BY chunks.turn, chunks.created_at"
+            "SELECT accounts.email FROM chunks JOIN accounts ON accounts.id = chunks.account_id JOIN attempt_logs"
+            " ON attempt_logs.chunk_id = chunks.id AND attempt_logs.attempt = chunks.attempt"
+            " WHERE chunks.state = 'done' AND chunks.kind = 'draw' ORDER BY attempt_logs.created_at"
         )
     )
     return [row[0] for row in rows]

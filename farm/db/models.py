@@ -49,6 +49,10 @@ def with_content(db: Session, account_id: str, sha256: str) -> Model | None:
     return db.scalar(select(Model).where(*same))
 
 
+def newest_with_file(db: Session, number: int) -> list[Model]:
+    return list(db.scalars(select(Model).where(Model.has_file).order_by(Model.created_at.desc()).limit(number)))
+
+
 def with_unneeded_file(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Model]:
     """Models deleted before that moment that still have a file, and no render with one of the `unfinished` statuses."""
     in_use = exists().where(Render.model_id == Model.id, Render.status.in_(unfinished))

@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy import CursorResult, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from farm.db import nodes
+from farm.db import models, nodes
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database, send
 from farm.db.tables import Chunk, Node, now
-from farm.errors import Conflict
+from farm.errors import Conflict, Unavailable
 from farm.leases import Taker
+from farm.storage import Storage
 
 if TYPE_CHECKING:
     from farm.nodes.facts import Facts
@@ -52,6 +53,25 @@ def check_version(database: Database) -> None:
     if there is None or database.knows(there):
         raise Refused(f"The database is at version {there or 'none'}, this node needs {ours}: run `farm db upgrade`")
     raise Refused(f"The database is at version {there}, newer than this node's {ours}: update Plinth on this node")
+
+
+def check_storage(database: Database, storage: Storage) -> None:
+    """Raises Refused where this node's storage is another than the farm's: the newest models are not in it.
+
+    A storage that is down does not tell; that one model's file is lost keeps nobody away.
+    """
+    with database.read() as db:
+        keys = [model.storage_key for model in models.newest_with_file(db, 10)]
+    try:
+        elsewhere = bool(keys) and not any(key in storage.keys(key) for key in keys)
+    except Unavailable as error:
+        log.warning("the storage does not tell whether it is the farm's", error=error.message)
+        return
+    if elsewhere:
+        raise Refused(
+            "This node does not see the farm's files: name the farm's bucket with FARM_S3_BUCKET, or with FARM_DATA a"
+            " folder that all its machines share"
+        )
 
 
 def join(database: Database, facts: "Facts") -> bool:

@@ -31,6 +31,7 @@ from farm.processes import adopt_orphans, bury_orphans, die_with_parent
 from farm.queue import chunk_log, jobs, node  # noqa: F401 - the jobs, so that no work-horse has to load them
 from farm.queue.queues import NAMES, Doorbell, connect, queue
 from farm.settings import Settings
+from farm.storage import open_storage
 from farm.supervision import on_stop_signal
 
 log = structlog.get_logger()
@@ -165,9 +166,11 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
 
 
 def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts:
-    """What this worker is, and that this code and the tables belong together. Raises registry.Refused."""
+    """What this worker is, and that code, tables and files belong together. Raises registry.Refused."""
     with _opened(settings) as database:
         registry.check_version(database)
+        registry.check_storage(database, open_storage(settings))
+        open_storage.cache_clear()  # no connection to it may cross a fork
         device = engine.probe(scratch)
         return facts.gather(name, list(tags), engine.suited(settings, device), device, database, settings)
 

@@ -8,7 +8,8 @@ from farm import plan, schedule
 from farm.db import chunks
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
-from farm.db.tables import Model, Render, Shot
+from farm.db.tables import Chunk, Model, Render, Shot
+from farm.nodes import facts, registry
 from farm.queue import reaper
 from farm.queue.lease import Lease
 from farm.queue.queues import MOST_RINGS, NAMES, Doorbell, queue
@@ -53,6 +54,26 @@ class TestRender:
         with database.write() as db:
             schedule.renders(db, model.account_id, wishes, settings, Doorbell(redis))
         assert rings(redis, DRAWING) == MOST_RINGS
+
+    def test_is_cut_by_what_frames_of_its_tier_took_lately_and_for_all_nodes_that_draw(
+        self, database: Database, model: Model, settings: Settings, redis: Redis
+    ) -> None:
+        settings = settings.model_copy(update={"chunk_seconds": 60.0})
+
+        def cut(seconds_a_frame: float) -> list[int]:
+            """The frames of each chunk of the next render, where all before took so long."""
+            with database.write() as db:
+                for chunk in db.query(Chunk):
+                    chunk.seconds = chunk.frames * seconds_a_frame
+                ordered = schedule.render(db, model, RenderSettings(), settings, Doorbell(redis))
+                db.flush()
+                return [chunk.frames for chunk in sorted(ordered.shot.chunks, key=lambda chunk: chunk.first_frame)]
+
+        cut(0.0)
+        assert (cut(2.0), cut(0.25)) == ([30] * 6, [180])
+        for name in ("one", "two"):
+            registry.join(database, facts.gather(name, [], "cycles", None, database, settings))
+        assert cut(0.25) == [90, 90]
 
 
 class TestPreview:

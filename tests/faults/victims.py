@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,22 @@ def _model(farm: Farm, name: str) -> str:
     return str(uploaded["modelId"])
 
 
+def waits_for_frames(ffmpeg: psutil.Process, horse: psutil.Process) -> bool:
+    """Whether the work-horse still holds the pipe into an encoder: one that has had its last frame ends by itself."""
+    try:
+        stdin = Path(f"/proc/{ffmpeg.pid}/fd/0").readlink()
+        return any(file.readlink() == stdin for file in Path(f"/proc/{horse.pid}/fd").iterdir())
+    except OSError:  # it has ended
+        return False
+
+
+Work = Callable[[psutil.Process, psutil.Process], bool]  # whether this is what an ffmpeg does for its work-horse
+
+
 @contextlib.contextmanager
-def caught(farm: Farm) -> Iterator[Busy]:
+def caught(farm: Farm, work: Work = waits_for_frames) -> Iterator[Busy]:
     """Somebody who is in the middle of a chunk; the work-horse stands still while the block runs."""
-    busy = until(lambda: catch(farm), lambda seen: seen is not None)
+    busy = until(lambda: catch(farm, work), lambda seen: seen is not None)
     try:
         yield busy
     finally:
@@ -54,28 +66,19 @@ def caught(farm: Farm) -> Iterator[Busy]:
             busy.horse.resume()
 
 
-def catch(farm: Farm) -> Busy | None:
+def catch(farm: Farm, work: Work = waits_for_frames) -> Busy | None:
     """Somebody who is in the middle of a chunk right now, the work-horse stopped."""
     for worker in farm.workers():
         with contextlib.suppress(psutil.NoSuchProcess, ValueError):
             [host] = [child for child in worker.children() if _is_host(child)]
-            [horse] = [child for child in worker.children() if not _is_host(child)]
+            [horse] = [child for child in worker.children() if command(child) == command(worker)]  # and no dead one's
             horse.suspend()
             until(horse.status, lambda seen: seen in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
             ffmpegs = horse.children()
-            if any(_waits_for_frames(ffmpeg, horse) for ffmpeg in ffmpegs) and others_may_write(farm):
+            if any(work(ffmpeg, horse) for ffmpeg in ffmpegs) and others_may_write(farm):
                 return Busy(worker, horse, host, ffmpegs)
             horse.resume()
     return None
-
-
-def _waits_for_frames(ffmpeg: psutil.Process, horse: psutil.Process) -> bool:
-    """Whether the work-horse still holds the pipe into an encoder: one that has had its last frame ends by itself."""
-    try:
-        stdin = Path(f"/proc/{ffmpeg.pid}/fd/0").readlink()
-        return any(file.readlink() == stdin for file in Path(f"/proc/{horse.pid}/fd").iterdir())
-    except OSError:  # it has ended
-        return False
 
 
 def others_may_write(farm: Farm) -> bool:

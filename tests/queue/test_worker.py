@@ -138,6 +138,28 @@ class TestSkew:
         assert "update Plinth on this node" in line
 
 
+class TestStorage:
+    def test_that_is_not_the_farms_ends_the_worker_with_a_line(
+        self, start_worker: StartWorker, settings: Settings, api: TestClient, tmp_path: Path
+    ) -> None:
+        upload(api, "draco.glb", length=3)
+        worker = start_worker(FARM_DATA=str(tmp_path / "elsewhere"), FARM_DATABASE_URL=settings.database)
+        assert worker.wait(20) == exit_codes.REFUSED
+        assert worker.stderr
+        [line] = worker.stderr.read().splitlines()
+        assert "does not see the farm's files" in line
+
+    def test_that_lost_a_file_keeps_no_worker_away(
+        self, start_worker: StartWorker, settings: Settings, database: Database, api: TestClient
+    ) -> None:
+        for name in ("draco.glb", "walker.glb"):
+            upload(api, name, length=3)
+        (lost, *_) = (settings.files / "models").rglob("*.glb")
+        lost.unlink()
+        start_worker("--name", "one")
+        until(lambda: state(database, "one"))
+
+
 class TestRouting:
     def test_of_a_cpu_node_beside_a_gpu_does_what_is_urgent_until_the_gpu_is_gone(
         self, start_worker: StartWorker, database: Database, api: TestClient
