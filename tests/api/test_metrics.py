@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -41,7 +42,7 @@ def prometheus(settings: Settings, database: Database, admin_key: str) -> Iterat
         yield client
 
 
-def scraped(prometheus: TestClient) -> Samples:
+def scraped(prometheus: httpx.Client) -> Samples:
     answer = prometheus.get("/metrics")
     assert answer.status_code == 200, answer.text
     families = text_string_to_metric_families(answer.text)

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import select
 
+from farm import accounts
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, Segment
+from tests.api.test_metrics import scraped, value
 from tests.e2e.conftest import Farm, farm_up, until
 from tests.e2e.test_main_job import download
 from tests.faults.victims import caught, failures
@@ -86,6 +89,22 @@ def test_the_same_shot_later_is_not_drawn_again(pair: Farm, shared: list[str], d
     with database.read() as db:
         chunks = db.scalars(select(Chunk).where(Chunk.shot_id == db.get_one(Render, render).shot_id)).all()
         assert [chunk.seconds for chunk in chunks] == [None] * len(chunks), "nothing was drawn that could be measured"
+
+
+def test_metrics_tell_how_much_was_drawn_and_how_fast(pair: Farm, shared: list[str], database: Database) -> None:
+    with database.write() as db:
+        account = accounts.create(db, "root@example.com", admin=True, credits_=0)
+        headers = {"Authorization": f"Bearer {accounts.create_key(db, account, scopes=['account:read'])}"}
+    with httpx.Client(base_url=pair.client.base_url, headers=headers) as prometheus:
+        seen = scraped(prometheus)
+    drawn = value(seen, "plinth_frames_total", tier="share", engine="cycles", source="drawn")
+    took = value(seen, "plinth_drawing_seconds_total", tier="share", engine="cycles")
+    lately = value(seen, "plinth_frame_seconds", tier="share")
+    assert drawn
+    assert took
+    assert lately
+    assert drawn >= pair.render(shared[0])["progress"]["frames"]
+    assert 0.2 < lately / (took / drawn) < 5, "the last chunks were much like all"
 
 
 def test_a_background_that_cannot_be_read_ends_its_own_render_alone(pair: Farm, tmp_path: Path) -> None:
