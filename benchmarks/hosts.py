@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import ordering
-from benchmarks.scale import servers
+from benchmarks.servers import servers
 from farm import plan
 from farm.db import nodes
 from farm.db.session import Database

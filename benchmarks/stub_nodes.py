@@ -11,11 +11,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -31,8 +29,12 @@ from farm.queue.worker import ChunkWorker
 from farm.settings import Settings
 from farm.shot import Frame, Layer
 
-# What all nodes did only because time went by: signs of life that they gave, leases that they renewed.
-SIGNS, RENEWALS = multiprocessing.Value("L", 0), multiprocessing.Value("L", 0)
+
+class Counts:
+    """What nodes did only because time went by: signs of life that they gave, leases that they renewed."""
+
+    def __init__(self) -> None:
+        self.signs, self.renewals = multiprocessing.Value("L", 0), multiprocessing.Value("L", 0)
 
 
 def fork(act: Callable[[], object]) -> int:
@@ -52,8 +54,8 @@ def in_a_process(act: Callable[[], object]) -> None:
     os.waitpid(fork(act), 0)
 
 
-def start(settings: Settings, count: int, frame_seconds: float = 0.0) -> list[int]:
-    return [fork(partial(be_a_node, settings, f"node-{number}", frame_seconds)) for number in range(count)]
+def start(settings: Settings, count: int, frame_seconds: float, counts: Counts) -> list[int]:
+    return [fork(partial(be_a_node, settings, frame_seconds, counts, f"node-{number}")) for number in range(count)]
 
 
 def end(nodes: list[int]) -> None:
@@ -63,16 +65,15 @@ def end(nodes: list[int]) -> None:
         os.waitpid(pid, 0)
 
 
-def kill(processes: Iterable[int], lock: AbstractContextManager[Any]) -> None:
-    """End processes that have no end, none of them while it has the lock."""
-    with lock:
-        for pid in processes:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+def kill(processes: Iterable[int]) -> None:
+    for pid in processes:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
-def be_a_node(settings: Settings, name: str, frame_seconds: float) -> None:
+def be_a_node(settings: Settings, frame_seconds: float, counts: Counts, name: str) -> None:
     """A worker of RQ's and its host, until it is told to end."""
+    CountedWorker.counts = CountedLease.counts = counts
     with (
         patch.object(jobs, "Lease", CountedLease),
         contextlib.closing(Database(settings.database)) as database,
@@ -100,19 +101,23 @@ class AlwaysReady(BlenderHost):
 class CountedWorker(ChunkWorker):
     """One whose signs of life are counted."""
 
+    counts: Counts
+
     def _beat(self) -> None:
         super()._beat()
-        with SIGNS.get_lock():
-            SIGNS.value += 1
+        with self.counts.signs.get_lock():
+            self.counts.signs.value += 1
 
 
 class CountedLease(Lease):
     """One whose renewals in the background are counted."""
 
+    counts: Counts
+
     def renew(self, db: Session) -> bool:
         if threading.current_thread() is not threading.main_thread():
-            with RENEWALS.get_lock():
-                RENEWALS.value += 1
+            with self.counts.renewals.get_lock():
+                self.counts.renewals.value += 1
         return super().renew(db)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import ordering
-from benchmarks.scale import servers
+from benchmarks.servers import servers
 from farm.db.session import Database
 from farm.render_settings import RenderSettings
 
