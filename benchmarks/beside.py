@@ -105,9 +105,10 @@ def hold(settings: Settings, counts: Counts, name: str) -> None:
     """Have a chunk, and do nothing about it."""
     CountedLease.counts = counts
     with contextlib.closing(Database(settings.database, fleeting=True)) as database:
-        with database.write() as db:
-            chunk = leases.claim_next(db, leases.Taker(name, "cycles"), seconds=settings.lease_seconds)
-        assert chunk
+        chunk = None
+        while chunk is None:  # others may have its shot at this moment
+            with database.write() as db:
+                chunk = leases.claim_next(db, leases.Taker(name, "cycles"), seconds=settings.lease_seconds)
         with CountedLease(database, chunk, settings.lease_seconds, lambda _: None).kept(on_loss=lambda: None):
             time.sleep(1_000_000)
 
