@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
-from sqlalchemy import CursorResult, bindparam, select, update
+from sqlalchemy import CursorResult, bindparam, column, select, table, update
 from sqlalchemy.orm import Session
 
 from farm.db import models, nodes
@@ -25,8 +25,9 @@ log = structlog.get_logger()
 State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
 
 _NODE = update(Node).where(Node.name == bindparam("node"))
+_VERSION = select(column("version_num")).select_from(table("alembic_version")).scalar_subquery()  # of the tables
 _LIVES = _NODE.values(seen_at=bindparam("at", callable_=now), draws=nodes.DRAWS).returning(
-    Node.engine, Node.draws, Node.drain_at, Node.quarantined_at
+    Node.engine, Node.draws, Node.drain_at, Node.quarantined_at, _VERSION.label("version")
 )
 _WILLING = select(Node.engine, Node.draws).where(
     Node.name == bindparam("node"), Node.drain_at.is_(None), Node.quarantined_at.is_(None)
@@ -34,7 +35,7 @@ _WILLING = select(Node.engine, Node.draws).where(
 
 
 class Refused(Exception):
-    """This worker cannot join the farm as it is. The message says why, and what to do."""
+    """This worker cannot join the farm as it is, or stay. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,19 @@ def _enter(db: Session, facts: "Facts") -> bool:
 
 
 def beat(db: Session, facts: "Facts") -> Duty:
-    """Tell that the node lives, and learn what it is to do. One that was forgotten meanwhile joins again."""
+    """Tell that the node lives, and learn what it is to do. One that was forgotten meanwhile joins again.
+
+    Raises Refused where the tables were upgraded while it worked.
+    """
     node = _live(db, facts.name).one_or_none()
     if node is None:
         _enter(db, facts)
         node = _live(db, facts.name).one()
+    if node.version != facts.database_version:
+        raise Refused(
+            f"The database came to version {node.version} while this node worked with {facts.database_version}: update"
+            " Plinth on this node, and start it again"
+        )
     if node.drain_at or node.quarantined_at:
         return Duty((), drain=node.drain_at is not None)
     if node.draws or nodes.begun_shots_wait(db, node.engine):

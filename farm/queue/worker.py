@@ -63,6 +63,7 @@ class ChunkWorker(Worker):
         self._database = Database(settings.database)  # one for all beats, as making one takes longer than a beat
         self.duty = registry.Duty(tuple(NAMES), drain=False)
         self.told_to_stop = False
+        self.refused: registry.Refused | None = None  # why it ends, where the farm does not want it any more
         self._next_beat, self._own_pid = 0.0, os.getpid()
         gc.freeze()  # what work-horses inherit is no garbage: to look through it takes each a fifth of a second
 
@@ -93,6 +94,9 @@ class ChunkWorker(Worker):
         try:
             with self._database.autocommit() as db:
                 self.duty = registry.beat(db, self.facts)
+        except registry.Refused as refusal:
+            self.refused, self.duty = refusal, registry.Duty((), drain=True)
+            node.current().tell_to_stop()
         except Exception as error:
             log.warning("the database does not hear that this node lives", error=str(error))
 
@@ -136,7 +140,8 @@ class ChunkWorker(Worker):
 def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, tags: Sequence[str] = ()) -> None:
     """Work until SIGTERM: the first lets the chunk at hand finish, a second (a second later) gives it back.
 
-    Ends at once where the node is drained. Raises registry.Refused when it cannot join the farm, and FarmError.
+    Ends at once where the node is drained. Raises registry.Refused when it cannot join the farm, or stay in it, and
+    FarmError.
     """
     with (
         on_stop_signal(lambda: sys.exit(exit_codes.TOLD_TO)),  # until RQ takes over: what is begun is put away
@@ -160,6 +165,8 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         finally:  # a stop signal may come as soon as the farm knows this node
             host.stop()
             _leave(settings, mine)
+        if worker.refused:
+            raise worker.refused
         if not worker.told_to_stop:
             raise FarmError("The worker ended by itself; its last lines tell why")
         log.info("worker ended", drained=worker.duty.drain)

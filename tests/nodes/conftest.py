@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import names
 from farm.nodes.facts import Facts
@@ -19,7 +20,7 @@ CPU = Facts(
     memory=2**34,
     plinth_version="0.1.0",
     bpy_version="4.5.15",
-    database_version="0006",
+    database_version=Database("sqlite://").newest_version() or "",
     drawing_code="4.5.15 abc",
     always_draws=False,
     started_at=now(),

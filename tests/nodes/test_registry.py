@@ -234,6 +234,13 @@ class TestDuty:
             assert registry.beat(db, cpu) == Duty((), drain=True)
             assert registry.taker(db, "cpu") is None
 
+    def test_of_a_node_whose_tables_were_upgraded_is_to_go(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            with pytest.raises(Refused, match=r"9999.*update Plinth on this node"):
+                registry.beat(db, cpu)
+
     def test_of_a_quarantined_node_is_to_live_and_do_nothing(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:

@@ -137,6 +137,23 @@ class TestSkew:
         [line] = worker.stderr.read().splitlines()
         assert "update Plinth on this node" in line
 
+    def test_of_a_database_that_is_upgraded_meanwhile_ends_the_worker_after_its_chunk(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        for _ in range(6):
+            upload(api, "walker.glb", length=30, shadows=False)
+        worker = start_worker("--name", "one")
+        until(lambda: node_works(database))
+        with database.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        assert worker.wait(60) == exit_codes.REFUSED
+        assert worker.stderr
+        assert "came to version 9999 while this node worked" in worker.stderr.read().splitlines()[-1]
+        assert state(database, "one") is None
+        with database.read() as db:
+            seen = {(chunk.state, chunk.attempt, chunk.failures) for chunk in db.query(Chunk)}
+        assert seen == {("done", 1, 0), ("queued", 1, 0)}, "none was cut off"
+
 
 class TestStorage:
     def test_that_is_not_the_farms_ends_the_worker_with_a_line(
