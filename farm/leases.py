@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import bindparam, delete, exists, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.orm import Session
 
 from farm import state
 from farm.db import chunks, renders, tallies
@@ -45,13 +45,10 @@ _BEGIN = update(Shot).where(Shot.id == bindparam("shot_id"))
 _RUNNING = update(Chunk).where(
     Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
 )
-# For SQLite, SQLAlchemy writes no tables before columns in RETURNING: there each means the innermost, as is meant here.
-_ITSELF, _OTHER = aliased(Chunk), aliased(Chunk)
-_ITS_SHOT = select(_ITSELF.shot_id).where(_ITSELF.id == bindparam("chunk_id")).scalar_subquery()
-_UNDRAWN = exists().where(
-    _OTHER.shot_id == _ITS_SHOT, _OTHER.id != bindparam("chunk_id"), _OTHER.kind == "draw", _OTHER.state != "done"
+# The same, its shot locked first: what is read after it sees all that others did to the shot.
+_ENDED = _RUNNING.where(
+    Chunk.shot_id == select(Shot.id).where(Shot.id == bindparam("its_shot")).with_for_update().scalar_subquery()
 )
-_ENDED = _RUNNING.returning(Chunk.kind, Chunk.shot_id, Chunk.tier, (~_UNDRAWN).label("is_last"))
 
 
 @dataclass(frozen=True)
@@ -99,13 +96,21 @@ class ClaimedChunk:
     renders: list[ClaimedRender]
 
 
+class Completion(NamedTuple):
+    """What became of a chunk's end: the renders of its shot that are not over, and the chunks that finish them."""
+
+    wanted: set[str]
+    finishes: list[Chunk]
+
+
 def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | None:
-    """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits.
+    """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits, or it may not.
 
     The first claim of a shot's frames settles which engine draws all of them.
     """
+    asked = {"taker": taker.worker, "engine": taker.engine, "draws": taker.draws}
     claim = {"state": "running", "worker": taker.worker, "lease_until": _in(seconds)}
-    chunk = send(db, _CLAIM, claim | {"engine": taker.engine, "draws": taker.draws}).one_or_none()
+    chunk = send(db, _CLAIM, asked | claim).one_or_none()
     if chunk is None:
         return None
     rows = send(db, _WHAT_IT_IS_FOR, {"shot_id": chunk.shot_id}).all()
@@ -139,26 +144,25 @@ def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds
 
 
 def complete(
-    db: Session, chunk_id: str, attempt: int, *, frames_done: int, took: float | None = None
-) -> list[Chunk] | None:
-    """End a claimed chunk, whose shot is locked. None when the claim was lost: then its results do not count.
+    db: Session, chunk: ClaimedChunk | Chunk, *, frames_done: int, took: float | None = None
+) -> Completion | None:
+    """End a claimed chunk and lock its shot. None when the claim was lost: then its results do not count.
 
     `took` is the seconds of drawing, where every frame was drawn. After a shot's last frame each of its renders gets a
-    chunk that finishes it: returns these, which wait from now on.
+    chunk that finishes it, which waits from now on.
     """
-    claim = {"chunk_id": chunk_id, "its_attempt": attempt}
+    claim = {"chunk_id": chunk.id, "its_attempt": chunk.attempt, "its_shot": chunk.shot_id}
     ended = {"state": "done", "frames_done": frames_done, "seconds": took, "lease_until": None}
-    chunk = send(db, _ENDED, claim | ended).one_or_none()
-    if chunk is None:
+    if not send(db, _ENDED, claim | ended).rowcount:
         return None
-    finishes = []
-    if chunk.kind == "draw" and chunk.is_last:
-        for render in renders.of_shot(db, chunk.shot_id):
+    of_shot, finishes = renders.of_shot(db, chunk.shot_id), []
+    if chunk.kind == "draw" and of_shot and of_shot[0].is_drawn:
+        for render in of_shot:
             if render.status not in state.OVER:
                 finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
                 queue(db, [finish], render.account_id, URGENT)
                 finishes.append(finish)
-    return finishes
+    return Completion({render.id for render in of_shot if render.status not in state.OVER}, finishes)
 
 
 def queue(db: Session, new: Sequence[Chunk], account_id: str, priority: int) -> None:

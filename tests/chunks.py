@@ -39,4 +39,4 @@ def drawn(db: Session, shot: Shot) -> None:
     """All frames of a shot, drawn by a worker."""
     for chunk in [chunk for chunk in shot.chunks if chunk.kind == "draw"]:
         row = claimed(db, chunk)
-        assert leases.complete(db, row.id, row.attempt, frames_done=row.frames) is not None
+        assert leases.complete(db, row, frames_done=row.frames) is not None

@@ -6,7 +6,7 @@ from sqlalchemy import Boolean, and_, bindparam, exists, func, literal_column, o
 from sqlalchemy.orm import Session
 
 from farm.db.session import send
-from farm.db.tables import Chunk, Shot
+from farm.db.tables import Chunk, Node, Shot
 
 # What is done first: finishing what was drawn, and previews; then the drawing.
 URGENT, DRAWING = 0, 1
@@ -17,11 +17,16 @@ UNFINISHED = ("queued", "running")
 
 # The chunk whose turn it is, locked with its shot; those that somebody else locks are passed over. So are shots that
 # another engine than `engine` has begun, and those that none has begun, where `draws` is false and they are not urgent.
+# None for a `taker` that was drained or quarantined meanwhile.
+_SENT_AWAY = exists().where(
+    Node.name == bindparam("taker"), or_(Node.drain_at.is_not(None), Node.quarantined_at.is_not(None))
+)
 FIRST_WAITING = (
     select(Chunk.id)
     .join(Chunk.shot)
     .where(
         Chunk.state == "queued",
+        ~_SENT_AWAY,
         or_(
             Chunk.kind == "finish",
             Shot.engine == bindparam("engine"),

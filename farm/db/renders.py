@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, bindparam, delete, func, select, union
+from sqlalchemy import Row, Select, bindparam, delete, exists, func, select, union
 from sqlalchemy.orm import Session
 
 from farm.db import chunks, sweeps
@@ -12,8 +12,9 @@ from farm.db.session import send
 from farm.db.tables import Asset, Chunk, Render, Segment, Shot
 from farm.errors import RenderNotFound
 
+_UNDRAWN = exists().where(Chunk.shot_id == bindparam("shot_id"), Chunk.kind == "draw", Chunk.state != "done")
 _OF_SHOT = (
-    select(Render.id, Render.account_id, Render.status)
+    select(Render.id, Render.account_id, Render.status, (~_UNDRAWN).label("is_drawn"))
     .where(Render.shot_id == bindparam("shot_id"))
     .order_by(*Shot.renders.property.order_by)
 )
@@ -81,8 +82,8 @@ def _details() -> Select[Any]:
     )
 
 
-def of_shot(db: Session, shot_id: str) -> Sequence[Row[tuple[str, str, str]]]:
-    """The id, account_id and status of each of a shot's renders, oldest first."""
+def of_shot(db: Session, shot_id: str) -> Sequence[Row[tuple[str, str, str, bool]]]:
+    """The id, account_id and status of each of a shot's renders, oldest first, and whether all frames are drawn."""
     return send(db, _OF_SHOT, {"shot_id": shot_id}).all()
 
 

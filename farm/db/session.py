@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 Values = Mapping[str, Any]
@@ -95,6 +97,25 @@ def send(db: Session, statement: Executable, values: Values | Sequence[Values]) 
     """
     db.flush()  # as every other statement does: changed objects come first
     return db.connection().execute(statement, values)
+
+
+@contextmanager
+def in_one_go(db: Session) -> Iterator[None]:
+    """What is written in this block, past the session's objects, goes to PostgreSQL in one trip instead of one each.
+
+    So nothing in it may look at what becomes of what it writes. What PostgreSQL refuses is raised at its end.
+    """
+    db.flush()  # whose objects want to hear of each row
+    connection = db.connection()
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as error:  # as SQLAlchemy has it
+        raise DBAPIError.instance(None, None, error, psycopg.Error) from error
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:

@@ -58,7 +58,7 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
                 _publish_part(lease, storage, render_id, number, part)
                 part.unlink()
     effort = Effort(spec.tier, node.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
-    with lease.completing(bell, effort.seconds if len(missing) == len(numbers) else None) as db:
+    with lease.completing(bell, effort.seconds if len(missing) == len(numbers) else None) as (db, _wanted):
         effort.count(db)
 
 
@@ -76,7 +76,7 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) 
         with lease.kept(on_loss=lambda: None):
             produce.finish(spec, lambda number: storage.local(parts[_kind(number)]), dataset)
         keys = {publishing.key(render_id, lease, dataset): dataset}
-        with publishing.stored(storage, lease, keys), lease.completing(bell) as db:
+        with publishing.stored(storage, lease, keys), lease.completing(bell) as (db, _wanted):
             render = db.get_one(Render, render_id)
             replaced = publishing.replace_assets(db, render_id, lease, {"dataset": dataset})
             renders.drop_segments(db, render_id)

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset.plan import DatasetSpec
-from farm.db import renders, tallies
-from farm.db.session import send
+from farm.db import tallies
+from farm.db.session import in_one_go, send
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.frame_cache import Shelf
@@ -176,14 +176,14 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
     videos = [(order.render_id, kind, path) for order in orders for kind, path in order.files.videos.items()]
     keys = {publishing.key(render_id, lease, path): path for render_id, _, path in videos}
     took = None if effort.cached else effort.seconds
-    with publishing.stored(storage, lease, keys), lease.completing(bell, took) as db:
-        wanted = {each.id for each in renders.of_shot(db, lease.chunk.shot_id) if each.status not in state.OVER}
+    with publishing.stored(storage, lease, keys), lease.completing(bell, took) as (db, wanted):
         segments = [
             {"render_id": render_id, "chunk_id": lease.chunk.id, "kind": kind, "storage_key": key}
             for (render_id, kind, _), key in zip(videos, keys, strict=True)
             if render_id in wanted
         ]
-        if segments:
-            send(db, _SEGMENT, segments)
-        effort.count(db)
+        with in_one_go(db):
+            for segment in segments:
+                send(db, _SEGMENT, segment)
+            effort.count(db)
     discard(storage, keys.keys() - {segment["storage_key"] for segment in segments})

@@ -18,7 +18,7 @@ from farm.db import chunks
 from farm.db.session import Database, after_commit
 from farm.db.tables import Shot, now
 from farm.errors import FarmError, NoRoom, RenderFailed, Unavailable, is_no_room
-from farm.leases import ClaimedChunk
+from farm.leases import ClaimedChunk, Taker
 from farm.nodes import quarantine, registry
 from farm.queue import chunk_log, datasets, drawing, finishing
 from farm.queue.chunk_log import ChunkLog
@@ -59,7 +59,11 @@ def _work(node: Node) -> None:
     database = Database(node.settings.database, fleeting=True)
     with contextlib.closing(database), connect(node.settings.redis_url) as redis:
         bell = Doorbell(redis)
-        while time.monotonic() < began + MOMENT and not node.is_told_to_stop() and (chunk := claim(node, database)):
+        with database.read() as db:
+            taker = registry.taker(db, node.name)
+        while taker and time.monotonic() < began + MOMENT and not node.is_told_to_stop():
+            if (chunk := claim(node, database, taker)) is None:
+                break
             with chunk_log.kept(node, database, chunk) as said:
                 held = do(node, database, storage, bell, chunk, said)
             if not held:
@@ -85,15 +89,14 @@ def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: 
         raise
 
 
-def claim(node: Node, database: Database) -> ClaimedChunk | None:
+def claim(node: Node, database: Database, taker: Taker) -> ClaimedChunk | None:
     """The chunk whose turn it is, now claimed; None when there is nothing for this node."""
     for _ in range(TRIES):
         with database.write() as db:
-            taker = registry.taker(db, node.name)
-            if taker is None:  # drained or quarantined
-                return None
             if chunk := leases.claim_next(db, taker, seconds=node.settings.lease_seconds):
                 return chunk
+            if registry.taker(db, node.name) is None:  # drained or quarantined meanwhile
+                return None
             if not any(chunks.waiting(db, priority, at_most=1) for priority in taker.priorities):
                 return None
         time.sleep(PAUSE)

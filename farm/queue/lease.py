@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from farm import leases
 from farm.db import chunks
 from farm.db.chunks import URGENT
-from farm.db.session import Database, after_commit
+from farm.db.session import Database, after_commit, in_one_go
 from farm.leases import ClaimedChunk
 from farm.nodes import registry
 from farm.queue.queues import Doorbell
@@ -65,23 +65,26 @@ class Lease:
             yield db
 
     @contextlib.contextmanager
-    def completing(self, bell: Doorbell, took: float | None = None) -> Iterator[Session]:
+    def completing(self, bell: Doorbell, took: float | None = None) -> Iterator[tuple[Session, set[str]]]:
         """A transaction like that of `publishing` which ends the chunk, too; `took` is as in `leases.complete`.
 
-        Its log is stored with it. Rings for those that finish its renders where it was the last.
+        Comes with the renders that are not over. The attempt's log is stored with it. Rings for those that finish its
+        renders where it was the last.
         """
         with self.database.write() as db:
-            chunks.lock_shot(db, self.chunk.shot_id)
-            finishes = leases.complete(db, self.chunk.id, self.chunk.attempt, frames_done=self.frames_done, took=took)
-            if finishes is None:
+            completion = leases.complete(db, self.chunk, frames_done=self.frames_done, took=took)
+            if completion is None:
                 raise LeaseLost
             last = self.chunk.first_frame + self.frames_done - 1 if self.frames_done else None
-            registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
-            if len(finishes) > 1:  # the first is what this work-horse takes next, or rings for at its end
-                after_commit(db, partial(bell.ring, URGENT, len(finishes) - 1))
-            yield db
+            if (
+                rings := len(completion.finishes) - 1
+            ) > 0:  # the first is what this work-horse takes next, or rings for
+                after_commit(db, partial(bell.ring, URGENT, rings))
+            yield db, completion.wanted
             log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
-            self.store_log(db)
+            with in_one_go(db):
+                registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
+                self.store_log(db)
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

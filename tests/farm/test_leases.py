@@ -80,7 +80,7 @@ class TestClaim:
                 assert chunk
                 told.append(chunk)
                 assert chunk == as_claimed(db.get_one(Chunk, chunk.id))
-                leases.complete(db, chunk.id, chunk.attempt, frames_done=chunk.frames)
+                leases.complete(db, chunk, frames_done=chunk.frames)
         assert [render.id for render in told[0].renders] == [first.id, second.id]
         assert [render.id for render in told[-1].renders] == [first.id]
         assert told[0].model_key == model.storage_key
@@ -163,15 +163,15 @@ class TestFencing:
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=3)
         claimed(db, chunk)
         assert not leases.renew(db, chunk.id, 1, frames_done=9, seconds=30)
-        assert leases.complete(db, chunk.id, 1, frames_done=9) is None
+        assert leases.complete(db, chunk, frames_done=9) is None
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=3) is None
         row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.frames_done) == ("running", 2, 1, 0)
 
     def test_a_finished_chunk_stays_finished(self, db: Session, chunk: Chunk) -> None:
         claimed(db, chunk)
-        assert leases.complete(db, chunk.id, 1, frames_done=chunk.frames) is not None
-        assert leases.complete(db, chunk.id, 1, frames_done=1) is None
+        assert leases.complete(db, chunk, frames_done=chunk.frames) is not None
+        assert leases.complete(db, chunk, frames_done=1) is None
         assert leases.fail(db, chunk.id, 1, BlenderCrashed(), attempts=1) is None
         assert fresh(db, chunk).frames_done == chunk.frames
 
@@ -209,11 +209,11 @@ class TestComplete:
         *most, last = renders[0].shot.chunks
         for chunk in most:
             claimed(db, chunk)
-            leases.complete(db, chunk.id, 1, frames_done=chunk.frames)
+            leases.complete(db, chunk, frames_done=chunk.frames)
         assert most, "this needs several chunks"
         assert self.finishing(db) == set()
         claimed(db, last)
-        leases.complete(db, last.id, 1, frames_done=last.frames)
+        leases.complete(db, last, frames_done=last.frames)
         assert self.finishing(db) == {render.id for render in renders}
 
     @staticmethod

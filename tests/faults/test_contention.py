@@ -128,14 +128,14 @@ class Crowd:
                 state.advance(db, render, "poster-processing")
 
     def _drawn(self, lease: Lease) -> None:
-        with lease.completing(self.farm.bell, 1.0) as db:
+        with lease.completing(self.farm.bell, 1.0) as (db, _wanted):
             for render in self._renders(db, lease):
                 for status in ("poster-done", "video-processing"):
                     state.advance(db, render, status)
                 db.add(Segment(render_id=render.id, chunk_id=lease.chunk.id, kind="video", storage_key=lease.name))
 
     def _finished(self, lease: Lease, render_id: str) -> None:
-        with lease.completing(self.farm.bell) as db:
+        with lease.completing(self.farm.bell) as (db, _wanted):
             render = db.get_one(Render, render_id)
             for segment in db.scalars(select(Segment).where(Segment.render_id == render_id)):
                 db.delete(segment)

@@ -35,7 +35,7 @@ def begun(database: Database, client: Client, settings: Settings, redis: Redis, 
         render = schedule.render(db, model, RenderSettings(), settings, Doorbell(redis))
         chunk = leases.claim_next(db, Taker("gpu", "eevee"), seconds=30)
         assert chunk
-        assert leases.complete(db, chunk.id, 1, frames_done=chunk.frames) is not None
+        assert leases.complete(db, chunk, frames_done=chunk.frames) is not None
         db.add(Segment(render_id=render.id, chunk_id=chunk.id, kind="video", storage_key="renders/a/b"))
     return render
 
