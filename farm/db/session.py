@@ -34,8 +34,8 @@ class Database:
     On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
     could otherwise fail half-way with "database is locked", which no busy timeout mends.
 
-    `fleeting` is for a process that lives for seconds and asks the same over and over: PostgreSQL plans that once, and
-    is not asked before each transaction whether the connection still lives.
+    `fleeting` is for a process that lives for seconds and asks the same over and over: PostgreSQL plans that once, when
+    it is first asked, and is not asked before each transaction whether the connection still lives.
     """
 
     def __init__(self, url: str, *, fleeting: bool = False) -> None:
@@ -129,6 +129,7 @@ def _postgresql_engine(url: str, fleeting: bool) -> Engine:
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=not fleeting,
         connect_args={
+            "prepare_threshold": 0 if fleeting else 5,
             "tcp_user_timeout": 1000 * UNREACHABLE,
             "keepalives_idle": UNREACHABLE // 2,
             "keepalives_interval": UNREACHABLE // 4,
@@ -142,7 +143,8 @@ def _postgresql_engine(url: str, fleeting: bool) -> Engine:
         connection.execute(
             f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION * 1000:.0f};"
             f"SET random_page_cost = {RANDOM_PAGE_COST};"
-            f"SET plan_cache_mode = {'force_generic_plan' if fleeting else 'auto'}"
+            f"SET plan_cache_mode = {'force_generic_plan' if fleeting else 'auto'}",
+            prepare=False,
         )
         connection.commit()
 
