@@ -64,21 +64,25 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     with database.read() as db:
         queued = db.scalar(select(func.count()).select_from(Chunk))
     database.close()  # no connection may cross a fork
+    redis.flushdb()  # the rings, so that all nodes are there before the first chunk is drawn
     # A node has but a part of a core here; it shall do as much in one work-horse as one that has a whole core.
     jobs.MOMENT *= max(1, arguments.nodes / (os.cpu_count() or 1))
     counts = Counts()
     with beside.all_of_it(settings, max(1, arguments.nodes // CONTROL), arguments.frame_seconds) as controls:
+        nodes = start(settings, arguments.nodes, arguments.frame_seconds, counts)
+        while counts.signs.value < 2 * arguments.nodes:
+            time.sleep(0.5)
         for control in controls:
             control.begin()
+        signs_before, began = counts.signs.value, time.monotonic()
         before = busy_seconds() - sum(control.seconds() for control in controls)
-        began = time.monotonic()
-        nodes = start(settings, arguments.nodes, arguments.frame_seconds, counts)
+        Doorbell(redis).ring_for_all(database)
         most = watch(database, redis)
         took = time.monotonic() - began
-        end(nodes)
         busy = busy_seconds() - sum(control.seconds() for control in controls) - before
         drawing, sign, renewal = (control.price() for control in controls)
-    signs, renewals = counts.signs.value, counts.renewals.value
+        signs, renewals = counts.signs.value - signs_before, counts.renewals.value
+        end(nodes)
     with database.read() as db:
         done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
