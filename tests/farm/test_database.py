@@ -3,10 +3,14 @@
 import contextlib
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from farm import accounts
-from farm.db.session import Database
+from farm.db import attempt_logs
+from farm.db.session import Database, in_one_go, send
+from farm.db.tables import Account
+from farm.db.tallies import FRAMES, totals
 
 
 @pytest.mark.on_both_databases
@@ -42,6 +46,40 @@ class TestRead:
         with database.read() as db:
             prepared = db.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
         assert any("FROM accounts" in statement for statement in prepared)
+
+
+class TestInOneGo:
+    @pytest.mark.on_both_databases
+    def test_writes_all_of_it_and_what_was_changed_before(self, database: Database) -> None:
+        with database.write() as db:
+            accounts.create(db, "one@example.com", credits_=0)
+            db.flush()
+            account = db.scalars(select(Account)).one()
+            account.email = "another@example.com"
+            with in_one_go(db):
+                for _ in range(2):
+                    FRAMES.add(db, 3, tier="share", engine="cycles", source="drawn")
+        assert is_there(database, "another@example.com")
+        with database.read() as db:
+            assert totals(db)["plinth_frames"] == {("share", "cycles", "drawn"): 6}
+
+    @pytest.mark.on_both_databases
+    def test_raises_what_the_server_refuses_and_leaves_nothing(self, database: Database) -> None:
+        def write() -> None:
+            with database.write() as db, in_one_go(db):
+                FRAMES.add(db, 3, tier="share", engine="cycles", source="drawn")
+                attempt_logs.store(db, "no chunk", 1, "one", "")
+
+        with pytest.raises(IntegrityError):
+            write()
+        with database.read() as db:
+            assert not totals(db)
+
+    @pytest.mark.parametrize("database_kind", ["postgresql"])
+    def test_raises_as_an_outage_that_the_server_is_gone(self, database: Database) -> None:
+        with pytest.raises(OperationalError), database.write() as db, in_one_go(db):
+            send(db, text("SELECT pg_terminate_backend(pg_backend_pid())"), {})
+        assert not is_there(database, "one@example.com"), "the next question has a connection of its own"
 
 
 def is_there(database: Database, email: str) -> bool:
