@@ -234,6 +234,23 @@ class TestDuty:
             assert registry.beat(db, cpu) == Duty((), drain=True)
             assert registry.taker(db, "cpu") is None
 
+    @pytest.mark.parametrize("why", ["drain_at", "quarantined_at"])
+    def test_that_ends_meanwhile_ends_what_a_work_horse_takes(
+        self, database: Database, cpu: Facts, render: Render, why: str
+    ) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            taker = registry.taker(db, "cpu")
+            assert taker
+            setattr(nodes.named(db, "cpu"), why, now())
+            db.flush()
+            assert leases.claim_next(db, taker, seconds=30) is None
+            registry.resume(db, "cpu")
+            db.flush()
+            chunk = leases.claim_next(db, taker, seconds=30)
+            assert chunk
+            assert chunk.shot_id == render.shot_id
+
     def test_of_a_node_whose_tables_were_upgraded_is_to_go(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
