@@ -76,10 +76,8 @@ class Lease:
             if completion is None:
                 raise LeaseLost
             last = self.chunk.first_frame + self.frames_done - 1 if self.frames_done else None
-            if (
-                rings := len(completion.finishes) - 1
-            ) > 0:  # the first is what this work-horse takes next, or rings for
-                after_commit(db, partial(bell.ring, URGENT, rings))
+            if len(completion.finishes) > 1:  # the first is what this work-horse takes next, or rings for at its end
+                after_commit(db, partial(bell.ring, URGENT, len(completion.finishes) - 1))
             yield db, completion.wanted
             log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
             with in_one_go(db):
