@@ -28,8 +28,9 @@ from farm.processes import die_with_parent
 from farm.queue.queues import Doorbell, connect
 from farm.render_settings import RenderSettings
 from farm.settings import Settings
-from farm.storage import open_storage
-from farm.video.run import executable
+from farm.storage import Storage, discard, open_storage
+from farm.video import graphs
+from farm.video.run import Encoder, executable
 from farm.video.variant import Files, Variant
 
 LENGTH = 10  # seconds of video, and as many chunks
@@ -65,8 +66,9 @@ class Beside:
 def all_of_it(settings: Settings, count: int, frame_seconds: float) -> Iterator[tuple[Beside, Beside, Beside]]:
     """So many processes that draw by hand, that give signs of life, and that renew a lease."""
     drawn, lives, held = (apart(settings, name, at) for at, name in enumerate(("drawn", "lives", "held"), start=1))
-    in_a_process(partial(prepare, lives))
-    in_a_process(partial(prepare, held))
+    in_a_process(partial(upgrade, lives))
+    in_a_process(partial(upgrade, held))
+    in_a_process(partial(order_one, held))
     chunks, counts = multiprocessing.Value("L", 0), Counts()
     beside = (
         begin(drawn, count, partial(draw, drawn, frame_seconds, chunks), chunks),
@@ -80,10 +82,14 @@ def all_of_it(settings: Settings, count: int, frame_seconds: float) -> Iterator[
             kill(each.processes)
 
 
-def prepare(settings: Settings) -> None:
-    """Tables, and chunks to hold. Nobody hears the rings."""
+def upgrade(settings: Settings) -> None:
     with contextlib.closing(Database(settings.database)) as database:
         database.upgrade()
+
+
+def order_one(settings: Settings) -> None:
+    """Chunks to hold. Nobody hears the rings."""
+    with contextlib.closing(Database(settings.database)) as database:
         model, bell = stored_model(database, settings), Doorbell(connect(settings.redis_url))
         with database.write() as db:
             schedule.render(db, model, RenderSettings(length=LENGTH, easing=False), settings, bell)
@@ -134,6 +140,20 @@ def draw(settings: Settings, frame_seconds: float, chunks: Any, name: str) -> No
                 pass
         for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
             storage.put(f"{name}/{number}/{path.name}", path)
+        if last := first == LENGTH - 1:
+            join(settings, storage, files, [f"{name}/{number - at}" for at in reversed(range(LENGTH))])
         shutil.rmtree(files.folder)
         with chunks.get_lock():
-            chunks.value += 1
+            chunks.value += 1 + last
+
+
+def join(settings: Settings, storage: Storage, files: Files, folders: list[str]) -> None:
+    """Join what was drawn, as the chunk does that finishes a render."""
+    for path in files.videos.values():
+        parts = [f"{folder}/{path.name}" for folder in folders]
+        made = path.with_name(f"whole-{path.name}")
+        arguments = graphs.join([storage.local(part) for part in parts], path.with_suffix(".txt"), made)
+        with Encoder(executable(settings.ffmpeg), arguments):
+            pass
+        storage.put(f"{folders[-1]}/{made.name}", made)
+        discard(storage, parts)

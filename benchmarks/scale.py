@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
-    in_a_process(partial(upgrade, settings))
+    in_a_process(partial(beside.upgrade, settings))
     began = time.monotonic()
     in_a_process(lambda: order_all(settings, arguments.renders))  # nodes are forked, and large ones would be slow
     ordering = time.monotonic() - began
@@ -80,11 +80,12 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         most = watch(database, redis)
         took = time.monotonic() - began
         busy = busy_seconds() - sum(control.seconds() for control in controls) - before
+        with database.read() as db:
+            done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         drawing, sign, renewal = (control.price() for control in controls)
         signs, renewals = counts.signs.value - signs_before, counts.renewals.value
         end(nodes)
     with database.read() as db:
-        done = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.state == "done")) or 0
         doubly = db.scalar(select(func.count()).select_from(Chunk).where(Chunk.attempt > 1))
         waited = [place for place, account in enumerate(in_order(db)) if account != "large@example.com"]
     size = database_bytes(database)
@@ -115,11 +116,6 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
         f"place in the whole order of the last render of {SMALL_ACCOUNTS} small accounts": max(waited, default=None),
         "machine": f"{os.cpu_count()} cores",
     }
-
-
-def upgrade(settings: Settings) -> None:
-    with contextlib.closing(Database(settings.database)) as database:
-        database.upgrade()
 
 
 def order_all(settings: Settings, renders: int) -> None:

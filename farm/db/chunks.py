@@ -15,12 +15,12 @@ UNFINISHED = ("queued", "running")
 
 # What every chunk asks for is put together once: that takes as long as to have it answered.
 
-# The chunk whose turn it is, locked with its shot; those that somebody else locks are passed over. So are shots that
-# another engine than `engine` has begun, and those that none has begun, where `draws` is false and they are not urgent.
-# None for a `taker` that was drained or quarantined meanwhile.
 _SENT_AWAY = exists().where(
     Node.name == bindparam("taker"), or_(Node.drain_at.is_not(None), Node.quarantined_at.is_not(None))
 )
+# The chunk whose turn it is, locked with its shot; those that somebody else locks are passed over. So are shots that
+# another engine than `engine` has begun, and those that none has begun, where `draws` is false and they are not urgent.
+# There is none for a `taker` that was drained or quarantined meanwhile.
 FIRST_WAITING = (
     select(Chunk.id)
     .join(Chunk.shot)
@@ -90,6 +90,7 @@ def left_alone(db: Session, engines: Collection[str]) -> list[Shot]:
 def lock_shot(db: Session, shot_id: str) -> None:
     """Let nobody else change anything of a shot, its renders and its chunks until this transaction ends.
 
-    Every transaction that changes more than one of these begins with this, so that no two wait for each other.
+    Every transaction that changes more than one of these begins with this, or with the end of a chunk, which locks its
+    shot, too (farm.leases): so no two wait for each other.
     """
     send(db, _LOCKED_SHOT, {"shot_id": shot_id})

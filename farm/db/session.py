@@ -103,7 +103,8 @@ def send(db: Session, statement: Executable, values: Values | Sequence[Values]) 
 def in_one_go(db: Session) -> Iterator[None]:
     """What is written in this block, past the session's objects, goes to PostgreSQL in one trip instead of one each.
 
-    So nothing in it may look at what becomes of what it writes. What PostgreSQL refuses is raised at its end.
+    So nothing in it may look at what becomes of what it writes. What PostgreSQL refuses is raised later, at the end at
+    the latest.
     """
     db.flush()  # whose objects want to hear of each row
     connection = db.connection()

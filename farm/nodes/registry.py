@@ -40,10 +40,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Duty:
-    """What a node is to do: the priorities that it listens for, and whether it is to end after the work at hand."""
+    """What a node is to do: the priorities that it listens for, and whether it is to end after the work at hand.
+
+    So it is where the tables were `upgraded` while it worked, too.
+    """
 
     priorities: tuple[int, ...]
     drain: bool
+    upgraded: bool = False
 
 
 def check_version(database: Database) -> None:
@@ -127,21 +131,15 @@ def _enter(db: Session, facts: "Facts") -> bool:
 
 
 def beat(db: Session, facts: "Facts") -> Duty:
-    """Tell that the node lives, and learn what it is to do. One that was forgotten meanwhile joins again.
-
-    Raises Refused where the tables were upgraded while it worked.
-    """
+    """Tell that the node lives, and learn what it is to do. One that was forgotten meanwhile joins again."""
     node = _live(db, facts.name).one_or_none()
     if node is None:
         _enter(db, facts)
         node = _live(db, facts.name).one()
-    if node.version != facts.database_version:
-        raise Refused(
-            f"The database came to version {node.version} while this node worked with {facts.database_version}: update"
-            " Plinth on this node, and start it again"
-        )
-    if node.drain_at or node.quarantined_at:
-        return Duty((), drain=node.drain_at is not None)
+    if node.drain_at or node.version != facts.database_version:
+        return Duty((), drain=True, upgraded=not node.drain_at)
+    if node.quarantined_at:
+        return Duty((), drain=False)
     if node.draws or nodes.begun_shots_wait(db, node.engine):
         return Duty((URGENT, DRAWING), drain=False)
     return Duty((URGENT,), drain=False)

@@ -17,6 +17,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from farm import leases, logs
@@ -63,7 +64,7 @@ class ChunkWorker(Worker):
         self._database = Database(settings.database)  # one for all beats, as making one takes longer than a beat
         self.duty = registry.Duty(tuple(NAMES), drain=False)
         self.told_to_stop = False
-        self.refused: registry.Refused | None = None  # why it ends, where the farm does not want it any more
+        self.upgraded = False
         self._next_beat, self._own_pid = 0.0, os.getpid()
         gc.freeze()  # what work-horses inherit is no garbage: to look through it takes each a fifth of a second
 
@@ -74,7 +75,7 @@ class ChunkWorker(Worker):
         while True:
             self.heartbeat()
             # RQ stops by an exception out of the signal; one that came in a heartbeat has ended nothing but that.
-            if self.told_to_stop or self.duty.drain:
+            if self.told_to_stop or self.upgraded or self.duty.drain:
                 self.told_to_stop = True
                 raise StopRequested
             if self.duty.priorities:
@@ -94,11 +95,13 @@ class ChunkWorker(Worker):
         try:
             with self._database.autocommit() as db:
                 self.duty = registry.beat(db, self.facts)
-        except registry.Refused as refusal:
-            self.refused, self.duty = refusal, registry.Duty((), drain=True)
-            node.current().tell_to_stop()
+            upgraded = self.duty.upgraded
         except Exception as error:
             log.warning("the database does not hear that this node lives", error=str(error))
+            upgraded = isinstance(error, ProgrammingError)  # the tables are others than this code knows
+        if upgraded:
+            self.upgraded = True
+            node.current().tell_to_stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
@@ -165,8 +168,9 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         finally:  # a stop signal may come as soon as the farm knows this node
             host.stop()
             _leave(settings, mine)
-        if worker.refused:
-            raise worker.refused
+        if worker.upgraded:
+            with _opened(settings) as database:
+                registry.check_version(database)
         if not worker.told_to_stop:
             raise FarmError("The worker ended by itself; its last lines tell why")
         log.info("worker ended", drained=worker.duty.drain)

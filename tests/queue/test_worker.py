@@ -10,6 +10,7 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 from redis import Redis
+from rq.exceptions import StopRequested
 from rq.job import Job
 from sqlalchemy import QueuePool, text
 
@@ -20,6 +21,7 @@ from farm.db.tables import Chunk, Render, now
 from farm.nodes import exit_codes, facts, registry
 from farm.nodes.engine import Gpu
 from farm.nodes.quarantine import MODELS
+from farm.queue.node import Node, enter
 from farm.queue.worker import BEAT, ChunkWorker
 from farm.settings import Settings
 from tests.queue.conftest import ENDLESS, StartWorker, blenders_of, node, state, until, upload
@@ -148,11 +150,25 @@ class TestSkew:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         assert worker.wait(60) == exit_codes.REFUSED
         assert worker.stderr
-        assert "came to version 9999 while this node worked" in worker.stderr.read().splitlines()[-1]
+        assert "newer than this node's" in worker.stderr.read().splitlines()[-1]
         assert state(database, "one") is None
         with database.read() as db:
             seen = {(chunk.state, chunk.attempt, chunk.failures) for chunk in db.query(Chunk)}
         assert seen == {("done", 1, 0), ("queued", 1, 0)}, "none was cut off"
+
+    @pytest.mark.parametrize("database_kind", ["postgresql"])
+    def test_of_a_database_whose_nodes_look_different_now_is_noticed_all_the_same(
+        self, settings: Settings, database: Database, redis: Redis, tmp_path: Path
+    ) -> None:
+        mine = facts.gather("one", [], "cycles", None, database, settings)
+        registry.join(database, mine)
+        worker = ChunkWorker(settings, redis, BlenderHost(tmp_path, settings.blender_bytes), mine)
+        enter(Node("one", settings, "cycles", tmp_path, tmp_path))
+        with database.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE nodes DROP COLUMN draws"))
+        worker.heartbeat()
+        with pytest.raises(StopRequested):
+            worker.dequeue_job_and_maintain_ttl(None)
 
 
 class TestStorage:

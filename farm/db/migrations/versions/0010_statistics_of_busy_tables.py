@@ -8,9 +8,14 @@ branch_labels = None
 depends_on = None
 
 BEFORE = {"chunks": {"autovacuum_analyze_scale_factor": 0.01, "autovacuum_vacuum_scale_factor": 0.01}}
-# A chunk's row changes half a dozen times, a node's with every sign of life, and a segment goes with its video.
+# A chunk's row changes half a dozen times, a node's with every sign of life, and a segment goes with its video. Dead
+# rows of chunks go by their number, however large the table is: a claim passes over all that were claimed before it.
 AFTER: dict[str, dict[str, float]] = {
-    "chunks": {"autovacuum_analyze_scale_factor": 1},
+    "chunks": {
+        "autovacuum_analyze_scale_factor": 1,
+        "autovacuum_vacuum_scale_factor": 0,
+        "autovacuum_vacuum_threshold": 10_000,
+    },
     "nodes": {"autovacuum_analyze_threshold": 100_000, "autovacuum_vacuum_threshold": 2_000},
     "segments": {"autovacuum_analyze_threshold": 50_000, "autovacuum_vacuum_threshold": 5_000},
 }
