@@ -1,7 +1,7 @@
 """What nodes do besides dispatching, done by a few processes beside a run that have nothing to do with it.
 
-So it is known what each of it takes there and then: the machine's speed changes within the hour, and whoever waited for
-a core behind two hundred others finds the processor's caches full of theirs.
+So it is known what each of it takes there and then: the machine's speed changes within the hour, and with what else
+runs on it.
 """
 
 import contextlib

@@ -171,7 +171,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         if worker.upgraded:
             with _opened(settings) as database:
                 registry.check_version(database)
-        if not worker.told_to_stop:
+        if worker.upgraded or not worker.told_to_stop:
             raise FarmError("The worker ended by itself; its last lines tell why")
         log.info("worker ended", drained=worker.duty.drain)
 
