@@ -168,6 +168,18 @@ class TestSkew:
         worker.heartbeat()
         assert worker.upgraded
 
+    @pytest.mark.parametrize("database_kind", ["postgresql"])
+    def test_that_no_version_explains_ends_the_worker_as_any_trouble_does(
+        self, start_worker: StartWorker, settings: Settings, database: Database
+    ) -> None:
+        worker = start_worker("--name", "one", FARM_DATABASE_URL=settings.database)
+        until(lambda: state(database, "one") == "idle")
+        with database.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE nodes RENAME COLUMN draws TO drew"))
+        assert worker.wait(30) == 1, "so that it is started again, as nobody upgraded anything"
+        assert worker.stderr
+        assert "ended by itself" in worker.stderr.read().splitlines()[-1]
+
 
 class TestStorage:
     def test_that_is_not_the_farms_ends_the_worker_with_a_line(
