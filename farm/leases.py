@@ -71,7 +71,7 @@ class ClaimedRender(NamedTuple):
     """A render as it was when a chunk of its shot was claimed."""
 
     id: str
-    status: str
+    is_over: bool
     settings: dict[str, Any]
 
 
@@ -106,7 +106,7 @@ class Completion(NamedTuple):
 def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | None:
     """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits, or it may not.
 
-    The first claim of a shot's frames settles which engine draws all of them.
+    The first claim of a shot's frames settles which engine draws all of them, and begins its renders.
     """
     asked = {"taker": taker.worker, "engine": taker.engine, "draws": taker.draws}
     claim = {"state": "running", "worker": taker.worker, "lease_until": _in(seconds)}
@@ -117,6 +117,8 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | N
     shot = rows[0]
     if chunk.kind == "draw" and shot.engine is None:
         send(db, _BEGIN, {"shot_id": chunk.shot_id, "engine": taker.engine})
+    if chunk.kind == "draw" and any(row.status == "pending" for row in rows):
+        state.begin(db, chunk.shot_id)
     return ClaimedChunk(
         id=chunk.id,
         attempt=chunk.attempt,
@@ -130,7 +132,7 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | N
         spec=shot.spec,
         model_key=shot.storage_key,
         renders=[
-            ClaimedRender(row.id, row.status, row.settings)
+            ClaimedRender(row.id, row.status in state.OVER, row.settings)
             for row in rows
             if row.id and chunk.render_id in (None, row.id)
         ],

@@ -1,9 +1,11 @@
 """A render's status: the only place that writes it, with the transition table as data."""
 
+from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from farm import credits
 from farm.db import renders, sweeps, tallies
+from farm.db.session import send
 from farm.db.tables import Render, now
 
 # Forward steps come in this order; a second attempt passes the early ones again without going back.
@@ -24,9 +26,16 @@ WAYS = (ORDER, ["error", "failed"])
 
 OVER = ("done", "error", "failed")
 
+_BEGIN = update(Render).where(Render.shot_id == bindparam("its_shot"), Render.status == "pending")
+
 
 class ImpossibleStep(Exception):
     """A status was asked to go where the table has no way: a defect of ours, never a client's."""
+
+
+def begin(db: Session, shot_id: str) -> None:
+    """Move those of a shot's renders that are "pending" to the next status, past the session's objects."""
+    send(db, _BEGIN, {"its_shot": shot_id, "status": "poster-processing", "updated_at": now()})
 
 
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from farm import leases
+from farm import leases, state
 from farm.db.tables import Chunk, Shot, now
 from farm.leases import ClaimedChunk, ClaimedRender
 
@@ -31,7 +31,7 @@ def as_claimed(chunk: Chunk) -> ClaimedChunk:
         shot_id=chunk.shot_id,
         spec=chunk.shot.spec,
         model_key=chunk.shot.model.storage_key,
-        renders=[ClaimedRender(render.id, render.status, render.settings) for render in chunk.renders],
+        renders=[ClaimedRender(render.id, render.status in state.OVER, render.settings) for render in chunk.renders],
     )
 
 

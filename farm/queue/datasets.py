@@ -45,8 +45,6 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
         spec = settle_template(lease, spec)
     missing = [number for number in numbers if _kind(number) not in drawn]
     lease.frames_done = len(numbers) - len(missing)
-    with lease.publishing() as db:
-        state.advance(db, db.get_one(Render, render_id), "poster-processing")
     began = time.monotonic()
     if missing:
         with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):

@@ -46,7 +46,6 @@ class Order:
     render_id: str
     wish: RenderSettings
     picture: str | None
-    begun: bool
     files: Files
 
 
@@ -76,15 +75,15 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     chunk = lease.chunk
     spec, model_key = ShotSpec(**chunk.spec), chunk.model_key
     numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
-    orders = [_order(lease, render, scratch, spec.tier) for render in chunk.renders if render.status not in state.OVER]
+    orders = [_order(lease, render, scratch, spec.tier) for render in chunk.renders if not render.is_over]
     if templates.version(spec.template) != spec.template_version:
         spec = settle_template(lease, spec)
     shelf = Shelf.of(node.settings, spec, node.engine)
     cached = sum(shelf.holds(number) for number in numbers) if shelf else 0
     with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
         variants, faults = _variants(node, storage, spec, orders)
-        if faults or not all(order.begun for order in orders):
-            _begin(lease, variants, faults)
+        if faults:
+            _give_up(lease, faults)
         if not variants:
             raise LeaseLost
         shot = shot_to_draw(spec, storage.local(model_key), node.engine)
@@ -122,7 +121,7 @@ def _order(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> Ord
         with lease.database.read() as db:
             # One that was deleted meanwhile keeps its file until no render waits for it.
             picture = db.get_one(Overlay, wish.bg_image_id).storage_key
-    return Order(render.id, wish, picture, render.status != "pending", Files(scratch / render.id, tier))
+    return Order(render.id, wish, picture, Files(scratch / render.id, tier))
 
 
 def _variants(
@@ -142,17 +141,12 @@ def _variants(
     return variants, faults
 
 
-def _begin(lease: Lease, variants: dict[Order, Variant], faults: dict[Order, str]) -> None:
-    """Say that the renders are drawn; one whose background cannot be read ends alone. Drops those deleted meanwhile."""
+def _give_up(lease: Lease, faults: dict[Order, str]) -> None:
+    """End the renders whose background cannot be read, and only these."""
     with lease.publishing() as db:
         for order, message in faults.items():
             if render := _wanted(db, order):
                 state.advance(db, render, "error", message=message)
-        for order in list(variants):
-            if render := _wanted(db, order):
-                state.advance(db, render, "poster-processing")
-            else:
-                del variants[order]
 
 
 def _wanted(db: Session, order: Order) -> Render | None:

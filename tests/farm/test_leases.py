@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import delete, event, select
 from sqlalchemy.orm import Session
 
-from farm import leases, schedule
+from farm import leases, schedule, state
+from farm.db.chunks import DRAWING
 from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render
 from farm.errors import BadModel, BlenderCrashed
@@ -84,6 +85,24 @@ class TestClaim:
         assert [render.id for render in told[0].renders] == [first.id, second.id]
         assert [render.id for render in told[-1].renders] == [first.id]
         assert told[0].model_key == model.storage_key
+
+    def test_of_frames_begins_the_renders_that_wait_for_them(
+        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        with database.write() as db:
+            wishes = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff", "#ff0000")]
+            *waiting, wrong = schedule.renders(db, model.account_id, wishes, settings, bell)
+            state.advance(db, wrong, "error", message="why")
+            other = schedule.preview(db, model, settings, bell)
+            db.query(Chunk).filter_by(shot_id=other.shot_id).update({"turn": 1_000_000, "priority": DRAWING})
+        with database.write() as db:
+            chunk = leases.claim_next(db, CPU, seconds=30)
+            assert chunk
+            assert [render.is_over for render in chunk.renders] == [False, False, True]
+        with database.read() as db:
+            seen = [db.get_one(Render, render.id) for render in (*waiting, wrong, other)]
+            assert [render.status for render in seen] == ["poster-processing", "poster-processing", "error", "pending"]
+            assert seen[0].updated_at > waiting[0].updated_at
 
     def test_of_a_chunk_whose_renders_are_gone_does_not_stop_those_behind_it(
         self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
