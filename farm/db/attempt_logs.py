@@ -3,16 +3,16 @@
 from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.session import send
+from farm.db.session import later
 from farm.db.tables import AttemptLog, Chunk, Render
 
 _STORE = insert(AttemptLog)
 
 
 def store(db: Session, chunk_id: str, attempt: int, worker: str, text: str) -> None:
-    """Keep an attempt's log. Raises IntegrityError when it is kept already, or the chunk was deleted."""
+    """Keep an attempt's log. Its transaction ends with IntegrityError when it is kept already, or the chunk deleted."""
     text = text.replace("\0", "")  # which PostgreSQL takes in no text
-    send(db, _STORE, {"chunk_id": chunk_id, "attempt": attempt, "worker": worker, "text": text})
+    later(db, _STORE, {"chunk_id": chunk_id, "attempt": attempt, "worker": worker, "text": text})
 
 
 def of_render(db: Session, render: Render) -> list[tuple[Chunk, list[AttemptLog]]]:

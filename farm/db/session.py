@@ -1,7 +1,8 @@
 """Connections and transactions, alike on SQLite and PostgreSQL."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 Values = Mapping[str, Any]
+
+_LATER = "later"  # what of a session's info is still to be written
 
 IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
 # Seconds after which a server that cannot be reached any more counts as lost, whether it owes us an answer or has not
@@ -57,11 +60,13 @@ class Database:
     def write(self) -> Iterator[Session]:
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
+            _write_the_rest(session)
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
         with Session(self._autocommit, expire_on_commit=False) as session, session.begin():
             yield session
+            _write_the_rest(session)
 
     def upgrade(self) -> None:
         """Bring the tables to the newest version; does nothing when they are."""
@@ -99,22 +104,26 @@ def send(db: Session, statement: Executable, values: Values | Sequence[Values]) 
     return db.connection().execute(statement, values)
 
 
-@contextmanager
-def in_one_go(db: Session) -> Iterator[None]:
-    """What is written in this block, past the session's objects, goes to PostgreSQL in one trip instead of one each.
+def later(db: Session, statement: Executable, values: Values) -> None:
+    """Write a row at the end of this transaction: PostgreSQL gets all such rows in one trip instead of one each.
 
-    So nothing in it may look at what becomes of what it writes. What PostgreSQL refuses is raised later, at the end at
-    the latest.
+    So nobody learns how many there were, and what PostgreSQL refuses is raised when the transaction ends.
     """
+    db.info.setdefault(_LATER, defaultdict(list))[statement, *values].append(values)
+
+
+def _write_the_rest(db: Session) -> None:
+    """What was to be written later."""
+    rest: dict[tuple[Any, ...], list[Values]] = db.info.pop(_LATER, {})  # by statement and columns
+    if not rest or not db.in_transaction():  # rolled back, and they with it
+        return
     db.flush()  # whose objects want to hear of each row
     connection = db.connection()
-    if connection.dialect.name == "sqlite":
-        yield
-        return
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.pipeline():
-            yield
+        with nullcontext() if connection.dialect.name == "sqlite" else driver.pipeline():
+            for (statement, *_), values in rest.items():
+                send(db, statement, values)
     except psycopg.Error as error:  # as SQLAlchemy has it
         raise DBAPIError.instance(None, None, error, psycopg.Error) from error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from farm.db.session import send
+from farm.db.session import later
 from farm.db.tables import Tally
 
 MOST_ROWS = 1_000  # until the reaper adds them up
@@ -30,7 +30,7 @@ class Counter:
     def add(self, db: Session, amount: float = 1, **labels: str) -> None:
         """Count `amount` once this transaction is committed."""
         values = ",".join(labels[label] for label in self.labels)
-        send(db, _ADD, {"name": self.name, "labels": values, "amount": amount})
+        later(db, _ADD, {"name": self.name, "labels": values, "amount": amount})
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Histogram(Counter):
         bound = next((str(bound) for bound in self.bounds if value <= bound), "+Inf")
         values = ",".join([*(labels[label] for label in self.labels), bound])
         counted = {self.name: 1, self.sum_name: value}
-        send(db, _ADD, [{"name": name, "labels": values, "amount": more} for name, more in counted.items()])
+        for name, more in counted.items():
+            later(db, _ADD, {"name": name, "labels": values, "amount": more})
 
 
 FRAMES = Counter(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from farm.db import models, nodes
 from farm.db.chunks import DRAWING, URGENT
-from farm.db.session import Database, send
+from farm.db.session import Database, later, send
 from farm.db.tables import Chunk, Node, now
 from farm.errors import Conflict, Unavailable
 from farm.leases import Taker
@@ -184,7 +184,7 @@ def drew(db: Session, name: str, chunk_id: str, frame: int) -> None:
 def succeeded(db: Session, name: str, chunk_id: str, frame: int | None) -> None:
     """A chunk was done, `frame` its last: what failed on the node before does not count any more."""
     last = {} if frame is None else _drew(chunk_id, frame)
-    send(db, _NODE, {"node": name, "succeeded_at": now(), **last})
+    later(db, _NODE, {"node": name, "succeeded_at": now(), **last})
 
 
 def _drew(chunk_id: str, frame: int) -> dict[str, Any]:

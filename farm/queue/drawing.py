@@ -13,7 +13,7 @@ from farm import state, templates
 from farm.blender.client import Blender
 from farm.dataset.plan import DatasetSpec
 from farm.db import tallies
-from farm.db.session import in_one_go, send
+from farm.db.session import later
 from farm.db.tables import Chunk, Overlay, Render, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.frame_cache import Shelf
@@ -176,8 +176,7 @@ def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: li
             for (render_id, kind, _), key in zip(videos, keys, strict=True)
             if render_id in wanted
         ]
-        with in_one_go(db):
-            for segment in segments:
-                send(db, _SEGMENT, segment)
-            effort.count(db)
+        for segment in segments:
+            later(db, _SEGMENT, segment)
+        effort.count(db)
     discard(storage, keys.keys() - {segment["storage_key"] for segment in segments})

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from farm import leases
 from farm.db import chunks
 from farm.db.chunks import URGENT
-from farm.db.session import Database, after_commit, in_one_go
+from farm.db.session import Database, after_commit
 from farm.leases import ClaimedChunk
 from farm.nodes import registry
 from farm.queue.queues import Doorbell
@@ -80,9 +80,8 @@ class Lease:
                 after_commit(db, partial(bell.ring, URGENT, len(completion.finishes) - 1))
             yield db, completion.wanted
             log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
-            with in_one_go(db):
-                registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
-                self.store_log(db)
+            registry.succeeded(db, self.chunk.worker, self.chunk.id, last)
+            self.store_log(db)
 
     @contextlib.contextmanager
     def kept(self, *, on_loss: Callable[[], None]) -> Iterator[None]:

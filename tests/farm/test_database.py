@@ -3,13 +3,13 @@
 import contextlib
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from farm import accounts
 from farm.db import attempt_logs
-from farm.db.session import Database, in_one_go, send
-from farm.db.tables import Account
+from farm.db.session import Database, later
+from farm.db.tables import Account, Tally
 from farm.db.tallies import FRAMES, totals
 
 
@@ -48,7 +48,7 @@ class TestRead:
         assert any("FROM accounts" in statement for statement in prepared)
 
 
-class TestInOneGo:
+class TestLater:
     @pytest.mark.on_both_databases
     def test_writes_all_of_it_and_what_was_changed_before(self, database: Database) -> None:
         with database.write() as db:
@@ -56,17 +56,17 @@ class TestInOneGo:
             db.flush()
             account = db.scalars(select(Account)).one()
             account.email = "another@example.com"
-            with in_one_go(db):
-                for _ in range(2):
-                    FRAMES.add(db, 3, tier="share", engine="cycles", source="drawn")
+            for source in ("drawn", "drawn", "cache"):
+                later(db, insert(Tally), {"name": "frames", "labels": source, "amount": 3})
+            assert "frames" not in totals(db)
         assert is_there(database, "another@example.com")
         with database.read() as db:
-            assert totals(db)["plinth_frames"] == {("share", "cycles", "drawn"): 6}
+            assert totals(db)["frames"] == {("drawn",): 6, ("cache",): 3}
 
     @pytest.mark.on_both_databases
     def test_raises_what_the_server_refuses_and_leaves_nothing(self, database: Database) -> None:
         def write() -> None:
-            with database.write() as db, in_one_go(db):
+            with database.write() as db:
                 FRAMES.add(db, 3, tier="share", engine="cycles", source="drawn")
                 attempt_logs.store(db, "no chunk", 1, "one", "")
 
@@ -77,8 +77,8 @@ class TestInOneGo:
 
     @pytest.mark.parametrize("database_kind", ["postgresql"])
     def test_raises_as_an_outage_that_the_server_is_gone(self, database: Database) -> None:
-        with pytest.raises(OperationalError), database.write() as db, in_one_go(db):
-            send(db, text("SELECT pg_terminate_backend(pg_backend_pid())"), {})
+        with pytest.raises(OperationalError), database.write() as db:
+            later(db, text("SELECT pg_terminate_backend(pg_backend_pid())"), {})
         assert not is_there(database, "one@example.com"), "the next question has a connection of its own"
 
 

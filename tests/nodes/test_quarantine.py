@@ -20,11 +20,16 @@ pytestmark = pytest.mark.on_both_databases
 
 
 @pytest.fixture
-def db(database: Database, cpu: Facts) -> Iterator[Session]:
+def joined(database: Database, cpu: Facts) -> Database:
     """With two nodes, cpu and other."""
     registry.join(database, cpu)
     registry.join(database, replace(cpu, name="other"))
-    with database.write() as session:
+    return database
+
+
+@pytest.fixture
+def db(joined: Database) -> Iterator[Session]:
+    with joined.write() as session:
         yield session
 
 
@@ -71,19 +76,24 @@ class TestNoQuarantine:
         fail(db, *["same"] * 10)
         assert not quarantined(db)
 
-    def test_for_models_that_fail_on_every_node(self, db: Session) -> None:
+    def test_for_models_that_fail_on_every_node(self, joined: Database) -> None:
         for model in ("bad1", "bad2", "bad3", "bad4"):
-            fail(db, model, node="other")
-            registry.succeeded(db, "other", "a chunk", 7)
-            fail(db, model)
-        assert not quarantined(db)
-        assert not quarantined(db, "other")
+            with joined.write() as db:
+                fail(db, model, node="other")
+                registry.succeeded(db, "other", "a chunk", 7)
+            with joined.write() as db:
+                fail(db, model)
+        with joined.read() as db:
+            assert not quarantined(db)
+            assert not quarantined(db, "other")
 
-    def test_where_something_succeeded_in_between(self, db: Session) -> None:
-        fail(db, *MANY[:-1])
-        registry.succeeded(db, "cpu", "a chunk", None)
-        fail(db, MANY[-1])
-        assert not quarantined(db)
+    def test_where_something_succeeded_in_between(self, joined: Database) -> None:
+        with joined.write() as db:
+            fail(db, *MANY[:-1])
+            registry.succeeded(db, "cpu", "a chunk", None)
+        with joined.write() as db:
+            fail(db, MANY[-1])
+            assert not quarantined(db)
 
     def test_for_failures_that_lie_far_apart(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         began = now()
