@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +56,11 @@ class Database:
         with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
-            yield session
-            _write_the_rest(session)
+    def write(self) -> AbstractContextManager[Session]:
+        return _transaction(self._writing)
 
-    @contextmanager
-    def autocommit(self) -> Iterator[Session]:
-        with Session(self._autocommit, expire_on_commit=False) as session, session.begin():
-            yield session
-            _write_the_rest(session)
+    def autocommit(self) -> AbstractContextManager[Session]:
+        return _transaction(self._autocommit)
 
     def upgrade(self) -> None:
         """Bring the tables to the newest version; does nothing when they are."""
@@ -107,15 +101,24 @@ def send(db: Session, statement: Executable, values: Values | Sequence[Values]) 
 def later(db: Session, statement: Executable, values: Values) -> None:
     """Write a row at the end of this transaction: PostgreSQL gets all such rows in one trip instead of one each.
 
-    So nobody learns how many there were, and what PostgreSQL refuses is raised when the transaction ends.
+    So nobody learns how many there were, what PostgreSQL refuses is raised when the transaction ends (with any of the
+    statements), and a savepoint takes nothing of it back.
     """
-    db.info.setdefault(_LATER, defaultdict(list))[statement, *values].append(values)
+    db.info[_LATER][statement, *values].append(values)
+
+
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Session]:
+    with Session(engine, expire_on_commit=False, info={_LATER: defaultdict(list)}) as session, session.begin():
+        yield session
+        if session.in_transaction():  # not rolled back
+            _write_the_rest(session)
 
 
 def _write_the_rest(db: Session) -> None:
     """What was to be written later."""
-    rest: dict[tuple[Any, ...], list[Values]] = db.info.pop(_LATER, {})  # by statement and columns
-    if not rest or not db.in_transaction():  # rolled back, and they with it
+    rest: dict[tuple[Any, ...], list[Values]] = db.info[_LATER]  # by statement and columns
+    if not rest:
         return
     db.flush()  # whose objects want to hear of each row
     connection = db.connection()

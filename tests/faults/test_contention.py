@@ -67,7 +67,8 @@ class Crowd:
         fate = 1.0 if flawless else random.random()
         try:
             with lease.kept(on_loss=lambda: None):
-                self._begin(lease)
+                if chunk.kind == "draw" and chunk.first_frame == 0:
+                    self._posters(lease)
                 if fate < 0.05:
                     self._fail(chunk, BadModel())
                 elif fate < 0.2:
@@ -122,16 +123,15 @@ class Crowd:
         self.over.set()
         act()
 
-    def _begin(self, lease: Lease) -> None:
+    def _posters(self, lease: Lease) -> None:
         with lease.publishing() as db:
             for render in self._renders(db, lease):
-                state.advance(db, render, "poster-processing")
+                for status in ("poster-done", "video-processing"):
+                    state.advance(db, render, status)
 
     def _drawn(self, lease: Lease) -> None:
         with lease.completing(self.farm.bell, 1.0) as (db, _wanted):
             for render in self._renders(db, lease):
-                for status in ("poster-done", "video-processing"):
-                    state.advance(db, render, status)
                 db.add(Segment(render_id=render.id, chunk_id=lease.chunk.id, kind="video", storage_key=lease.name))
 
     def _finished(self, lease: Lease, render_id: str) -> None:
