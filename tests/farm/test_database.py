@@ -59,11 +59,12 @@ class TestLater:
             count = insert(Tally)
             for source in ("drawn", "drawn", "cache"):
                 later(db, count, {"name": "frames", "labels": source, "amount": 3})
-            later(db, count, {"id": "one", "name": "frames", "labels": "told apart by its columns", "amount": 3})
+            later(db, count, {"id": "one", "name": "others", "labels": "", "amount": 3})
             assert "frames" not in totals(db)
         assert is_there(database, "another@example.com")
         with database.read() as db:
-            assert totals(db)["frames"] == {("drawn",): 6, ("cache",): 3, ("told apart by its columns",): 3}
+            assert totals(db)["frames"] == {("drawn",): 6, ("cache",): 3}
+            assert db.get_one(Tally, "one").name == "others", "it came with other columns"
 
     @pytest.mark.on_both_databases
     def test_raises_what_the_server_refuses_and_leaves_nothing(self, database: Database) -> None:
