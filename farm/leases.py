@@ -40,7 +40,7 @@ _WHAT_IT_IS_FOR = (
     .where(Shot.id == bindparam("shot_id"))
     .order_by(*Shot.renders.property.order_by)
 )
-_BEGIN = update(Shot).where(Shot.id == bindparam("shot_id"))
+_SETTLE_ENGINE = update(Shot).where(Shot.id == bindparam("shot_id"))
 # Change a running chunk, and nothing when the attempt is over.
 _RUNNING = update(Chunk).where(
     Chunk.id == bindparam("chunk_id"), Chunk.attempt == bindparam("its_attempt"), Chunk.state == "running"
@@ -116,7 +116,7 @@ def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | N
     rows = send(db, _WHAT_IT_IS_FOR, {"shot_id": chunk.shot_id}).all()
     shot = rows[0]
     if chunk.kind == "draw" and shot.engine is None:
-        send(db, _BEGIN, {"shot_id": chunk.shot_id, "engine": taker.engine})
+        send(db, _SETTLE_ENGINE, {"shot_id": chunk.shot_id, "engine": taker.engine})
     if chunk.kind == "draw" and any(row.status == "pending" for row in rows):
         state.begin(db, chunk.shot_id)
     return ClaimedChunk(
