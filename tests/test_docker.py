@@ -148,7 +148,7 @@ class TestCompose:
     def test_lets_a_drained_worker_stay_down_and_a_stopped_one_finish(self) -> None:
         assert exit_codes.TOLD_TO == 0, "`on-failure` starts whatever ends otherwise"
         for service in WORKERS.values():
-            assert (service["restart"], service["stop_grace_period"]) == ("on-failure", "10m")
+            assert (service["restart"], service["stop_grace_period"]) == ("on-failure", "30m")
             assert service["shm_size"]
 
     def test_checks_the_health_of_all_that_stays(self) -> None:
@@ -210,7 +210,7 @@ class TestUnits:
         if "worker" in unit.name:
             assert service["Restart"] == "always"
             assert service["RestartPreventExitStatus"] == str(exit_codes.TOLD_TO)
-            assert service["TimeoutStopSec"] == "10min"
+            assert service["TimeoutStopSec"] == "30min"
 
     def test_systemd_reads_them_where_it_is_installed(self, unit: Path, tmp_path: Path) -> None:
         program = shutil.which("systemd-analyze")
