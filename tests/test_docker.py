@@ -34,6 +34,8 @@ NODE = yaml.safe_load((DOCKER / "compose.node.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DOCKER / "env.example").read_text(), re.MULTILINE))
 WORKERS = {name: service for name, service in SERVICES.items() if name.startswith("worker-")}
+CHUNK_MINUTES = 25  # that a worker which is told to stop has for the chunk at hand
+REBOOT_MINUTES = 30  # after which systemd forces a machine down (JobTimeoutSec of reboot.target)
 
 
 def instructions(dockerfile: Path) -> list[str]:
@@ -148,7 +150,7 @@ class TestCompose:
     def test_lets_a_drained_worker_stay_down_and_a_stopped_one_finish(self) -> None:
         assert exit_codes.TOLD_TO == 0, "`on-failure` starts whatever ends otherwise"
         for service in WORKERS.values():
-            assert (service["restart"], service["stop_grace_period"]) == ("on-failure", "30m")
+            assert (service["restart"], service["stop_grace_period"]) == ("on-failure", f"{CHUNK_MINUTES}m")
             assert service["shm_size"]
 
     def test_checks_the_health_of_all_that_stays(self) -> None:
@@ -210,7 +212,15 @@ class TestUnits:
         if "worker" in unit.name:
             assert service["Restart"] == "always"
             assert service["RestartPreventExitStatus"] == str(exit_codes.TOLD_TO)
-            assert service["TimeoutStopSec"] == "30min"
+            assert service["TimeoutStopSec"] == f"{CHUNK_MINUTES}min"
+
+    def test_stop_workers_before_the_database_and_before_systemd_forces_the_machine_down(self, unit: Path) -> None:
+        if unit.name == "plinth-compose.service":
+            stop = "ExecStop=/usr/bin/docker compose stop"
+            first, second = [line for line in unit.read_text().splitlines() if line.startswith("ExecStop=")]
+            assert (set(first.removeprefix(stop).split()), second) == (set(WORKERS), stop)
+            minutes = int(section(unit, "Service")["TimeoutStopSec"].removesuffix("min"))
+            assert CHUNK_MINUTES < minutes < REBOOT_MINUTES
 
     def test_systemd_reads_them_where_it_is_installed(self, unit: Path, tmp_path: Path) -> None:
         program = shutil.which("systemd-analyze")
