@@ -33,7 +33,7 @@ FIXES = {  # of checks that cannot even be made
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that works.",
     "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
     "storage": "Name a folder that this user may write to with FARM_DATA.",
-    "scratch": "Name a folder that this user may write to, with a path of 60 letters at most, with FARM_SCRATCH.",
+    "scratch": "With FARM_SCRATCH name a folder that this user may write to, with a path of 60 bytes at most.",
 }
 
 S3_FIXES = {  # by what cannot be done

