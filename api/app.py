@@ -22,7 +22,7 @@ from api.request_id import RequestId
 from farm import __version__
 from farm.db.session import Database
 from farm.errors import FarmError
-from farm.queue.queues import connect
+from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 from farm.storage import open_storage
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
-from farm import accounts
+from farm.accounts import accounts
 from farm.db.tables import Account
 from farm.errors import Unauthorized
 

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from redis import Redis
 
 from farm.db.session import Database
-from farm.queue.queues import Doorbell
+from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
-from farm.db import sweeps
+from farm.db import cleanups
 from farm.db.tables import Model, Overlay
 from farm.storage import discard
 
@@ -21,12 +21,12 @@ def kept(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
     was committed, the reaper looks for it later.
     """
     with farm.database.write() as db:
-        sweep = sweeps.plan_upload(db, row.storage_key)
+        sweep = cleanups.plan_upload(db, row.storage_key)
     # The file first, so that no worker can find a row without one; and outside the transaction, which is short.
     try:
         farm.storage.put(row.storage_key, path)
         with farm.database.write() as db:
-            sweeps.drop(db, sweep)
+            cleanups.drop(db, sweep)
             db.add(row)
             db.flush()
             yield db

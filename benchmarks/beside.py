@@ -21,12 +21,14 @@ import psutil
 from benchmarks.ordering import stored_model
 from benchmarks.servers import apart, backends, spent
 from benchmarks.stub_nodes import CountedLease, Counts, answer, be_a_node, fork, in_a_process, kill
-from farm import leases, plan, production, schedule
 from farm.blender.client import Blender
 from farm.db.session import Database
-from farm.processes import die_with_parent
-from farm.queue.queues import Doorbell, connect
-from farm.render_settings import RenderSettings
+from farm.orders import plan
+from farm.orders.render_settings import RenderSettings
+from farm.processes.child_process import die_with_parent
+from farm.rendering import production
+from farm.scheduling import leases, submit
+from farm.scheduling.doorbell import Doorbell, connect
 from farm.settings import Settings
 from farm.storage import Storage, discard, open_storage
 from farm.video import graphs
@@ -92,7 +94,7 @@ def order_one(settings: Settings) -> None:
     with contextlib.closing(Database(settings.database)) as database:
         model, bell = stored_model(database, settings), Doorbell(connect(settings.redis_url))
         with database.write() as db:
-            schedule.render(db, model, RenderSettings(length=LENGTH, easing=False), settings, bell)
+            submit.render(db, model, RenderSettings(length=LENGTH, easing=False), settings, bell)
 
 
 def begin(settings: Settings, count: int, act: Callable[[str], object], times: Any) -> Beside:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import psutil
 
-from farm import local, render_settings
-from farm.dataset.plan import dataset
+from farm.orders import render_settings
+from farm.orders.dataset_plan import dataset
+from farm.rendering import local
+from farm.scene.shot import Shot
 from farm.settings import Settings
-from farm.shot import Shot
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
 EVERY = 10  # of so many views one is drawn a second time, to see what its parts take
@@ -58,11 +59,10 @@ class Usage:
 def parts(shot: Shot, numbers: list[int], directions: list[tuple[float, float]]) -> tuple[float, float]:
     """Seconds that some views take to draw, and seconds of them that go into the G-buffer. Runs where bpy may be."""
     from farm.blender import views
-    from farm.blender.camera import crop
     from farm.blender.film import expose
     from farm.blender.frames import FILTER_BORDER
-    from farm.dataset import cameras
-    from farm.dataset.views import Direction
+    from farm.scene.camera import crop
+    from farm.scene.views import Direction, camera
 
     whole = recorded = 0.0
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
@@ -75,7 +75,7 @@ def parts(shot: Shot, numbers: list[int], directions: list[tuple[float, float]])
             began = time.monotonic()
             views.draw_view(opened, number, where, folder)
             whole += time.monotonic() - began
-            now = cameras.stand(where, shot.width, opened.stage.lens.target)
+            now = camera(where, shot.width, opened.stage.lens.target)
             began = time.monotonic()
             with opened.passes.drawn():
                 expose(opened.stage, now, crop(now, opened.stage.points, FILTER_BORDER), folder / "again.exr")

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks import ordering
 from benchmarks.servers import servers
-from farm import plan
+from farm.commands.worker_group import FARM
 from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import Model
-from farm.nodes.hosts import FARM
-from farm.render_settings import parse
+from farm.orders import plan
+from farm.orders.render_settings import parse
 from farm.settings import Settings
 
 LENGTH = 3  # seconds of a video

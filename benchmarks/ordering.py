@@ -8,11 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from farm import accounts, schedule
+from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Model, Render
-from farm.queue.queues import Doorbell, connect
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import submit
+from farm.scheduling.doorbell import Doorbell, connect
 from farm.settings import Settings
 from farm.storage import open_storage
 
@@ -43,7 +44,7 @@ def seconds(database: Database, settings: Settings, model: Model, wishes: Sequen
     bell = Doorbell(connect(settings.redis_url))
     began = time.monotonic()
     with database.write() as db:
-        ordered = [schedule.render(db, model, wish, settings, bell).id for wish in wishes]
+        ordered = [submit.render(db, model, wish, settings, bell).id for wish in wishes]
     while True:
         with database.read() as db:
             ends = list(db.scalars(select(Render.status).where(Render.id.in_(ordered))))

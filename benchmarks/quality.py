@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.measures import grey, psnr, ssim
-from farm import plan, templates
+from farm import templates
 from farm.blender import engines, film, pixels, silhouettes, stage
-from farm.blender.camera import crop, view
-from farm.shot import Shot
+from farm.orders import plan
+from farm.scene.camera import crop, view
+from farm.scene.shot import Shot
 from farm.tiers import TIERS
 
 LEAST_PSNR, LEAST_SSIM, REFERENCE = 36.0, 0.97, 1024

@@ -28,15 +28,16 @@ from sqlalchemy import func, select, text
 from benchmarks import beside
 from benchmarks.servers import busy_seconds, servers
 from benchmarks.stub_nodes import Counts, end, in_a_process, start
-from farm import accounts, schedule
+from farm.accounts import accounts
 from farm.db.chunks import UNFINISHED
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model
-from farm.queue import jobs
-from farm.queue.queues import Doorbell, connect
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import submit
+from farm.scheduling.doorbell import Doorbell, connect
 from farm.settings import Settings
 from farm.storage import open_storage
+from farm.worker import jobs
 
 LENGTH = 10  # ten chunks of one frame a render, where chunks are as short as can be
 SMALL_ACCOUNTS = 20
@@ -125,11 +126,11 @@ def order_all(settings: Settings, renders: int) -> None:
     large = new_model(database, settings, "large@example.com")
     for _ in range(renders // 100):
         with database.write() as db:
-            schedule.renders(db, large.account_id, [(large, each) for each in wish], settings, bell)
+            submit.renders(db, large.account_id, [(large, each) for each in wish], settings, bell)
     for number in range(SMALL_ACCOUNTS):
         small = new_model(database, settings, f"small{number}@example.com")
         with database.write() as db:
-            schedule.render(db, small, wish[0], settings, bell)
+            submit.render(db, small, wish[0], settings, bell)
 
 
 def new_model(database: Database, settings: Settings, email: str) -> Model:

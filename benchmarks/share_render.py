@@ -14,13 +14,13 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from farm import plan
 from farm.blender.client import Blender, BlenderHost
-from farm.nodes.scratch import own_scratch
-from farm.production import draw, produce, shot_to_draw
-from farm.render_settings import RenderSettings
+from farm.orders import plan
+from farm.orders.render_settings import RenderSettings
+from farm.processes.scratch import own_scratch
+from farm.rendering.production import draw, produce, shot_to_draw
+from farm.scene.shot import Shot
 from farm.settings import Settings
-from farm.shot import Shot
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
 

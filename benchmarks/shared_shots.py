@@ -7,13 +7,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from farm import plan
 from farm.blender.client import Blender, BlenderHost
-from farm.frame_cache import Shelf
-from farm.nodes.scratch import own_scratch
-from farm.plan import ShotSpec
-from farm.production import draw, produce, shot_to_draw
-from farm.render_settings import RenderSettings
+from farm.orders import plan
+from farm.orders.plan import ShotSpec
+from farm.orders.render_settings import RenderSettings
+from farm.processes.scratch import own_scratch
+from farm.rendering.frame_cache import Shelf
+from farm.rendering.production import draw, produce, shot_to_draw
 from farm.settings import Settings
 from farm.video.run import executable
 from farm.video.variant import Files, Variant

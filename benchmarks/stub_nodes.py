@@ -22,12 +22,12 @@ from sqlalchemy.orm import Session
 from farm.blender.client import BlenderHost
 from farm.db.session import Database
 from farm.nodes import facts, registry
-from farm.queue import jobs, node
-from farm.queue.lease import Lease
-from farm.queue.queues import connect
-from farm.queue.worker import ChunkWorker
+from farm.scene.shot import Frame, Layer
+from farm.scheduling.doorbell import connect
 from farm.settings import Settings
-from farm.shot import Frame, Layer
+from farm.worker import context, jobs
+from farm.worker.lease import Lease
+from farm.worker.worker import ChunkWorker
 
 
 class Counts:
@@ -84,7 +84,7 @@ def be_a_node(settings: Settings, frame_seconds: float, counts: Counts, name: st
         mine = facts.gather(name, [], "cycles", None, database, settings)
         registry.join(database, mine)
         database.close()  # no connection may cross a fork
-        node.enter(node.Node(name, settings, "cycles", folder / "blender.sock", folder))
+        context.enter(context.Node(name, settings, "cycles", folder / "blender.sock", folder))
         redis = connect(settings.redis_url, timeout=None)
         CountedWorker(settings, redis, AlwaysReady(folder), mine).work(logging_level="ERROR")
         with database.write() as db:

@@ -14,7 +14,7 @@ import psutil
 from benchmarks import ordering
 from benchmarks.servers import servers
 from farm.db.session import Database
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
 
 
 def main() -> None:

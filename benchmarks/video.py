@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from farm import plan
-from farm.blender.camera import Lens, view
-from farm.render_settings import parse
+from farm.orders import plan
+from farm.orders.render_settings import parse
+from farm.scene.camera import Lens, view
+from farm.scene.shot import Frame, Layer, ShadowMap
 from farm.settings import Settings
-from farm.shot import Frame, Layer, ShadowMap
 from farm.tiers import TIERS
 from farm.video.backgrounds import plain
 from farm.video.composite import Compositor

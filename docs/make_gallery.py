@@ -7,9 +7,9 @@ from PIL import Image
 
 from camera_paths import PATHS
 from farm.blender.client import Blender, BlenderHost
-from farm.plan import SHAPES, shot
-from farm.production import shot_to_draw
-from farm.render_settings import RenderSettings, parse
+from farm.orders.plan import SHAPES, shot
+from farm.orders.render_settings import RenderSettings, parse
+from farm.rendering.production import shot_to_draw
 from farm.settings import Settings
 from farm.video.composite import Compositor
 

@@ -10,18 +10,17 @@ from pathlib import Path
 from pydantic.alias_generators import to_camel
 
 from camera_paths import PATHS
-from farm.accounts import SCOPES
-from farm.credits import DATASET_PRICES, PRICES
-from farm.dataset.tiers import TIERS as DATASET_TIERS
-from farm.db import tallies
-from farm.db.tallies import Histogram
+from farm.accounts.accounts import SCOPES
+from farm.db import counters
+from farm.db.counters import Histogram
 from farm.errors import FarmError, RenderFailed
 from farm.metrics import GAUGES
-from farm.plan import SHAPES, frame_size
-from farm.render_settings import SCHEMA, allowed
+from farm.orders.plan import SHAPES, frame_size
+from farm.orders.price import DATASET_PRICES, PRICES
+from farm.orders.render_settings import SCHEMA, allowed
 from farm.settings import Settings
 from farm.templates import contract
-from farm.tiers import TIERS
+from farm.tiers import DATASET_TIERS, TIERS
 
 DOCS = Path(__file__).parent
 Rows = list[list[str]]
@@ -83,7 +82,7 @@ def dataset_prices() -> Rows:
     return [[f"`{quality}`", str(credits)] for quality, credits in DATASET_PRICES.items()]
 
 
-def dataset_tiers() -> Rows:
+def dataset_sizes() -> Rows:
     """Every dataset tier."""
     return [
         [f"`{name}`", str(tier.views), f"{tier.side}x{tier.side}", str(DATASET_PRICES[name])]
@@ -106,16 +105,16 @@ def settings() -> Rows:
 def metrics() -> Rows:
     """Everything that Prometheus reads."""
     gauges = [[f"`{name}`", "gauge", _codes(labels), meaning] for name, (meaning, labels) in GAUGES.items()]
-    counters = [
+    counted = [
         [
             f"`{counter.name}`" if isinstance(counter, Histogram) else f"`{counter.name}_total`",
             "histogram" if isinstance(counter, Histogram) else "counter",
             _codes(counter.labels),
             counter.meaning,
         ]
-        for counter in tallies.EVERY
+        for counter in counters.EVERY
     ]
-    return gauges + counters
+    return gauges + counted
 
 
 def _codes(names: tuple[str, ...]) -> str:
@@ -151,7 +150,7 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Effect", "What it does", "Its own fields"): effects,
         ("Code", "Status", "Meaning"): errors,
     },
-    "datasets.md": {("Tier", "Views", "Pixels", "Credits"): dataset_tiers},
+    "datasets.md": {("Tier", "Views", "Pixels", "Credits"): dataset_sizes},
     "operators.md": {
         ("variable", "default", "what it is"): settings,
         ("metric", "type", "labels", "what it is"): metrics,

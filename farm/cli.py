@@ -17,12 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
-from farm import logs, render_settings
+from farm import logs
 from farm.commands import accounts, camera_paths, chunk_logs, nodes, remote
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
-from farm.errors import FarmError
+from farm.commands.templates import app as templates_app
+from farm.errors import CannotStart, FarmError, NodeRefused
+from farm.orders import render_settings
 from farm.settings import Settings
-from farm.templates.commands import app as templates_app
 
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` helps when something is wrong."
 
@@ -70,13 +71,13 @@ def up(
     workers: Annotated[int, typer.Option(min=0, max=64, help="Workers to start.")] = 1,
 ) -> None:
     """Start everything on this machine: API, Redis, SQLite, folder storage and workers. Ctrl-C ends it."""
-    from farm import up as whole
+    from farm.commands import up as whole
 
     settings = settings_with(host=host, port=port, data=data)
     logs.configure(settings.log_level)
     try:
         whole.run(settings, workers=workers, say=console.print)
-    except whole.CannotStart as problem:
+    except CannotStart as problem:
         fail(str(problem))
 
 
@@ -112,9 +113,10 @@ def worker(
     data: Data = None,
 ) -> None:
     """Run one node: a worker with its own Blender. SIGTERM lets the work at hand finish; a second one gives it back."""
-    from farm.nodes import exit_codes, gpus, names, registry
-    from farm.nodes import hosts as several
-    from farm.queue import worker as working
+    from farm.commands import worker_group as several
+    from farm.nodes import gpus, names
+    from farm.processes import exit_codes
+    from farm.worker import worker as working
 
     settings = settings_with(data=data)
     logs.configure(settings.log_level)
@@ -126,14 +128,14 @@ def worker(
             several.run(settings, name or names.usual(gpu), hosts, words)
         else:
             working.run(settings, name=name, gpu=gpu, tags=words)
-    except registry.Refused as refusal:
+    except NodeRefused as refusal:
         fail(str(refusal), exit_codes.REFUSED)
 
 
 @app.command()
 def reaper(data: Data = None) -> None:
     """Take work back from workers that fell silent, and ring for work that waits. `farm up` has one built in."""
-    from farm.queue import reaper as reaping
+    from farm.scheduling import reaper as reaping
 
     settings = settings_with(data=data)
     logs.configure(settings.log_level)
@@ -152,7 +154,7 @@ def render(
     set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
 ) -> None:
     """Render one model on this machine, without a server."""
-    from farm import local
+    from farm.rendering import local
 
     settings = Settings()
     logs.configure("warning")
@@ -176,7 +178,7 @@ def dataset(
     set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
 ) -> None:
     """Make a training set for NeRF and Gaussian splatting of one model on this machine, without a server."""
-    from farm import local
+    from farm.rendering import local
 
     settings = Settings()
     logs.configure("warning")
@@ -193,7 +195,7 @@ def dataset(
 @app.command()
 def doctor(data: Data = None, as_json: Json = False) -> None:
     """Examine what the farm stands on, and say how to mend what is not right."""
-    from farm.nodes import doctor as examiner
+    from farm.commands import doctor as examiner
 
     logs.configure("error")
     checks = examiner.examine(settings_with(data=data))

@@ -41,6 +41,12 @@ FarmError                  code, status, message: what a client is told
    +- EncodingFailed       ffmpeg refused
    +- NoRoom               a disk of the farm is full
    +- WorkerLost           the worker died or vanished while it held the work
+
+Outside the tree, for our own processes and never for a client:
+LeaseLost                  the chunk is another attempt's now, or its render was deleted
+NodeRefused                a worker cannot join the farm as it is, or stay
+CannotStart                `farm up` cannot bring the farm up
+ImpossibleStep             a status was asked to go where the table has no way
 """
 
 import errno
@@ -234,3 +240,19 @@ def is_no_room(error: BaseException) -> bool:
         return False
     numpy_says_so = error.errno is None and "requested and" in str(error)  # without an errno
     return numpy_says_so or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class LeaseLost(Exception):
+    """The chunk is no longer ours: another attempt has it, or the render was deleted. Stop, and publish nothing."""
+
+
+class NodeRefused(Exception):
+    """This worker cannot join the farm as it is, or stay. The message says why, and what to do."""
+
+
+class CannotStart(Exception):
+    """The farm cannot come up. The message says why, and what to do."""
+
+
+class ImpossibleStep(Exception):
+    """A status was asked to go where the table has no way: a defect of ours, never a client's."""

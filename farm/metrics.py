@@ -16,22 +16,21 @@ from redis import Redis, RedisError
 from sqlalchemy.orm import Session
 
 from farm import __version__
-from farm.dataset import tiers as dataset_tiers
-from farm.db import chunks, nodes, statistics, tallies
+from farm.db import chunks, counters, nodes, statistics
 from farm.db.chunks import DRAWING, URGENT
+from farm.db.counters import Histogram
 from farm.db.session import Database
 from farm.db.tables import now
-from farm.db.tallies import Histogram
 from farm.nodes import registry
-from farm.queue.queues import NAMES, queue
-from farm.tiers import TIERS
+from farm.scheduling.doorbell import NAMES, queue
+from farm.tiers import DATASET_TIERS, TIERS
 
 LOTS = [("draw", URGENT), ("draw", DRAWING), ("finish", URGENT)]
 NAMES_OF_LOTS = [(kind, NAMES[priority]) for kind, priority in LOTS]
 SELDOM = 60  # seconds that an answer is good for which costs more to find; shared through Redis
 STORED = "plinth:stored-bytes"
 
-# Every gauge: its meaning and its labels. The counters are in farm.db.tallies.
+# Every gauge: its meaning and its labels. The counters are in farm.db.counters.
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_info": ("Always 1", ("version",)),
     "plinth_chunks_waiting": ("Chunks that wait", ("kind", "queue")),
@@ -67,7 +66,7 @@ class Everything(Collector):
             yield _gauge("plinth_chunks_overdue", [([], statistics.overdue(db))])
             states = Counter(registry.state(node, chunk) for node, chunk in nodes.every(db))
             yield _gauge("plinth_nodes", (([state], states[state]) for state in get_args(registry.State)))
-            lately = (([tier], chunks.seconds_a_frame(db, tier)) for tier in (*TIERS, *dataset_tiers.TIERS))
+            lately = (([tier], chunks.seconds_a_frame(db, tier)) for tier in (*TIERS, *DATASET_TIERS))
             yield _gauge("plinth_frame_seconds", ((tier, took) for tier, took in lately if took))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
             yield _gauge("plinth_stored_bytes", (([what], size) for what, size in self._stored(db).items()))
@@ -118,8 +117,8 @@ def _waiting(db: Session) -> Iterator[Metric]:
 
 
 def _counted(db: Session) -> Iterator[Metric]:
-    totals = tallies.totals(db)
-    for counter in tallies.EVERY:
+    totals = counters.totals(db)
+    for counter in counters.EVERY:
         found = totals.get(counter.name, {})
         if isinstance(counter, Histogram):
             yield _histogram(counter, found, totals.get(counter.sum_name, {}))
@@ -127,7 +126,7 @@ def _counted(db: Session) -> Iterator[Metric]:
             yield _counter(counter, found)
 
 
-def _counter(counter: tallies.Counter, found: dict[tuple[str, ...], float]) -> Metric:
+def _counter(counter: counters.Counter, found: dict[tuple[str, ...], float]) -> Metric:
     family = CounterMetricFamily(counter.name, counter.meaning, labels=counter.labels)
     for where, total in found.items():
         family.add_metric(where, total)

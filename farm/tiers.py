@@ -1,6 +1,11 @@
-"""The quality tiers: what each delivers, as data. Sizes for each aspect follow in farm.plan."""
+"""The quality tiers of videos and datasets, as data. Frame sizes for each aspect follow in farm.orders.plan."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Quality = Literal["share", "standard", "4k", "pro"]
+DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
+Coverage = Literal["hemisphere", "sphere"]
 
 
 @dataclass(frozen=True)
@@ -27,4 +32,19 @@ TIERS = {
     "standard": Tier(1080, has_web=True),
     "4k": Tier(2160, has_web=True),
     "pro": Tier(2160, has_web=True, has_alpha=True),
+}
+
+
+@dataclass(frozen=True)
+class DatasetTier:
+    """`views` pictures, each a square of `side` pixels."""
+
+    views: int
+    side: int
+
+
+DATASET_TIERS: dict[DatasetQuality, DatasetTier] = {
+    "100x800": DatasetTier(100, 800),
+    "196x1024": DatasetTier(196, 1024),
+    "400x2048": DatasetTier(400, 2048),
 }

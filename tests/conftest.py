@@ -24,13 +24,15 @@ from redis import ConnectionError, Redis
 from sqlalchemy import make_url
 
 from api.app import create_app
-from farm import accounts
+from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Account
-from farm.queue.queues import connect
+from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 from farm.storage import Storage, open_storage
-from tests import s3
+from tests.support import s3
+
+pytest_plugins = ["tests.support.blender", "tests.support.nodes", "tests.support.work", "tests.support.workers"]
 
 # No deadlines: a busy machine is no defect.
 hypothesis.settings.register_profile("plinth", deadline=None)

@@ -21,9 +21,10 @@ from farm import cli
 from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import now
-from farm.nodes import exit_codes, names, registry
+from farm.nodes import names, registry
+from farm.processes import exit_codes
 from farm.settings import Settings
-from tests.nodes.conftest import CPU
+from tests.support.nodes import CPU
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"

@@ -13,12 +13,12 @@ import typer.main
 from api.app import create_app
 from docs import tables
 from farm import cli
-from farm.nodes import exit_codes
+from farm.commands.templates import app as templates_app
 from farm.nodes.registry import State
+from farm.processes import exit_codes
+from farm.scheduling.render_status import NEXT, ORDER
 from farm.settings import Settings
-from farm.state import NEXT, ORDER
 from farm.templates import BUILT_IN, contract
-from farm.templates.commands import app as templates_app
 
 ROOT = Path(__file__).parents[1]
 CLIENT = (ROOT / "docs" / "client.md").read_text()

@@ -7,8 +7,9 @@ from pydantic import Field
 from api.envelope import Wire
 from api.ids import AccountId
 from api.renders.schemas import MOST_AT_ONCE
-from farm.credits import Cost, DatasetQuality, Quality
 from farm.db.tables import Account
+from farm.orders.price import Cost
+from farm.tiers import DatasetQuality, Quality
 
 
 class AccountDetail(Wire):

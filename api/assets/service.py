@@ -14,7 +14,7 @@ from api.assets import ranges
 from farm.db import renders
 from farm.db.tables import Account, Render
 from farm.errors import NotFound
-from farm.render_settings import parse
+from farm.orders.render_settings import parse
 from farm.storage import Storage
 
 # What follows the model's name in the names of a render's files.

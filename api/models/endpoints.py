@@ -42,7 +42,7 @@ from farm.errors import (
     UploadLimit,
     UrlRequired,
 )
-from farm.render_settings import RenderSettings, parse_json
+from farm.orders.render_settings import RenderSettings, parse_json
 
 router = APIRouter(prefix="/models", tags=["Models"], route_class=KeyedRoute)
 

@@ -11,7 +11,7 @@ from api.models.tags import Tags
 from api.renders.schemas import RenderSummary, WishedSettings
 from api.text import PLAIN
 from farm.db.tables import Model
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 

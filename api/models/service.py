@@ -16,13 +16,13 @@ from api.dependencies import Farm
 from api.keeping import kept
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
-from farm import schedule, wishes
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, new_id, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.intake import Checked, check_model, convert_scan, is_scan
 from farm.intake.fetch import fetch
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import submit, validation
 
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
 INGEST_SECONDS = 120
@@ -104,7 +104,7 @@ async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
 
 def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, wish: RenderSettings) -> Uploaded:
     with farm.database.read() as db:
-        wishes.check(db, account, ready.checked.clips, wish)
+        validation.check(db, account, ready.checked.clips, wish)
     if known := _render_known(farm, account, upload, wish):
         return known
     model = Model(
@@ -130,16 +130,16 @@ def _render_known(farm: Farm, account: Account, upload: Upload, wish: RenderSett
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
-        wishes.check(db, account, model.clips, wish)
+        validation.check(db, account, model.clips, wish)
         model.archived_at = None  # who sends it again wants to see it again
-        render = schedule.render(db, model, wish, farm.settings, farm.bell)
+        render = submit.render(db, model, wish, farm.settings, farm.bell)
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
 
 def _keep(farm: Farm, account: Account, model: Model, path: Path, wish: RenderSettings) -> Uploaded:
     with kept(farm, model, path) as db:
-        schedule.preview(db, model, farm.settings, farm.bell)
-        render = schedule.render(db, model, wish, farm.settings, farm.bell)
+        submit.preview(db, model, farm.settings, farm.bell)
+        render = submit.render(db, model, wish, farm.settings, farm.bell)
         # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
         models.check_limit(db, account.id, farm.settings.upload_limit)
     return Uploaded(model_id=model.id, render_id=render.id)

@@ -8,7 +8,7 @@ from api.envelope import Moment, Wire
 from api.ids import OverlayId
 from api.text import PLAIN
 from farm.db.tables import Overlay
-from farm.render_settings import Anchor
+from farm.orders.render_settings import Anchor
 
 Layer = Literal["background", "foreground"]
 

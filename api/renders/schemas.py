@@ -11,7 +11,7 @@ from api.ids import ModelId, RenderId
 from farm.db.renders import Detail
 from farm.db.tables import Render
 from farm.errors import InvalidSettings
-from farm.render_settings import RenderSettings, parse
+from farm.orders.render_settings import RenderSettings, parse
 
 MOST_AT_ONCE = 100
 

@@ -5,20 +5,21 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
-from farm import credits, schedule, state, wishes
+from farm.accounts import credits
 from farm.db import models, renders
 from farm.db.session import after_commit
 from farm.db.tables import Account, Render
 from farm.errors import Conflict, InvalidSettings, ModelNotFound
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import render_status, submit, validation
 from farm.storage import discard
 
 
 def create(db: Session, farm: Farm, account: Account, model_id: str, wish: RenderSettings) -> Render:
     """Queue one render of a model. Raises ModelNotFound, InvalidSettings or NoCredits."""
     model = models.owned(db, account.id, model_id)
-    wishes.check(db, account, model.clips, wish)
-    return schedule.render(db, model, wish, farm.settings, farm.bell)
+    validation.check(db, account, model.clips, wish)
+    return submit.render(db, model, wish, farm.settings, farm.bell)
 
 
 def create_batch(
@@ -32,13 +33,13 @@ def create_batch(
     for number, (model_id, wish) in enumerate(items):
         try:
             model = models.owned(db, account.id, model_id)
-            wishes.check(db, account, model.clips, wish)
+            validation.check(db, account, model.clips, wish)
         except ModelNotFound as error:
             raise ModelNotFound(f"renders[{number}]: {error.message}") from error
         except InvalidSettings as error:
             raise InvalidSettings(f"renders[{number}].{error.message}") from error
         ready.append((model, wish))
-    return schedule.renders(db, account.id, ready, farm.settings, farm.bell)
+    return submit.renders(db, account.id, ready, farm.settings, farm.bell)
 
 
 def dismiss(db: Session, account: Account, render_id: str) -> None:
@@ -46,7 +47,7 @@ def dismiss(db: Session, account: Account, render_id: str) -> None:
     render = renders.owned(db, account.id, render_id, lock=True)
     if render.status not in ("error", "failed"):
         raise Conflict(f"Only a render with status error can be dismissed; this one is {render.status}")
-    state.advance(db, render, "failed")
+    render_status.advance(db, render, "failed")
 
 
 def delete(db: Session, farm: Farm, account: Account, render_id: str) -> None:

@@ -17,11 +17,11 @@ from typing import Any, Self
 import structlog
 
 from camera_paths import Pose
-from farm import processes
-from farm.dataset.drawn import DrawnView, Opened
-from farm.dataset.views import Direction
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, NoRoom, RenderFailed
-from farm.shot import Frame, Shot
+from farm.processes import child_process
+from farm.scene.drawn_view import DrawnView, Opened
+from farm.scene.shot import Frame, Shot
+from farm.scene.views import Direction
 from farm.templates.contract import BrokenPromise
 
 log = structlog.get_logger()
@@ -51,12 +51,12 @@ class BlenderHost:
     def start(self) -> None:
         """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderStuck."""
         self.socket_path.unlink(missing_ok=True)
-        # By way of farm.processes: it must end with this process from the start, not only once bpy is imported.
+        # By way of farm.processes.child_process: it ends with this process from the start, not once bpy is imported.
         host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
         self.log_path.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:  # to append, so that whoever reads it may empty it meanwhile
             self._process = subprocess.Popen(
-                processes.bound(host),
+                child_process.bound(host),
                 env=os.environ | QUIET,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

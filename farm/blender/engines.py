@@ -2,7 +2,7 @@
 
 import bpy
 
-from farm.shot import Engine
+from farm.scene.shot import Engine
 
 EEVEE = "BLENDER_EEVEE_NEXT" if bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
 

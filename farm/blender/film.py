@@ -11,10 +11,10 @@ from mathutils import Matrix
 from numpy.typing import NDArray
 
 from farm.blender import pixels
-from farm.blender.camera import View
 from farm.blender.engines import use_engine
 from farm.blender.stage import Stage
-from farm.shot import Shot
+from farm.scene.camera import View
+from farm.scene.shot import Shot
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the full frame, right and bottom excluded
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from camera_paths import Pose
 from farm.blender import pixels, reflections, shadows
-from farm.blender.camera import Array, View, crop, view
 from farm.blender.film import photograph, prepare
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
-from farm.shot import Frame, Layer, ShadowMap, Shot
+from farm.scene.camera import Array, View, crop, view
+from farm.scene.shot import Frame, Layer, ShadowMap, Shot
 
 FILTER_BORDER = 2  # pixels; the pixel filter reaches 0.75 pixels beyond an edge
 INVISIBLE = 1e-3  # a subject of less than this share of its size is not there at all

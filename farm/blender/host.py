@@ -20,9 +20,9 @@ import psutil
 from camera_paths import Pose
 from farm.blender import engines, frames, views
 from farm.blender.template import examine
-from farm.dataset.views import Direction
 from farm.errors import BadModel, BadTemplate, is_no_room
-from farm.shot import Shot
+from farm.scene.shot import Shot
+from farm.scene.views import Direction
 
 Opened = TypeVar("Opened", frames.OpenShot, views.OpenViews)
 
@@ -51,7 +51,7 @@ class Host:
         return {}
 
     def draw(self, frame: int, **pose: float) -> dict[str, Any]:
-        """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.shot.Frame."""
+        """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.scene.shot.Frame."""
         assert isinstance(self.opened, frames.OpenShot), "open_shot comes first"
         opened, self.opened = self.opened, None  # whatever goes wrong, the next shot begins on a fresh stage
         drawn = asdict(frames.draw(opened, frame, Pose(**pose), self.folder))
@@ -59,11 +59,11 @@ class Host:
         return drawn
 
     def open_views(self, **shot: Any) -> dict[str, Any]:
-        """Set the stage for a dataset's shot; an open one stays open. Returns farm.dataset.drawn.Opened."""
+        """Set the stage for a dataset's shot; an open one stays open. Returns farm.scene.drawn_view.Opened."""
         return asdict(self._open(Shot(**shot), views.OpenViews, views.open_views).facts)
 
     def draw_view(self, view: int, **direction: float) -> dict[str, Any]:
-        """Draw one view of the open dataset from a Direction. Returns farm.dataset.drawn.DrawnView."""
+        """Draw one view of the open dataset from a Direction. Returns farm.scene.drawn_view.DrawnView."""
         assert isinstance(self.opened, views.OpenViews), "open_views comes first"
         opened, self.opened = self.opened, None
         drawn = asdict(views.draw_view(opened, view, Direction(**direction), self.folder))

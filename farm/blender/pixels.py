@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from farm.shot import Layer
+from farm.scene.shot import Layer
 
 TGA_HEADER = 18
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.blender import pixels
-from farm.blender.camera import Array, View, crop, mirrored
 from farm.blender.film import photograph, read_exr
 from farm.blender.stage import Stage
-from farm.shot import Layer
+from farm.scene.camera import Array, View, crop, mirrored
+from farm.scene.shot import Layer
 
 Plane = NDArray[np.float32]
 BORDER = 2  # pixels that the pixel filter adds around the subject

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from farm.blender.engines import use_engine
 from farm.blender.film import read_exr
 from farm.blender.stage import Stage
-from farm.shot import ShadowMap
+from farm.scene.shot import ShadowMap
 
 LARGEST = 256  # pixels a side: a soft shadow has nothing finer to show
 SMALLEST = 64

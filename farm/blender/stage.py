@@ -9,11 +9,11 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from farm.blender.camera import Array, Lens
 from farm.blender.importing import Imported, Object, import_model
 from farm.blender.template import open_template
 from farm.errors import BadModel
-from farm.shot import Shot
+from farm.scene.camera import Array, Lens
+from farm.scene.shot import Shot
 
 SIZES = 1e-9, 1e9  # radii in metres that single-precision matrices carry safely
 LOOKS_A_SECOND, MOST_LOOKS = 15, 90  # how closely a clip is followed to see how much room it takes

@@ -7,16 +7,16 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from farm.blender.camera import crop
 from farm.blender.film import expose, prepare
 from farm.blender.frames import FILTER_BORDER, draw_subject, sweep
 from farm.blender.passes import Passes
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
-from farm.dataset import cameras
-from farm.dataset.drawn import DrawnView, Opened
-from farm.dataset.views import Direction
-from farm.shot import Shot
+from farm.scene import views
+from farm.scene.camera import crop
+from farm.scene.drawn_view import DrawnView, Opened
+from farm.scene.shot import Shot
+from farm.scene.views import Direction
 
 LAYERS = 128  # of cut-out surfaces behind each other, such as leaves, that are looked through
 # From glTF's axes (y up, z to the front) to Blender's, as its importer turns them.
@@ -46,7 +46,7 @@ def open_views(shot: Shot, folder: Path) -> OpenViews:
     silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
     passes = Passes.of(stage)
     prepare(stage, shot)
-    stage.camera.data.lens = cameras.FOCAL_LENGTH
+    stage.camera.data.lens = views.FOCAL_LENGTH
     scene = bpy.context.scene
     scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
     scene.cycles.transparent_max_bounces = LAYERS
@@ -60,7 +60,7 @@ def draw_view(opened: OpenViews, number: int, where: Direction, folder: Path) ->
     """Draw one view into files in `folder`, cropped to the subject."""
     name = f"frame-{number:06d}"
     stage = opened.stage
-    now = cameras.stand(where, opened.shot.width, stage.lens.target)
+    now = views.camera(where, opened.shot.width, stage.lens.target)
     subject = draw_subject(stage, now, stage.points, folder / f"{name}.rgba", opened.silhouette)
     recorded = folder / f"{name}.exr"
     with opened.passes.drawn():

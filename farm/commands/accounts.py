@@ -9,7 +9,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from farm import accounts, credits
+from farm.accounts import accounts, credits
 from farm.commands.shared import Data, Json, console, database, fail
 from farm.db.tables import Account, Key, now
 from farm.errors import FarmError

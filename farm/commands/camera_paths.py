@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from camera_paths import PATHS
-from farm import logs, render_settings, templates
+from farm import logs, templates
 from farm.commands.shared import Json, console
+from farm.orders import render_settings
 from farm.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Camera paths: the movements that renders can have.")
@@ -35,7 +36,8 @@ def preview(
     ] = templates.STAND_IN,
 ) -> None:
     """Draw a sheet that shows a camera path: from above, over time, and what the camera sees."""
-    from farm import local, path_sheet
+    from farm import path_sheet
+    from farm.rendering import local
 
     logs.configure("warning")
     wish = render_settings.parse_pairs([f"effect={name}", *(set_ or [])])

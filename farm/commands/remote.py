@@ -11,8 +11,8 @@ from typing import Annotated, Literal, cast
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
-from farm import render_settings
 from farm.commands.shared import Json, console, fail, settings_with
+from farm.orders import render_settings
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
 
 PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal

@@ -14,13 +14,13 @@ from PIL import Image
 import farm
 from farm.dataset import cameras, overview, points
 from farm.dataset.depth import Range, levels, tight
-from farm.dataset.plan import DatasetSpec
 from farm.dataset.view_files import png, unpack_depths
 from farm.errors import BadModel
+from farm.orders.dataset_plan import DatasetSpec
 
 FOLDERS = ("images", "depth", "depth_16bit", "normals", "masks")  # of a PNG for each view, in the dataset's order
 DEPTH_BITS = {"depth": 8, "depth_16bit": 16}
-ABOUT = "about.json"  # in every part: farm.dataset.drawn.Opened, the engine, and the view's range of depth
+ABOUT = "about.json"  # in every part: farm.scene.drawn_view.Opened, the engine, and the view's range of depth
 
 
 class Assembly:

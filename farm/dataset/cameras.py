@@ -11,28 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from farm.blender.camera import SENSOR, Array, Lens, View, view
 from farm.dataset.depth import Range
-from farm.dataset.views import Direction
+from farm.scene.camera import Array
+from farm.scene.views import Direction, camera, focal
 
-FOCAL_LENGTH = 50.0  # millimetres: the field of view of the NeRF paper's own synthetic scenes, 0.691 radians
 POINTS = "sparse_pc.ply"
-MARGIN = 1.05  # room around the bounding sphere; 1 touches the picture's edge
-
-
-def focal(side: int) -> float:
-    """The focal length in pixels of a picture `side` pixels wide and high."""
-    return FOCAL_LENGTH / SENSOR * side
-
-
-def stand(where: Direction, side: int, target: float = 0.0) -> View:
-    """The camera of a view. `target` is the height of the bounding sphere's centre, 0 in the dataset's own world."""
-    return view(Lens(FOCAL_LENGTH, where.elevation, MARGIN, target, side, side), where.azimuth, radius=1.0)
 
 
 def pose(where: Direction, side: int) -> Array:
     """A view's 4x4 camera-to-world matrix in the dataset's world."""
-    now = stand(where, side)
+    now = camera(where, side)
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = now.axes, now.position
     return matrix

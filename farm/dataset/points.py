@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.blender.camera import Array
 from farm.dataset.cameras import unproject
 from farm.dataset.depth import Depths, Mask
+from farm.scene.camera import Array
 
 MOST = 50_000  # points of a whole dataset: as many as structure from motion finds in one
 POINT = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])

@@ -12,9 +12,9 @@ from pathlib import Path
 from farm.blender.client import Blender
 from farm.dataset import archive, cameras, view_files
 from farm.dataset.assembly import ABOUT, Assembly
-from farm.dataset.plan import DatasetSpec
 from farm.dataset.view_files import Developer, png
-from farm.shot import Shot
+from farm.orders.dataset_plan import DatasetSpec
+from farm.scene.shot import Shot
 
 
 def draw(blender: Blender, shot: Shot, spec: DatasetSpec, numbers: Sequence[int], folder: Path) -> Iterator[Path]:

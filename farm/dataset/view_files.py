@@ -9,12 +9,12 @@ import zstandard
 from numpy.typing import NDArray
 from PIL import Image
 
-from farm.blender import exr
-from farm.blender.camera import Array
 from farm.dataset import points
 from farm.dataset.depth import Depths, Mask, Range
-from farm.dataset.drawn import DrawnView
-from farm.shot import Frame
+from farm.scene import exr
+from farm.scene.camera import Array
+from farm.scene.drawn_view import DrawnView
+from farm.scene.shot import Frame
 from farm.video.backgrounds import plain
 from farm.video.composite import Compositor
 from farm.video.layers import Box

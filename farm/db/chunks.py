@@ -91,6 +91,6 @@ def lock_shot(db: Session, shot_id: str) -> None:
     """Let nobody else change anything of a shot, its renders and its chunks until this transaction ends.
 
     Every transaction that changes more than one of these begins with this, or with the claim or the end of a chunk,
-    which lock its shot, too (farm.leases): so no two wait for each other.
+    which lock its shot, too (farm.scheduling.leases): so no two wait for each other.
     """
     send(db, _LOCKED_SHOT, {"shot_id": shot_id})

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
-from farm.db.ids import well_formed
 from farm.db.tables import Model, Render, Tag, now
 from farm.errors import ModelNotFound, UploadLimit
+from farm.ids import well_formed
 
 
 def owned(db: Session, account_id: str, model_id: str) -> Model:

@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.ids import well_formed
 from farm.db.tables import Overlay, Render
 from farm.errors import OverlayNotFound
+from farm.ids import well_formed
 
 
 def owned(db: Session, account_id: str, overlay_id: str) -> Overlay:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, Select, bindparam, delete, exists, func, select, union
 from sqlalchemy.orm import Session
 
-from farm.db import chunks, sweeps
-from farm.db.ids import well_formed
+from farm.db import chunks, cleanups
 from farm.db.session import send
 from farm.db.tables import Asset, Chunk, Render, Segment, Shot
 from farm.errors import RenderNotFound
+from farm.ids import well_formed
 
 _UNDRAWN = exists().where(Chunk.shot_id == bindparam("shot_id"), Chunk.kind == "draw", Chunk.state != "done")
 _OF_SHOT = (
@@ -102,5 +102,5 @@ def remove(db: Session, render: Render) -> list[str]:
     if db.scalar(select(Render.id).where(Render.shot_id == render.shot_id).limit(1)) is None:
         db.execute(delete(Chunk).where(Chunk.shot_id == render.shot_id))
         db.execute(delete(Shot).where(Shot.id == render.shot_id))
-    sweeps.plan(db, render.id)
+    cleanups.plan(db, render.id)
     return keys

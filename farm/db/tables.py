@@ -75,9 +75,10 @@ class Account(Table):
 
 
 class LedgerEntry(Table):
-    """What an account was given (+), paid for a render (-) or got back for it (+). Only ever added, by farm.credits.
+    """What an account was given (+), paid for a render (-) or got back for it (+).
 
-    The entry outlives its render, so `render_id` is no foreign key. A render is charged and refunded once at most.
+    Only farm.accounts.credits adds entries; none is changed. An entry outlives its render, so `render_id` is no foreign
+    key. A render is charged and refunded once at most.
     """
 
     __tablename__ = "ledger"
@@ -179,7 +180,7 @@ class Overlay(Table):
 
 
 class Shot(Table):
-    """The pixels of renders: `spec` is farm.plan.ShotSpec as JSON; `digest` addresses equal pixels.
+    """The pixels of renders: `spec` is farm.orders.plan.ShotSpec as JSON; `digest` addresses equal pixels.
 
     `engine` is what the first node that draws it draws with; from then on no other engine touches it.
     """
@@ -198,7 +199,7 @@ class Shot(Table):
 
 
 class Render(Table):
-    """One client request. Only farm.state writes `status`."""
+    """One client request. Only farm.scheduling.render_status writes `status`."""
 
     __tablename__ = "renders"
     # One for each way of listing: whole, by status, by model. Each holds all that counting and paging look at.
@@ -226,8 +227,9 @@ class Render(Table):
 class Chunk(Table):
     """The unit of work: to `draw` a range of a shot's frames, or to `finish` one of its renders.
 
-    Only farm.leases writes state, attempt, failures and lease. Waiting chunks are taken by `priority`, 0 first, then by
-    `turn`, which lets accounts take turns. `tier` is the shot's; `seconds` is what drawing took, where it drew all.
+    Only farm.scheduling.leases writes state, attempt, failures and lease. Waiting chunks are claimed by `priority`,
+    0 first, then by `turn`, which lets accounts take turns. `tier` is the shot's; `seconds` is the time that drawing
+    took, set only where every frame was drawn and none came from the cache.
     """
 
     __tablename__ = "chunks"

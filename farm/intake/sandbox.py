@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO
 import structlog
 
 from farm.errors import InvalidFormat
-from farm.processes import die_with_parent
+from farm.processes.child_process import die_with_parent
 
 log = structlog.get_logger()
 

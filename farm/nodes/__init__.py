@@ -1,1 +1,1 @@
-"""The machines that draw: which engine suits them, what they need, where their frames lie meanwhile."""
+"""The nodes that draw: how they join the farm, what they report, what they may do."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import psutil
 
-from farm import frame_cache
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import names
-from farm.nodes.engine import Gpu
+from farm.rendering.drawing_code import drawing_code
+from farm.rendering.engine import Gpu
+from farm.scene.shot import Engine
 from farm.settings import Settings
-from farm.shot import Engine
 
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -55,7 +55,7 @@ def gather(
         plinth_version=version("plinth"),
         bpy_version=version("bpy"),
         database_version=database.newest_version() or "",
-        drawing_code=frame_cache.drawn_by(),
+        drawing_code=drawing_code(),
         always_draws=settings.draw == "always",
         started_at=now(),
     )

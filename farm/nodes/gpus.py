@@ -4,27 +4,27 @@ import os
 import re
 from pathlib import Path
 
-from farm.nodes.registry import Refused
+from farm.errors import NodeRefused
 
 
 def choose(number: int, root: Path = Path("/")) -> dict[str, str]:
     """What the environment must hold so that Blender draws on GPU `number`, 0 the first. `root` is for tests.
 
     Mesa's drivers (AMD, Intel) take a PCI address. NVIDIA's EGL takes no hint at all: it draws on the first card that
-    it can open, so this one must be the only one. Raises Refused where it is not, or is not there.
+    it can open, so this one must be the only one. Raises NodeRefused where it is not, or is not there.
     """
     if cards := _nvidia(root):
         if number not in cards:
-            raise Refused(f"There is no NVIDIA GPU {number} that this user may open, only {_listed(cards)}")
+            raise NodeRefused(f"There is no NVIDIA GPU {number} that this user may open, only {_listed(cards)}")
         if len(cards) > 1:
-            raise Refused(
+            raise NodeRefused(
                 f"NVIDIA's OpenGL cannot be told which of the GPUs {_listed(cards)} to draw on: show this worker GPU"
                 f" {number} alone, with a container's device id or a systemd unit's DeviceAllow (docs/operators.md)"
             )
         return {}
     nodes = sorted((root / "dev/dri").glob("renderD*"))
     if number >= len(nodes):
-        raise Refused(f"There is no GPU {number}: this machine shows {len(nodes) or 'none'}")
+        raise NodeRefused(f"There is no GPU {number}: this machine shows {len(nodes) or 'none'}")
     device = (root / "sys/class/drm" / nodes[number].name / "device").resolve()
     return {"DRI_PRIME": "pci-" + re.sub("[:.]", "_", device.name)}
 

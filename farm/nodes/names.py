@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from farm.nodes.registry import Refused
+from farm.errors import NodeRefused
 
 ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -22,7 +22,7 @@ def usual(gpu: int | None) -> str:
 def held(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
     """This very name, or the usual one with the first number that is free here, as long as the block runs.
 
-    `farm` tells one farm from another. Raises Refused when another worker of this farm and machine has the name.
+    `farm` tells one farm from another. Raises NodeRefused when another worker of this farm and machine has the name.
     """
     candidates: Iterator[str]
     if name is None:
@@ -31,7 +31,7 @@ def held(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
     elif ALLOWED.fullmatch(name):
         candidates = iter([name])
     else:
-        raise Refused(f"{name!r} is no name for a node: letters, digits, dots, dashes and underscores, at most 100")
+        raise NodeRefused(f"{name!r} is no name for a node: letters, digits, dots, dashes and underscores, at most 100")
     for candidate in candidates:
         # An abstract socket: Linux frees it when its process ends, whatever ends it, and nothing is left to tidy up.
         with socket.socket(socket.AF_UNIX) as claim:
@@ -41,7 +41,7 @@ def held(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
                 continue
             yield candidate
             return
-    raise Refused(f"A worker called {name} runs on this machine already")
+    raise NodeRefused(f"A worker called {name} runs on this machine already")
 
 
 def machine() -> str:

@@ -13,8 +13,8 @@ from farm.db import models, nodes
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database, later, send
 from farm.db.tables import Chunk, Node, now
-from farm.errors import Conflict, Unavailable
-from farm.leases import Taker
+from farm.errors import Conflict, NodeRefused, Unavailable
+from farm.scheduling.leases import Taker
 from farm.storage import Storage
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ _WILLING = select(Node.engine, Node.draws).where(
 )
 
 
-class Refused(Exception):
-    """This worker cannot join the farm as it is, or stay. The message says why, and what to do."""
-
-
 @dataclass(frozen=True)
 class Duty:
     """What a node is to do: the priorities that it listens for, and whether it is to end after the work at hand.
@@ -51,17 +47,19 @@ class Duty:
 
 
 def check_version(database: Database) -> None:
-    """Raises Refused where this code and the tables do not belong together."""
+    """Raises NodeRefused where this code and the tables do not belong together."""
     there, ours = database.version(), database.newest_version()
     if there == ours:
         return
     if there is None or database.knows(there):
-        raise Refused(f"The database is at version {there or 'none'}, this node needs {ours}: run `farm db upgrade`")
-    raise Refused(f"The database is at version {there}, newer than this node's {ours}: update Plinth on this node")
+        raise NodeRefused(
+            f"The database is at version {there or 'none'}, this node needs {ours}: run `farm db upgrade`"
+        )
+    raise NodeRefused(f"The database is at version {there}, newer than this node's {ours}: update Plinth on this node")
 
 
 def check_storage(database: Database, storage: Storage) -> None:
-    """Raises Refused where this node's storage is another than the farm's: the newest models are not in it.
+    """Raises NodeRefused where this node's storage is another than the farm's: the newest models are not in it.
 
     A storage that is down does not tell; that one model's file is lost keeps nobody away.
     """
@@ -73,7 +71,7 @@ def check_storage(database: Database, storage: Storage) -> None:
         log.warning("the storage does not tell whether it is the farm's", error=error.message)
         return
     if elsewhere:
-        raise Refused(
+        raise NodeRefused(
             "This node does not see the farm's files: name the farm's bucket with FARM_S3_BUCKET, or with FARM_DATA a"
             " folder that all its machines share"
         )
@@ -82,7 +80,7 @@ def check_storage(database: Database, storage: Storage) -> None:
 def join(database: Database, facts: "Facts") -> bool:
     """Enter the farm; False when the node is drained and shall not work.
 
-    Waits for nodes in the way that are silent, as they may be gone. Raises Refused when one of them lives.
+    Waits for nodes in the way that are silent, as they may be gone. Raises NodeRefused when one of them lives.
     """
     last_seen: dict[str, datetime] = {}
     while True:
@@ -92,7 +90,7 @@ def join(database: Database, facts: "Facts") -> bool:
                 return _enter(db, facts)
         for node in in_the_way:
             if last_seen.setdefault(node.name, node.seen_at) != node.seen_at:
-                raise Refused(_why(node, facts))
+                raise NodeRefused(_why(node, facts))
         log.info("waiting to see whether these nodes live", nodes=[node.name for node in in_the_way])
         time.sleep(1.0)
 

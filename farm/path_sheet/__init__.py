@@ -7,11 +7,11 @@ from PIL import Image
 from pydantic.alias_generators import to_camel
 
 from camera_paths import PATHS
+from farm.orders.render_settings import RenderSettings
 from farm.path_sheet.canvas import HAIRLINE, INK, SOFT, WASH, Canvas, text_width
 from farm.path_sheet.charts import draw_charts
 from farm.path_sheet.moments import Moment, degrees
 from farm.path_sheet.plan_view import draw_plan
-from farm.render_settings import RenderSettings
 
 WIDTH, HEIGHT, MARGIN = 1440, 1024, 64
 STILLS, STILL_SIZE, GAP = 8, 150, 16

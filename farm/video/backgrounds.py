@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from farm.errors import RenderFailed
-from farm.render_settings import Anchor
+from farm.orders.render_settings import Anchor
 
 Colour = tuple[int, int, int]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from farm.shot import Frame
+from farm.scene.shot import Frame
 from farm.video.layers import Box, Pixels, around, read
 from farm.video.shadow import CastShadow, Opacity, ShadowCaster
 from farm.video.vignette import Vignette

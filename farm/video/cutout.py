@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.shot import Frame
+from farm.scene.shot import Frame
 from farm.video.layers import Box, DeepPixels, around, read_deep
 from farm.video.shadow import ShadowCaster
 from farm.video.vignette import Vignette

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import ffmpeg
 
-from farm.plan import even
+from farm.orders.plan import even
 
 # One key frame a second and none elsewhere keeps every GOP closed, which a later join without re-encoding needs.
 H264 = {

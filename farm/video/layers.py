@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.shot import Layer
+from farm.scene.shot import Layer
 
 Pixels = NDArray[np.uint8]
 DeepPixels = NDArray[np.uint16]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from farm.shot import ShadowMap
+from farm.scene.shot import ShadowMap
 from farm.video.layers import Box
 
 FINER = 4  # times as many pixels a side, by a smooth curve: the map's own pixels would show as facets in a large frame

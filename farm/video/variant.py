@@ -8,9 +8,9 @@ from typing import Self
 
 from PIL import Image
 
-from farm.plan import ShotSpec
-from farm.render_settings import RenderSettings
-from farm.shot import Frame
+from farm.orders.plan import ShotSpec
+from farm.orders.render_settings import RenderSettings
+from farm.scene.shot import Frame
 from farm.tiers import TIERS
 from farm.video import backgrounds, graphs
 from farm.video.backgrounds import BackgroundPicture

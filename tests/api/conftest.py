@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from farm import state
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
-from farm.render_settings import parse
+from farm.orders.render_settings import parse
+from farm.scheduling import render_status
 from farm.storage import Storage
 from farm.tiers import TIERS
-from tests.chunks import drawn
+from tests.support.chunks import drawn
 
 Finish = Callable[[str], dict[str, bytes]]
 
@@ -46,8 +46,8 @@ def finished(storage: Storage, database: Database, tmp_path: Path) -> Finish:
                     Asset(render_id=render_id, kind=kind, storage_key=key, content_type=content_type, size=len(content))
                 )
             drawn(db, render.shot)
-            for status in state.ORDER[1:]:
-                state.advance(db, render, status)
+            for status in render_status.ORDER[1:]:
+                render_status.advance(db, render, status)
         return {kind: content for kind, (content, *_) in files.items()}
 
     return finish

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from farm import accounts
+from farm.accounts import accounts
 from farm.db.session import Database
 from tests.api.helpers import assert_error
 from tests.conftest import Client, new_client

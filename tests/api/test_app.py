@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from farm import __version__
-from farm.accounts import SCOPES
-from farm.render_settings import FIELDS
+from farm.accounts.accounts import SCOPES
+from farm.orders.render_settings import FIELDS
 
 
 @pytest.fixture

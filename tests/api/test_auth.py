@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
 from api.auth import KeyedRoute
-from farm import accounts
+from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import now
 from tests.api.helpers import assert_error, glb, upload

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from farm import accounts
+from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, Shot
 from tests.api.helpers import assert_error, count, credits_of, glb, uploaded

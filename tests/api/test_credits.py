@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from redis import Redis
 from sqlalchemy import event
 
-from farm import leases, state
 from farm.db.session import Database
 from farm.db.tables import Render
-from farm.leases import Taker
+from farm.scheduling import leases, render_status
+from farm.scheduling.leases import Taker
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, assert_nothing_left, count, credits_of, glb, upload, uploaded
@@ -87,7 +87,7 @@ class TestRefunds:
     ) -> None:
         render_id = uploaded(api)["renderId"]
         with database.write() as db:
-            state.advance(db, db.get_one(Render, render_id), "error", message="why")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="why")
         assert credits_of(api) == 11
         assert api.patch(f"/v1/renders/{render_id}/dismiss").status_code == 200
         assert api.delete(f"/v1/renders/{render_id}").status_code == 200

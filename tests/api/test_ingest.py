@@ -16,7 +16,7 @@ from farm.db.session import Database
 from farm.settings import Settings
 from tests.api.helpers import assert_error, assert_nothing_left, uploaded
 from tests.conftest import Client
-from tests.web_server import MODEL, serving
+from tests.support.web_server import MODEL, serving
 
 
 @pytest.fixture(scope="module")

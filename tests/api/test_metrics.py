@@ -11,18 +11,20 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
-from farm import accounts, credits, leases, state
-from farm.db import tallies
+from farm.accounts import accounts
+from farm.db import counters
 from farm.db.chunks import URGENT
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, Render, now
 from farm.errors import BlenderCrashed
 from farm.nodes import registry
+from farm.orders.price import PRICES
+from farm.scheduling import leases, render_status
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, uploaded
-from tests.chunks import claimed
-from tests.nodes.conftest import CPU
+from tests.support.chunks import claimed
+from tests.support.nodes import CPU
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -135,9 +137,9 @@ class TestCounters:
         before = scraped(prometheus)
         render_id = uploaded(api, settings='{"quality": "standard"}')["renderId"]
         with database.write() as db:
-            state.advance(db, db.get_one(Render, render_id), "error", message="no")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="no")
         seen = scraped(prometheus)
-        price = credits.PRICES["standard"]
+        price = PRICES["standard"]
         assert value(seen, "plinth_credits_total", kind="charge") == price
         assert value(seen, "plinth_credits_total", kind="refund") == price
         assert value(seen, "plinth_credits_left") == value(before, "plinth_credits_left")
@@ -158,7 +160,7 @@ class TestCounters:
 
     def test_what_was_rolled_back_is_not_counted(self, database: Database, prometheus: TestClient) -> None:
         with contextlib.suppress(ZeroDivisionError), database.write() as db:
-            tallies.FRAMES.add(db, 5, tier="share", engine="cycles", source="drawn")
+            counters.FRAMES.add(db, 5, tier="share", engine="cycles", source="drawn")
             raise ZeroDivisionError
         assert value(scraped(prometheus), "plinth_frames_total", tier="share", engine="cycles", source="drawn") is None
 
@@ -178,7 +180,7 @@ class TestCounters:
     def test_durations_fall_into_buckets(self, database: Database, prometheus: TestClient) -> None:
         with database.write() as db:
             for seconds in (4, 10, 11, 1e9):
-                tallies.RENDER_SECONDS.observe(db, seconds, tier="pro", status="done")
+                counters.RENDER_SECONDS.observe(db, seconds, tier="pro", status="done")
         seen = scraped(prometheus)
         labels = {"tier": "pro", "status": "done"}
         at_most = {

@@ -12,7 +12,7 @@ from httpx import Client as HttpClient
 from jsonschema_rs import Draft202012Validator
 
 from api.app import create_app
-from farm import credits
+from farm.accounts import credits
 from farm.db.session import Database
 from farm.db.tables import Account
 from farm.settings import Settings
@@ -21,7 +21,7 @@ from tests.api.helpers import uploaded
 from tests.client.conftest import url as url  # a real server on the loopback
 from tests.conftest import Client
 from tests.intake.scans import picture
-from tests.web_server import serving
+from tests.support.web_server import serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 

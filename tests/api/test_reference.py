@@ -10,15 +10,15 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from api.app import create_app
-from farm import state
 from farm.db.session import Database
 from farm.db.tables import Render
+from farm.scheduling import render_status
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import uploaded
 from tests.conftest import Client, new_client
 from tests.intake.scans import picture
-from tests.web_server import serving
+from tests.support.web_server import serving
 
 WALKER = (Path(__file__).parents[1] / "assets" / "walker.glb").read_bytes()  # has the clip that the reference plays
 
@@ -156,7 +156,7 @@ class TestRenders:
     def test_dismiss(self, api: TestClient, chair: str, database: Database) -> None:
         render_id = data(api.post("/v1/renders", json={"modelId": chair}), 201)["id"]
         with database.write() as db:
-            state.advance(db, db.get_one(Render, render_id), "error", message="no mesh")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="no mesh")
         assert data(api.patch(f"/v1/renders/{render_id}/dismiss"))["status"] == "failed"
 
     def test_delete(self, api: TestClient, done: str) -> None:

@@ -6,15 +6,15 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
-from farm import leases, state
 from farm.db.session import Database
 from farm.db.tables import Asset, Chunk, Render, Shot
+from farm.scheduling import leases, render_status
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, count, files_in, glb, uploaded
 from tests.api.test_models import MOMENT
-from tests.chunks import claimed
 from tests.conftest import Client
+from tests.support.chunks import claimed
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ class TestGetRender:
         with database.write() as db:
             chunk = claimed(db, db.get_one(Render, render_id).shot.chunks[0])
             leases.renew(db, chunk.id, chunk.attempt, frames_done=12, seconds=30)
-            state.advance(db, db.get_one(Render, render_id), "poster-processing")
+            render_status.advance(db, db.get_one(Render, render_id), "poster-processing")
         render = api.get(f"/v1/renders/{render_id}").json()["data"]
         assert (render["status"], render["progress"]) == ("poster-processing", {"frames": 12, "of": 90})
 
@@ -196,7 +196,7 @@ class TestGetRender:
     def test_says_why_a_render_failed(self, api: TestClient, model_id: str, database: Database) -> None:
         render_id = ordered(api, model_id)["id"]
         with database.write() as db:
-            state.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
         render = api.get(f"/v1/renders/{render_id}").json()["data"]
         assert (render["status"], render["errorMessage"]) == ("error", "The model holds no mesh")
         assert_error(api.get(f"/v1/renders/{render_id}/video"), "video_not_found", 404)
@@ -218,7 +218,7 @@ class TestDismissRender:
     ) -> None:
         render_id = ordered(api, model_id)["id"]
         with database.write() as db:
-            state.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
         for _ in range(2):
             answer = api.patch(f"/v1/renders/{render_id}/dismiss")
             render = answer.json()["data"]
@@ -228,14 +228,14 @@ class TestDismissRender:
         assert [row["id"] for row in api.get("/v1/renders?status=failed").json()["data"]] == [render_id]
         assert api.get("/v1/renders?status=error").json()["data"] == []
 
-    @pytest.mark.parametrize("reached", state.ORDER)
+    @pytest.mark.parametrize("reached", render_status.ORDER)
     def test_any_other_render_stays_as_it_is(
         self, api: TestClient, model_id: str, database: Database, reached: str
     ) -> None:
         render_id = ordered(api, model_id)["id"]
         with database.write() as db:
-            for status in state.ORDER[: state.ORDER.index(reached) + 1]:
-                state.advance(db, db.get_one(Render, render_id), status)
+            for status in render_status.ORDER[: render_status.ORDER.index(reached) + 1]:
+                render_status.advance(db, db.get_one(Render, render_id), status)
         assert_error(api.patch(f"/v1/renders/{render_id}/dismiss"), "conflict", 409, reached)
         assert api.get(f"/v1/renders/{render_id}").json()["data"]["status"] == reached
 

@@ -15,7 +15,7 @@ from tests.api.conftest import FILES, Finish
 from tests.api.helpers import assert_error, assert_nothing_left, credits_of, glb, stored, upload, uploaded
 from tests.conftest import Client
 from tests.intake.scans import picture
-from tests.s3 import Door
+from tests.support.s3 import Door
 
 VIDEO = FILES["video"][0]
 

@@ -18,9 +18,9 @@ from redis import Redis
 
 from farm.db.session import Database
 from farm.settings import Settings
-from tests import s3
 from tests.api.helpers import assert_error, assert_nothing_left, glb
 from tests.conftest import Client
+from tests.support import s3
 
 MB = 1024 * 1024
 LIMIT = 70 * MB

@@ -16,8 +16,8 @@ from api.multipart import clean_name
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import Model, Render, now
-from farm.queue.queues import NAMES, queue
-from farm.render_settings import RenderSettings
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling.doorbell import NAMES, queue
 from farm.settings import Settings
 from farm.storage.folder import FolderStorage
 from tests.api.helpers import assert_error, assert_nothing_left, count, files_in, glb, gltf, upload, uploaded

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from farm import templates
-from farm.shot import Engine, Shot
+from farm.scene.shot import Engine, Shot
 
 ASSETS = Path(__file__).parents[1] / "assets"
 Point = tuple[float, float, float]

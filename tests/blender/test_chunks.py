@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from farm import plan
 from farm.blender.client import Blender, BlenderHost
-from farm.frame_cache import Shelf
-from farm.plan import ShotSpec
-from farm.production import draw, shot_to_draw
-from farm.render_settings import parse
+from farm.orders import plan
+from farm.orders.plan import ShotSpec
+from farm.orders.render_settings import parse
+from farm.rendering.frame_cache import Shelf
+from farm.rendering.production import draw, shot_to_draw
+from farm.scene.shot import Frame
 from farm.settings import Settings
-from farm.shot import Frame
 from farm.video import backgrounds
 from farm.video.composite import Compositor
 from farm.video.cutout import Cutout

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from farm.blender.camera import Array, Lens, crop, view
 from farm.blender.client import BlenderHost
-from farm.shot import Shot
-from tests.blender.conftest import ASSETS, Drawing, InsideBlender, draw, shot
+from farm.scene.camera import Array, Lens, crop, view
+from farm.scene.shot import Shot
+from tests.support.blender import ASSETS, Drawing, InsideBlender, draw, shot
 
 pytestmark = pytest.mark.slow
 MODELS = ["product.glb", "walker.glb", "draco.glb", "embedded.gltf"]

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from camera_paths import Pose
 from farm.blender.client import Blender
-from farm.shot import Frame
+from farm.scene.shot import Frame
 from farm.video.backgrounds import plain
 from farm.video.composite import Compositor
-from tests.blender.conftest import shot
+from tests.support.blender import shot
 
 pytestmark = pytest.mark.slow
 SHOT = shot("draco.glb", size=(192, 108), samples=4, shadows=True)

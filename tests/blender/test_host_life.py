@@ -13,8 +13,8 @@ import pytest
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
-from farm.shot import Shot
-from tests.blender.conftest import PATIENCE, draw, shot
+from farm.scene.shot import Shot
+from tests.support.blender import PATIENCE, draw, shot
 
 pytestmark = pytest.mark.slow
 SLOW = shot("product.glb", size=(1280, 720), samples=512)  # a frame takes many seconds
@@ -192,7 +192,7 @@ class TestDeath:
 class TestDoor:
     def test_no_bpy_is_on_this_side_of_it(self) -> None:
         """The worker forks, and a Blender does not survive that."""
-        modules = "farm.blender.client, farm.queue.worker, farm.local, farm.up, farm.cli, farm.nodes.doctor, api.app"
+        modules = "farm.blender.client, farm.worker.worker, farm.rendering.local, farm.cli, farm.commands.up, api.app"
         program = f"import json, sys, {modules}; print(json.dumps([*sys.modules]))"
         told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert not {"bpy", "mathutils"} & set(json.loads(told.stdout.splitlines()[-1]))

@@ -9,8 +9,8 @@ from PIL import Image
 
 from camera_paths import Pose
 from farm.blender.client import Blender
-from tests.blender.conftest import shot
 from tests.blender.materials import halves, plate
+from tests.support.blender import shot
 
 pytestmark = pytest.mark.slow
 SIZE = 64

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel
-from farm.shot import Frame, Shot
-from tests.blender.conftest import PATIENCE, InsideBlender, shot
+from farm.scene.shot import Frame, Shot
+from tests.support.blender import PATIENCE, InsideBlender, shot
 
 pytestmark = pytest.mark.slow
 WALKING = replace(shot("walker.glb"), animation="Walk", fps=8)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from benchmarks.measures import Picture, grey, ssim
 from farm.blender.client import BlenderHost
-from tests.blender.conftest import draw, shot
+from tests.support.blender import draw, shot
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from camera_paths import Pose
-from farm.blender.camera import Lens, mirrored, view
 from farm.blender.client import Blender
-from farm.shot import Frame, Layer, Shot
-from tests.blender.conftest import InsideBlender, shot
+from farm.scene.camera import Lens, mirrored, view
+from farm.scene.shot import Frame, Layer, Shot
 from tests.blender.models import box, glb
+from tests.support.blender import InsideBlender, shot
 
 pytestmark = pytest.mark.slow
 Plane = NDArray[np.float32]

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from farm.blender.client import BlenderHost
-from tests.blender.conftest import InsideBlender, bake, shot
+from tests.support.blender import InsideBlender, bake, shot
 
 pytestmark = pytest.mark.slow
 Map = NDArray[np.float32]

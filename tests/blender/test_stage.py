@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from camera_paths import Pose
 from farm.blender.client import Blender
-from farm.shot import Frame, Shot
+from farm.scene.shot import Frame, Shot
 from farm.video import backgrounds
 from farm.video.composite import Compositor
 from tests.blender.models import ASSETS, box, glb, shot

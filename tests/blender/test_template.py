@@ -10,12 +10,12 @@ import pytest
 from farm import templates
 from farm.blender.client import Blender
 from farm.errors import BadTemplate
-from farm.shot import Shot
+from farm.scene.shot import Shot
 from farm.templates import contract
 from farm.templates.contract import BrokenPromise
-from tests.blender.conftest import InsideBlender
 from tests.blender.models import ASSETS
 from tests.blender.test_stage import draw
+from tests.support.blender import InsideBlender
 
 pytestmark = pytest.mark.slow
 STUDIO = templates.blend("studio")

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from farm.shot import Shot
-from tests.blender.conftest import InsideBlender, shot
+from farm.scene.shot import Shot
+from tests.support.blender import InsideBlender, shot
 
 pytestmark = pytest.mark.slow
 Matrix = NDArray[np.float64]

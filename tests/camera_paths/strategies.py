@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
 from camera_paths import CameraPath
-from farm.render_settings import SCHEMA
+from farm.orders.render_settings import SCHEMA
 
 Options = dict[str, float | bool]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import camera_paths
 from camera_paths import PATHS, CameraPath, Pose
 from camera_paths.path import register
-from farm.render_settings import EFFECT_FIELDS, allowed
+from farm.orders.render_settings import EFFECT_FIELDS, allowed
 from tests.camera_paths.strategies import options
 
 EVERY_PATH = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from farm import state
 from farm.db.session import Database
 from farm.db.tables import Render as RenderRow
+from farm.scheduling import render_status
 from plinth_client import (
     BatchItem,
     ConnectionFailed,
@@ -134,7 +134,7 @@ class TestCredits:
     def test_a_failed_render_can_be_dismissed(self, plinth: Plinth, chair: Path, database: Database) -> None:
         render_id = plinth.models.upload(chair).render_id
         with database.write() as db:
-            state.advance(db, db.get_one(RenderRow, render_id), "error", message="no mesh")
+            render_status.advance(db, db.get_one(RenderRow, render_id), "error", message="no mesh")
         dismissed = plinth.renders.dismiss(render_id)
         assert (dismissed.status, dismissed.error_message) == ("failed", "no mesh")
         assert plinth.renders.get(render_id) == dismissed
@@ -159,7 +159,7 @@ class TestWait:
     def test_raises_the_renders_own_message(self, plinth: Plinth, chair: Path, database: Database) -> None:
         render_id = plinth.models.upload(chair).render_id
         with database.write() as db:
-            state.advance(db, db.get_one(RenderRow, render_id), "error", message="The model has no mesh")
+            render_status.advance(db, db.get_one(RenderRow, render_id), "error", message="The model has no mesh")
         with pytest.raises(RenderFailed, match="The model has no mesh") as failed:
             plinth.renders.wait(render_id)
         assert failed.value.render.id == render_id

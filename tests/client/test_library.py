@@ -12,7 +12,7 @@ from plinth_client import Forbidden, InvalidRequest, NotFound, Plinth
 from tests.api.helpers import glb
 from tests.conftest import new_client
 from tests.intake.scans import picture
-from tests.web_server import MODEL, serving
+from tests.support.web_server import MODEL, serving
 
 
 @pytest.fixture

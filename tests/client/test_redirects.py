@@ -14,7 +14,7 @@ from plinth_client import NotFound, Plinth
 from tests.api.conftest import FILES, Finish
 from tests.api.helpers import assert_error
 from tests.conftest import Client
-from tests.s3 import Door
+from tests.support.s3 import Door
 
 VIDEO = FILES["video"][0]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from farm import state
 from farm.cli import app
 from farm.db.session import Database
 from farm.db.tables import Render
+from farm.scheduling import render_status
 from tests.api.conftest import Finish
 from tests.api.helpers import glb
 from tests.conftest import Client
@@ -62,7 +62,7 @@ def test_from_upload_to_download(finished: Finish) -> None:
 def test_a_render_that_failed_says_why(database: Database) -> None:
     render_id = json.loads(done("upload", "chair.glb", "--json"))["render_id"]
     with database.write() as db:
-        state.advance(db, db.get_one(Render, render_id), "error", message="The model has no mesh")
+        render_status.advance(db, db.get_one(Render, render_id), "error", message="The model has no mesh")
     assert refused("wait", render_id) == "The model has no mesh"
 
 

@@ -8,14 +8,13 @@ import pytest
 from farm import templates
 from farm.blender.client import Blender, BlenderHost
 from farm.dataset import produce
-from farm.dataset.plan import DatasetSpec
-from farm.dataset.tiers import Coverage
-from farm.local import as_gltf
-from farm.shot import Engine
-from tests.blender.conftest import PATIENCE
-from tests.blender.conftest import host as host
+from farm.orders.dataset_plan import DatasetSpec
+from farm.rendering.local import as_gltf
+from farm.scene.shot import Engine
+from farm.tiers import Coverage
 from tests.dataset import models
 from tests.dataset.dataset import Dataset
+from tests.support.blender import PATIENCE
 
 VIEWS, SIDE = 12, 160
 MODELS = {"concave": models.concave, "thin": models.thin, "scan": models.scan}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from farm.blender.client import BlenderHost
-from farm.dataset.tiers import Coverage
+from farm.tiers import Coverage
 from tests.dataset import models, proof
 from tests.dataset.conftest import MODELS, drawn, spec
 from tests.dataset.dataset import Array, Dataset

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from farm.dataset import cameras, points
 from farm.dataset.depth import Mask, Range
-from farm.dataset.views import Direction
+from farm.scene.views import Direction
 from tests.dataset.dataset import Dataset
 from tests.dataset.proof import interior
 

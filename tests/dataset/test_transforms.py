@@ -15,19 +15,19 @@ import pytest
 from farm.dataset import cameras
 from farm.dataset.assembly import name
 from farm.dataset.depth import Range
-from farm.dataset.tiers import TIERS, Coverage
-from farm.dataset.views import directions
+from farm.scene.views import directions
+from farm.tiers import DATASET_TIERS, Coverage
 
 CAMERA_MODELS = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"}  # of nerfstudio's perspective ones
 NGP_SCALE, NGP_OFFSET = 0.33, 0.5
 SUPPORTED = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".pic", ".pnm", ".psd", ".exr"}  # by instant-ngp
 
 
-@pytest.fixture(params=[(tier, coverage) for tier in TIERS for coverage in ("hemisphere", "sphere")])
+@pytest.fixture(params=[(tier, coverage) for tier in DATASET_TIERS for coverage in ("hemisphere", "sphere")])
 def transforms(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The file of every tier and coverage, after a way through JSON."""
     quality, coverage = request.param
-    return made(TIERS[quality].views, TIERS[quality].side, coverage)
+    return made(DATASET_TIERS[quality].views, DATASET_TIERS[quality].side, coverage)
 
 
 def made(views: int, side: int, coverage: Coverage) -> dict[str, Any]:

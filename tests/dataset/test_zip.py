@@ -16,9 +16,9 @@ from farm.blender.client import Blender, BlenderHost
 from farm.dataset import overview, produce
 from farm.dataset.assembly import FOLDERS
 from farm.errors import BadModel
-from tests.blender.conftest import ASSETS, PATIENCE
 from tests.blender.models import glb
 from tests.dataset.conftest import SHA256, drawn, spec
+from tests.support.blender import ASSETS, PATIENCE
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from farm.settings import Settings
-from tests import s3
+from tests.support import s3
 
 FARM = Path(sys.executable).with_name("farm")
 ASSETS = Path(__file__).parents[1] / "assets"

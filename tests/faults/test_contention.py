@@ -15,23 +15,23 @@ from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
 from api.renders import service
-from farm import credits, leases, schedule, state
+from farm.accounts import credits
 from farm.db import chunks, session
 from farm.db import renders as renders_of_account
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, Model, Render, Segment, Shot
-from farm.errors import BadModel, BlenderCrashed, Conflict, FarmError, RenderNotFound, WorkerLost
-from farm.leases import ClaimedChunk, Taker
-from farm.queue import reaper
-from farm.queue.lease import Lease, LeaseLost
-from farm.render_settings import RenderSettings
+from farm.errors import BadModel, BlenderCrashed, Conflict, FarmError, LeaseLost, RenderNotFound, WorkerLost
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import leases, reaper, render_status, submit
+from farm.scheduling.cleanup import tidy
+from farm.scheduling.leases import ClaimedChunk, Taker
 from farm.settings import Settings
 from farm.storage import open_storage
-from farm.tidy import tidy
-from tests.chunks import claimed
+from farm.worker.lease import Lease
 from tests.conftest import new_client
 from tests.e2e.conftest import until
 from tests.faults.soundness import assert_all_renders_over, assert_books_balance
+from tests.support.chunks import claimed
 
 SECONDS = 4.0
 WORKERS, CLIENTS, REAPERS = 10, 4, 2
@@ -88,8 +88,8 @@ class Crowd:
     def order_and_change_their_minds(self, account: Account, model: Model) -> None:
         with self.database.write() as db:
             wishes = [(model, RenderSettings(length=3, bg_color=f"#00000{digit}")) for digit in range(3)]
-            renders = schedule.renders(db, account.id, wishes, self.farm.settings, self.farm.bell)
-            schedule.preview(db, model, self.farm.settings, self.farm.bell)
+            renders = submit.renders(db, account.id, wishes, self.farm.settings, self.farm.bell)
+            submit.preview(db, model, self.farm.settings, self.farm.bell)
         with self.database.read() as db:
             own = db.scalars(select(Render.id).where(Render.account_id == account.id)).all()
         for render_id in {random.choice(own), random.choice(renders).id}:
@@ -127,7 +127,7 @@ class Crowd:
         with lease.publishing() as db:
             for render in self._renders(db, lease):
                 for status in ("poster-done", "video-processing"):
-                    state.advance(db, render, status)
+                    render_status.advance(db, render, status)
 
     def _drawn(self, lease: Lease) -> None:
         with lease.completing(self.farm.bell, 1.0) as (db, _wanted):
@@ -140,7 +140,7 @@ class Crowd:
             for segment in db.scalars(select(Segment).where(Segment.render_id == render_id)):
                 db.delete(segment)
             db.add(Asset(render_id=render_id, kind="video", storage_key=lease.name, content_type="video/mp4", size=1))
-            state.advance(db, render, "done")
+            render_status.advance(db, render, "done")
 
     def _fail(self, chunk: Chunk | ClaimedChunk, error: FarmError) -> None:
         with self.database.write() as db:
@@ -211,7 +211,7 @@ def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: l
     database, settings = crowd.database, crowd.farm.settings
     with database.write() as db:
         wishes = [(model, RenderSettings(length=3, rotate_y=angle)) for angle in (0, 90)]
-        renders = schedule.renders(db, account.id, wishes, settings, crowd.farm.bell)
+        renders = submit.renders(db, account.id, wishes, settings, crowd.farm.bell)
         for render in renders:
             chunk = claimed(db, render.shot.chunks[0], seconds=-1)
             chunk.failures = settings.attempts - 1
@@ -236,7 +236,7 @@ def test_who_is_cut_off_in_a_transaction_holds_nobody_up_for_good(
     """Its node lost power, say: PostgreSQL would keep its locks until the network notices, which takes hours."""
     [_, model] = owners[0]
     with crowd.database.write() as db:
-        render = schedule.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.bell)
+        render = submit.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.bell)
         claimed(db, render.shot.chunks[0], seconds=-1)
     monkeypatch.setattr(session, "IDLE_IN_TRANSACTION", 1.0)
     frozen = Database(crowd.farm.settings.database)

@@ -9,11 +9,11 @@ from pathlib import PurePath
 import psutil
 import pytest
 
-from farm.db import sweeps
+from farm.db import cleanups
 from farm.db.session import Database
 from farm.db.tables import Chunk
-from farm.queue.chunk_log import PREFIX
 from farm.storage import open_storage
+from farm.worker.chunk_log import PREFIX
 from tests.e2e.conftest import Farm, until
 from tests.faults.victims import catch, caught, order, others_may_write
 
@@ -138,7 +138,7 @@ def database_locked_mid_chunk(farm: Farm) -> Iterator[None]:
 
 def stored(farm: Farm, render: str) -> set[str]:
     """The names of those attempts at the render's chunks that have stored all their files."""
-    keys = open_storage(farm.settings).keys(sweeps.folder(render))
+    keys = open_storage(farm.settings).keys(cleanups.folder(render))
     return {PurePath(key).parent.name for key in keys if PurePath(key).name == "thumb.mp4"}
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import s3
 from tests.e2e.conftest import Farm, farm_on_s3
 from tests.faults.conftest import FRAGILE
 from tests.faults.soundness import assert_nothing_runs, assert_sound
 from tests.faults.victims import caught, failures, order
+from tests.support import s3
 
 pytestmark = pytest.mark.slow
 

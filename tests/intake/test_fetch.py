@@ -12,7 +12,7 @@ import pytest
 
 from farm.errors import DownloadFailed, DownloadTimeout, FarmError, FileTooLarge, InvalidUrl
 from farm.intake.fetch import Fetched, fetch
-from tests.web_server import MODEL, serving
+from tests.support.web_server import MODEL, serving
 
 MB = 1024 * 1024
 

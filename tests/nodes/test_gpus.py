@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from farm.errors import NodeRefused
 from farm.nodes import gpus
-from farm.nodes.registry import Refused
 
 
 def machine(root: Path, *, nvidia: int = 0, mesa: tuple[str, ...] = ()) -> Path:
@@ -30,7 +30,7 @@ class TestMesa:
         assert gpus.choose(1, root) == {"DRI_PRIME": "pci-0000_0a_00_1"}
 
     def test_has_no_more_than_there_are(self, tmp_path: Path) -> None:
-        with pytest.raises(Refused, match="no GPU 1"):
+        with pytest.raises(NodeRefused, match="no GPU 1"):
             gpus.choose(1, machine(tmp_path, mesa=("0000:03:00.0",)))
 
 
@@ -39,14 +39,14 @@ class TestNvidia:
         assert gpus.choose(0, machine(tmp_path, nvidia=1)) == {}
 
     def test_is_refused_where_several_are_to_be_seen(self, tmp_path: Path) -> None:
-        with pytest.raises(Refused, match=r"0, 1.*device id.*DeviceAllow"):
+        with pytest.raises(NodeRefused, match=r"0, 1.*device id.*DeviceAllow"):
             gpus.choose(1, machine(tmp_path, nvidia=2))
 
     def test_is_refused_where_the_card_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(Refused, match="no NVIDIA GPU 3"):
+        with pytest.raises(NodeRefused, match="no NVIDIA GPU 3"):
             gpus.choose(3, machine(tmp_path, nvidia=2))
 
 
 def test_without_any_gpu_there_is_none_to_choose(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="none"):
+    with pytest.raises(NodeRefused, match="none"):
         gpus.choose(0, machine(tmp_path))

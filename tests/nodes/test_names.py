@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from farm.errors import NodeRefused
 from farm.nodes import names
-from farm.nodes.registry import Refused
 
 
 class TestHeld:
@@ -20,7 +20,7 @@ class TestHeld:
 
     def test_is_refused_where_it_is_taken(self) -> None:
         with names.held("a", None, "farm"):
-            with pytest.raises(Refused, match="already"), names.held("a", None, "farm"):
+            with pytest.raises(NodeRefused, match="already"), names.held("a", None, "farm"):
                 pass
             with names.held("a", None, "another farm"):
                 pass
@@ -33,7 +33,7 @@ class TestHeld:
         with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "killed\n"
-            with pytest.raises(Refused), names.held("killed", None, "farm"):
+            with pytest.raises(NodeRefused), names.held("killed", None, "farm"):
                 pass
             process.kill()
         with names.held("killed", None, "farm"):
@@ -41,5 +41,5 @@ class TestHeld:
 
     @pytest.mark.parametrize("bad", ["", "a b", "-a", "ä", "a/b", "a" * 101])
     def test_is_refused_where_it_is_no_name(self, bad: str) -> None:
-        with pytest.raises(Refused, match="no name"), names.held(bad, None, "farm"):
+        with pytest.raises(NodeRefused, match="no name"), names.held(bad, None, "farm"):
             pass

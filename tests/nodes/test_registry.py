@@ -9,21 +9,21 @@ from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from farm import leases, schedule
 from farm.db import nodes
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import Model, Node, Render, Shot, now
-from farm.errors import Conflict, NotFound
-from farm.leases import Taker
+from farm.errors import Conflict, NodeRefused, NotFound
 from farm.nodes import registry
 from farm.nodes.facts import Facts
-from farm.nodes.registry import Duty, Refused
-from farm.queue.queues import Doorbell
-from farm.render_settings import RenderSettings
+from farm.nodes.registry import Duty
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import leases, submit
+from farm.scheduling.doorbell import Doorbell
+from farm.scheduling.leases import Taker
 from farm.settings import Settings
-from tests.chunks import claimed
 from tests.conftest import Client
+from tests.support.chunks import claimed
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -43,7 +43,7 @@ def render(database: Database, client: Client, settings: Settings, bell: Doorbel
         model = Model(account_id=client.account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
         db.add(model)
         db.flush()
-        return schedule.render(db, model, RenderSettings(), settings, bell)
+        return submit.render(db, model, RenderSettings(), settings, bell)
 
 
 @pytest.fixture
@@ -69,18 +69,18 @@ class TestVersion:
     def test_older_in_the_database_is_told_to_upgrade_it(self, database: Database) -> None:
         with database.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
-        with pytest.raises(Refused, match=r"0004.*`farm db upgrade`"):
+        with pytest.raises(NodeRefused, match=r"0004.*`farm db upgrade`"):
             registry.check_version(database)
 
     def test_newer_in_the_database_is_told_to_update_the_node(self, database: Database) -> None:
         with database.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        with pytest.raises(Refused, match=r"9999.*update Plinth on this node"):
+        with pytest.raises(NodeRefused, match=r"9999.*update Plinth on this node"):
             registry.check_version(database)
 
     def test_of_an_empty_database_is_told_to_upgrade_it(self, settings: Settings) -> None:
         empty = Database(settings.database)
-        with pytest.raises(Refused, match="`farm db upgrade`"):
+        with pytest.raises(NodeRefused, match="`farm db upgrade`"):
             registry.check_version(empty)
         empty.close()
 
@@ -106,7 +106,7 @@ class TestJoin:
     ) -> None:
         registry.join(database, cpu)
         self._beats_while_we_wait(database, cpu, monkeypatch)
-        with pytest.raises(Refused, match="--name"):
+        with pytest.raises(NodeRefused, match="--name"):
             registry.join(database, replace(cpu, machine="elsewhere"))
 
     def test_is_refused_beside_nodes_that_draw_with_another_version(
@@ -114,7 +114,7 @@ class TestJoin:
     ) -> None:
         registry.join(database, cpu)
         self._beats_while_we_wait(database, cpu, monkeypatch)
-        with pytest.raises(Refused, match=r"cpu draws with another version .*0\.1\.0.*0\.2\.0"):
+        with pytest.raises(NodeRefused, match=r"cpu draws with another version .*0\.1\.0.*0\.2\.0"):
             registry.join(database, replace(cpu, name="new", plinth_version="0.2.0", drawing_code="other"))
 
     def test_waits_for_a_node_in_the_way_that_turns_out_to_be_gone(

@@ -12,10 +12,10 @@ from pydantic.alias_generators import to_camel
 
 from camera_paths import PATHS
 from farm import path_sheet
+from farm.orders.render_settings import RenderSettings, parse
 from farm.path_sheet.charts import AZIMUTH, DISTANCE, SIZE, Quantity, axis
 from farm.path_sheet.moments import Moment
 from farm.path_sheet.plan_view import BADGE, SUBJECT, covers_itself, lay_out
-from farm.render_settings import RenderSettings, parse
 from tests.camera_paths.strategies import numbers
 
 GREEN = (0, 200, 0)

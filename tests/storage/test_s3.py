@@ -9,7 +9,7 @@ from farm.settings import Settings
 from farm.storage import Storage, open_storage
 from farm.storage.protocol import BLOCK
 from farm.storage.s3 import TRIES
-from tests.s3 import Door
+from tests.support.s3 import Door
 
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 MB = 1024**2

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from farm import plan, templates
+from farm import templates
 from farm.errors import BadTemplate, InvalidSettings
-from farm.render_settings import RenderSettings, allowed, parse
+from farm.orders import plan
+from farm.orders.render_settings import RenderSettings, allowed, parse
 from farm.settings import Settings
 
 GOOD = (templates.BUILT_IN / "studio.toml").read_text()

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.blender.camera import Lens, view
-from farm.shot import Frame, Layer, ShadowMap
+from farm.scene.camera import Lens, view
+from farm.scene.shot import Frame, Layer, ShadowMap
 
 WIDTH, HEIGHT = 96, 54
 LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=WIDTH, height=HEIGHT)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from farm.errors import RenderFailed
-from farm.render_settings import Anchor
+from farm.orders.render_settings import Anchor
 from farm.video import backgrounds
 from farm.video.backgrounds import BackgroundPicture, cover, crop
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from farm.shot import Frame
+from farm.scene.shot import Frame
 from farm.video import backgrounds
 from farm.video.composite import Compositor, mask
 from farm.video.layers import DeepPixels, Pixels, to_8_bits

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from farm.shot import Frame
+from farm.scene.shot import Frame
 from farm.video.cutout import FULL, LEAST, Cutout, continue_colours, lay_over
 from farm.video.layers import DeepPixels
 from tests.video.frames import CLEAR, HEIGHT, STEEP, WIDTH, all_dark, frame, mirrored, shadow_map

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from farm import plan
-from farm.plan import ShotSpec
-from farm.render_settings import RenderSettings, parse
+from farm.orders import plan
+from farm.orders.plan import ShotSpec
+from farm.orders.render_settings import RenderSettings, parse
+from farm.scene.shot import Frame
 from farm.settings import Settings
-from farm.shot import Frame
 from farm.tiers import TIERS
 from farm.video import backgrounds, graphs
 from farm.video.composite import Compositor

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from farm.blender.camera import Lens, view
-from farm.shot import Frame, ShadowMap
+from farm.scene.camera import Lens, view
+from farm.scene.shot import Frame, ShadowMap
 from farm.video.layers import Box
 from farm.video.shadow import ShadowCaster, covered, map_to_ground
 from tests.video.frames import CLEAR, HEIGHT, LENS, STEEP, WIDTH, all_dark, frame, shadow_map

@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from farm import plan
 from farm.errors import EncodingFailed
-from farm.plan import ShotSpec
-from farm.render_settings import RenderSettings, parse
+from farm.orders import plan
+from farm.orders.plan import ShotSpec
+from farm.orders.render_settings import RenderSettings, parse
+from farm.scene.shot import Frame
 from farm.settings import Settings
-from farm.shot import Frame
 from farm.tiers import TIERS
 from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable

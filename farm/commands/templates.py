@@ -1,0 +1,102 @@
+"""`farm templates ...`: what an artist does with scene templates. Each command parses, calls one function, prints."""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from farm import logs, templates
+from farm.blender.client import Blender, BlenderHost
+from farm.errors import BadTemplate, FarmError
+from farm.processes.scratch import own_scratch
+from farm.settings import Settings
+from farm.templates.contract import BrokenPromise
+
+app = typer.Typer(no_args_is_help=True, help="Scene templates: the light and the look of a render.")
+console = Console(highlight=False, soft_wrap=True)
+
+File = Annotated[str, typer.Argument(metavar="FILE.blend", help="A .blend, or the name of a template.")]
+
+
+@app.command("list")
+def list_templates() -> None:
+    """List the templates that a render can ask for by its setting `scene`."""
+    broken = False
+    for name, blend in sorted(templates.found().items()):
+        try:
+            template = templates.load(name)
+            console.print(f"[bold]{name:12}[/] {template.title}: {template.description}")
+        except BadTemplate as error:
+            broken = True
+            console.print(f"[bold]{name:12}[/] [red]broken[/]: {error.message}")
+        if blend.parent != templates.BUILT_IN:
+            console.print(f"{'':12} {blend}")
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
+def check(file: File) -> None:
+    """List every promise that a template breaks, each with its mend. The exit code is 1 when there is one."""
+    logs.configure("warning")
+    settings = Settings()
+    path = templates.locate(file)
+    with (
+        own_scratch(settings.scratch) as scratch,
+        BlenderHost(scratch) as host,
+        Blender(host.socket_path, settings.frame_timeout) as blender,
+    ):
+        broken = blender.check(path)
+    toml = path.with_suffix(".toml")
+    try:
+        templates.read_toml(toml)
+    except BadTemplate as error:
+        problem = error.message.removeprefix(f"{toml.name}: ")
+        broken.append(BrokenPromise(toml.name, problem, "docs/artists.md shows a whole one"))
+    for promise in broken:
+        console.print("bad ", style="red", end="")
+        console.print(f"{promise.thing}: {promise.problem}\n    {promise.mend}", markup=False)
+    if broken:
+        raise typer.Exit(1)
+    console.print(f"{path.name} keeps every promise")
+
+
+@app.command("preview")
+def preview_template(
+    file: File,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The still to write, .png.")],
+    model: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="A .glb or .gltf instead of the stand-in.")
+    ] = templates.STAND_IN,
+    engine: Annotated[
+        Literal["eevee", "cycles"] | None, typer.Option(help="What draws it; what the farm takes, unless told.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw again whenever the file is saved. Ctrl-C ends it.")
+    ] = False,
+) -> None:
+    """Draw a still with a template."""
+    from farm import intake
+    from farm.rendering import template_still
+    from farm.rendering.engine import choose_engine
+
+    logs.configure("warning")
+    settings = Settings(engine=engine) if engine else Settings()
+    path = templates.locate(file)
+    intake.check_model(model, model.name)
+    with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
+        drawn_by = choose_engine(settings, scratch)
+        with BlenderHost(scratch) as host:
+            for _ in template_still.saves(path) if watch else [None]:
+                began = time.monotonic()
+                try:
+                    template_still.still(host, path, model, out, drawn_by, settings)
+                except FarmError as error:
+                    if not watch:
+                        raise
+                    print(error.message, file=sys.stderr, flush=True)
+                else:
+                    console.print(f"{out}, {time.monotonic() - began:.1f} s")

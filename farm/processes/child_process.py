@@ -1,0 +1,59 @@
+"""Child processes that end with their parent, whatever ends it, and grandchildren that lose theirs.
+
+As a program, `python -m farm.processes.child_process PARENT COMMAND...` becomes COMMAND after asking Linux for that.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when the thread that started it ends. Kept over an exec.
+
+    `parent` is who started it: one that died before we could ask is found out, too.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def bound(command: Sequence[str | Path]) -> list[str]:
+    """The command as a child of this process must be started to end with it, from its first moment on."""
+    return [sys.executable, "-m", "farm.processes.child_process", str(os.getpid()), *map(str, command)]
+
+
+def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+    """Start a child that ends with this process, out of reach of the terminal's Ctrl-C."""
+    return subprocess.Popen(bound(command), stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every grandchild whose own parent dies, such as a killed work-horse's ffmpeg."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def bury_orphans(children: Collection[int | None], *, kill: bool = False) -> None:
+    """Reap the adopted processes that have ended; with `kill`, end the others first. `children` are not touched."""
+    for orphan in psutil.Process().children():
+        if orphan.pid in children:
+            continue
+        with contextlib.suppress(psutil.NoSuchProcess, ChildProcessError):
+            if kill:
+                orphan.kill()
+            os.waitpid(orphan.pid, 0 if kill else os.WNOHANG)
+
+
+if __name__ == "__main__":
+    die_with_parent(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])

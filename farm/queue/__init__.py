@@ -1,1 +1,0 @@
-"""The queue: RQ as the doorbell that wakes a worker. What is to be done stands in the database."""

@@ -1,0 +1,155 @@
+"""Rendering on this machine without a server, by the workers' own code: a video, a dataset, a few stills."""
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from farm import intake
+from farm.blender.client import Blender, BlenderHost
+from farm.dataset import produce as dataset_production
+from farm.errors import FarmError, InvalidSettings
+from farm.orders import plan
+from farm.orders.dataset_plan import dataset as plan_dataset
+from farm.orders.render_settings import RenderSettings
+from farm.processes.scratch import own_scratch
+from farm.rendering.engine import choose_engine
+from farm.rendering.production import draw, produce, shot_to_draw
+from farm.scene.shot import Engine
+from farm.settings import Settings
+from farm.tiers import TIERS
+from farm.video import backgrounds
+from farm.video.composite import Compositor
+from farm.video.run import executable
+from farm.video.variant import Files, Variant
+
+STILL_SUPERSAMPLING = 2  # stills are drawn that much larger and scaled down: smooth edges from few samples
+STILL_SAMPLES = 4
+STILL_FPS = 30  # the frames that stills are chosen from
+
+
+@dataclass(frozen=True)
+class LocalRender:
+    """A render about to run: `steps` yields how many of `frames` (or views) are done, and ends when OUT is written."""
+
+    frames: int
+    steps: Iterator[int]
+
+
+@contextmanager
+def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
+    """Check the model, start Blender, and hand out the render. Raises FarmError.
+
+    Writes the video to `out` and the poster beside it, with the suffix .png.
+    """
+    _check(model, wish)
+    make_room(out, ".mov" if TIERS[wish.quality].has_alpha else ".mp4")
+    spec = plan.shot(_digest(model), wish, settings)
+    with _blender(settings) as (blender, engine, scratch):
+        files = Files(scratch, spec.tier)
+        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
+        shot = shot_to_draw(spec, model.absolute(), engine)
+        frames = draw(blender, shot, spec, range(spec.frames))
+        yield LocalRender(spec.frames, produce(frames, [variant]))
+        shutil.move(files.videos["video"], out)
+        shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
+
+
+@contextmanager
+def dataset(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
+    """Check the model (a scan's zip is one, too), start Blender, and hand out the dataset's drawing. Raises FarmError.
+
+    Writes the ZIP to `out`.
+    """
+    make_room(out, ".zip")
+    spec = plan_dataset(_digest(model), wish, settings)
+    # Beside OUT and not in memory: a large dataset takes gigabytes.
+    with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
+        gltf = as_gltf(model, Path(folder))
+        intake.check_model(gltf, gltf.name)
+        with _blender(settings) as (blender, engine, _):
+
+            def steps() -> Iterator[int]:
+                parts = []
+                shot = spec.shot(str(gltf.absolute()), engine)
+                for part in dataset_production.draw(blender, shot, spec, range(spec.views), Path(folder)):
+                    parts.append(part)
+                    yield len(parts)
+                whole = Path(folder) / "dataset.zip"
+                dataset_production.finish(spec, parts.__getitem__, whole)
+                whole.replace(out)
+
+            yield LocalRender(spec.views, steps())
+
+
+def as_gltf(model: Path, folder: Path) -> Path:
+    """The model as Blender reads it: itself, or the GLB in `folder` that a scan becomes. Raises InvalidFormat."""
+    if not intake.is_scan(model.name):
+        return model
+    glb = folder / "scan.glb"
+    with glb.open("wb") as file:
+        asyncio.run(intake.convert_scan(model, file))
+    return glb
+
+
+def stills(
+    model: Path, wish: RenderSettings, settings: Settings, *, times: Sequence[float], size: int
+) -> list[Image.Image]:
+    """The video's pictures at these normalised times in [0, 1], rising, each a square of `size` pixels.
+
+    Raises FarmError.
+    """
+    _check(model, wish)
+    video = plan.shot(_digest(model), wish, settings.model_copy(update={"fps": STILL_FPS}))
+    drawn = plan.even(STILL_SUPERSAMPLING * size)
+    spec = replace(video, width=drawn, height=drawn, samples=settings.samples or STILL_SAMPLES)
+    poses = spec.poses()
+    numbers = [min(round(t * spec.frames), spec.frames - 1) for t in times]
+    compositor = Compositor(backgrounds.plain(wish.background, drawn, drawn), wish.vignette or 0.0)
+    with _blender(settings) as (blender, engine, _):
+        blender.open_shot(shot_to_draw(spec, model.absolute(), engine))
+        return [
+            Image.fromarray(compositor.over(frame)).resize((size, size), Image.Resampling.LANCZOS)
+            for frame in blender.frames((number, poses[number]) for number in numbers)
+        ]
+
+
+def _check(model: Path, wish: RenderSettings) -> None:
+    """Raises FarmError when the file is no sound model, or when this model or this place cannot have what is wished."""
+    if wish.is_dataset:
+        raise InvalidSettings("renderSettings ask for a dataset, and this makes videos: use `farm dataset`")
+    if wish.bg_image_id:
+        raise InvalidSettings(
+            "renderSettings.bgImageId names a picture that a farm keeps; here there is none: use bgColor"
+        )
+    wish.check_against(intake.check_model(model, model.name).clips, admin=True)
+
+
+@contextmanager
+def _blender(settings: Settings) -> Iterator[tuple[Blender, Engine, Path]]:
+    """A Blender for as long as the block runs, the engine that suits this machine, and a folder for frames."""
+    with own_scratch(settings.scratch) as scratch:
+        engine = choose_engine(settings, scratch)
+        with BlenderHost(scratch) as host, Blender(host.socket_path, settings.frame_timeout) as blender:
+            yield blender, engine, scratch
+
+
+def _digest(model: Path) -> str:
+    return hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def make_room(out: Path, suffix: str) -> None:
+    """Make the folder of OUT, and see now, not after minutes of drawing, that it can be written. Raises FarmError."""
+    if out.suffix.lower() != suffix or out.is_dir():
+        raise FarmError(f"{out} cannot be written: name a file that ends in {suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise FarmError(f"{out} cannot be written: {error.strerror}") from error

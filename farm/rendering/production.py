@@ -1,0 +1,84 @@
+"""Making a render's files: draw, composite, encode. The same for the farm's workers and for `farm render`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from farm import templates
+from farm.blender.client import Blender
+from farm.orders.plan import ShotSpec
+from farm.rendering.frame_cache import Shelf, layers
+from farm.scene.shot import Engine, Frame, Shot
+from farm.tiers import TIERS
+from farm.video.variant import Variant
+
+
+def shot_to_draw(spec: ShotSpec, model: Path, engine: Engine) -> Shot:
+    """What the Blender host is told of a shot."""
+    template = templates.load(spec.template)
+    return Shot(
+        model_path=str(model),
+        template=str(templates.blend(spec.template)),
+        width=spec.width,
+        height=spec.height,
+        samples=spec.samples or template.samples[spec.tier],
+        engine=engine,
+        shadows=spec.shadows,
+        reflector=spec.reflector,
+        animation=spec.animation,
+        animation_speed=spec.animation_speed,
+        fps=spec.fps,
+        tilt_x=spec.tilt_x,
+        pan_x=spec.pan_x,
+        roll_z=spec.roll_z,
+        bits=TIERS[spec.tier].bits,
+    )
+
+
+def draw(
+    blender: Blender,
+    shot: Shot,
+    spec: ShotSpec,
+    numbers: range,
+    shelf: Shelf | None = None,
+    scratch: Path | None = None,
+) -> Iterator[Frame]:
+    """The frames with these numbers, in order: those that the shelf holds from there, the others drawn and then kept.
+
+    Blender draws the next frame while the caller works on this one, whose files go when the caller comes back.
+    `scratch` is a folder for the frames of the shelf. Raises RenderFailed of one kind or another.
+    """
+    poses = spec.poses()
+    missing = {number: poses[number] for number in numbers if not (shelf and shelf.holds(number))}
+    if missing:
+        blender.open_shot(shot)
+    fresh = blender.frames(missing.items())
+    for number in numbers:
+        if not shelf or number in missing:
+            frame = next(fresh)
+            if shelf:
+                shelf.put(frame)
+            yield frame
+        else:
+            assert scratch, "a shelf's frames need a folder"
+            frame = shelf.take(number, scratch)
+            yield frame
+            for layer in layers(frame):
+                Path(layer.path).unlink()
+    if shelf and missing:
+        shelf.make_room()
+
+
+def produce(frames: Iterable[Frame], variants: Sequence[Variant]) -> Iterator[int]:
+    """Write every frame to all of the variants, side by side, yielding the number of frames done after each.
+
+    Raises RenderFailed of one kind or another.
+    """
+    with ExitStack() as stack:
+        for variant in variants:
+            stack.enter_context(variant)
+        hands = stack.enter_context(ThreadPoolExecutor(len(variants)))
+        for done, frame in enumerate(frames, start=1):
+            list(hands.map(lambda variant, frame=frame: variant.write(frame), variants))
+            yield done

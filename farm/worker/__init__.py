@@ -1,0 +1,1 @@
+"""The RQ worker and its work-horses: chunks are claimed, drawn, finished and published."""

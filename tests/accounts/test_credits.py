@@ -1,0 +1,154 @@
+"""What renders cost, and a ledger that always adds up."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from farm.accounts import accounts, credits
+from farm.db.session import Database
+from farm.db.tables import Account, LedgerEntry, Model, Render
+from farm.errors import NoCredits
+from farm.orders.price import price_of
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import render_status, submit
+from farm.scheduling.doorbell import Doorbell
+from farm.settings import Settings
+from tests.conftest import PLENTY, Client, new_client
+
+pytestmark = pytest.mark.on_both_databases
+
+
+def balance(database: Database, client: Client) -> int:
+    """What is left, once it is seen to be the sum of the ledger."""
+    with database.read() as db:
+        left = db.get_one(Account, client.account.id).credits
+        entries = select(func.sum(LedgerEntry.credits)).where(LedgerEntry.account_id == client.account.id)
+        assert db.scalar(entries) == left
+    return left
+
+
+def fail_render(database: Database, render: Render) -> None:
+    with database.write() as db:
+        render_status.advance(db, db.get_one(Render, render.id), "error", message="why")
+
+
+class TestPrice:
+    @pytest.mark.parametrize(
+        ("settings", "price"),
+        [
+            ({}, 1),
+            ({"quality": "share"}, 1),
+            ({"quality": "standard"}, 4),
+            ({"quality": "4k"}, 16),
+            ({"quality": "pro"}, 64),
+            ({"output": "dataset"}, 4),
+            ({"effect": "dataset"}, 4),
+            ({"output": "dataset", "datasetQuality": "100x800"}, 4),
+            ({"output": "dataset", "datasetQuality": "196x1024", "quality": "pro"}, 16),
+            ({"output": "dataset", "datasetQuality": "400x2048"}, 64),
+            ({"output": "video", "datasetQuality": "400x2048"}, 1),
+            ({"datasetQuality": None, "length": 30, "bgColor": "#000000"}, 1),
+        ],
+    )
+    def test_is_the_references(self, settings: dict[str, Any], price: int) -> None:
+        assert price_of(settings) == price
+
+    def test_reads_the_settings_as_a_render_keeps_them(self) -> None:
+        assert price_of(RenderSettings(quality="4k").to_wire()) == 16
+
+
+class TestAccount:
+    def test_starts_with_ten_free_credits_or_with_what_it_is_given(self, database: Database) -> None:
+        with database.write() as db:
+            new = accounts.create(db, "new@example.com")
+        assert balance(database, Client(new, "")) == 10
+        assert balance(database, new_client(database, "none@example.com", credits=0)) == 0
+
+    def test_can_be_given_more(self, database: Database, client: Client) -> None:
+        with database.write() as db:
+            credits.grant(db, client.account.id, 7)
+        assert balance(database, client) == PLENTY + 7
+
+
+class TestCharge:
+    def test_takes_the_price_of_a_render(self, database: Database, client: Client, render: Render) -> None:
+        assert balance(database, client) == PLENTY - 1
+        with database.read() as db:
+            entry = db.scalars(select(LedgerEntry).where(LedgerEntry.render_id == render.id)).one()
+        assert (entry.kind, entry.credits) == ("charge", -1)
+
+    def test_takes_the_last_credit_but_not_one_more(self, database: Database) -> None:
+        poor = new_client(database, "poor@example.com", credits=5)
+        with database.write() as db:
+            credits.charge(db, poor.account.id, {"a": 4, "b": 1})
+        with pytest.raises(NoCredits, match="1 needed, 0 left"), database.write() as db:
+            credits.charge(db, poor.account.id, {"c": 1})
+        assert balance(database, poor) == 0
+
+    def test_takes_nothing_when_the_sum_is_too_much(self, database: Database) -> None:
+        poor = new_client(database, "poor@example.com", credits=5)
+        with pytest.raises(NoCredits, match="6 needed, 5 left"), database.write() as db:
+            credits.charge(db, poor.account.id, {"a": 4, "b": 2})
+        assert balance(database, poor) == 5
+
+    def test_and_render_stand_or_fall_together(
+        self, database: Database, client: Client, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        with database.write() as db:
+            submit.render(db, model, RenderSettings(quality="4k"), settings, bell)
+            db.rollback()
+        assert balance(database, client) == PLENTY
+
+    def test_of_many_at_once_never_takes_too_much(self, database: Database) -> None:
+        poor = new_client(database, "poor@example.com", credits=10)
+
+        def take(number: int) -> bool:
+            try:
+                with database.write() as db:
+                    credits.charge(db, poor.account.id, {f"r{number}": 3})
+            except NoCredits:
+                return False
+            return True
+
+        with ThreadPoolExecutor(12) as pool:
+            assert list(pool.map(take, range(24))).count(True) == 3
+        assert balance(database, poor) == 1
+
+    def test_spares_the_preview(
+        self, database: Database, client: Client, model: Model, settings: Settings, bell: Doorbell
+    ) -> None:
+        with database.write() as db:
+            preview = submit.preview(db, model, settings, bell)
+        fail_render(database, preview)
+        assert balance(database, client) == PLENTY
+
+
+class TestRefund:
+    def test_comes_when_a_render_ends_in_error(self, database: Database, client: Client, render: Render) -> None:
+        fail_render(database, render)
+        assert balance(database, client) == PLENTY
+
+    def test_comes_once(self, database: Database, client: Client, render: Render) -> None:
+        fail_render(database, render)
+        fail_render(database, render)
+        for _ in range(2):
+            with database.write() as db:
+                credits.refund(db, render.id)
+        assert balance(database, client) == PLENTY
+
+    def test_comes_once_when_many_give_it_at_once(self, database: Database, client: Client, render: Render) -> None:
+        def refund(_: int) -> None:
+            with database.write() as db:
+                credits.refund(db, render.id)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(refund, range(16)))
+        assert balance(database, client) == PLENTY
+
+    def test_does_not_come_for_a_render_that_is_done(self, database: Database, client: Client, render: Render) -> None:
+        with database.write() as db:
+            for status in render_status.ORDER:
+                render_status.advance(db, db.get_one(Render, render.id), status)
+        assert balance(database, client) == PLENTY - 1

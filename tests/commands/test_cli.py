@@ -1,0 +1,368 @@
+"""The `farm` command: what it prints, what it leaves, and that no mistake of the user ends in a traceback."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from camera_paths import PATHS
+from farm import path_sheet
+from farm.accounts.accounts import PREFIX
+from farm.cli import app
+from tests.intake.gltf_bytes import BINARY, glb, triangle
+
+PRODUCT = Path(__file__).parents[1] / "assets" / "product.glb"
+SCAN = Path(__file__).parents[1] / "assets" / "scan.zip"
+NO_MESH = Path(__file__).parents[1] / "assets" / "no_mesh.glb"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A farm of the test's own, drawing small and coarse, with the test's folder as working directory."""
+    (tmp_path / "scratch").mkdir()
+    values = {"SCRATCH": "scratch", "DATA": "data", "SCALE": "0.1", "FPS": "2", "SAMPLES": "1", "ENGINE": "cycles"}
+    for name, value in values.items():
+        monkeypatch.setenv(f"FARM_{name}", str(tmp_path / value) if name in {"SCRATCH", "DATA"} else value)
+    monkeypatch.delenv("FARM_FFMPEG", raising=False)
+    monkeypatch.delenv("FARM_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def no_blender(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: object) -> None:
+        raise AssertionError("Blender was started for nothing")
+
+    monkeypatch.setattr("farm.rendering.local.BlenderHost.start", start)
+
+
+def farm(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def done(*arguments: str | Path) -> str:
+    """What a command prints that succeeds."""
+    result = farm(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: str | Path) -> str:
+    """The one line that a command prints on stderr when it fails as it should."""
+    result = farm(*arguments)
+    assert result.exit_code == 1, (result.output, result.exception)
+    assert isinstance(result.exception, SystemExit), "this would be a traceback"
+    [line] = result.stderr.strip().split("\n")
+    assert "Traceback" not in result.output
+    return line
+
+
+class TestAccounts:
+    def test_are_listed_once_created(self) -> None:
+        assert "ada@example.com" in done("accounts", "create", "ada@example.com")
+        done("accounts", "create", "root@example.com", "--admin")
+        ada, root = done("accounts", "list").splitlines()
+        assert "ada@example.com" in ada
+        assert "(admin)" not in ada
+        assert "root@example.com  10 credits  (admin)" in root
+
+    def test_as_json_are_the_same(self) -> None:
+        created = json.loads(done("accounts", "create", "ada@example.com", "--json"))
+        assert json.loads(done("accounts", "list", "--json")) == [created]
+        assert created["email"] == "ada@example.com"
+        assert (created["admin"], created["credits"], created["suspended"]) == (False, 10, False)
+
+    def test_start_with_the_credits_they_are_given(self) -> None:
+        assert json.loads(done("accounts", "create", "ada@example.com", "--credits", "47", "--json"))["credits"] == 47
+        assert "50 credits" in done("accounts", "grant", "ada@example.com", "3")
+        assert json.loads(done("accounts", "list", "--json"))[0]["credits"] == 50
+
+    @pytest.mark.parametrize("number", ["0", "-1", "many", "1e3", "99999999999999999999"])
+    def test_cannot_be_given_what_is_no_number_of_credits(self, number: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert farm("accounts", "grant", "ada@example.com", "--", number).exit_code == 2
+        assert json.loads(done("accounts", "list", "--json"))[0]["credits"] == 10
+
+    def test_can_be_suspended_and_resumed(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        done("accounts", "suspend", "ada@example.com")
+        assert "(suspended)" in done("accounts", "list")
+        done("accounts", "resume", "ada@example.com")
+        assert "(suspended)" not in done("accounts", "list")
+
+    @pytest.mark.parametrize("command", [("suspend",), ("resume",), ("grant", "5")])
+    def test_that_are_not_there_are_told_so(self, command: tuple[str, ...]) -> None:
+        name, *rest = command
+        assert "no account" in refused("accounts", name, "eve@example.com", *rest)
+
+    def test_of_an_empty_farm_are_none(self) -> None:
+        assert done("accounts", "list") == ""
+        assert json.loads(done("accounts", "list", "--json")) == []
+
+    def test_cannot_be_made_twice(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert "already" in refused("accounts", "create", "ada@example.com")
+        assert len(done("accounts", "list").splitlines()) == 1
+
+
+class TestKeys:
+    def test_is_printed_raw_and_alone(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        first, second = (farm("keys", "create", "ada@example.com") for _ in range(2))
+        assert first.stdout.startswith(PREFIX)
+        assert first.stdout == first.stdout.strip() + "\n"
+        assert first.stderr == ""
+        assert first.stdout != second.stdout
+
+    def test_for_nobody_says_how_to_create_the_account(self) -> None:
+        assert "farm accounts create eve@example.com" in refused("keys", "create", "eve@example.com")
+
+    def test_are_listed_with_what_they_may_do_and_until_when(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        keys = [
+            done("keys", "create", "ada@example.com"),
+            done("keys", "create", "ada@example.com", "--scopes", "renders:read, account:read", "--expires", "30d"),
+            done("keys", "create", "ada@example.com", "--expires", "2020-01-31"),
+        ]
+        rows = json.loads(done("keys", "list", "ada@example.com", "--json"))
+        assert [row["state"] for row in rows] == ["active", "active", "expired"]
+        assert [row["scopes"] for row in rows] == [["all"], ["renders:read", "account:read"], ["all"]]
+        assert [row["expires"] and row["expires"][:4] for row in rows][::2] == [None, "2020"]
+        assert all(row["created"] and row["used"] is None for row in rows)
+        plain = done("keys", "list", "ada@example.com")
+        assert [line.split()[0] for line in plain.splitlines()] == [row["id"] for row in rows]
+        assert not any(key.strip()[-10:] in plain for key in keys)
+
+    @pytest.mark.parametrize(
+        "until", ["1s", "12h", "30d", "8w", "2030-01-31", "2030-01-31T12:00", "2030-01-31T12:00:00+02:00"]
+    )
+    def test_may_expire(self, until: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        done("keys", "create", "ada@example.com", "--expires", until)
+        assert json.loads(done("keys", "list", "ada@example.com", "--json"))[0]["state"] == "active"
+
+    @pytest.mark.parametrize(
+        "until", ["", "soon", "5", "d", "-1d", "1.5h", "99999999999999d", "2030-13-01", "0001-01-01T00:00+23:00"]
+    )
+    def test_cannot_expire_at_no_time(self, until: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert "30d" in refused("keys", "create", "ada@example.com", "--expires", until)
+        assert done("keys", "list", "ada@example.com") == ""
+
+    def test_of_an_unknown_scope_are_refused_with_the_known_ones(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        said = refused("keys", "create", "ada@example.com", "--scopes", "renders:read,renders:fly")
+        assert "renders:fly" in said
+        assert "account:read" in said
+
+    def test_can_be_revoked_by_the_id_that_the_list_shows(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        done("keys", "create", "ada@example.com")
+        done("keys", "revoke", done("keys", "list", "ada@example.com").split()[0])
+        assert "revoked" in done("keys", "list", "ada@example.com")
+
+    def test_can_be_revoked_once(self) -> None:
+        done("accounts", "create", "ada@example.com")
+        key = done("keys", "create", "ada@example.com").strip()
+        assert "Revoked" in done("keys", "revoke", key)
+        assert "not a key" in refused("keys", "revoke", key)
+
+    def test_that_never_was_cannot_be_revoked_and_is_not_repeated(self) -> None:
+        assert "dxgl_sk_wrong" not in refused("keys", "revoke", "dxgl_sk_wrong")
+
+
+class TestDatabase:
+    def test_upgrade_names_the_version_and_may_be_repeated(self) -> None:
+        first = done("db", "upgrade")
+        assert first.startswith("Database at version ")
+        assert "None" not in first
+        assert done("db", "upgrade") == first
+
+    def test_lies_in_the_folder_that_is_named(self, tmp_path: Path) -> None:
+        done("db", "upgrade", "--data", tmp_path / "elsewhere")
+        assert (tmp_path / "elsewhere" / "plinth.db").is_file()
+        assert not (tmp_path / "data").exists()
+
+    def test_in_a_place_that_cannot_be_is_told_in_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert "file" in refused("accounts", "list", "--data", tmp_path / "file" / "data")
+
+
+@pytest.mark.slow
+class TestRender:
+    def test_writes_video_and_poster_and_tells_its_progress(self, tmp_path: Path) -> None:
+        out = tmp_path / "new" / "radio.mp4"
+        result = farm("render", PRODUCT, "--set", "length=3", "--set", "bgColor=#12ab9f", "-o", out)
+        assert result.exit_code == 0, result.output
+        with av.open(str(out)) as container:
+            assert len(list(container.decode(video=0))) == 3 * 2
+        with Image.open(out.with_suffix(".png")) as poster:
+            assert poster.size == (96, 54)
+            assert poster.convert("RGB").getpixel((0, 0)) == (0x12, 0xAB, 0x9F)
+        lines = result.stdout.splitlines()
+        assert lines[-2].startswith("6/6 frames, ")
+        assert lines[-1] == f"{out} and {out.with_suffix('.png')}"
+        assert "\x1b" not in result.output, "plain lines where there is no terminal"
+        assert sorted(path.name for path in out.parent.iterdir()) == ["radio.mp4", "radio.png"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_of_a_model_without_a_mesh_says_so(self, tmp_path: Path) -> None:
+        assert "no mesh" in refused("render", NO_MESH, "-o", "x.mp4")
+        self._assert_nothing_left(tmp_path)
+
+    def test_of_a_model_without_size_says_so(self, tmp_path: Path) -> None:
+        (tmp_path / "point.glb").write_bytes(glb(triangle(), bytes(36) + BINARY[36:]))
+        assert "no size" in refused("render", "point.glb", "-o", "x.mp4")
+        self._assert_nothing_left(tmp_path)
+
+    def test_with_an_ffmpeg_that_is_not_there_names_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_FFMPEG", "no-such-ffmpeg")
+        assert "no-such-ffmpeg" in refused("render", PRODUCT, "-o", "x.mp4")
+        self._assert_nothing_left(tmp_path)
+
+    @staticmethod
+    def _assert_nothing_left(folder: Path) -> None:
+        assert not list((folder / "scratch").iterdir())
+        assert not (folder / "x.mp4").exists()
+        assert not (folder / "x.png").exists()
+
+
+@pytest.mark.slow
+class TestDataset:
+    def test_of_a_scan_is_a_zip_and_tells_its_progress_in_views(self, tmp_path: Path) -> None:
+        out = tmp_path / "new" / "stone.zip"
+        result = farm("dataset", SCAN, "--coverage", "sphere", "--set", "scene=dark", "-o", out)
+        assert result.exit_code == 0, result.output
+        with zipfile.ZipFile(out) as files:
+            metadata = json.loads(files.read("metadata/dataset.json"))
+            assert len(json.loads(files.read("transforms.json"))["frames"]) == 100
+        assert (metadata["template"], metadata["coverage"], metadata["samples"]) == ("dark", "sphere", 1)
+        assert metadata["model_sha256"] == hashlib.sha256(SCAN.read_bytes()).hexdigest()
+        lines = result.stdout.splitlines()
+        assert lines[-2].startswith("100/100 views, ")
+        assert lines[-1] == str(out)
+        assert [path.name for path in out.parent.iterdir()] == ["stone.zip"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_of_a_model_without_a_mesh_says_so_and_leaves_nothing(self, tmp_path: Path) -> None:
+        assert "no mesh" in refused("dataset", NO_MESH, "-o", tmp_path / "new" / "x.zip")
+        assert not list((tmp_path / "new").iterdir())
+
+    @pytest.mark.usefixtures("no_blender")
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--quality", "1x1", "-o", "x.zip"], 'datasetQuality is "1x1", but must be one of "100x800"'),
+            (["--coverage", "dome", "-o", "x.zip"], 'coverage is "dome", but must be one of "hemisphere"'),
+            (["--set", "sweepAngle=90", "-o", "x.zip"], 'sweepAngle does not belong to effect "dataset"'),
+            (["--set", "output=video", "-o", "x.zip"], "belongs to datasets"),
+            (["-o", "x.tar"], "name a file that ends in .zip"),
+        ],
+    )
+    def test_that_cannot_be_is_refused_at_once(self, arguments: list[str], words: str) -> None:
+        assert words in refused("dataset", PRODUCT, *arguments)
+
+    @pytest.mark.usefixtures("no_blender")
+    def test_is_not_what_render_makes(self) -> None:
+        assert "farm dataset" in refused("render", PRODUCT, "--set", "output=dataset", "-o", "x.mp4")
+
+
+@pytest.mark.slow
+class TestCameraPathPreview:
+    def test_is_a_sheet_with_stills_that_blender_drew(self) -> None:
+        done("camera-paths", "preview", "hero-spin", "--set", "bgColor=#12ab9f", "-o", "new/sheet.png")
+        with Image.open("new/sheet.png") as sheet:
+            picture = sheet.convert("RGB")
+        assert picture.size == (path_sheet.WIDTH, path_sheet.HEIGHT)
+        for number in range(path_sheet.STILLS):
+            left = path_sheet.MARGIN + number * (path_sheet.STILL_SIZE + path_sheet.GAP)
+            corner = picture.getpixel((left + 3, path_sheet.STRIP_TOP + 3))
+            assert corner == pytest.approx((0x12, 0xAB, 0x9F), abs=6), "256 colours come this near"
+            seen = picture.crop((left, path_sheet.STRIP_TOP, left + path_sheet.STILL_SIZE, path_sheet.STRIP_TOP + 150))
+            assert len(seen.getcolors(150 * 150) or []) > 20, "a radio, not an empty card"
+
+
+class TestCameraPaths:
+    def test_are_listed_with_what_they_show(self) -> None:
+        lines = done("camera-paths", "list").splitlines()
+        assert [line.split("  ")[0] for line in lines] == list(PATHS)
+        assert all(path.description in line for path, line in zip(PATHS.values(), lines, strict=True))
+
+    def test_as_json_are_the_same(self) -> None:
+        assert [path["name"] for path in json.loads(done("camera-paths", "list", "--json"))] == list(PATHS)
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["swirl", "-o", "x.png"], '"turntable"'),
+            (["turntable", "--set", "sweepAngle=90", "-o", "x.png"], "sweepAngle"),
+            (["turntable", "--set", "rotateY", "-o", "x.png"], "key=value"),
+            (["turntable", "-o", "x.mp4"], ".png"),
+            (["turntable", "-o", "file/x.png"], "file"),
+        ],
+    )
+    @pytest.mark.usefixtures("no_blender")
+    def test_refuses_before_blender_starts(self, arguments: list[str], said: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert said in refused("camera-paths", "preview", *arguments)
+
+
+@pytest.mark.usefixtures("no_blender")
+class TestRefusedRender:
+    """What can be seen to be wrong before Blender starts is told before Blender starts."""
+
+    @pytest.mark.parametrize(
+        ("setting", "said"),
+        [
+            ("length=2", "length"),
+            ("length=long", "length"),
+            ("no_such=1", "no_such"),
+            ("bgColor=red", "bgColor"),
+            ("bgImageId=Ab3kF9x2qL1m", "bgImageId"),
+            ("length", "key=value"),
+        ],
+    )
+    def test_for_a_bad_setting_names_it(self, setting: str, said: str, tmp_path: Path) -> None:
+        assert said in refused("render", PRODUCT, "--set", setting, "-o", "x.mp4")
+        assert not list((tmp_path / "scratch").iterdir())
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("model.stl", b"solid", "model.stl"),
+            ("model.glb", b"", "empty"),
+            ("model.glb", b"no glTF at all", "GLB"),
+            ("model.gltf", b"{", "JSON"),
+        ],
+    )
+    def test_for_a_bad_file_says_what_is_wrong(self, name: str, content: bytes, said: str, tmp_path: Path) -> None:
+        (tmp_path / name).write_bytes(content)
+        assert said in refused("render", name, "-o", "x.mp4")
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_for_a_file_that_is_not_there_shows_the_usage(self) -> None:
+        result = farm("render", "nowhere.glb", "-o", "x.mp4")
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+
+    @pytest.mark.parametrize("out", ["file/x.mp4", "/proc/x.mp4", ".", "x.png"])
+    def test_for_a_place_that_cannot_take_the_video_names_it(self, out: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert out in refused("render", PRODUCT, "-o", out)
+
+    @pytest.mark.parametrize(("quality", "out", "right"), [("pro", "x.mp4", ".mov"), ("share", "x.mov", ".mp4")])
+    def test_for_a_name_that_does_not_fit_the_tier_says_what_does(self, quality: str, out: str, right: str) -> None:
+        assert f"ends in {right}" in refused("render", PRODUCT, "--set", f"quality={quality}", "-o", out)
+
+    def test_for_a_scratch_folder_that_is_not_there_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_SCRATCH", "/nowhere")
+        assert "/nowhere" in refused("render", PRODUCT, "-o", "x.mp4")
+
+    def test_for_a_wrong_variable_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_SCALE", "big")
+        assert "FARM_SCALE" in refused("render", PRODUCT, "-o", "x.mp4")

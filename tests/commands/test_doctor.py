@@ -1,0 +1,197 @@
+"""`farm doctor` sees what is wrong and says how to mend it, without a traceback."""
+
+import contextlib
+import json
+import os
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from farm.cli import app
+from farm.commands import doctor
+from farm.commands.doctor import Check
+from farm.db.session import Database
+from farm.nodes import facts
+from farm.rendering import engine
+from farm.rendering.engine import Gpu
+from farm.settings import Settings
+from tests.support.s3 import Door
+
+NAMES = ["python", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A machine without a GPU whose farm has not started yet."""
+    for name in [name for name in os.environ if name.startswith("FARM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(engine, "device_files", lambda: [])
+    return Settings(data=tmp_path / "data")
+
+
+def only(check: Callable[[Settings], Check], settings: Settings) -> Check:
+    """One check's answer, as `examine` gives it."""
+    return doctor._without_traceback(check, settings)
+
+
+def assert_bad(check: Check, *fix: str) -> None:
+    assert not check.ok
+    assert "Traceback" not in check.found
+    assert "\n" not in check.found
+    for words in fix:
+        assert words in (check.fix or "")
+
+
+class TestWell:
+    @pytest.mark.slow
+    def test_all_is_well_here_and_the_json_parses(
+        self, well: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("FARM_DATA", str(well.data))
+        monkeypatch.setenv("FARM_SCRATCH", str(tmp_path))
+        answer = CliRunner().invoke(app, ["doctor", "--json"])
+        checks = json.loads(answer.stdout)
+        assert [check["name"] for check in checks] == NAMES
+        assert [check["name"] for check in checks if not check["ok"]] == []
+        assert answer.exit_code == 0
+        by_name = {check["name"]: check for check in checks}
+        assert by_name["blender"]["found"].startswith("bpy 4.5")
+        assert "cycles" in by_name["engine"]["found"]
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith("plinth-")]
+        assert not list((well.files / "doctor").glob("*"))
+
+
+class TestTrouble:
+    def test_of_an_ffmpeg_that_is_not_there(self, well: Settings, tmp_path: Path) -> None:
+        bad = well.model_copy(update={"ffmpeg": tmp_path / "none"})
+        assert_bad(only(doctor.ffmpeg, bad), "FARM_FFMPEG")
+
+    def test_of_an_ffmpeg_that_is_something_else(self, well: Settings) -> None:
+        assert_bad(only(doctor.ffmpeg, well.model_copy(update={"ffmpeg": Path("/bin/false")})), "FARM_FFMPEG")
+        assert_bad(only(doctor.ffmpeg, well.model_copy(update={"ffmpeg": Path("/bin/true")})), "FARM_FFMPEG")
+
+    def test_of_a_data_folder_that_cannot_be(self, well: Settings, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        bad = well.model_copy(update={"data": tmp_path / "file" / "data"})
+        assert_bad(only(doctor.database, bad), "FARM_DATA")
+        assert_bad(only(doctor.storage, bad), "FARM_DATA")
+
+    def test_of_a_database_server_that_does_not_answer(self, well: Settings) -> None:
+        bad = well.model_copy(update={"database_url": "sqlite:////proc/none/plinth.db"})
+        assert_bad(only(doctor.database, bad), "FARM_DATABASE_URL")
+
+    def test_of_a_scratch_folder_that_is_not_there(self, well: Settings, tmp_path: Path) -> None:
+        bad = well.model_copy(update={"scratch": tmp_path / "none"})
+        assert_bad(only(doctor.scratch, bad), "FARM_SCRATCH")
+        assert only(doctor.gpu, bad).ok, "the trouble is told once, where it is"
+
+    def test_of_a_scratch_folder_that_is_too_small(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**26, 2**25, 2**25))
+        assert_bad(only(doctor.scratch, well), "--shm-size", "FARM_SCRATCH")
+
+    def test_of_a_scratch_folder_whose_path_is_too_long_for_blenders_socket(
+        self, well: Settings, tmp_path: Path
+    ) -> None:
+        deep = tmp_path / ("d" * 60) / ("e" * 30)
+        deep.mkdir(parents=True)
+        check = only(doctor.scratch, well.model_copy(update={"scratch": deep}))
+        assert_bad(check, "60 bytes", "FARM_SCRATCH")
+        assert "too long" in check.found
+
+    def test_of_eevee_forced_where_no_gpu_is(self, well: Settings) -> None:
+        assert_bad(only(doctor.gpu, well.model_copy(update={"engine": "eevee"})), "FARM_ENGINE=auto")
+
+    def test_of_a_blender_that_does_not_start(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
+        assert_bad(only(doctor.blender, well), "make setup")
+
+    def test_ends_the_command_with_1_and_tells_the_fix(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(doctor, "examine", lambda _: [Check("scratch", False, "full", "Empty it.")])
+        answer = CliRunner().invoke(app, ["doctor"])
+        assert answer.exit_code == 1
+        assert "Empty it." in answer.stdout
+        assert "Traceback" not in answer.output
+
+
+class TestS3:
+    @pytest.fixture
+    def with_s3(self, well: Settings, s3_door: Door, monkeypatch: pytest.MonkeyPatch) -> Settings:
+        monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+        return Settings(data=well.data, **s3_door.settings)
+
+    def test_that_may_all_be_done_with_is_well_and_left_as_it_was(self, with_s3: Settings, s3_door: Door) -> None:
+        check = only(doctor.storage, with_s3)
+        assert check.ok
+        assert s3_door.bucket in check.found
+        assert "Contents" not in s3_door.client().list_objects_v2(Bucket=s3_door.bucket)
+
+    def test_that_is_not_there(self, with_s3: Settings, s3_door: Door) -> None:
+        s3_door.shutdown()
+        s3_door.server_close()
+        check = only(doctor.storage, with_s3)
+        assert_bad(check, "FARM_S3_ENDPOINT")
+        assert "EndpointConnectionError" in check.found
+
+    def test_that_has_no_such_bucket(self, with_s3: Settings) -> None:
+        check = only(doctor.storage, with_s3.model_copy(update={"s3_bucket": "another"}))
+        assert_bad(check, "FARM_S3_BUCKET")
+        assert "NoSuchBucket" in check.found
+
+    @pytest.mark.parametrize(
+        ("denied", "permission"),
+        [
+            ("GET .*list-type=2", "s3:ListBucket"),
+            ("PUT /", "s3:PutObject"),
+            (r"GET .*/doctor/\w+$", "s3:GetObject"),
+            ("DELETE /", "s3:DeleteObject"),
+        ],
+    )
+    def test_that_denies_something(self, with_s3: Settings, s3_door: Door, denied: str, permission: str) -> None:
+        s3_door.denied = denied
+        check = only(doctor.storage, with_s3)
+        assert_bad(check, permission)
+        assert "AccessDenied" in check.found
+
+
+class TestDatabase:
+    def test_that_is_empty_is_well_and_says_what_migrates_it(self, well: Settings) -> None:
+        check = only(doctor.database, well)
+        assert check.ok
+        assert "upgrade" in (check.fix or "")
+
+
+class TestSoftwareOpenGl:
+    """A GPU that OpenGL does not reach."""
+
+    @pytest.fixture
+    def fooled(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+        monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
+        monkeypatch.setattr(engine, "probe", lambda _: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+        return well
+
+    def test_is_said_to_be_no_gpu_node_with_the_mend(self, fooled: Settings) -> None:
+        check = only(doctor.gpu, fooled)
+        assert_bad(check, "driver", "NVIDIA_DRIVER_CAPABILITIES=all", "FARM_ENGINE=cycles")
+        for words in ("cycles", "software OpenGL (llvmpipe", "/dev/nvidia0", "not a GPU node"):
+            assert words in check.found
+
+    def test_is_well_where_no_gpu_is_meant(self, fooled: Settings) -> None:
+        assert only(doctor.gpu, fooled.model_copy(update={"engine": "cycles"})).ok
+
+    @pytest.mark.parametrize("forced", ["auto", "eevee", "cycles"])
+    def test_joins_the_farm_as_no_gpu_node(self, fooled: Settings, forced: str) -> None:
+        settings = fooled.model_copy(update={"engine": forced})
+        device = engine.probe(Path())
+        with contextlib.closing(Database(settings.database)) as database:
+            joins = facts.gather("one", [], engine.suited(settings, device), device, database, settings)
+        assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
+
+    def test_is_told_from_a_card(self, well: Settings) -> None:
+        card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
+        with contextlib.closing(Database(well.database)) as database:
+            joins = facts.gather("one", [], engine.suited(well, card), card, database, well)
+        assert (joins.has_gpu, joins.engine) == (True, "eevee")

@@ -1,0 +1,68 @@
+"""A process's scratch folder goes with it, and what a killed process left is swept up."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from farm.processes.scratch import own_scratch, sweep
+
+
+def dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+class TestOwnScratch:
+    def test_is_there_for_the_block_alone(self, tmp_path: Path) -> None:
+        with own_scratch(tmp_path) as folder:
+            (folder / "deep").mkdir()
+            (folder / "deep" / "frame").write_bytes(b"pixels")
+            assert folder.parent == tmp_path
+        assert not list(tmp_path.iterdir())
+
+    def test_goes_when_the_block_fails(self, tmp_path: Path) -> None:
+        with pytest.raises(ZeroDivisionError), own_scratch(tmp_path):
+            raise ZeroDivisionError
+        assert not list(tmp_path.iterdir())
+
+    def test_is_private_to_its_user(self, tmp_path: Path) -> None:
+        with own_scratch(tmp_path) as folder:
+            assert folder.stat().st_mode & 0o077 == 0
+
+    def test_is_each_callers_own(self, tmp_path: Path) -> None:
+        with own_scratch(tmp_path) as one, own_scratch(tmp_path) as other:
+            assert one != other
+            assert one.is_dir()
+
+    def test_sweeps_what_others_have_left_first(self, tmp_path: Path) -> None:
+        left = tmp_path / f"plinth-{dead_pid()}-abc"
+        left.mkdir()
+        with own_scratch(tmp_path):
+            assert not left.exists()
+
+
+class TestSweep:
+    def test_removes_what_a_killed_process_left(self, tmp_path: Path) -> None:
+        program = "import sys, time; from pathlib import Path; from farm.processes.scratch import own_scratch\n"
+        program += "with own_scratch(Path(sys.argv[1])) as folder: print(folder, flush=True); time.sleep(600)"
+        command = [sys.executable, "-c", program, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            folder = Path(process.stdout.readline().strip())
+            sweep(tmp_path)
+            assert folder.is_dir(), "it still lives"
+            process.kill()
+        sweep(tmp_path)
+        assert not folder.exists()
+
+    def test_keeps_what_is_not_the_farms(self, tmp_path: Path) -> None:
+        pid = dead_pid()
+        names = [f"plinth-{os.getpid()}-abc", f"other-{pid}-abc", "plinth-abc-def", "plinth-", f"plinth-{pid}"]
+        for name in names:
+            (tmp_path / name).mkdir()
+        sweep(tmp_path)
+        assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted(names)

@@ -1,0 +1,62 @@
+"""Which engine draws: the forced one, EEVEE on a real GPU, Cycles everywhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from farm.rendering import engine
+from farm.rendering.engine import Gpu, choose_engine, device_files
+from farm.settings import Settings
+
+
+def fail_probe(_: Path) -> Gpu:
+    raise AssertionError("no Blender is started to find out what is known")
+
+
+class TestChoice:
+    @pytest.mark.parametrize("forced", ["eevee", "cycles"])
+    def test_is_what_farm_engine_forces(self, forced: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_ENGINE", forced)
+        monkeypatch.setattr(engine, "probe", fail_probe)
+        assert choose_engine(Settings(), tmp_path) == forced
+
+    def test_without_a_gpu_device_is_cycles_and_starts_no_blender(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("FARM_ENGINE", raising=False)
+        monkeypatch.setattr(engine, "device_files", lambda: [])
+        monkeypatch.setattr(engine, "BlenderHost", fail_probe)
+        assert choose_engine(Settings(), tmp_path) == "cycles"
+
+    @pytest.mark.parametrize(
+        ("found", "chosen"),
+        [
+            (Gpu("a card", "a maker", software=False), "eevee"),
+            (Gpu("llvmpipe", "Mesa", software=True), "cycles"),
+            (None, "cycles"),
+        ],
+    )
+    def test_on_auto_is_eevee_on_a_real_gpu_alone(
+        self, found: Gpu | None, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("FARM_ENGINE", raising=False)
+        monkeypatch.setattr(engine, "probe", lambda _: found)
+        assert choose_engine(Settings(), tmp_path) == chosen
+
+
+class TestProbe:
+    @pytest.mark.slow
+    def test_tells_software_from_a_card(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A device file that leads nowhere (a container's, say) must not lead to EEVEE in software."""
+        if device_files():
+            pytest.skip("this machine has a GPU")
+        monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])
+        found = engine.probe(tmp_path)
+        assert found is None or found.software
+
+    def test_of_a_blender_that_does_not_start_finds_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])
+        monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
+        assert engine.probe(tmp_path) is None

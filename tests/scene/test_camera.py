@@ -1,0 +1,159 @@
+"""The camera promises that the unit sphere is inside the frame, and that its matrices say where things land."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farm.scene.camera import Array, Lens, crop, view
+
+SIDES = st.integers(16, 4096)
+LENSES = st.builds(
+    Lens,
+    focal_length=st.floats(12, 300),
+    elevation=st.floats(-85, 85),
+    margin=st.floats(1, 2),
+    target=st.floats(0, 3),
+    width=SIDES,
+    height=SIDES,
+)
+AZIMUTHS = st.floats(-720, 720)
+LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=960, height=540)
+
+
+def sphere(target: float) -> Array:
+    """Many points of the subject's bounding sphere, evenly spread (a Fibonacci lattice)."""
+    number = np.arange(4000) + 0.5
+    height = 1 - number / 2000
+    turn = number * math.pi * (1 + math.sqrt(5))
+    ring = np.sqrt(1 - height**2)
+    return np.column_stack([ring * np.cos(turn), ring * np.sin(turn), height + target])
+
+
+class TestFit:
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS)
+    def test_the_sphere_lies_inside_the_frame_whatever_the_lens(self, lens: Lens, azimuth: float) -> None:
+        pixels = view(lens, azimuth, 1.0).pixels(sphere(lens.target))
+        assert (pixels >= -1e-6).all()
+        assert (pixels <= np.array([lens.width, lens.height]) + 1e-6).all()
+
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS)
+    def test_without_margin_the_sphere_touches_the_shorter_side_and_not_less(self, lens: Lens, azimuth: float) -> None:
+        lens = replace(lens, margin=1.0)
+        pixels = view(lens, azimuth, 1.0).pixels(sphere(lens.target))
+        extent = pixels.max(axis=0) - pixels.min(axis=0)
+        assert extent[np.argmin([lens.width, lens.height])] >= 0.99 * min(lens.width, lens.height)
+
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS, st.floats(1, 3))
+    def test_the_sphere_stands_in_the_middle(self, lens: Lens, azimuth: float, radius: float) -> None:
+        centre = np.array([[0.0, 0.0, lens.target]])
+        assert view(lens, azimuth, radius).pixels(centre) == pytest.approx(
+            np.array([[lens.width / 2, lens.height / 2]]), abs=1e-6
+        )
+
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS, st.floats(1.1, 3))
+    def test_a_greater_radius_shows_the_sphere_smaller(self, lens: Lens, azimuth: float, radius: float) -> None:
+        near, far = (np.ptp(view(lens, azimuth, at).pixels(sphere(lens.target)), axis=0) for at in (1.0, radius))
+        assert (far < near).all()
+
+
+class TestDirections:
+    def test_azimuth_0_looks_at_the_front_from_minus_y(self) -> None:
+        x, y, z = view(LENS, 0, 1.0).position
+        assert x == pytest.approx(0)
+        assert y < -1
+        assert z > LENS.target
+
+    def test_a_positive_azimuth_moves_the_camera_to_plus_x(self) -> None:
+        x, y, _ = view(LENS, 90, 1.0).position
+        assert x > 1
+        assert y == pytest.approx(0)
+
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS)
+    def test_a_full_turn_comes_back(self, lens: Lens, azimuth: float) -> None:
+        there, again = view(lens, azimuth, 1.0), view(lens, azimuth + 360, 1.0)
+        assert there.position == pytest.approx(again.position, abs=1e-6)
+        assert there.axes == pytest.approx(again.axes, abs=1e-6)
+
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS)
+    def test_the_axes_are_a_right_handed_rotation(self, lens: Lens, azimuth: float) -> None:
+        axes = view(lens, azimuth, 1.0).axes
+        assert axes.T @ axes == pytest.approx(np.eye(3), abs=1e-9)
+        assert np.linalg.det(axes) == pytest.approx(1)
+
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS)
+    def test_up_is_up_and_right_is_right_on_the_frame(self, lens: Lens, azimuth: float) -> None:
+        now = view(lens, azimuth, 1.0)
+        middle = np.array([0.0, 0.0, lens.target])
+        centre, higher, further_right = now.pixels(
+            np.array([middle, [0.0, 0.0, lens.target + 0.1], middle + 0.1 * now.axes[:, 0]])
+        )
+        assert higher[1] < centre[1]
+        assert further_right[0] > centre[0]
+
+
+class TestGround:
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS, st.floats(-1, 1), st.floats(-1, 1))
+    def test_the_homography_says_what_the_projection_says(self, lens: Lens, azimuth: float, x: float, y: float) -> None:
+        now = view(lens, azimuth, 1.0)
+        homogeneous = now.ground_to_pixel @ [x, y, 1.0]
+        expected = now.pixels(np.array([[x, y, 0.0]]))[0]
+        assert homogeneous[:2] / homogeneous[2] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+class TestCrop:
+    @settings(deadline=None)
+    @given(LENSES, AZIMUTHS, st.floats(0.5, 2), st.integers(0, 8), st.integers(0, 2**32 - 1))
+    def test_holds_every_point_that_the_frame_shows_and_stays_within_it(
+        self, lens: Lens, azimuth: float, radius: float, border: int, seed: int
+    ) -> None:
+        points = sphere(lens.target)[np.random.default_rng(seed).integers(0, 4000, size=12)]
+        now = view(lens, azimuth, radius)
+        left, top, right, bottom = crop(now, points, border)
+        assert 0 <= left < right <= lens.width
+        assert 0 <= top < bottom <= lens.height
+        if np.linalg.norm(now.position - [0, 0, lens.target]) <= 1:
+            return  # the camera is inside the sphere: points behind it have no pixel
+        across, down = now.pixels(points).T
+        shown = (across >= 0) & (across <= lens.width) & (down >= 0) & (down <= lens.height)
+        assert (across[shown] >= left).all()
+        assert (across[shown] <= right).all()
+        assert (down[shown] >= top).all()
+        assert (down[shown] <= bottom).all()
+
+    def test_is_as_tight_as_the_border_allows(self) -> None:
+        points = sphere(LENS.target)
+        now = view(LENS, 33, 1.0)
+        left, top, right, bottom = crop(now, points, 2)
+        low, high = now.pixels(points).min(axis=0), now.pixels(points).max(axis=0)
+        assert [left, top] == [math.floor(low[0]) - 2, math.floor(low[1]) - 2]
+        assert [right, bottom] == [math.ceil(high[0]) + 2, math.ceil(high[1]) + 2]
+
+    def test_is_the_whole_frame_when_the_camera_is_inside_the_subject(self) -> None:
+        inside = view(LENS, 0, 0.5 / LENS.distance)
+        assert crop(inside, sphere(LENS.target), 2) == (0, 0, 960, 540)
+
+    @pytest.mark.parametrize("away", [(50.0, 0.0), (-50.0, 0.0), (0.0, 50.0), (0.0, -50.0)])
+    def test_of_something_beside_the_frame_is_one_pixel_at_its_edge(self, away: tuple[float, float]) -> None:
+        now = view(LENS, 0, 1.0)
+        across, up = away
+        point = np.array([[0.0, 0.0, LENS.target]]) + across * now.axes[:, 0] + up * now.axes[:, 1]
+        left, top, right, bottom = crop(now, point, 0)
+        assert 0 <= left < right <= 960
+        assert 0 <= top < bottom <= 540
+        assert (right - left) == 1 or (bottom - top) == 1
+
+    def test_of_a_single_point_is_never_empty(self) -> None:
+        left, top, right, bottom = crop(view(LENS, 0, 1.0), np.array([[0.0, 0.0, LENS.target]]), 0)
+        assert (left, top, right, bottom) == (480, 270, 481, 271)

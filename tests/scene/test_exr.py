@@ -1,0 +1,60 @@
+"""Reading what Blender writes as multilayer OpenEXR; files of any other kind are told so."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from farm.scene import exr
+
+
+def attribute(name: str, kind: str, content: bytes) -> bytes:
+    return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(content)) + content
+
+
+def written(path: Path, channels: dict[str, NDArray[np.float32]], *, compression: int = 0, kind: int = 2) -> Path:
+    """An OpenEXR file of these channels, which come in alphabetical order; its window begins at (3, 5)."""
+    height, width = next(iter(channels.values())).shape
+    listed = b"".join(name.encode() + b"\0" + struct.pack("<iB3x2i", kind, 0, 1, 1) for name in channels) + b"\0"
+    head = b"".join(
+        [
+            exr.MAGIC + struct.pack("<i", 2),
+            attribute("channels", "chlist", listed),
+            attribute("compression", "compression", bytes([compression])),
+            attribute("dataWindow", "box2i", struct.pack("<4i", 3, 5, 3 + width - 1, 5 + height - 1)),
+            b"\0",
+        ]
+    )
+    rows = b"".join(
+        struct.pack("<2i", 5 + row, len(channels) * width * 4)
+        + b"".join(channel[row].astype("<f4").tobytes() for channel in channels.values())
+        for row in range(height)
+    )
+    path.write_bytes(head + bytes(8 * height) + rows)
+    return path
+
+
+PIXELS = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def test_every_channel_comes_back_exactly_without_its_layers_name(tmp_path: Path) -> None:
+    channels = {"View.Depth.Z": PIXELS * np.float32(0.1), "View.Normal.X": -PIXELS}
+    read = exr.read(written(tmp_path / "a.exr", channels))
+    assert list(read) == ["Depth.Z", "Normal.X"]
+    assert (read["Depth.Z"] == PIXELS * np.float32(0.1)).all()
+    assert (read["Normal.X"] == -PIXELS).all()
+
+
+@pytest.mark.parametrize(("change", "words"), [({"compression": 3}, "compressed"), ({"kind": 1}, "32-bit floats")])
+def test_other_kinds_are_refused(tmp_path: Path, change: dict[str, int], words: str) -> None:
+    path = written(tmp_path / "a.exr", {"View.Depth.Z": PIXELS}, **change)
+    with pytest.raises(ValueError, match=words):
+        exr.read(path)
+
+
+def test_what_is_no_openexr_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.exr").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match="no OpenEXR"):
+        exr.read(tmp_path / "a.exr")

@@ -1,0 +1,97 @@
+"""Where the cameras stand: spread evenly, never at a pole, and each near to the one before."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farm.dataset import cameras
+from farm.scene.views import MARGIN, Direction, directions, focal
+from farm.tiers import DATASET_TIERS, Coverage
+from tests.dataset.dataset import Array
+
+COVERAGES: list[Coverage] = ["hemisphere", "sphere"]
+counts, coverages = st.integers(1, 500), st.sampled_from(COVERAGES)
+ANYWHERE = st.builds(Direction, st.floats(0, 360), st.floats(-89, 89))
+SIDES = st.integers(1, 1024).map(lambda half: 2 * half)
+
+
+def places(count: int, coverage: Coverage) -> Array:
+    """The cameras' places on the unit sphere, shape (count, 3)."""
+    poses = [cameras.pose(where, 64) for where in directions(count, coverage)]
+    found = np.array([pose[:3, 3] for pose in poses])
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+
+def spacing(count: int, coverage: Coverage) -> float:
+    """The side of the square of sphere that each camera has for itself, in radians."""
+    return math.sqrt((2 if coverage == "hemisphere" else 4) * math.pi / count)
+
+
+class TestLattice:
+    @given(count=counts, coverage=coverages)
+    def test_has_as_many_views_as_asked_for_and_covers_what_it_should(self, count: int, coverage: Coverage) -> None:
+        elevations = [where.elevation for where in directions(count, coverage)]
+        assert len(elevations) == count
+        assert all(abs(elevation) < 90 for elevation in elevations)
+        if coverage == "hemisphere":
+            assert min(elevations) > 0
+        else:
+            assert np.mean(np.sin(np.radians(elevations))) == pytest.approx(0, abs=1e-9)
+
+    @given(count=st.integers(20, 500), coverage=coverages)
+    def test_keeps_views_apart_and_leaves_no_gap(self, count: int, coverage: Coverage) -> None:
+        at = places(count, coverage)
+        angles = np.arccos(np.clip(at @ at.T, -1, 1)) + 10 * np.eye(count)
+        assert angles.min() > 0.5 * spacing(count, coverage)
+        somewhere = np.random.default_rng(0).normal(size=(500, 3))
+        if coverage == "hemisphere":
+            somewhere[:, 2] = np.abs(somewhere[:, 2])
+        somewhere /= np.linalg.norm(somewhere, axis=1, keepdims=True)
+        farthest = np.arccos(np.clip(somewhere @ at.T, -1, 1)).min(axis=1).max()
+        assert farthest < 1.2 * spacing(count, coverage)
+
+
+class TestOrder:
+    @pytest.mark.parametrize("coverage", COVERAGES)
+    @pytest.mark.parametrize("tier", DATASET_TIERS)
+    def test_is_a_smooth_spiral(self, tier: str, coverage: Coverage) -> None:
+        count = next(found.views for name, found in DATASET_TIERS.items() if name == tier)
+        at = places(count, coverage)
+        steps = np.arccos(np.clip((at[1:] * at[:-1]).sum(axis=1), -1, 1)) / spacing(count, coverage)
+        assert steps.max() < 2
+        assert steps.mean() < 1.2
+
+    @pytest.mark.parametrize("tier", DATASET_TIERS)
+    def test_rises_from_the_front_over_a_hemisphere_and_descends_over_a_sphere(self, tier: str) -> None:
+        count = next(found.views for name, found in DATASET_TIERS.items() if name == tier)
+        first, *_, last = directions(count, "hemisphere")
+        assert first.azimuth == 0
+        assert (first.elevation < 1, last.elevation > 70) == (True, True)
+        top, *_, bottom = directions(count, "sphere")
+        assert (top.elevation > 70, bottom.elevation < -70) == (True, True)
+
+    @given(count=counts, coverage=coverages)
+    def test_is_the_same_every_time(self, count: int, coverage: Coverage) -> None:
+        assert directions(count, coverage) == directions(count, coverage)
+
+
+class TestPose:
+    @given(where=ANYWHERE, side=SIDES)
+    def test_is_a_rotation_that_looks_at_the_origin_with_up_upwards(self, where: Direction, side: int) -> None:
+        pose = cameras.pose(where, side)
+        right, up, back, place = pose[:3].T
+        assert pose[:3, :3].T @ pose[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
+        assert np.cross(right, up) == pytest.approx(back, abs=1e-12)
+        assert place / np.linalg.norm(place) == pytest.approx(back, abs=1e-12)
+        assert right[2] == pytest.approx(0, abs=1e-12)
+        assert up[2] > 0
+        assert pose[3].tolist() == [0, 0, 0, 1]
+
+    @given(where=ANYWHERE, side=SIDES)
+    def test_is_so_far_away_that_the_bounding_sphere_just_fits(self, where: Direction, side: int) -> None:
+        distance = np.linalg.norm(cameras.pose(where, side)[:3, 3])
+        half_view = math.atan(side / 2 / focal(side))
+        assert math.asin(MARGIN / distance) == pytest.approx(half_view)

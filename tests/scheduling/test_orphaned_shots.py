@@ -1,0 +1,66 @@
+"""A video that was begun with a GPU is not stuck when the last GPU is gone for good."""
+
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+
+from farm.db import nodes
+from farm.db.session import Database
+from farm.db.tables import Model, Render, Segment, now
+from farm.nodes import registry
+from farm.nodes.facts import Facts
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import leases, reaper, submit
+from farm.scheduling.doorbell import Doorbell
+from farm.scheduling.leases import Taker
+from farm.settings import Settings
+from tests.conftest import Client
+
+pytestmark = pytest.mark.on_both_databases
+
+CYCLES = Taker("cpu", "cycles")
+
+
+@pytest.fixture
+def begun(database: Database, client: Client, settings: Settings, redis: Redis, gpu: Facts, cpu: Facts) -> Render:
+    """A render whose first chunk a GPU node has drawn; then it and all others of its kind fell silent."""
+    for facts in (gpu, cpu):
+        registry.join(database, facts)
+    with database.write() as db:
+        model = Model(account_id=client.account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
+        db.add(model)
+        db.flush()
+        render = submit.render(db, model, RenderSettings(), settings, Doorbell(redis))
+        chunk = leases.claim_next(db, Taker("gpu", "eevee"), seconds=30)
+        assert chunk
+        assert leases.complete(db, chunk, frames_done=chunk.frames) is not None
+        db.add(Segment(render_id=render.id, chunk_id=chunk.id, kind="video", storage_key="renders/a/b"))
+    return render
+
+
+def silent(database: Database, facts: Facts, ago: timedelta) -> None:
+    with database.write() as db:
+        nodes.named(db, facts.name).seen_at = now() - ago
+
+
+def test_another_engine_starts_over(
+    database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+) -> None:
+    silent(database, gpu, 2 * nodes.PATIENCE)
+    reaper.sweep(database, Doorbell(redis), settings)
+    with database.write() as db:
+        chunk = leases.claim_next(db, CYCLES, seconds=30)
+        assert chunk
+        assert (chunk.shot_id, chunk.first_frame, chunk.attempt) == (begun.shot_id, 0, 2)
+        assert db.query(Segment).count() == 0
+
+
+def test_a_node_that_only_starts_again_is_waited_for(
+    database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+) -> None:
+    silent(database, gpu, nodes.PATIENCE / 2)
+    reaper.sweep(database, Doorbell(redis), settings)
+    with database.write() as db:
+        assert leases.claim_next(db, CYCLES, seconds=30) is None
+        assert db.get_one(Render, begun.id).shot.engine == "eevee"

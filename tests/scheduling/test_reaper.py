@@ -1,0 +1,63 @@
+"""The reaper at its work, beside a storage that does not answer."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from farm.db.session import Database
+from farm.db.tables import Chunk, Render, Sweep, now
+from farm.scheduling import reaper
+from farm.settings import Settings
+from tests.support import s3
+from tests.support.chunks import claimed
+
+PATIENCE = 5.0  # seconds; half of what a silent storage takes to be given up for the first time
+
+
+@pytest.fixture
+def storage_kind() -> str:
+    return "s3"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"lease_seconds": 0.6})
+
+
+@pytest.fixture
+def reaping(settings: Settings) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=reaper.run, args=(settings, stop))
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("reaping")
+def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
+    database: Database, render: Render, s3_door: s3.Door
+) -> None:
+    s3_door.silent = True
+    with database.write() as db:
+        db.add(Sweep(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
+    wait_until(lambda: bool(s3_door.asked))
+    with database.write() as db:
+        chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
+
+    def taken_back() -> bool:
+        with database.read() as db:
+            return db.get_one(Chunk, chunk.id).state == "queued"
+
+    wait_until(taken_back)
+
+
+def wait_until(good: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not good():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,110 @@
+"""A real Blender host kept for the whole session, and a process in which the code behind the door can be called."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from camera_paths import Pose
+from farm import templates
+from farm.blender.client import Blender, BlenderHost
+from farm.scene.shot import Engine, Frame, ShadowMap, Shot
+
+ASSETS = Path(__file__).parents[1] / "assets"
+PATIENCE = 300.0  # seconds; EEVEE's first frame without a GPU compiles its shaders on the processor
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def shot(
+    model: str | Path,
+    *,
+    size: tuple[int, int] = (96, 54),
+    samples: int = 1,
+    engine: Engine = "cycles",
+    shadows: bool = False,
+) -> Shot:
+    """A small, coarse shot of a sample model or of a file."""
+    return Shot(str(ASSETS / model), str(templates.blend("studio")), *size, samples, engine, shadows)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn frame and its pixels: RGBA, as the host left them and on the whole frame."""
+
+    frame: Frame
+    pixels: NDArray[np.uint8]
+    whole: NDArray[np.uint8]
+
+
+def draw(host: BlenderHost, shot: Shot, *azimuths: float) -> list[Drawing]:
+    """The shot's frames at these azimuths."""
+    with Blender(host.socket_path, PATIENCE) as blender:
+        blender.open_shot(shot)
+        return [_look(frame, shot) for frame in blender.frames(enumerate(map(Pose, azimuths)))]
+
+
+def bake(host: BlenderHost, shot: Shot) -> tuple[ShadowMap, NDArray[np.float32]]:
+    """The shot's shadow and its opacities."""
+    with Blender(host.socket_path, PATIENCE) as blender:
+        blender.open_shot(shot)
+        [frame] = blender.frames([(0, Pose(0))])
+    shadow = frame.shadow
+    assert shadow
+    return shadow, np.load(shadow.path)
+
+
+def _look(frame: Frame, shot: Shot) -> Drawing:
+    layer = frame.subject
+    pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
+    whole = np.zeros((shot.height, shot.width, 4), dtype=np.uint8)
+    whole[layer.y : layer.y + layer.height, layer.x : layer.x + layer.width] = pixels
+    return Drawing(frame, pixels, whole)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
+    """A started host, for tests that do it no harm."""
+    host = BlenderHost(tmp_path_factory.mktemp("host"))
+    host.start()
+    yield host
+    host.stop()
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
+    """A started host of the test's own, to be killed."""
+    host = BlenderHost(tmp_path_factory.mktemp("mortal"))
+    host.start()
+    yield host
+    host.stop()
+
+
+class InsideBlender:
+    """Calls functions in a process where bpy may be imported; the tests' own process stays without it."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._pool.submit(function, *args, **kwargs).result(PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def inside() -> Iterator[InsideBlender]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield InsideBlender(pool)
+
+
+@pytest.fixture
+def blender(host: BlenderHost) -> Iterator[Blender]:
+    """A conversation with the session's host."""
+    host.ensure_ready()
+    with Blender(host.socket_path, PATIENCE) as blender:
+        yield blender

@@ -1,0 +1,31 @@
+"""Fixtures of the farm's tests: a model and its render, as an upload leaves them."""
+
+import pytest
+from redis import Redis
+
+from farm.db.session import Database
+from farm.db.tables import Model, Render
+from farm.orders.render_settings import RenderSettings
+from farm.scheduling import submit
+from farm.scheduling.doorbell import Doorbell
+from farm.settings import Settings
+from tests.conftest import Client
+
+
+@pytest.fixture
+def model(database: Database, client: Client) -> Model:
+    with database.write() as db:
+        model = Model(account_id=client.account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
+        db.add(model)
+    return model
+
+
+@pytest.fixture
+def bell(redis: Redis) -> Doorbell:
+    return Doorbell(redis)
+
+
+@pytest.fixture
+def render(database: Database, model: Model, settings: Settings, bell: Doorbell) -> Render:
+    with database.write() as db:
+        return submit.render(db, model, RenderSettings(), settings, bell)

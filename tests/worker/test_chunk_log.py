@@ -1,0 +1,196 @@
+"""What is said in an attempt at a chunk is kept with the chunk, and shown by `farm logs`."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from farm import cli, logs
+from farm.blender.client import LOG_NAME
+from farm.db import renders
+from farm.db.session import Database
+from farm.db.tables import AttemptLog, Chunk, Render
+from farm.scheduling.leases import ClaimedChunk
+from farm.settings import Settings
+from farm.worker import chunk_log
+from farm.worker.context import Node
+from tests.support.chunks import as_claimed
+
+log = structlog.get_logger()
+
+
+@pytest.fixture(autouse=True)
+def lines() -> Iterator[None]:
+    """Logs as a worker has them."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers = list(root.handlers)
+    for handler in handlers:
+        root.removeHandler(handler)
+    logs.configure("warning")
+    yield
+    structlog.configure(**before)
+    root.handlers = handlers
+
+
+@pytest.fixture
+def node(settings: Settings, tmp_path: Path) -> Node:
+    return Node("gpu-7", settings, "cycles", tmp_path / "blender.sock", tmp_path)
+
+
+@pytest.fixture
+def chunk(database: Database, render: Render) -> ClaimedChunk:
+    with database.read() as db:
+        wanted = select(Chunk).where(Chunk.shot_id == render.shot_id).order_by(Chunk.first_frame)
+        return as_claimed(db.scalars(wanted).all()[0])
+
+
+def texts(database: Database) -> list[str]:
+    with database.read() as db:
+        return list(db.scalars(select(AttemptLog.text).order_by(AttemptLog.attempt)))
+
+
+@pytest.mark.on_both_databases
+class TestKept:
+    def test_holds_our_lines_of_every_thread_and_what_libraries_and_blender_say(
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+    ) -> None:
+        (node.scratch / LOG_NAME).write_text("of the chunk before\n")
+        with chunk_log.kept(node, database, chunk):
+            log.info("a line of the job")
+            thread = threading.Thread(target=log.info, args=["a line of a thread"])
+            thread.start()
+            thread.join()
+            logging.getLogger("library").warning("a line of a library")
+            with (node.scratch / LOG_NAME).open("a") as blender:
+                blender.write("Fra:1 Mem:1M\nSaved: 'x'\nTime: 1\n\nglTF import finished\nFra:7 Mem:2M\n")
+        log.info("a line of another job")
+        [text] = texts(database)
+        said, _, of_blender = text.partition("Blender:\n")
+        for words in ("a line of the job", "a line of a thread", "a line of a library"):
+            [line] = [line for line in said.splitlines() if words in line]
+            assert all(id_ in line for id_ in (render.id, chunk.id, "gpu-7"))
+        assert len(said.splitlines()) == 3
+        assert of_blender == "glTF import finished\nFra:7 Mem:2M\n", "progress is noise but for its last line"
+
+    def test_is_stored_when_the_attempt_fails(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
+        def work() -> None:
+            with chunk_log.kept(node, database, chunk):
+                log.warning("about to fail \0")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+        assert "about to fail" in texts(database)[0]
+        assert not list(node.scratch.glob("attempt-*"))
+
+    def test_of_a_killed_work_horse_is_rescued_by_its_worker(
+        self, node: Node, database: Database, chunk: ClaimedChunk
+    ) -> None:
+        (node.scratch / f"attempt-{chunk.id}-2").write_text("the last words\n")
+        chunk_log.rescue(node, database, "killed")
+        assert texts(database) == ["the last words\nkilled\n"]
+        assert not list(node.scratch.glob("attempt-*"))
+
+    def test_is_stored_with_what_ends_the_chunk(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
+        with chunk_log.kept(node, database, chunk) as said:
+            log.info("all went well")
+            with database.write() as db:
+                said.store(db)
+        [text] = texts(database)
+        assert "all went well" in text
+        assert not list(node.scratch.glob("attempt-*"))
+
+    def test_is_stored_when_what_ends_the_chunk_cannot_be_committed(
+        self, node: Node, database: Database, chunk: ClaimedChunk
+    ) -> None:
+        def work() -> None:
+            with chunk_log.kept(node, database, chunk) as said, database.write() as db:
+                said.store(db)
+                log.warning("about to fail")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+        [text] = texts(database)
+        assert "about to fail" in text
+
+    @pytest.mark.parametrize("went_well", [True, False])
+    def test_is_bounded(self, node: Node, database: Database, chunk: ClaimedChunk, went_well: bool) -> None:
+        with chunk_log.kept(node, database, chunk) as said:
+            for number in range(1000):
+                log.info("a line", number=number)
+            if went_well:
+                with database.write() as db:
+                    said.store(db)
+        [text] = texts(database)
+        most = chunk_log.MOST_OF_GOOD if went_well else chunk_log.MOST_OF_BAD
+        assert most < len(text) < most + 100
+        assert "number=0 " in text
+        assert "number=999 " in text
+        assert "characters left out" in text
+
+    def test_is_deleted_with_the_render(
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+    ) -> None:
+        with chunk_log.kept(node, database, chunk):
+            log.info("a line")
+        with database.write() as db:
+            renders.remove(db, db.get_one(Render, render.id))
+        assert texts(database) == []
+
+    def test_of_a_render_deleted_meanwhile_troubles_nobody(
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+    ) -> None:
+        with chunk_log.kept(node, database, chunk), database.write() as db:
+            renders.remove(db, db.get_one(Render, render.id))
+        assert texts(database) == []
+
+
+class TestShown:
+    def test_are_all_attempts_at_all_chunks_of_a_render(
+        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render, settings: Settings
+    ) -> None:
+        for attempt in (1, 2):
+            with chunk_log.kept(node, database, replace(chunk, attempt=attempt)):
+                log.info("said [bold]in[/] attempt", number=attempt)
+        shown = CliRunner().invoke(cli.app, ["logs", render.id, "--data", str(settings.data)])
+        assert shown.exit_code == 0, shown.output
+        assert f"render {render.id} is pending" in shown.stdout
+        assert shown.stdout.index("--- attempt 1 on gpu-7") < shown.stdout.index("--- attempt 2 on gpu-7")
+        assert "said [bold]in[/] attempt" in shown.stdout
+        assert f"frames 0 to {chunk.frames - 1}: waits" in shown.stdout
+
+    def test_of_no_render_are_none(self, settings: Settings, database: Database) -> None:  # noqa: ARG002 - migrated
+        refused = CliRunner().invoke(cli.app, ["logs", "nosuchrender", "--data", str(settings.data)])
+        assert refused.exit_code == 1
+        assert "no render nosuchrender" in refused.stderr
+
+
+def test_lines_are_json_where_there_is_no_terminal(tmp_path: Path) -> None:
+    """Ours and those of libraries alike, from the level that was asked for, with what the process bound."""
+    program = """
+import logging, pathlib, structlog, sys
+from farm import logs
+logs.configure("warning")
+logs.bind(node="gpu-7")
+structlog.get_logger().info("not worth it")
+structlog.get_logger().warning("ours", chunk="c")
+with logs.copied(pathlib.Path(sys.argv[1]), chunk="d"):
+    logging.getLogger("library").warning("of a %s", "library")
+structlog.get_logger().warning("afterwards")
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "copy")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours, other, afterwards = (json.loads(line) for line in ran.stderr.splitlines())
+    assert (ours["event"], ours["node"], ours["chunk"], ours["level"]) == ("ours", "gpu-7", "c", "warning")
+    assert (other["event"], other["node"], other["logger"]) == ("of a library", "gpu-7", "library")
+    assert (other["chunk"], afterwards.get("chunk"), afterwards["node"]) == ("d", None, "gpu-7")

@@ -1,0 +1,114 @@
+"""Attempts that fail because something that the whole farm shares is out of order."""
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from farm.db.session import Database
+from farm.db.tables import Chunk, Render, now
+from farm.errors import Unavailable
+from farm.scheduling import leases
+from farm.scheduling.doorbell import Doorbell
+from farm.scheduling.leases import ClaimedChunk, Taker
+from farm.settings import Settings
+from farm.storage import open_storage
+from farm.worker import jobs, publishing
+from farm.worker.context import Node
+from farm.worker.lease import Lease
+from tests.support import s3
+from tests.support.chunks import as_claimed, claimed
+
+TAKER = Taker("w", "cycles")
+NO_STORAGE = Unavailable("The file storage does not do its work")
+NO_DATABASE = OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+
+@pytest.fixture
+def node(settings: Settings, tmp_path: Path) -> Node:
+    return Node("w", settings, "cycles", tmp_path / "blender.sock", tmp_path)
+
+
+@pytest.fixture
+def chunk(database: Database, render: Render) -> ClaimedChunk:
+    with database.write() as db:
+        first = leases.claim_next(db, TAKER, seconds=30)
+    assert first
+    assert first.shot_id == render.shot_id
+    return first
+
+
+class TestAttempt:
+    @pytest.mark.parametrize("outage", [NO_STORAGE, NO_DATABASE])
+    def test_that_meets_an_outage_counts_as_no_failure(
+        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk, outage: Exception
+    ) -> None:
+        jobs.give_back(node, database, bell, chunk, outage)
+        row = fresh(database, chunk)
+        assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 0, None)
+
+    def test_that_meets_one_a_day_after_the_order_counts(
+        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk
+    ) -> None:
+        """So that a render whose files cannot be stored for good ends as an error one day, which says so."""
+        for _ in range(node.settings.attempts):
+            with database.write() as db:
+                again = as_claimed(claimed(db, chunk))
+            yesterday = replace(again, created_at=now() - timedelta(hours=25))
+            jobs.give_back(node, database, bell, yesterday, NO_STORAGE)
+        with database.read() as db:
+            [render] = db.scalars(select(Render)).all()
+        assert render.status == "error"
+        assert str(render.error_message).startswith(NO_STORAGE.message)
+
+    def test_that_meets_one_again_and_again_keeps_nobody_else_waiting(
+        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk
+    ) -> None:
+        for _ in range(2):
+            jobs.give_back(node, database, bell, chunk, NO_STORAGE)
+            with database.write() as db:
+                other = leases.claim_next(db, TAKER, seconds=30)
+                assert other
+                assert other.id != chunk.id
+                chunk = as_claimed(claimed(db, chunk))
+
+
+def test_a_node_pauses_after_an_outage(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = node.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/nobody-listens"})
+    monkeypatch.setattr(
+        "farm.worker.context._current", Node("w", settings, "cycles", node.blender_socket, node.scratch)
+    )
+    monkeypatch.setattr(jobs, "OUTAGE_PAUSE", 0.5)
+    began = time.monotonic()
+    with pytest.raises(OperationalError):
+        jobs.work()
+    assert time.monotonic() - began > 0.5
+
+
+class TestSlowStorage:
+    @pytest.fixture
+    def storage_kind(self) -> str:
+        return "s3"
+
+    def test_loses_nobody_the_lease(
+        self, settings: Settings, database: Database, chunk: ClaimedChunk, s3_door: s3.Door, tmp_path: Path
+    ) -> None:
+        """A file takes longer to store than the lease lasts."""
+        file = tmp_path / "video.mp4"
+        file.write_bytes(b"moov")
+        lease = Lease(database, chunk, 1.0, lambda _: None)
+        with lease.publishing():
+            pass  # the lease is a second long from now on
+        s3_door.slow = 3.0
+        key = f"renders/{chunk.shot_id}/1/video.mp4"
+        with publishing.stored(open_storage(settings), lease, {key: file}), database.read() as db:
+            assert leases.lapsed(db) == []
+
+
+def fresh(database: Database, chunk: ClaimedChunk) -> Chunk:
+    with database.read() as db:
+        return db.get_one(Chunk, chunk.id)

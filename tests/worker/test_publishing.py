@@ -1,0 +1,39 @@
+"""Files of an attempt: in the storage and in the database, both or neither."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from farm.db.session import Database
+from farm.db.tables import Chunk, Render
+from farm.errors import Unavailable
+from farm.settings import Settings
+from farm.storage import open_storage
+from farm.worker import publishing
+from farm.worker.lease import Lease
+from tests.support.chunks import as_claimed, claimed
+
+KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "stays"),
+    [
+        pytest.param(ValueError(), False, id="nothing was committed"),
+        pytest.param(OperationalError("COMMIT", {}, Exception("server closed the connection")), True, id="who knows"),
+        pytest.param(Unavailable(), True, id="the storage would not listen"),
+    ],
+)
+def test_files_stay_only_where_a_row_may_name_them(
+    settings: Settings, database: Database, render: Render, tmp_path: Path, trouble: Exception, stays: bool
+) -> None:
+    storage, file = open_storage(settings), tmp_path / "video.mp4"
+    file.write_bytes(b"moov")
+    with database.write() as db:
+        chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
+        lease = Lease(database, as_claimed(chunk), 30, lambda _: None)
+    with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
+        raise trouble
+    assert list(storage.keys("renders/")) == ([KEY] if stays else [])
