@@ -34,7 +34,7 @@ class Farm:
     ingests: Counter[str] = field(default_factory=Counter)
 
     @property
-    def bell(self) -> Doorbell:
+    def doorbell(self) -> Doorbell:
         return Doorbell(self.redis)
 
 

@@ -92,9 +92,9 @@ def upgrade(settings: Settings) -> None:
 def order_one(settings: Settings) -> None:
     """Chunks to hold. Nobody hears the rings."""
     with contextlib.closing(Database(settings.database)) as database:
-        model, bell = stored_model(database, settings), Doorbell(connect(settings.redis_url))
+        model, doorbell = stored_model(database, settings), Doorbell(connect(settings.redis_url))
         with database.write() as db:
-            submit.render(db, model, RenderSettings(length=LENGTH, easing=False), settings, bell)
+            submit.render(db, model, RenderSettings(length=LENGTH, easing=False), settings, doorbell)
 
 
 def begin(settings: Settings, count: int, act: Callable[[str], object], times: Any) -> Beside:
@@ -116,7 +116,7 @@ def hold(settings: Settings, counts: Counts, name: str) -> None:
         chunk = None
         while chunk is None:  # others may have its shot at this moment
             with database.write() as db:
-                chunk = leases.claim_next(db, leases.Taker(name, "cycles"), seconds=settings.lease_seconds)
+                chunk = leases.claim_next(db, leases.Claimant(name, "cycles"), seconds=settings.lease_seconds)
         with CountedLease(database, chunk, settings.lease_seconds, lambda _: None).kept(on_loss=lambda: None):
             time.sleep(1_000_000)
 
@@ -129,16 +129,18 @@ def draw(settings: Settings, frame_seconds: float, chunks: Any, name: str) -> No
     threading.Thread(target=answer, args=(folder, frame_seconds), daemon=True).start()
     while not (folder / "blender.sock").exists():
         time.sleep(0.01)
-    wish, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
-    spec = plan.shot("0" * 64, wish, settings)
+    request, storage = RenderSettings(length=LENGTH, easing=False), open_storage(settings)
+    spec = plan.shot("0" * 64, request, settings)
     for number in itertools.count():
         files = Files(folder / str(number), spec.tier)
         files.folder.mkdir()
-        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
+        variant = Variant(spec, request, None, files, executable(settings.ffmpeg))
         first = number % LENGTH
         with Blender(folder / "blender.sock", settings.frame_timeout) as blender:
-            shot = production.shot_to_draw(spec, folder / "model", "cycles")
-            for _ in production.produce(production.draw(blender, shot, spec, range(first, first + 1)), [variant]):
+            shot = production.shot_setup(spec, folder / "model", "cycles")
+            for _ in production.produce(
+                production.draw_frames(blender, shot, spec, range(first, first + 1)), [variant]
+            ):
                 pass
         for path in [*files.videos.values(), *(files.posters.values() if first == 0 else ())]:
             storage.put(f"{name}/{number}/{path.name}", path)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from farm.orders import render_settings
 from farm.orders.dataset_plan import dataset
+from farm.orders.render_settings import parse
 from farm.rendering import local
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from farm.settings import Settings
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
@@ -56,7 +56,7 @@ class Usage:
             time.sleep(0.5)
 
 
-def parts(shot: Shot, numbers: list[int], directions: list[tuple[float, float]]) -> tuple[float, float]:
+def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, float]]) -> tuple[float, float]:
     """Seconds that some views take to draw, and seconds of them that go into the G-buffer. Runs where bpy may be."""
     from farm.blender import views
     from farm.blender.film import expose
@@ -90,18 +90,18 @@ def main() -> None:
     parser.add_argument("--coverage", default="hemisphere")
     arguments = parser.parse_args()
     asked = {"output": "dataset", "datasetQuality": arguments.quality, "coverage": arguments.coverage}
-    wish, settings = render_settings.parse(asked), Settings(engine="cycles")
+    request, settings = parse(asked), Settings(engine="cycles")
     usage = Usage()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "dataset.zip"
         began = time.monotonic()
-        with local.dataset(arguments.model, wish, out, settings) as job:
+        with local.dataset(arguments.model, request, out, settings) as job:
             for _ in job.steps:
                 pass
         seconds, size = time.monotonic() - began, out.stat().st_size
         peak, processor = usage.peak, usage.processor
     print(f"{seconds:.1f} s, of processors {processor:.1f} s, {peak / 1e6:.0f} MB", file=sys.stderr, flush=True)
-    spec = dataset("0" * 64, wish, settings)
+    spec = dataset("0" * 64, request, settings)
     shot = spec.shot(str(arguments.model.absolute()), "cycles")
     where = [(each.azimuth, each.elevation) for each in spec.directions()]
     with get_context("spawn").Pool(1) as pool:

@@ -76,9 +76,9 @@ def machine(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]
 
 def drawn(database: Database, settings: Settings, model: Model, tier: str, videos: int) -> dict[str, object]:
     """What it takes to have so many videos of a tier done, ordered at once."""
-    wishes = [parse({"quality": tier, "length": LENGTH})] * videos
-    frames = sum(plan.shot("", wish, settings).frames for wish in wishes)
-    took = ordering.seconds(database, settings, model, wishes)
+    requests = [parse({"quality": tier, "length": LENGTH})] * videos
+    frames = sum(plan.shot("", request, settings).frames for request in requests)
+    took = ordering.seconds(database, settings, model, requests)
     return {"videos": videos, "frames": frames, "seconds": round(took, 2), "frames/s": round(frames / took, 2)}
 
 

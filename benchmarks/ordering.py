@@ -39,12 +39,12 @@ def stored_model(database: Database, settings: Settings) -> Model:
     return model
 
 
-def seconds(database: Database, settings: Settings, model: Model, wishes: Sequence[RenderSettings]) -> float:
+def seconds(database: Database, settings: Settings, model: Model, requests: Sequence[RenderSettings]) -> float:
     """Wall time from the order of these videos until all are done."""
-    bell = Doorbell(connect(settings.redis_url))
+    doorbell = Doorbell(connect(settings.redis_url))
     began = time.monotonic()
     with database.write() as db:
-        ordered = [submit.render(db, model, wish, settings, bell).id for wish in wishes]
+        ordered = [submit.render(db, model, request, settings, doorbell).id for request in requests]
     while True:
         with database.read() as db:
             ends = list(db.scalars(select(Render.status).where(Render.id.in_(ordered))))

@@ -25,7 +25,7 @@ from farm import templates
 from farm.blender import engines, film, pixels, silhouettes, stage
 from farm.orders import plan
 from farm.scene.camera import crop, view
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from farm.tiers import TIERS
 
 LEAST_PSNR, LEAST_SSIM, REFERENCE = 36.0, 0.97, 1024
@@ -68,7 +68,7 @@ def compare(model: Path, tier: str) -> Row:
     width, height = plan.frame_size(tier, "16:9")
     samples = templates.load("studio").samples[tier]
     blend = str(templates.blend("studio"))
-    shot = Shot(str(model), blend, width, height, samples, "cycles", shadows=False, bits=TIERS[tier].bits)
+    shot = ShotSetup(str(model), blend, width, height, samples, "cycles", shadows=False, bits=TIERS[tier].bits)
     set_up = stage.set_up(shot)
     film.prepare(set_up, shot)
     now = view(set_up.lens, AZIMUTH, 1.0)

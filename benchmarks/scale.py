@@ -121,16 +121,16 @@ def run(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def order_all(settings: Settings, renders: int) -> None:
     """One account orders nearly everything in batches; twenty others come last, with one render each."""
-    bell, database = Doorbell(connect(settings.redis_url)), Database(settings.database)
-    wish = [RenderSettings(length=LENGTH, easing=False, rotate_y=number) for number in range(100)]
+    doorbell, database = Doorbell(connect(settings.redis_url)), Database(settings.database)
+    request = [RenderSettings(length=LENGTH, easing=False, rotate_y=number) for number in range(100)]
     large = new_model(database, settings, "large@example.com")
     for _ in range(renders // 100):
         with database.write() as db:
-            submit.renders(db, large.account_id, [(large, each) for each in wish], settings, bell)
+            submit.renders(db, large.account_id, [(large, each) for each in request], settings, doorbell)
     for number in range(SMALL_ACCOUNTS):
         small = new_model(database, settings, f"small{number}@example.com")
         with database.write() as db:
-            submit.render(db, small, wish[0], settings, bell)
+            submit.render(db, small, request[0], settings, doorbell)
 
 
 def new_model(database: Database, settings: Settings, email: str) -> Model:

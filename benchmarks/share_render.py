@@ -18,8 +18,8 @@ from farm.blender.client import Blender, BlenderHost
 from farm.orders import plan
 from farm.orders.render_settings import RenderSettings
 from farm.processes.scratch import own_scratch
-from farm.rendering.production import draw, produce, shot_to_draw
-from farm.scene.shot import Shot
+from farm.rendering.production import draw_frames, produce, shot_setup
+from farm.scene.shot import ShotSetup
 from farm.settings import Settings
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
@@ -35,9 +35,9 @@ import bpy
 from camera_paths import Pose
 from farm.blender import film, stage
 from farm.blender.camera import view
-from farm.shot import Shot
+from farm.shot import ShotSetup
 shot, poses, catcher, folder = json.loads(sys.argv[1])
-shot = Shot(**shot)
+shot = ShotSetup(**shot)
 scene_stage = stage.set_up(shot)
 film.prepare(scene_stage, shot)
 scene_stage.ground.hide_render, scene_stage.ground.is_shadow_catcher = not catcher, True
@@ -61,9 +61,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12)
     arguments = parser.parse_args()
     settings = Settings(engine="cycles")
-    wish = RenderSettings()
-    spec = replace(plan.shot("benchmark", wish, settings), frames=arguments.frames)
-    shot = shot_to_draw(spec, arguments.model.absolute(), "cycles")
+    request = RenderSettings()
+    spec = replace(plan.shot("benchmark", request, settings), frames=arguments.frames)
+    shot = shot_setup(spec, arguments.model.absolute(), "cycles")
     poses = [pose.azimuth for pose in spec.poses()]
 
     def plain(*, catcher: bool) -> float:
@@ -72,7 +72,7 @@ def main() -> None:
             done = subprocess.run([sys.executable, "-c", PLAIN, work], capture_output=True, text=True, check=True)
             return float(done.stdout.rsplit("seconds", 1)[1])
 
-    farm = farm_seconds(shot, spec, wish, settings)
+    farm = farm_seconds(shot, spec, request, settings)
     bare, full = plain(catcher=False), plain(catcher=True)
     count = arguments.frames
     print(
@@ -94,7 +94,7 @@ def main() -> None:
     )
 
 
-def farm_seconds(shot: Shot, spec: plan.ShotSpec, wish: RenderSettings, settings: Settings) -> float:
+def farm_seconds(shot: ShotSetup, spec: plan.ShotSpec, request: RenderSettings, settings: Settings) -> float:
     """Seconds for the whole production: opening the shot, shadow, drawing, compositing, encoding."""
     with own_scratch(settings.scratch) as scratch:
         host = BlenderHost(scratch)
@@ -102,8 +102,8 @@ def farm_seconds(shot: Shot, spec: plan.ShotSpec, wish: RenderSettings, settings
         try:
             with Blender(host.socket_path, settings.frame_timeout) as blender:
                 began = time.monotonic()
-                variant = Variant(spec, wish, None, Files(scratch, spec.tier), executable(settings.ffmpeg))
-                for _ in produce(draw(blender, shot, spec, range(spec.frames)), [variant]):
+                variant = Variant(spec, request, None, Files(scratch, spec.tier), executable(settings.ffmpeg))
+                for _ in produce(draw_frames(blender, shot, spec, range(spec.frames)), [variant]):
                     pass
                 return time.monotonic() - began
         finally:

@@ -12,8 +12,8 @@ from farm.orders import plan
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import RenderSettings
 from farm.processes.scratch import own_scratch
-from farm.rendering.frame_cache import Shelf
-from farm.rendering.production import draw, produce, shot_to_draw
+from farm.rendering.frame_cache import FrameCache
+from farm.rendering.production import draw_frames, produce, shot_setup
 from farm.settings import Settings
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
@@ -27,14 +27,14 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=30)
     arguments = parser.parse_args()
     settings = Settings()
-    wish = RenderSettings(length=max(arguments.frames / settings.fps, 3))
-    spec = plan.shot("a" * 64, wish, settings)
+    request = RenderSettings(length=max(arguments.frames / settings.fps, 3))
+    spec = plan.shot("a" * 64, request, settings)
     numbers = range(arguments.frames)
     with tempfile.TemporaryDirectory() as kept:
-        shelf = Shelf(Path(kept), 10**12, spec, "cycles")
+        cache = FrameCache(Path(kept), 10**12, spec, "cycles")
         one = seconds(arguments.model, spec, numbers, COLOURS[:1], settings, None)
-        eight = seconds(arguments.model, spec, numbers, COLOURS, settings, shelf)
-        later = seconds(arguments.model, spec, numbers, COLOURS[1:2], settings, shelf)
+        eight = seconds(arguments.model, spec, numbers, COLOURS, settings, cache)
+        later = seconds(arguments.model, spec, numbers, COLOURS[1:2], settings, cache)
         size = sum(file.stat().st_size for file in Path(kept).rglob("*") if file.is_file())
     result = {
         "model": arguments.model.name,
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def seconds(
-    model: Path, spec: ShotSpec, numbers: range, colours: list[str], settings: Settings, shelf: Shelf | None
+    model: Path, spec: ShotSpec, numbers: range, colours: list[str], settings: Settings, cache: FrameCache | None
 ) -> float:
     """Wall time from the opening of the shot to the finished files of all colours, by a Blender that is warm."""
     with own_scratch(settings.scratch) as scratch, BlenderHost(scratch) as host:
@@ -61,11 +61,11 @@ def seconds(
         for number, colour in enumerate(colours):
             files = Files(scratch / str(number), spec.tier)
             files.folder.mkdir()
-            wish = RenderSettings(bg_color=colour)
-            variants.append(Variant(spec, wish, None, files, executable(settings.ffmpeg)))
+            request = RenderSettings(bg_color=colour)
+            variants.append(Variant(spec, request, None, files, executable(settings.ffmpeg)))
         with Blender(host.socket_path, settings.frame_timeout) as blender:
-            shot = shot_to_draw(spec, model.absolute(), "cycles")
-            for _ in produce(draw(blender, shot, spec, numbers, shelf, scratch), variants):
+            shot = shot_setup(spec, model.absolute(), "cycles")
+            for _ in produce(draw_frames(blender, shot, spec, numbers, cache, scratch), variants):
                 pass
         return time.monotonic() - began
 

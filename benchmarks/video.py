@@ -40,17 +40,17 @@ def main() -> None:
 
 def measure(tier: str, count: int, folder: Path, settings: Settings) -> dict[str, object]:
     """Frames a second of compositing alone, and of everything: the way that a render's frames go."""
-    wish = parse({"quality": tier, "bgColor": "#f0f0f0"})
-    spec = plan.shot("benchmark", wish, settings)
+    request = parse({"quality": tier, "bgColor": "#f0f0f0"})
+    spec = plan.shot("benchmark", request, settings)
     frames = made_up(folder, spec.width, spec.height, TIERS[tier].bits, count)
-    compositor = Compositor(plain(wish.background, spec.width, spec.height), 0)
+    compositor = Compositor(plain(request.background, spec.width, spec.height), 0)
     cutout = Cutout(spec.width, spec.height, 0)
     figures = {"over_colour": rate(compositor.over, frames)}
     if TIERS[tier].has_alpha:
         figures["over_nothing"] = rate(cutout.of, frames)
     files = Files(folder, tier)
     began = time.perf_counter()
-    with Variant(spec, wish, None, files, executable(settings.ffmpeg)) as variant:
+    with Variant(spec, request, None, files, executable(settings.ffmpeg)) as variant:
         for frame in frames:
             variant.write(frame)
     figures["composited_and_encoded"] = count / (time.perf_counter() - began)

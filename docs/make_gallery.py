@@ -9,7 +9,7 @@ from camera_paths import PATHS
 from farm.blender.client import Blender, BlenderHost
 from farm.orders.plan import SHAPES, shot
 from farm.orders.render_settings import RenderSettings, parse
-from farm.rendering.production import shot_to_draw
+from farm.rendering.production import shot_setup
 from farm.settings import Settings
 from farm.video.composite import Compositor
 
@@ -30,18 +30,18 @@ def main() -> None:
     (GALLERY / "README.md").write_text(page())
 
 
-def sheet(host: BlenderHost, wish: RenderSettings) -> Image.Image:
+def sheet(host: BlenderHost, render_settings: RenderSettings) -> Image.Image:
     """Eight frames of the video, evenly over its time, in reading order."""
-    spec = shot("gallery", wish, SETTINGS)
+    spec = shot("gallery", render_settings, SETTINGS)
     chosen = [round(step * (spec.frames - 1) / (FRAMES - 1)) for step in range(FRAMES)]
     if PATHS[spec.effect].loops:  # the last of eight would be the first once more
         chosen = [step * spec.frames // FRAMES for step in range(FRAMES)]
     poses = spec.poses()
     width, height = spec.width + GAP, spec.height + GAP
     picture = Image.new("RGB", (ACROSS * width + GAP, FRAMES // ACROSS * height + GAP), (228, 228, 228))
-    compositor = Compositor(Image.new("RGB", (spec.width, spec.height), wish.background), vignette=0.0)
+    compositor = Compositor(Image.new("RGB", (spec.width, spec.height), render_settings.background), vignette=0.0)
     with Blender(host.socket_path, SETTINGS.frame_timeout) as blender:
-        blender.open_shot(shot_to_draw(spec, MODEL, "cycles"))
+        blender.open_shot(shot_setup(spec, MODEL, "cycles"))
         for place, frame in enumerate(blender.frames((number, poses[number]) for number in chosen)):
             still = Image.fromarray(compositor.over(frame))
             picture.paste(still, (GAP + place % ACROSS * width, GAP + place // ACROSS * height))

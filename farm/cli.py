@@ -22,7 +22,7 @@ from farm.commands import accounts, camera_paths, chunk_logs, nodes, remote
 from farm.commands.shared import Data, Json, console, database, fail, settings_with
 from farm.commands.templates import app as templates_app
 from farm.errors import CannotStart, FarmError, NodeRefused
-from farm.orders import render_settings
+from farm.orders.render_settings import parse, parse_pairs, read_pairs
 from farm.settings import Settings
 
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` helps when something is wrong."
@@ -159,8 +159,8 @@ def render(
     settings = Settings()
     logs.configure("warning")
     try:
-        wish = render_settings.parse_pairs(set_ or [])
-        with local.render(model, wish, out, settings) as job:
+        request = parse_pairs(set_ or [])
+        with local.render(model, request, out, settings) as job:
             follow(job.steps, job.frames)
     except FarmError as error:
         fail(error.message)
@@ -184,8 +184,8 @@ def dataset(
     logs.configure("warning")
     asked = {"output": "dataset", "datasetQuality": quality, "coverage": coverage}
     try:
-        wish = render_settings.parse(asked | render_settings.read_pairs(set_ or []))
-        with local.dataset(model, wish, out, settings) as job:
+        request = parse(asked | read_pairs(set_ or []))
+        with local.dataset(model, request, out, settings) as job:
             follow(job.steps, job.frames, "views")
     except FarmError as error:
         fail(error.message)

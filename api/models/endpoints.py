@@ -83,8 +83,8 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) ->
     scan is converted to GLB.
     """
     text = upload.fields.get(SETTINGS.name)
-    wish = RenderSettings() if text is None else parse_json(text)
-    return Data(data=await service.take_in(farm, account, upload, wish))
+    render_settings = RenderSettings() if text is None else parse_json(text)
+    return Data(data=await service.take_in(farm, account, upload, render_settings))
 
 
 @router.post(

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from api.envelope import Moment, Wire
 from api.ids import ModelId, RenderId
 from api.models.tags import Tags
-from api.renders.schemas import RenderSummary, WishedSettings
+from api.renders.schemas import RenderSummary, RequestedSettings
 from api.text import PLAIN
 from farm.db.tables import Model
 from farm.orders.render_settings import RenderSettings
@@ -40,7 +40,7 @@ class IngestModel(Wire):
             examples=["https://example.com/model.glb"],
         ),
     ]
-    render_settings: Annotated[WishedSettings, Field(description="How to render it; all defaults unless sent")] = (
+    render_settings: Annotated[RequestedSettings, Field(description="How to render it; all defaults unless sent")] = (
         RenderSettings()
     )
 

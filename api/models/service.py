@@ -37,19 +37,21 @@ class Ready:
     checked: Checked
 
 
-async def take_in(farm: Farm, account: Account, upload: Upload, wish: RenderSettings) -> Uploaded:
+async def take_in(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
     """Keep an uploaded model and queue its preview and its render; a known file only gets another render.
 
     Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit; then, as on any other failure, no row and no file
     is left behind.
     """
-    if is_scan(upload.name) and (known := await run_in_threadpool(_render_known, farm, account, upload, wish)):
+    if is_scan(upload.name) and (
+        known := await run_in_threadpool(_render_known, farm, account, upload, render_settings)
+    ):
         return known  # without converting it again
     async with _made_ready(farm, upload) as ready:
-        return await run_in_threadpool(_keep_once, farm, account, upload, ready, wish)
+        return await run_in_threadpool(_keep_once, farm, account, upload, ready, render_settings)
 
 
-async def ingest(farm: Farm, account: Account, url: str, wish: RenderSettings) -> Uploaded:
+async def ingest(farm: Farm, account: Account, url: str, render_settings: RenderSettings) -> Uploaded:
     """As `take_in`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
     with _one_of_few(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
@@ -61,7 +63,7 @@ async def ingest(farm: Farm, account: Account, url: str, wish: RenderSettings) -
         )
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
-        return await take_in(farm, account, upload, wish)
+        return await take_in(farm, account, upload, render_settings)
 
 
 @contextmanager
@@ -102,10 +104,10 @@ async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
         yield Ready(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
 
 
-def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, wish: RenderSettings) -> Uploaded:
+def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, render_settings: RenderSettings) -> Uploaded:
     with farm.database.read() as db:
-        validation.check(db, account, ready.checked.clips, wish)
-    if known := _render_known(farm, account, upload, wish):
+        validation.check(db, account, ready.checked.clips, render_settings)
+    if known := _render_known(farm, account, upload, render_settings):
         return known
     model = Model(
         id=new_id(),
@@ -117,29 +119,29 @@ def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, wish:
         sha256=upload.sha256,
     )
     try:
-        return _keep(farm, account, model, ready.path, wish)
+        return _keep(farm, account, model, ready.path, render_settings)
     except IntegrityError:
         # The same file came in twice at once, and the other request was first.
-        if known := _render_known(farm, account, upload, wish):
+        if known := _render_known(farm, account, upload, render_settings):
             return known
         raise
 
 
-def _render_known(farm: Farm, account: Account, upload: Upload, wish: RenderSettings) -> Uploaded | None:
+def _render_known(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
     with farm.database.write() as db:
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
-        validation.check(db, account, model.clips, wish)
+        validation.check(db, account, model.clips, render_settings)
         model.archived_at = None  # who sends it again wants to see it again
-        render = submit.render(db, model, wish, farm.settings, farm.bell)
+        render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
 
-def _keep(farm: Farm, account: Account, model: Model, path: Path, wish: RenderSettings) -> Uploaded:
+def _keep(farm: Farm, account: Account, model: Model, path: Path, render_settings: RenderSettings) -> Uploaded:
     with kept(farm, model, path) as db:
-        submit.preview(db, model, farm.settings, farm.bell)
-        render = submit.render(db, model, wish, farm.settings, farm.bell)
+        submit.preview(db, model, farm.settings, farm.doorbell)
+        render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
         # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
         models.check_limit(db, account.id, farm.settings.upload_limit)
     return Uploaded(model_id=model.id, render_id=render.id)

@@ -48,9 +48,9 @@ def create_render(body: CreateRender, account: RendersWrite, farm: TheFarm) -> D
 @router.post("/batch", status_code=201, responses=errors(*REFUSED_ORDERS, RendersRequired, TooMany))
 def create_batch(body: CreateBatch, account: RendersWrite, farm: TheFarm) -> Data[list[RenderQueued]]:
     """Queue up to 100 renders: all of them, or none when anything is wrong or the credits do not suffice."""
-    wishes = [(wish.model_id, wish.render_settings) for wish in body.renders]
+    requests = [(render_settings.model_id, render_settings.render_settings) for render_settings in body.renders]
     with farm.database.write() as db:
-        rows = service.create_batch(db, farm, account, wishes)
+        rows = service.create_batch(db, farm, account, requests)
     return Data(data=[RenderQueued.from_row(row) for row in rows])
 
 

@@ -30,22 +30,22 @@ def _parse(raw: Any) -> RenderSettings:
         raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": error.message}) from error
 
 
-WishedSettings = Annotated[RenderSettings, BeforeValidator(_parse)]
+RequestedSettings = Annotated[RenderSettings, BeforeValidator(_parse)]
 
 
 class CreateRender(Wire):
-    """The wish for one more render of a model."""
+    """The render_settings for one more render of a model."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     model_id: ModelId
-    render_settings: Annotated[WishedSettings, Field(description="How to render it; all defaults unless sent")] = (
+    render_settings: Annotated[RequestedSettings, Field(description="How to render it; all defaults unless sent")] = (
         RenderSettings()
     )
 
 
 class CreateBatch(Wire):
-    """The wish for several renders at once, of one model or of several."""
+    """The render_settings for several renders at once, of one model or of several."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 

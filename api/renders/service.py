@@ -15,11 +15,11 @@ from farm.scheduling import render_status, submit, validation
 from farm.storage import discard
 
 
-def create(db: Session, farm: Farm, account: Account, model_id: str, wish: RenderSettings) -> Render:
+def create(db: Session, farm: Farm, account: Account, model_id: str, render_settings: RenderSettings) -> Render:
     """Queue one render of a model. Raises ModelNotFound, InvalidSettings or NoCredits."""
     model = models.owned(db, account.id, model_id)
-    validation.check(db, account, model.clips, wish)
-    return submit.render(db, model, wish, farm.settings, farm.bell)
+    validation.check(db, account, model.clips, render_settings)
+    return submit.render(db, model, render_settings, farm.settings, farm.doorbell)
 
 
 def create_batch(
@@ -30,16 +30,16 @@ def create_batch(
     Raises ModelNotFound or InvalidSettings, naming which item is wrong, or NoCredits.
     """
     ready = []
-    for number, (model_id, wish) in enumerate(items):
+    for number, (model_id, render_settings) in enumerate(items):
         try:
             model = models.owned(db, account.id, model_id)
-            validation.check(db, account, model.clips, wish)
+            validation.check(db, account, model.clips, render_settings)
         except ModelNotFound as error:
             raise ModelNotFound(f"renders[{number}]: {error.message}") from error
         except InvalidSettings as error:
             raise InvalidSettings(f"renders[{number}].{error.message}") from error
-        ready.append((model, wish))
-    return submit.renders(db, account.id, ready, farm.settings, farm.bell)
+        ready.append((model, render_settings))
+    return submit.renders(db, account.id, ready, farm.settings, farm.doorbell)
 
 
 def dismiss(db: Session, account: Account, render_id: str) -> None:

@@ -20,7 +20,7 @@ from camera_paths import Pose
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, NoRoom, RenderFailed
 from farm.processes import child_process
 from farm.scene.drawn_view import DrawnView, Opened
-from farm.scene.shot import Frame, Shot
+from farm.scene.shot import Frame, ShotSetup
 from farm.scene.views import Direction
 from farm.templates.contract import BrokenPromise
 
@@ -170,7 +170,7 @@ class Blender:
         """Everything that is wrong with a .blend as a template; nothing, where the farm can use it."""
         return [BrokenPromise(**broken) for broken in self._call("check", template=str(template.absolute()))["broken"]]
 
-    def open_shot(self, shot: Shot) -> None:
+    def open_shot(self, shot: ShotSetup) -> None:
         """Set the stage, which includes baking the ground's shadow where the shot has one."""
         self._call("open_shot", **shot.to_wire())
 
@@ -189,7 +189,7 @@ class Blender:
         if asked:
             yield from self._finished_frame()
 
-    def open_views(self, shot: Shot) -> Opened:
+    def open_views(self, shot: ShotSetup) -> Opened:
         """Set the stage for a dataset."""
         return Opened(**self._call("open_views", **shot.to_wire()))
 

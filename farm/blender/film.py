@@ -14,12 +14,12 @@ from farm.blender import pixels
 from farm.blender.engines import use_engine
 from farm.blender.stage import Stage
 from farm.scene.camera import View
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the full frame, right and bottom excluded
 
 
-def prepare(stage: Stage, shot: Shot) -> None:
+def prepare(stage: Stage, shot: ShotSetup) -> None:
     """Set up everything that stays the same over the shot's frames. The ground is not drawn: its shadow is baked."""
     scene = bpy.context.scene
     use_engine(shot.engine, shot.samples)

@@ -11,7 +11,7 @@ from farm.blender.film import photograph, prepare
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
 from farm.scene.camera import Array, View, crop, view
-from farm.scene.shot import Frame, Layer, ShadowMap, Shot
+from farm.scene.shot import Frame, Layer, ShadowMap, ShotSetup
 
 FILTER_BORDER = 2  # pixels; the pixel filter reaches 0.75 pixels beyond an edge
 INVISIBLE = 1e-3  # a subject of less than this share of its size is not there at all
@@ -21,15 +21,15 @@ INVISIBLE = 1e-3  # a subject of less than this share of its size is not there a
 class OpenShot:
     """A shot on its stage, with what all of its frames share."""
 
-    shot: Shot
+    shot: ShotSetup
     stage: Stage
     shadow: ShadowMap | None
     silhouette: Silhouette | None
 
 
-def open_shot(shot: Shot, folder: Path) -> OpenShot:
+def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
     """Set the stage for a shot, and bake the ground's shadow where one is wanted. Raises BadModel."""
-    sweep(folder)
+    remove_leftovers(folder)
     stage = set_up(shot)
     static = shot.shadows and not stage.moves
     shadow = shadows.bake(stage, folder / "shadow.npy") if static else None
@@ -37,7 +37,7 @@ def open_shot(shot: Shot, folder: Path) -> OpenShot:
     return OpenShot(shot, stage, shadow, Silhouette.of(stage) if shot.engine == "cycles" else None)
 
 
-def draw(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:
+def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:
     """Draw one frame: its layers go into raw RGBA files in `folder`, each cropped to what it shows."""
     shot, stage, shadow = opened.shot, opened.stage, opened.shadow
     name = f"frame-{number:06d}"
@@ -56,7 +56,9 @@ def draw(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:
         number=number,
         bits=shot.bits,
         subject=draw_subject(stage, now, points, folder / f"{name}.rgba", opened.silhouette),
-        reflection=reflections.draw(stage, now, points, folder / f"{name}-reflection.rgba") if shot.reflector else None,
+        reflection=reflections.draw_reflection(stage, now, points, folder / f"{name}-reflection.rgba")
+        if shot.reflector
+        else None,
         shadow=shadow,
         ground_to_pixel=tuple(ground.ravel().tolist()),
     )
@@ -74,7 +76,7 @@ def draw_subject(stage: Stage, now: View, points: Array, path: Path, silhouette:
     return pixels.write(drawn, path, box[0], box[1])
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove the frames that a client has left behind."""
     for leftover in folder.glob("frame-*"):
         leftover.unlink()

@@ -21,7 +21,7 @@ from camera_paths import Pose
 from farm.blender import engines, frames, views
 from farm.blender.template import examine
 from farm.errors import BadModel, BadTemplate, is_no_room
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from farm.scene.views import Direction
 
 Opened = TypeVar("Opened", frames.OpenShot, views.OpenViews)
@@ -47,20 +47,20 @@ class Host:
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a shot, and bake the ground's shadow where one is wanted; an open shot stays open."""
-        self._open(Shot(**shot), frames.OpenShot, frames.open_shot)
+        self._open(ShotSetup(**shot), frames.OpenShot, frames.open_shot)
         return {}
 
     def draw(self, frame: int, **pose: float) -> dict[str, Any]:
         """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.scene.shot.Frame."""
         assert isinstance(self.opened, frames.OpenShot), "open_shot comes first"
         opened, self.opened = self.opened, None  # whatever goes wrong, the next shot begins on a fresh stage
-        drawn = asdict(frames.draw(opened, frame, Pose(**pose), self.folder))
+        drawn = asdict(frames.draw_frame(opened, frame, Pose(**pose), self.folder))
         self.opened = opened
         return drawn
 
     def open_views(self, **shot: Any) -> dict[str, Any]:
         """Set the stage for a dataset's shot; an open one stays open. Returns farm.scene.drawn_view.Opened."""
-        return asdict(self._open(Shot(**shot), views.OpenViews, views.open_views).facts)
+        return asdict(self._open(ShotSetup(**shot), views.OpenViews, views.open_views).facts)
 
     def draw_view(self, view: int, **direction: float) -> dict[str, Any]:
         """Draw one view of the open dataset from a Direction. Returns farm.scene.drawn_view.DrawnView."""
@@ -70,11 +70,11 @@ class Host:
         self.opened = opened
         return drawn
 
-    def _open(self, wanted: Shot, kind: type[Opened], open_: Callable[[Shot, Path], Opened]) -> Opened:
+    def _open(self, wanted: ShotSetup, kind: type[Opened], open_: Callable[[ShotSetup, Path], Opened]) -> Opened:
         """What is open, if it is of this kind and shot and its files are as they were; else a fresh stage."""
         files = [_stamp(path) for path in (wanted.model_path, wanted.template)]
         if isinstance(self.opened, kind) and self.opened.shot == wanted and self.files == files:
-            frames.sweep(self.folder)
+            frames.remove_leftovers(self.folder)
             return self.opened
         self.opened, self.files = None, files
         self.shots += 1

@@ -23,7 +23,7 @@ BORDER = 2  # pixels that the pixel filter adds around the subject
 BLUR = 0.15  # by how much of its height above a floor of roughness 1 a point's image is smeared
 
 
-def draw(stage: Stage, now: View, points: Array, path: Path) -> Layer:
+def draw_reflection(stage: Stage, now: View, points: Array, path: Path) -> Layer:
     """Draw the mirror image into `path`."""
     ground, below = stage.ground, mirrored(now)
     fade = float(ground["reflector_fade"])

@@ -13,7 +13,7 @@ from farm.blender.importing import Imported, Object, import_model
 from farm.blender.template import open_template
 from farm.errors import BadModel
 from farm.scene.camera import Array, Lens
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 
 SIZES = 1e-9, 1e9  # radii in metres that single-precision matrices carry safely
 LOOKS_A_SECOND, MOST_LOOKS = 15, 90  # how closely a clip is followed to see how much room it takes
@@ -51,7 +51,7 @@ class Stage:
         return self.points * scale
 
 
-def set_up(shot: Shot) -> Stage:
+def set_up(shot: ShotSetup) -> Stage:
     """Open the template afresh and put the shot's model on it. Raises BadTemplate and BadModel."""
     parts = open_template(Path(shot.template))
     camera, ground, place = parts["Camera"], parts["Ground"], parts["Subject"]
@@ -75,7 +75,7 @@ def set_up(shot: Shot) -> Stage:
     return Stage(camera, ground, place, imported.objects, imported.clip_seconds, placed, points, lens)
 
 
-def turn(shot: Shot) -> Matrix:
+def turn(shot: ShotSetup) -> Matrix:
     """The model's rotation: roll about the axis towards the viewer (-Y), then tilt about X, then pan about Z, up."""
     roll = Matrix.Rotation(math.radians(shot.roll_z), 4, (0, -1, 0))
     tilt = Matrix.Rotation(math.radians(shot.tilt_x), 4, (1, 0, 0))

@@ -8,14 +8,14 @@ import numpy as np
 from mathutils import Matrix
 
 from farm.blender.film import expose, prepare
-from farm.blender.frames import FILTER_BORDER, draw_subject, sweep
+from farm.blender.frames import FILTER_BORDER, draw_subject, remove_leftovers
 from farm.blender.passes import Passes
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
 from farm.scene import views
 from farm.scene.camera import crop
 from farm.scene.drawn_view import DrawnView, Opened
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from farm.scene.views import Direction
 
 LAYERS = 128  # of cut-out surfaces behind each other, such as leaves, that are looked through
@@ -27,7 +27,7 @@ Y_UP_TO_Z_UP = Matrix(((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
 class OpenViews:
     """A dataset's shot on its stage, with what all of its views share."""
 
-    shot: Shot
+    shot: ShotSetup
     stage: Stage
     silhouette: Silhouette | None
     passes: Passes
@@ -39,9 +39,9 @@ class OpenViews:
         return Opened(matrix.tolist(), bpy.app.version_string)
 
 
-def open_views(shot: Shot, folder: Path) -> OpenViews:
+def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     """Set the stage for a dataset. Raises BadModel and BadTemplate."""
-    sweep(folder)
+    remove_leftovers(folder)
     stage = set_up(shot)
     silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
     passes = Passes.of(stage)

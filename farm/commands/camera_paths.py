@@ -8,7 +8,7 @@ import typer
 from camera_paths import PATHS
 from farm import logs, templates
 from farm.commands.shared import Json, console
-from farm.orders import render_settings
+from farm.orders.render_settings import parse_pairs
 from farm.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Camera paths: the movements that renders can have.")
@@ -40,8 +40,8 @@ def preview(
     from farm.rendering import local
 
     logs.configure("warning")
-    wish = render_settings.parse_pairs([f"effect={name}", *(set_ or [])])
+    request = parse_pairs([f"effect={name}", *(set_ or [])])
     local.make_room(out, ".png")
-    stills = local.stills(model, wish, Settings(), times=path_sheet.times(wish), size=path_sheet.STILL_SIZE)
-    path_sheet.draw(wish, stills).save(out, optimize=True)
+    stills = local.stills(model, request, Settings(), times=path_sheet.times(request), size=path_sheet.STILL_SIZE)
+    path_sheet.draw_sheet(request, stills).save(out, optimize=True)
     console.print(str(out))

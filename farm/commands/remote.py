@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
 from farm.commands.shared import Json, console, fail, settings_with
-from farm.orders import render_settings
+from farm.orders.render_settings import read_pairs
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
 
 PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
@@ -49,7 +49,7 @@ def upload(
     with _farm(url, key) as plinth, _bar("uploading", DownloadColumn()) as bar:
         task = bar.add_task("uploading", total=None)
         done = plinth.models.upload(
-            model, _wish(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
+            model, _settings_from(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
         )
     known = " (it was there already)" if done.duplicate else ""
     console.print(json.dumps(asdict(done)) if as_json else f"Model {done.model_id}{known}, render {done.render_id}")
@@ -65,7 +65,7 @@ def render(
 ) -> None:
     """Order another render of a model that is there."""
     with _farm(url, key) as plinth:
-        queued = plinth.renders.create(model_id, _wish(set_))
+        queued = plinth.renders.create(model_id, _settings_from(set_))
     console.print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
 
 
@@ -152,9 +152,9 @@ def download(
     console.print(str(out))
 
 
-def _wish(pairs: list[str] | None) -> RenderSettings:
+def _settings_from(pairs: list[str] | None) -> RenderSettings:
     """Settings as they are typed; whether they will do is the farm's to say."""
-    return cast(RenderSettings, render_settings.read_pairs(pairs or []))
+    return cast(RenderSettings, read_pairs(pairs or []))
 
 
 def _told(render: Render) -> str:

@@ -47,7 +47,7 @@ class Assembly:
         names = [name("images", number) for number in self._numbers]
         poses = [cameras.pose(where, self._spec.side) for where in self._spec.directions()]
         yield "transforms.json", _json(cameras.transforms(names, poses, self._spec.side, self.bounds))
-        yield "overview.webp", overview.webp(overview.draw(len(names), self._open))
+        yield "overview.webp", overview.webp(overview.draw_overview(len(names), self._open))
         cloud = b"".join(self._read(number, "points.bin") for number in self._numbers)
         yield cameras.POINTS, points.ply(np.frombuffer(cloud, points.POINT))
         # In a folder of its own: instant-ngp takes every .json beside transforms.json for more views.

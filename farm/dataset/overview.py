@@ -18,7 +18,7 @@ def chosen(views: int) -> list[int]:
     return [number * views // shown for number in range(shown)]
 
 
-def draw(views: int, open_picture: Open) -> Image.Image:
+def draw_overview(views: int, open_picture: Open) -> Image.Image:
     """The sheet. `open_picture` gives the picture of a view out of one of the QUADRANTS' folders."""
     half = ACROSS * CELL
     sheet = Image.new("RGB", (2 * half, 2 * half), "white")

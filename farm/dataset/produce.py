@@ -14,10 +14,12 @@ from farm.dataset import archive, cameras, view_files
 from farm.dataset.assembly import ABOUT, Assembly
 from farm.dataset.view_files import Developer, png
 from farm.orders.dataset_plan import DatasetSpec
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 
 
-def draw(blender: Blender, shot: Shot, spec: DatasetSpec, numbers: Sequence[int], folder: Path) -> Iterator[Path]:
+def draw_views(
+    blender: Blender, shot: ShotSetup, spec: DatasetSpec, numbers: Sequence[int], folder: Path
+) -> Iterator[Path]:
     """Draw the views with these numbers, yielding the part of each, in order, a file in `folder`.
 
     Blender draws the next view while the files of this one are made. Raises RenderFailed of one kind or another.

@@ -16,11 +16,11 @@ UNFINISHED = ("queued", "running")
 # What every chunk asks for is put together once: that takes as long as to have it answered.
 
 _SENT_AWAY = exists().where(
-    Node.name == bindparam("taker"), or_(Node.drain_at.is_not(None), Node.quarantined_at.is_not(None))
+    Node.name == bindparam("claimant"), or_(Node.drain_at.is_not(None), Node.quarantined_at.is_not(None))
 )
 # The chunk whose turn it is, locked with its shot; those that somebody else locks are passed over. So are shots that
 # another engine than `engine` has begun, and those that none has begun, where `draws` is false and they are not urgent.
-# There is none for a `taker` that was drained or quarantined meanwhile.
+# There is none for a `claimant` that was drained or quarantined meanwhile.
 FIRST_WAITING = (
     select(Chunk.id)
     .join(Chunk.shot)

@@ -14,7 +14,7 @@ from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database, later, send
 from farm.db.tables import Chunk, Node, now
 from farm.errors import Conflict, NodeRefused, Unavailable
-from farm.scheduling.leases import Taker
+from farm.scheduling.leases import Claimant
 from farm.storage import Storage
 
 if TYPE_CHECKING:
@@ -148,10 +148,10 @@ def _live(db: Session, name: str) -> CursorResult[Any]:
     return send(db, _LIVES, {"node": name})
 
 
-def taker(db: Session, name: str) -> Taker | None:
+def claimant(db: Session, name: str) -> Claimant | None:
     """As whom a node asks for work, by what it learned at its last beat; None when it shall have none."""
     node = send(db, _WILLING, {"node": name}).one_or_none()
-    return Taker(name, "eevee" if node.engine == "eevee" else "cycles", node.draws) if node else None
+    return Claimant(name, "eevee" if node.engine == "eevee" else "cycles", node.draws) if node else None
 
 
 def has_joined(db: Session, facts: "Facts") -> bool:

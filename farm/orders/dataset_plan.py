@@ -8,7 +8,7 @@ from typing import Any
 from farm import templates
 from farm.orders.plan import even
 from farm.orders.render_settings import RenderSettings
-from farm.scene.shot import Engine, Shot
+from farm.scene.shot import Engine, ShotSetup
 from farm.scene.views import Direction, directions
 from farm.settings import Settings
 from farm.tiers import DATASET_TIERS, Coverage
@@ -71,9 +71,9 @@ class DatasetSpec:
         """Where the camera stands, view by view."""
         return directions(self.views, self.coverage)
 
-    def shot(self, model_path: str, engine: Engine) -> Shot:
+    def shot(self, model_path: str, engine: Engine) -> ShotSetup:
         """What the Blender host is told."""
-        return Shot(
+        return ShotSetup(
             model_path=model_path,
             template=str(templates.blend(self.template)),
             width=self.side,
@@ -87,21 +87,21 @@ class DatasetSpec:
         )
 
 
-def dataset(model_sha256: str, wish: RenderSettings, settings: Settings) -> DatasetSpec:
+def dataset(model_sha256: str, request: RenderSettings, settings: Settings) -> DatasetSpec:
     """The dataset that is asked for."""
-    assert wish.dataset_quality, "a dataset's settings name a tier"
-    assert wish.coverage, "and a coverage"
-    tier = DATASET_TIERS[wish.dataset_quality]
+    assert request.dataset_quality, "a dataset's settings name a tier"
+    assert request.coverage, "and a coverage"
+    tier = DATASET_TIERS[request.dataset_quality]
     return DatasetSpec(
         model_sha256=model_sha256,
-        template=wish.scene,
-        template_version=templates.version(wish.scene),
-        tier=wish.dataset_quality,
-        coverage=wish.coverage,
+        template=request.scene,
+        template_version=templates.version(request.scene),
+        tier=request.dataset_quality,
+        coverage=request.coverage,
         views=tier.views,
         side=even(tier.side * settings.scale),
         samples=settings.samples or SAMPLES,
-        tilt_x=wish.tilt_x,
-        pan_x=wish.pan_x,
-        roll_z=wish.roll_z,
+        tilt_x=request.tilt_x,
+        pan_x=request.pan_x,
+        roll_z=request.roll_z,
     )

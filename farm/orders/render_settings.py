@@ -238,11 +238,14 @@ class RenderSettings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _a_dataset_is_spelled_out(cls, wish: Any) -> Any:
+    def _a_dataset_is_spelled_out(cls, request: Any) -> Any:
         """A dataset may be asked for by `output` or by `effect`; it then has both, and a tier and a coverage."""
-        if not isinstance(wish, dict) or "dataset" not in (wish.get("output"), wish.get("effect")):
-            return wish
-        whole = {"output": "dataset", "effect": "dataset"} | wish
+        if not isinstance(request, dict) or "dataset" not in (
+            request.get("output"),
+            request.get("effect"),
+        ):
+            return request
+        whole = {"output": "dataset", "effect": "dataset"} | request
         if whole["effect"] == "turntable":  # the default, spelled out
             whole["effect"] = "dataset"
         for field, usual in DATASET_FIELDS.items():
@@ -333,16 +336,16 @@ def parse_pairs(pairs: Iterable[str]) -> RenderSettings:
 
 def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
     """What `key=value` texts say, unchecked: a value that is not JSON is text. Raises InvalidSettings."""
-    wish: dict[str, Any] = {}
+    request: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InvalidSettings(f"A setting is given as key=value, not {pair!r}")
         try:
-            wish[key] = json.loads(value)
+            request[key] = json.loads(value)
         except ValueError:
-            wish[key] = value
-    return wish
+            request[key] = value
+    return request
 
 
 def _refuse_constant(name: str) -> None:

@@ -19,45 +19,52 @@ STRIP_TOP = 778
 FINE = 480  # steps in which curves are drawn
 
 
-def times(wish: RenderSettings) -> list[float]:
+def times(request: RenderSettings) -> list[float]:
     """The moments that the sheet shows, normalised: to the very end, or of a loop to one step before its start."""
-    last = STILLS if PATHS[wish.effect].loops else STILLS - 1
+    last = STILLS if PATHS[request.effect].loops else STILLS - 1
     return [index / last for index in range(STILLS)]
 
 
-def draw(wish: RenderSettings, stills: Sequence[Image.Image]) -> Image.Image:
-    """The sheet of the effect that `wish` asks for. `stills` are squares of STILL_SIZE, one for each of `times`."""
-    path = PATHS[wish.effect]
-    options = {"easing": wish.easing, "rotate_y": wish.rotate_y, "zoom": wish.zoom, **wish.path_options}
+def draw_sheet(request: RenderSettings, stills: Sequence[Image.Image]) -> Image.Image:
+    """The sheet of the effect that `request` asks for. `stills` are squares of STILL_SIZE, one for each of `times`."""
+    path = PATHS[request.effect]
+    options = {
+        "easing": request.easing,
+        "rotate_y": request.rotate_y,
+        "zoom": request.zoom,
+        **request.path_options,
+    }
     curve = [path.pose(step / FINE, **options) for step in range(FINE + 1)]
-    moments = [Moment(number, t, path.pose(t, **options)) for number, t in enumerate(times(wish), start=1)]
+    moments = [Moment(number, t, path.pose(t, **options)) for number, t in enumerate(times(request), start=1)]
 
     canvas = Canvas(WIDTH, HEIGHT)
-    _head(canvas, wish)
+    _head(canvas, request)
     draw_plan(canvas, curve, moments, left=MARGIN, top=168, size=548)
-    draw_charts(canvas, curve, moments, wish.length, left=724, right=WIDTH - MARGIN, top=188, bottom=700)
-    _strip(canvas, moments, stills, wish.length)
+    draw_charts(canvas, curve, moments, request.length, left=724, right=WIDTH - MARGIN, top=188, bottom=700)
+    _strip(canvas, moments, stills, request.length)
     return canvas.finish()
 
 
-def _head(canvas: Canvas, wish: RenderSettings) -> None:
-    path = PATHS[wish.effect]
+def _head(canvas: Canvas, request: RenderSettings) -> None:
+    path = PATHS[request.effect]
     canvas.text((MARGIN - 2, 96), path.title, 46)
     tag, x = "loops" if path.loops else "plays once", MARGIN + text_width(path.title, 46) + 20
     canvas.card(x, 69, x + text_width(tag, 16) + 24, 97, WASH, 14)
     canvas.text((x + 12, 83), tag, 16, SOFT, "lm")
     canvas.text((MARGIN, 132), path.description[0].upper() + path.description[1:], 20, SOFT)
-    canvas.text((WIDTH - MARGIN, 92), _own_settings(wish), 20, INK, "rs")
-    common = f"easing {'on' if wish.easing else 'off'}    rotateY {degrees(wish.rotate_y)}    zoom {wish.zoom:g}"
-    canvas.text((WIDTH - MARGIN, 132), f"{common}    {wish.length:g} s", 18, SOFT, "rs")
+    canvas.text((WIDTH - MARGIN, 92), _own_settings(request), 20, INK, "rs")
+    common = (
+        f"easing {'on' if request.easing else 'off'}    rotateY {degrees(request.rotate_y)}    zoom {request.zoom:g}"
+    )
+    canvas.text((WIDTH - MARGIN, 132), f"{common}    {request.length:g} s", 18, SOFT, "rs")
     canvas.line([(MARGIN, 158), (WIDTH - MARGIN, 158)], HAIRLINE)
 
 
-def _own_settings(wish: RenderSettings) -> str:
+def _own_settings(request: RenderSettings) -> str:
     """The effect's own fields with their values, given or not."""
-    path = PATHS[wish.effect]
+    path = PATHS[request.effect]
     defaults = inspect.signature(path.pose).parameters
-    values = {name: wish.path_options.get(name, defaults[name].default) for name in path.options}
+    values = {name: request.path_options.get(name, defaults[name].default) for name in path.options}
     return "    ".join(f"{to_camel(name)} {value:g}" for name, value in values.items())
 
 

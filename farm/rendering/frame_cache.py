@@ -1,6 +1,6 @@
 """Drawn frames kept on disk, so that the same shot with another background, or a part of it again, is not drawn again.
 
-A shelf holds the frames of one shot. The least recently used shelves make room when all together exceed the budget.
+A cache holds the frames of one shot. The least recently used caches make room when all together exceed the budget.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ log = structlog.get_logger()
 LEVEL = 1  # zstd's fastest: reading a frame back must cost little beside drawing it
 
 
-class Shelf:
-    """The kept frames of one shot, drawn with one engine by this very code. `budget` is bytes of all shelves."""
+class FrameCache:
+    """The kept frames of one shot, drawn with one engine by this very code. `budget` is bytes of all caches."""
 
     def __init__(self, cache_folder: Path, budget: int, spec: ShotSpec, engine: Engine) -> None:
         address = json.dumps([spec.digest, engine, drawing_code()])
@@ -38,8 +38,8 @@ class Shelf:
             os.utime(self._folder)
 
     @classmethod
-    def of(cls, settings: Settings, spec: ShotSpec, engine: Engine) -> "Shelf | None":
-        """The shelf of a shot on this node; None where no frames are kept."""
+    def of(cls, settings: Settings, spec: ShotSpec, engine: Engine) -> "FrameCache | None":
+        """The cache of a shot on this node; None where no frames are kept."""
         kept = settings.frame_cache_bytes > 0
         return cls(settings.frames, settings.frame_cache_bytes, spec, engine) if kept else None
 
@@ -73,10 +73,10 @@ class Shelf:
             packed = b"".join([head, b"\n", *(Path(layer.path).read_bytes() for layer in layers(frame))])
             self._write(self._path(frame.number), zstandard.ZstdCompressor(LEVEL, write_checksum=True).compress(packed))
         except OSError as error:
-            log.warning("a frame cannot be kept", shelf=self._folder.name, frame=frame.number, error=str(error))
+            log.warning("a frame cannot be kept", cache=self._folder.name, frame=frame.number, error=str(error))
 
     def make_room(self) -> None:
-        """Remove the least recently used shelves until all are within the budget; this one goes last."""
+        """Remove the least recently used caches until all are within the budget; this one goes last."""
         total = 0
         for folder, _, size in sorted(_used(self._folder.parent), key=lambda it: (it[0] != self._folder, -it[1])):
             total += size
@@ -128,10 +128,10 @@ def layers(frame: Frame) -> Iterator[Layer]:
 
 
 def _used(cache_folder: Path) -> list[tuple[Path, float, int]]:
-    """Every shelf, when it was last used, and its bytes."""
+    """Every cache, when it was last used, and its bytes."""
     found = []
-    for shelf in cache_folder.iterdir() if cache_folder.is_dir() else ():
+    for cache in cache_folder.iterdir() if cache_folder.is_dir() else ():
         with contextlib.suppress(FileNotFoundError):
-            sizes = [entry.stat().st_size for entry in os.scandir(shelf)]
-            found.append((shelf, shelf.stat().st_mtime, sum(sizes)))
+            sizes = [entry.stat().st_size for entry in os.scandir(cache)]
+            found.append((cache, cache.stat().st_mtime, sum(sizes)))
     return found

@@ -20,7 +20,7 @@ from farm.orders.dataset_plan import dataset as plan_dataset
 from farm.orders.render_settings import RenderSettings
 from farm.processes.scratch import own_scratch
 from farm.rendering.engine import choose_engine
-from farm.rendering.production import draw, produce, shot_to_draw
+from farm.rendering.production import draw_frames, produce, shot_setup
 from farm.scene.shot import Engine
 from farm.settings import Settings
 from farm.tiers import TIERS
@@ -43,32 +43,32 @@ class LocalRender:
 
 
 @contextmanager
-def render(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
+def render(model: Path, request: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
     """Check the model, start Blender, and hand out the render. Raises FarmError.
 
     Writes the video to `out` and the poster beside it, with the suffix .png.
     """
-    _check(model, wish)
-    make_room(out, ".mov" if TIERS[wish.quality].has_alpha else ".mp4")
-    spec = plan.shot(_digest(model), wish, settings)
+    _check(model, request)
+    make_room(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
+    spec = plan.shot(_digest(model), request, settings)
     with _blender(settings) as (blender, engine, scratch):
         files = Files(scratch, spec.tier)
-        variant = Variant(spec, wish, None, files, executable(settings.ffmpeg))
-        shot = shot_to_draw(spec, model.absolute(), engine)
-        frames = draw(blender, shot, spec, range(spec.frames))
+        variant = Variant(spec, request, None, files, executable(settings.ffmpeg))
+        shot = shot_setup(spec, model.absolute(), engine)
+        frames = draw_frames(blender, shot, spec, range(spec.frames))
         yield LocalRender(spec.frames, produce(frames, [variant]))
         shutil.move(files.videos["video"], out)
         shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
 
 
 @contextmanager
-def dataset(model: Path, wish: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
+def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
     """Check the model (a scan's zip is one, too), start Blender, and hand out the dataset's drawing. Raises FarmError.
 
     Writes the ZIP to `out`.
     """
     make_room(out, ".zip")
-    spec = plan_dataset(_digest(model), wish, settings)
+    spec = plan_dataset(_digest(model), request, settings)
     # Beside OUT and not in memory: a large dataset takes gigabytes.
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
         gltf = as_gltf(model, Path(folder))
@@ -78,7 +78,7 @@ def dataset(model: Path, wish: RenderSettings, out: Path, settings: Settings) ->
             def steps() -> Iterator[int]:
                 parts = []
                 shot = spec.shot(str(gltf.absolute()), engine)
-                for part in dataset_production.draw(blender, shot, spec, range(spec.views), Path(folder)):
+                for part in dataset_production.draw_views(blender, shot, spec, range(spec.views), Path(folder)):
                     parts.append(part)
                     yield len(parts)
                 whole = Path(folder) / "dataset.zip"
@@ -99,36 +99,36 @@ def as_gltf(model: Path, folder: Path) -> Path:
 
 
 def stills(
-    model: Path, wish: RenderSettings, settings: Settings, *, times: Sequence[float], size: int
+    model: Path, request: RenderSettings, settings: Settings, *, times: Sequence[float], size: int
 ) -> list[Image.Image]:
     """The video's pictures at these normalised times in [0, 1], rising, each a square of `size` pixels.
 
     Raises FarmError.
     """
-    _check(model, wish)
-    video = plan.shot(_digest(model), wish, settings.model_copy(update={"fps": STILL_FPS}))
+    _check(model, request)
+    video = plan.shot(_digest(model), request, settings.model_copy(update={"fps": STILL_FPS}))
     drawn = plan.even(STILL_SUPERSAMPLING * size)
     spec = replace(video, width=drawn, height=drawn, samples=settings.samples or STILL_SAMPLES)
     poses = spec.poses()
     numbers = [min(round(t * spec.frames), spec.frames - 1) for t in times]
-    compositor = Compositor(backgrounds.plain(wish.background, drawn, drawn), wish.vignette or 0.0)
+    compositor = Compositor(backgrounds.plain(request.background, drawn, drawn), request.vignette or 0.0)
     with _blender(settings) as (blender, engine, _):
-        blender.open_shot(shot_to_draw(spec, model.absolute(), engine))
+        blender.open_shot(shot_setup(spec, model.absolute(), engine))
         return [
             Image.fromarray(compositor.over(frame)).resize((size, size), Image.Resampling.LANCZOS)
             for frame in blender.frames((number, poses[number]) for number in numbers)
         ]
 
 
-def _check(model: Path, wish: RenderSettings) -> None:
-    """Raises FarmError when the file is no sound model, or when this model or this place cannot have what is wished."""
-    if wish.is_dataset:
+def _check(model: Path, request: RenderSettings) -> None:
+    """Raises FarmError when the file is not a valid model, or cannot be rendered as requested here."""
+    if request.is_dataset:
         raise InvalidSettings("renderSettings ask for a dataset, and this makes videos: use `farm dataset`")
-    if wish.bg_image_id:
+    if request.bg_image_id:
         raise InvalidSettings(
             "renderSettings.bgImageId names a picture that a farm keeps; here there is none: use bgColor"
         )
-    wish.check_against(intake.check_model(model, model.name).clips, admin=True)
+    request.check_against(intake.check_model(model, model.name).clips, admin=True)
 
 
 @contextmanager

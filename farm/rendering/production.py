@@ -1,4 +1,4 @@
-"""Making a render's files: draw, composite, encode. The same for the farm's workers and for `farm render`."""
+"""Making a render's files: draw_frames, composite, encode. The same for the farm's workers and for `farm render`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,16 +8,16 @@ from pathlib import Path
 from farm import templates
 from farm.blender.client import Blender
 from farm.orders.plan import ShotSpec
-from farm.rendering.frame_cache import Shelf, layers
-from farm.scene.shot import Engine, Frame, Shot
+from farm.rendering.frame_cache import FrameCache, layers
+from farm.scene.shot import Engine, Frame, ShotSetup
 from farm.tiers import TIERS
 from farm.video.variant import Variant
 
 
-def shot_to_draw(spec: ShotSpec, model: Path, engine: Engine) -> Shot:
+def shot_setup(spec: ShotSpec, model: Path, engine: Engine) -> ShotSetup:
     """What the Blender host is told of a shot."""
     template = templates.load(spec.template)
-    return Shot(
+    return ShotSetup(
         model_path=str(model),
         template=str(templates.blend(spec.template)),
         width=spec.width,
@@ -36,38 +36,38 @@ def shot_to_draw(spec: ShotSpec, model: Path, engine: Engine) -> Shot:
     )
 
 
-def draw(
+def draw_frames(
     blender: Blender,
-    shot: Shot,
+    shot: ShotSetup,
     spec: ShotSpec,
     numbers: range,
-    shelf: Shelf | None = None,
+    cache: FrameCache | None = None,
     scratch: Path | None = None,
 ) -> Iterator[Frame]:
-    """The frames with these numbers, in order: those that the shelf holds from there, the others drawn and then kept.
+    """The frames with these numbers, in order: those that the cache holds from there, the others drawn and then kept.
 
     Blender draws the next frame while the caller works on this one, whose files go when the caller comes back.
-    `scratch` is a folder for the frames of the shelf. Raises RenderFailed of one kind or another.
+    `scratch` is a folder for the frames of the cache. Raises RenderFailed of one kind or another.
     """
     poses = spec.poses()
-    missing = {number: poses[number] for number in numbers if not (shelf and shelf.holds(number))}
+    missing = {number: poses[number] for number in numbers if not (cache and cache.holds(number))}
     if missing:
         blender.open_shot(shot)
     fresh = blender.frames(missing.items())
     for number in numbers:
-        if not shelf or number in missing:
+        if not cache or number in missing:
             frame = next(fresh)
-            if shelf:
-                shelf.put(frame)
+            if cache:
+                cache.put(frame)
             yield frame
         else:
-            assert scratch, "a shelf's frames need a folder"
-            frame = shelf.take(number, scratch)
+            assert scratch, "a cache's frames need a folder"
+            frame = cache.take(number, scratch)
             yield frame
             for layer in layers(frame):
                 Path(layer.path).unlink()
-    if shelf and missing:
-        shelf.make_room()
+    if cache and missing:
+        cache.make_room()
 
 
 def produce(frames: Iterable[Frame], variants: Sequence[Variant]) -> Iterator[int]:

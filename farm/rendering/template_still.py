@@ -11,7 +11,7 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import FarmError
 from farm.orders import plan
-from farm.scene.shot import Engine, Shot
+from farm.scene.shot import Engine, ShotSetup
 from farm.settings import Settings
 from farm.video.composite import Compositor
 
@@ -31,7 +31,7 @@ def still(host: BlenderHost, template: Path, model: Path, out: Path, engine: Eng
     out.parent.mkdir(parents=True, exist_ok=True)
     host.ensure_ready()
     width, height = plan.frame_size("share", "16:9", settings.scale)
-    shot = Shot(
+    shot = ShotSetup(
         model_path=str(model.absolute()),
         template=str(template.absolute()),
         width=width,

@@ -7,7 +7,7 @@ Engine = Literal["cycles", "eevee"]
 
 
 @dataclass(frozen=True)
-class Shot:
+class ShotSetup:
     """What Blender draws, apart from where the camera stands (that comes with each frame).
 
     `template` is the path of a .blend; `width` and `height` are pixels of the whole frame; `samples` is the

@@ -52,7 +52,7 @@ _ENDED = _RUNNING.where(
 
 
 @dataclass(frozen=True)
-class Taker:
+class Claimant:
     """Who asks for work: a worker, the engine it draws with, and whether it begins to draw more than previews.
 
     One that does not goes on nevertheless with what its engine has begun, which no other engine may finish.
@@ -103,26 +103,26 @@ class Completion(NamedTuple):
     finishes: list[Chunk]
 
 
-def claim_next(db: Session, taker: Taker, *, seconds: float) -> ClaimedChunk | None:
+def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChunk | None:
     """Give a worker the chunk whose turn it is, for `seconds`. None when nothing that it can do waits, or it may not.
 
     The first claim of a shot's frames settles which engine draws all of them, and begins its renders.
     """
-    asked = {"taker": taker.worker, "engine": taker.engine, "draws": taker.draws}
-    claim = {"state": "running", "worker": taker.worker, "lease_until": _in(seconds)}
+    asked = {"claimant": claimant.worker, "engine": claimant.engine, "draws": claimant.draws}
+    claim = {"state": "running", "worker": claimant.worker, "lease_until": _in(seconds)}
     chunk = send(db, _CLAIM, asked | claim).one_or_none()
     if chunk is None:
         return None
     rows = send(db, _WHAT_IT_IS_FOR, {"shot_id": chunk.shot_id}).all()
     shot = rows[0]
     if chunk.kind == "draw" and shot.engine is None:
-        send(db, _SETTLE_ENGINE, {"shot_id": chunk.shot_id, "engine": taker.engine})
+        send(db, _SETTLE_ENGINE, {"shot_id": chunk.shot_id, "engine": claimant.engine})
     if chunk.kind == "draw" and any(row.status == "pending" for row in rows):
         render_status.begin(db, chunk.shot_id)
     return ClaimedChunk(
         id=chunk.id,
         attempt=chunk.attempt,
-        worker=taker.worker,
+        worker=claimant.worker,
         kind=chunk.kind,
         tier=chunk.tier,
         first_frame=chunk.first_frame,

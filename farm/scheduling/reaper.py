@@ -26,12 +26,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     Each at its own pace: a storage may be silent for long, and no chunk shall wait for it.
     """
-    database, bell = Database(settings.database), Doorbell(connect(settings.redis_url))
+    database, doorbell = Database(settings.database), Doorbell(connect(settings.redis_url))
     storage = open_storage(settings)
     pause = settings.lease_seconds / SWEEPS_A_LEASE
     tidying = partial(again_and_again, partial(tidy, database, storage), pause, stop)
     threading.Thread(target=tidying, name="tidying", daemon=True).start()
-    again_and_again(partial(sweep, database, bell, settings), pause, stop)
+    again_and_again(partial(sweep, database, doorbell, settings), pause, stop)
 
 
 def again_and_again(act: Callable[[], None], pause: float, stop: threading.Event) -> None:
@@ -43,7 +43,7 @@ def again_and_again(act: Callable[[], None], pause: float, stop: threading.Event
             log.exception("the reaper failed, and tries again")
 
 
-def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
+def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
         counters.add_up(db)
@@ -59,4 +59,4 @@ def sweep(database: Database, bell: Doorbell, settings: Settings) -> None:
         log.warning("no node is left of the engine that has begun a shot; another starts over", shot=shot.id)
         with database.write() as db:
             leases.start_over(db, shot.id)
-    bell.ring_for_all(database)
+    doorbell.ring_for_all(database)

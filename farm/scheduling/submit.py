@@ -1,5 +1,4 @@
-"""From a wish to work in the queue: the credits taken, the rows of a render, its shot and its chunks, and the bell
-after the commit."""
+"""Queues renders: takes the credits, adds a render, its shot and its chunks, and wakes workers after the commit."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,51 +23,57 @@ PREVIEW = RenderSettings(length=3)
 
 
 def renders(
-    db: Session, account_id: str, wishes: Sequence[tuple[Model, RenderSettings]], settings: Settings, bell: Doorbell
+    db: Session,
+    account_id: str,
+    requests: Sequence[tuple[Model, RenderSettings]],
+    settings: Settings,
+    doorbell: Doorbell,
 ) -> list[Render]:
-    """Take the credits for all wishes and queue a render of each, or raise NoCredits and change nothing.
+    """Take the credits for all requests and queue a render of each, or raise NoCredits and change nothing.
 
     Wishes of the same model that differ only after the pixels share a shot: it is drawn once for as many of them as a
     node can encode side by side.
     """
-    prices = {new_id(): price_of(wish.to_wire()) for _, wish in wishes}
+    prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
     credits.charge(db, account_id, prices)
     shots: dict[tuple[str, str, int], Shot] = {}
     seen: Counter[tuple[str, str]] = Counter()
     rows = []
-    for render_id, (model, wish) in zip(prices, wishes, strict=True):
-        spec = _spec(model, wish, settings)
+    for render_id, (model, request) in zip(prices, requests, strict=True):
+        spec = _spec(model, request, settings)
         pixels = model.id, spec.digest
         address = *pixels, seen[pixels] // spec.renders_at_once
         seen[pixels] += 1
         if address not in shots:
-            shots[address] = _queue(db, model, spec, settings, bell, DRAWING)
-        rows.append(_row(render_id, model, wish, shots[address]))
+            shots[address] = _queue(db, model, spec, settings, doorbell, DRAWING)
+        rows.append(_row(render_id, model, request, shots[address]))
     db.add_all(rows)
     db.flush()
     return rows
 
 
-def render(db: Session, model: Model, wish: RenderSettings, settings: Settings, bell: Doorbell) -> Render:
+def render(db: Session, model: Model, request: RenderSettings, settings: Settings, doorbell: Doorbell) -> Render:
     """Take the credits for one render and queue it, or raise NoCredits and change nothing."""
-    return renders(db, model.account_id, [(model, wish)], settings, bell)[0]
+    return renders(db, model.account_id, [(model, request)], settings, doorbell)[0]
 
 
-def preview(db: Session, model: Model, settings: Settings, bell: Doorbell) -> Render:
+def preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -> Render:
     """The free system preview that every upload gets: small, short, and a test of the model's integrity."""
     spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
-    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, settings, bell, URGENT), preview=True)
+    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, settings, doorbell, URGENT), preview=True)
     db.add(row)
     db.flush()
     return row
 
 
-def _spec(model: Model, wish: RenderSettings, settings: Settings) -> ShotSpec | DatasetSpec:
-    return dataset(model.sha256, wish, settings) if wish.is_dataset else plan.shot(model.sha256, wish, settings)
+def _spec(model: Model, request: RenderSettings, settings: Settings) -> ShotSpec | DatasetSpec:
+    return (
+        dataset(model.sha256, request, settings) if request.is_dataset else plan.shot(model.sha256, request, settings)
+    )
 
 
 def _queue(
-    db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Settings, bell: Doorbell, priority: int
+    db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Settings, doorbell: Doorbell, priority: int
 ) -> Shot:
     """Add a shot and the chunks that draw it. Workers hear of it once the transaction is committed."""
     shot = Shot(id=new_id(), model_id=model.id, digest=spec.digest, spec=spec.to_json(), frames=spec.frames)
@@ -80,16 +85,16 @@ def _queue(
         ranges = plan.chunks(spec.frames, spec.inseparable, took, nodes.drawing(db), settings.chunk_seconds)
     new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
     leases.queue(db, new, model.account_id, priority)
-    after_commit(db, lambda: bell.ring(priority, len(ranges)))
+    after_commit(db, lambda: doorbell.ring(priority, len(ranges)))
     return shot
 
 
-def _row(render_id: str, model: Model, wish: RenderSettings, shot: Shot, *, preview: bool = False) -> Render:
+def _row(render_id: str, model: Model, request: RenderSettings, shot: Shot, *, preview: bool = False) -> Render:
     return Render(
         id=render_id,
         account_id=model.account_id,
         model_id=model.id,
         shot_id=shot.id,
-        settings=wish.to_wire(),
+        settings=request.to_wire(),
         is_system_preview=preview,
     )

@@ -1,4 +1,4 @@
-"""Whether a wish can be fulfilled for this account and this model, before anything is charged or queued."""
+"""Whether a request can be fulfilled for this account and this model, before anything is charged or queued."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from farm.errors import InvalidSettings, OverlayNotFound
 from farm.orders.render_settings import RenderSettings, refused
 
 
-def check(db: Session, account: Account, clips: Sequence[str], wish: RenderSettings) -> None:
+def check(db: Session, account: Account, clips: Sequence[str], request: RenderSettings) -> None:
     """Refuse what this account or a model with these animation clips cannot have.
 
     Raises InvalidSettings, naming the field, its value and what is allowed.
     """
-    wish.check_against(clips, admin=account.is_admin)
-    if wish.bg_image_id:
+    request.check_against(clips, admin=account.is_admin)
+    if request.bg_image_id:
         try:
-            overlays.usable(db, account.id, wish.bg_image_id)
+            overlays.usable(db, account.id, request.bg_image_id)
         except OverlayNotFound as error:
             allowed = "the id of an overlay of your own or a published one"
-            raise InvalidSettings(refused("bgImageId", wish.bg_image_id, allowed)) from error
+            raise InvalidSettings(refused("bgImageId", request.bg_image_id, allowed)) from error

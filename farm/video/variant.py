@@ -53,13 +53,20 @@ class Variant:
     """
 
     def __init__(
-        self, spec: ShotSpec, wish: RenderSettings, picture: BackgroundPicture | None, files: Files, ffmpeg: Path
+        self,
+        spec: ShotSpec,
+        request: RenderSettings,
+        picture: BackgroundPicture | None,
+        files: Files,
+        ffmpeg: Path,
     ) -> None:
         size = spec.width, spec.height
         background = (
-            backgrounds.cover(picture, wish.background, *size) if picture else backgrounds.plain(wish.background, *size)
+            backgrounds.cover(picture, request.background, *size)
+            if picture
+            else backgrounds.plain(request.background, *size)
         )
-        vignette = wish.vignette or 0.0
+        vignette = request.vignette or 0.0
         self._compositor = Compositor(background, vignette)
         self._cutout = Cutout(*size, vignette) if TIERS[files.tier].has_alpha else None
         self._spec, self._files, self._ffmpeg = spec, files, ffmpeg

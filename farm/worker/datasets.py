@@ -29,7 +29,7 @@ from farm.worker.drawing import Effort, settle_template
 from farm.worker.lease import Lease
 
 
-def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
+def draw(node: Node, lease: Lease, storage: Storage, doorbell: Doorbell, scratch: Path) -> None:
     """Draw the views of a chunk that are not drawn yet, and store each.
 
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
@@ -50,18 +50,18 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     if missing:
         with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
             shot = spec.shot(str(storage.local(model_key)), node.engine)
-            for number, part in zip(missing, produce.draw(blender, shot, spec, missing, scratch), strict=True):
+            for number, part in zip(missing, produce.draw_views(blender, shot, spec, missing, scratch), strict=True):
                 if number == 0:  # before the part: a view that is stored is never drawn again
                     _publish_posters(lease, storage, render_id, part)
                 lease.frames_done += 1
                 _publish_part(lease, storage, render_id, number, part)
                 part.unlink()
     effort = Effort(spec.tier, node.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
-    with lease.completing(bell, effort.seconds if len(missing) == len(numbers) else None) as (db, _wanted):
+    with lease.completing(doorbell, effort.seconds if len(missing) == len(numbers) else None) as (db, _wanted):
         effort.count(db)
 
 
-def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) -> None:
+def finish(node: Node, lease: Lease, storage: Storage, doorbell: Doorbell, _: Path) -> None:
     """Put the dataset together and publish it. Raises LeaseLost and RenderFailed."""
     [render_id], spec = [render.id for render in lease.chunk.renders], DatasetSpec(**lease.chunk.spec)
     with lease.database.read() as db:
@@ -75,7 +75,7 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, _: Path) 
         with lease.kept(on_loss=lambda: None):
             produce.finish(spec, lambda number: storage.local(parts[_kind(number)]), dataset)
         keys = {publishing.key(render_id, lease, dataset): dataset}
-        with publishing.stored(storage, lease, keys), lease.completing(bell) as (db, _wanted):
+        with publishing.stored(storage, lease, keys), lease.completing(doorbell) as (db, _wanted):
             render = db.get_one(Render, render_id)
             replaced = publishing.replace_assets(db, render_id, lease, {"dataset": dataset})
             renders.drop_segments(db, render_id)

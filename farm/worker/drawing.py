@@ -18,9 +18,8 @@ from farm.errors import BadTemplate, LeaseLost, RenderFailed
 from farm.orders.dataset_plan import DatasetSpec
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import RenderSettings, parse
-from farm.rendering.frame_cache import Shelf
-from farm.rendering.production import draw as draw_frames
-from farm.rendering.production import produce, shot_to_draw
+from farm.rendering.frame_cache import FrameCache
+from farm.rendering.production import draw_frames, produce, shot_setup
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.doorbell import Doorbell
@@ -45,7 +44,7 @@ class Order:
     """One render that the frames are drawn for; `picture` is the storage key of what lies behind them."""
 
     render_id: str
-    wish: RenderSettings
+    request: RenderSettings
     picture: str | None
     files: Files
 
@@ -68,7 +67,7 @@ class Effort:
             counters.DRAWING_SECONDS.add(db, self.seconds, tier=self.tier, engine=self.engine)
 
 
-def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
+def draw(node: Node, lease: Lease, storage: Storage, doorbell: Doorbell, scratch: Path) -> None:
     """Draw the chunk, store its segments, and let the renders be finished when it was the shot's last.
 
     Raises LeaseLost when the attempt does not count any more, and RenderFailed.
@@ -79,24 +78,24 @@ def draw(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Pa
     orders = [_order(lease, render, scratch, spec.tier) for render in chunk.renders if not render.is_over]
     if templates.version(spec.template) != spec.template_version:
         spec = settle_template(lease, spec)
-    shelf = Shelf.of(node.settings, spec, node.engine)
-    cached = sum(shelf.holds(number) for number in numbers) if shelf else 0
+    cache = FrameCache.of(node.settings, spec, node.engine)
+    cached = sum(cache.holds(number) for number in numbers) if cache else 0
     with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
         variants, faults = _variants(node, storage, spec, orders)
         if faults:
             _give_up(lease, faults)
         if not variants:
             raise LeaseLost
-        shot = shot_to_draw(spec, storage.local(model_key), node.engine)
+        shot = shot_setup(spec, storage.local(model_key), node.engine)
         began = time.monotonic()
-        frames = draw_frames(blender, shot, spec, numbers, shelf, scratch)
+        frames = draw_frames(blender, shot, spec, numbers, cache, scratch)
         for done in produce(frames, list(variants.values())):
             lease.frames_done = done
             if numbers.start == 0 and done == 1:
                 for order in variants:
                     _publish_posters(lease, storage, order)
     effort = Effort(spec.tier, node.engine, len(numbers) - cached, cached, time.monotonic() - began)
-    _publish_segments(lease, storage, bell, list(variants), effort)
+    _publish_segments(lease, storage, doorbell, list(variants), effort)
 
 
 def settle_template(lease: Lease, spec: Spec) -> Spec:
@@ -117,12 +116,12 @@ def settle_template(lease: Lease, spec: Spec) -> Spec:
 
 
 def _order(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> Order:
-    wish, picture = parse(render.settings), None
-    if wish.bg_image_id:
+    request, picture = parse(render.settings), None
+    if request.bg_image_id:
         with lease.database.read() as db:
             # One that was deleted meanwhile keeps its file until no render waits for it.
-            picture = db.get_one(Overlay, wish.bg_image_id).storage_key
-    return Order(render.id, wish, picture, Files(scratch / render.id, tier))
+            picture = db.get_one(Overlay, request.bg_image_id).storage_key
+    return Order(render.id, request, picture, Files(scratch / render.id, tier))
 
 
 def _variants(
@@ -134,9 +133,9 @@ def _variants(
     for order in orders:
         order.files.folder.mkdir()
         try:
-            wish = order.wish
-            picture = order.picture and BackgroundPicture(storage.local(order.picture), wish.bg_align)
-            variants[order] = Variant(spec, wish, picture or None, order.files, ffmpeg)
+            request = order.request
+            picture = order.picture and BackgroundPicture(storage.local(order.picture), request.bg_align)
+            variants[order] = Variant(spec, request, picture or None, order.files, ffmpeg)
         except RenderFailed as error:
             faults[order] = error.message
     return variants, faults
@@ -167,11 +166,11 @@ def _publish_posters(lease: Lease, storage: Storage, order: Order) -> None:
     discard(storage, replaced if render else keys)
 
 
-def _publish_segments(lease: Lease, storage: Storage, bell: Doorbell, orders: list[Order], effort: Effort) -> None:
+def _publish_segments(lease: Lease, storage: Storage, doorbell: Doorbell, orders: list[Order], effort: Effort) -> None:
     videos = [(order.render_id, kind, path) for order in orders for kind, path in order.files.videos.items()]
     keys = {publishing.key(render_id, lease, path): path for render_id, _, path in videos}
     took = None if effort.cached else effort.seconds
-    with publishing.stored(storage, lease, keys), lease.completing(bell, took) as (db, wanted):
+    with publishing.stored(storage, lease, keys), lease.completing(doorbell, took) as (db, wanted):
         segments = [
             {"render_id": render_id, "chunk_id": lease.chunk.id, "kind": kind, "storage_key": key}
             for (render_id, kind, _), key in zip(videos, keys, strict=True)

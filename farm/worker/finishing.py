@@ -20,7 +20,7 @@ from farm.worker.context import Node
 from farm.worker.lease import Lease
 
 
-def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: Path) -> None:
+def finish(node: Node, lease: Lease, storage: Storage, doorbell: Doorbell, scratch: Path) -> None:
     """Join and publish. Raises LeaseLost when the attempt does not count any more, and RenderFailed."""
     [render_id], spec = [render.id for render in lease.chunk.renders], ShotSpec(**lease.chunk.spec)
     with lease.database.read() as db:
@@ -37,7 +37,7 @@ def finish(node: Node, lease: Lease, storage: Storage, bell: Doorbell, scratch: 
                 raise RenderFailed("A part of the video is missing")
             join(node, [storage.local(parts[kind][part]) for part in drawn], path)
     keys = {publishing.key(render_id, lease, path): path for path in files.values()}
-    with publishing.stored(storage, lease, keys), lease.completing(bell) as (db, _wanted):
+    with publishing.stored(storage, lease, keys), lease.completing(doorbell) as (db, _wanted):
         render = db.get_one(Render, render_id)
         replaced = publishing.replace_assets(db, render_id, lease, files)
         renders.drop_segments(db, render_id)

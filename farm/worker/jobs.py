@@ -19,7 +19,7 @@ from farm.errors import FarmError, LeaseLost, NoRoom, RenderFailed, Unavailable,
 from farm.nodes import quarantine, registry
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell, connect
-from farm.scheduling.leases import ClaimedChunk, Taker
+from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.storage import Storage, open_storage
 from farm.tiers import DATASET_TIERS
 from farm.worker import chunk_log, datasets, drawing, finishing
@@ -58,52 +58,54 @@ def _work(node: Node) -> None:
     began = time.monotonic()
     database = Database(node.settings.database, fleeting=True)
     with contextlib.closing(database), connect(node.settings.redis_url) as redis:
-        bell = Doorbell(redis)
+        doorbell = Doorbell(redis)
         with database.read() as db:
-            taker = registry.taker(db, node.name)
-        while taker and time.monotonic() < began + MOMENT and not node.is_told_to_stop():
-            if (chunk := claim(node, database, taker)) is None:
+            claimant = registry.claimant(db, node.name)
+        while claimant and time.monotonic() < began + MOMENT and not node.is_told_to_stop():
+            if (chunk := claim(node, database, claimant)) is None:
                 break
             with chunk_log.kept(node, database, chunk) as said:
-                held = do(node, database, storage, bell, chunk, said)
+                held = do(node, database, storage, doorbell, chunk, said)
             if not held:
                 break
-        bell.ring_for_all(database)
+        doorbell.ring_for_all(database)
 
 
-def do(node: Node, database: Database, storage: Storage, bell: Doorbell, chunk: ClaimedChunk, said: ChunkLog) -> bool:
+def do(
+    node: Node, database: Database, storage: Storage, doorbell: Doorbell, chunk: ClaimedChunk, said: ChunkLog
+) -> bool:
     """Do a claimed chunk. False when it was taken away. A failed attempt is recorded, and its error raised."""
     log.info("chunk begun", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
         with scratch_folder(node.scratch) as scratch:
             lease = Lease(database, chunk, node.settings.lease_seconds, said.store)
             work_on = (DATASET if chunk.tier in DATASET_TIERS else VIDEO)[chunk.kind]
-            work_on(node, lease, storage, bell, scratch)
+            work_on(node, lease, storage, doorbell, scratch)
         return True
     except LeaseLost:
         log.warning("the chunk was taken away or deleted")
         return False  # Blender may still draw for it: the worker must look after it first
     except Exception as error:
         log.warning("the attempt failed", error=str(error), exc_info=True)
-        give_back(node, database, bell, chunk, error)
+        give_back(node, database, doorbell, chunk, error)
         raise
 
 
-def claim(node: Node, database: Database, taker: Taker) -> ClaimedChunk | None:
+def claim(node: Node, database: Database, claimant: Claimant) -> ClaimedChunk | None:
     """The chunk whose turn it is, now claimed; None when there is nothing for this node."""
     for _ in range(TRIES):
         with database.write() as db:
-            if chunk := leases.claim_next(db, taker, seconds=node.settings.lease_seconds):
+            if chunk := leases.claim_next(db, claimant, seconds=node.settings.lease_seconds):
                 return chunk
-            if registry.taker(db, node.name) is None:  # drained or quarantined meanwhile
+            if registry.claimant(db, node.name) is None:  # drained or quarantined meanwhile
                 return None
-            if not any(chunks.waiting(db, priority, at_most=1) for priority in taker.priorities):
+            if not any(chunks.waiting(db, priority, at_most=1) for priority in claimant.priorities):
                 return None
         time.sleep(PAUSE)
     return None
 
 
-def give_back(node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk, error: BaseException) -> None:
+def give_back(node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, error: BaseException) -> None:
     """Record a failed attempt, and ring for the next one where there is one. After an outage the reaper rings."""
     if isinstance(error, OUTAGE) and chunk.created_at > now() - LONGEST_OUTAGE:
         with database.write() as db:
@@ -116,7 +118,7 @@ def give_back(node: Node, database: Database, bell: Doorbell, chunk: ClaimedChun
         if model_id:  # else the render was deleted meanwhile
             quarantine.failed(db, node.name, model_id, error)
         if again:
-            after_commit(db, lambda: bell.ring(again.priority))
+            after_commit(db, lambda: doorbell.ring(again.priority))
 
 
 @contextlib.contextmanager

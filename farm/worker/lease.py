@@ -62,7 +62,7 @@ class Lease:
             yield db
 
     @contextlib.contextmanager
-    def completing(self, bell: Doorbell, took: float | None = None) -> Iterator[tuple[Session, set[str]]]:
+    def completing(self, doorbell: Doorbell, took: float | None = None) -> Iterator[tuple[Session, set[str]]]:
         """A transaction like that of `publishing` which ends the chunk, too; `took` is as in `leases.complete`.
 
         Comes with the renders that are not over. The attempt's log is stored with it. Rings for those that finish its
@@ -74,7 +74,7 @@ class Lease:
                 raise LeaseLost
             last = self.chunk.first_frame + self.frames_done - 1 if self.frames_done else None
             if len(completion.finishes) > 1:  # the first is what this work-horse takes next, or rings for at its end
-                after_commit(db, partial(bell.ring, URGENT, len(completion.finishes) - 1))
+                after_commit(db, partial(doorbell.ring, URGENT, len(completion.finishes) - 1))
             yield db, completion.wanted
             log.info("chunk done", kind=self.chunk.kind, frames=self.frames_done)
             registry.succeeded(db, self.chunk.worker, self.chunk.id, last)

@@ -227,10 +227,10 @@ def _lose(settings: Settings, db: Session, chunk: Chunk) -> Chunk | None:
 def _give_back(settings: Settings, name: str, take: Callable[[Session, Chunk], Chunk | None]) -> None:
     """Have what a worker holds taken from it, as it cannot go on, and ring for what is tried again."""
     with _opened(settings) as database, connect(settings.redis_url) as redis:
-        bell = Doorbell(redis)
+        doorbell = Doorbell(redis)
         with database.read() as db:
             held = leases.held(db, name)
         for chunk in held:
             with database.write() as db:
                 if again := take(db, chunk):
-                    after_commit(db, partial(bell.ring, again.priority))
+                    after_commit(db, partial(doorbell.ring, again.priority))

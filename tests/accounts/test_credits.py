@@ -94,10 +94,10 @@ class TestCharge:
         assert balance(database, poor) == 5
 
     def test_and_render_stand_or_fall_together(
-        self, database: Database, client: Client, model: Model, settings: Settings, bell: Doorbell
+        self, database: Database, client: Client, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
-            submit.render(db, model, RenderSettings(quality="4k"), settings, bell)
+            submit.render(db, model, RenderSettings(quality="4k"), settings, doorbell)
             db.rollback()
         assert balance(database, client) == PLENTY
 
@@ -117,10 +117,10 @@ class TestCharge:
         assert balance(database, poor) == 1
 
     def test_spares_the_preview(
-        self, database: Database, client: Client, model: Model, settings: Settings, bell: Doorbell
+        self, database: Database, client: Client, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
-            preview = submit.preview(db, model, settings, bell)
+            preview = submit.preview(db, model, settings, doorbell)
         fail_render(database, preview)
         assert balance(database, client) == PLENTY
 

@@ -36,8 +36,12 @@ def finished(storage: Storage, database: Database, tmp_path: Path) -> Finish:
     def finish(render_id: str) -> dict[str, bytes]:
         with database.write() as db:
             render = db.get_one(Render, render_id)
-            wish = parse(render.settings)
-            files = DATASET if wish.is_dataset else FILES | (WEB if TIERS[wish.quality].has_web else {})
+            render_settings = parse(render.settings)
+            files = (
+                DATASET
+                if render_settings.is_dataset
+                else FILES | (WEB if TIERS[render_settings.quality].has_web else {})
+            )
             for kind, (content, suffix, content_type) in files.items():
                 source, key = tmp_path / "made-up", f"renders/{render_id}/1/{kind}{suffix}"
                 source.write_bytes(content)

@@ -24,14 +24,14 @@ def batch(api: TestClient, *renders: Any) -> Any:
 class TestBatch:
     def test_answers_in_order_as_the_reference_does(self, api: TestClient, model_id: str) -> None:
         other = uploaded(api, glb(b"other"))["modelId"]
-        wishes = [("16:9", model_id), ("1:1", model_id), ("9:16", other)]
-        answer = batch(api, *({"modelId": id_, "renderSettings": {"aspect": aspect}} for aspect, id_ in wishes))
+        requests = [("16:9", model_id), ("1:1", model_id), ("9:16", other)]
+        answer = batch(api, *({"modelId": id_, "renderSettings": {"aspect": aspect}} for aspect, id_ in requests))
         assert answer.status_code == 201
         data = answer.json()["data"]
         assert [set(render) for render in data] == [{"id", "modelId", "status"}] * 3
-        assert [(render["modelId"], render["status"]) for render in data] == [(id_, "pending") for _, id_ in wishes]
+        assert [(render["modelId"], render["status"]) for render in data] == [(id_, "pending") for _, id_ in requests]
         kept = [api.get(f"/v1/renders/{render['id']}").json()["data"] for render in data]
-        assert [render["renderSettings"]["aspect"] for render in kept] == [aspect for aspect, _ in wishes]
+        assert [render["renderSettings"]["aspect"] for render in kept] == [aspect for aspect, _ in requests]
 
     def test_takes_a_hundred(self, api: TestClient, model_id: str) -> None:
         assert len(batch(api, *[{"modelId": model_id}] * 100).json()["data"]) == 100
@@ -40,8 +40,8 @@ class TestBatch:
         self, api: TestClient, model_id: str, database: Database
     ) -> None:
         before = count(database, Shot)
-        wishes = [{"bgColor": "#000000"}, {"bgColor": "#ff8800"}, {"vignette": 0.5}, {"aspect": "1:1"}]
-        batch(api, *({"modelId": model_id, "renderSettings": wish} for wish in wishes))
+        requests = [{"bgColor": "#000000"}, {"bgColor": "#ff8800"}, {"vignette": 0.5}, {"aspect": "1:1"}]
+        batch(api, *({"modelId": model_id, "renderSettings": render_settings} for render_settings in requests))
         assert count(database, Shot) == before + 2
 
     def test_spreads_many_variants_over_several_shots(self, api: TestClient, model_id: str, database: Database) -> None:
@@ -110,13 +110,13 @@ class TestCredits:
         public_api.headers.update(new_client(database, "poor@example.com", credits=10).headers)
         model_id = uploaded(public_api)["modelId"]
         before = count(database, Render)
-        wishes = [
+        requests = [
             {"modelId": model_id, "renderSettings": {"quality": quality}}
             for quality in ("share", "standard", "standard", "share")
         ]
-        assert_error(batch(public_api, *wishes), "no_credits", 402, "10 needed", "9 left")
+        assert_error(batch(public_api, *requests), "no_credits", 402, "10 needed", "9 left")
         assert (count(database, Render), credits_of(public_api)) == (before, 9)
-        assert batch(public_api, *wishes[:3]).status_code == 201
+        assert batch(public_api, *requests[:3]).status_code == 201
         assert (count(database, Render), credits_of(public_api)) == (before + 3, 0)
 
 

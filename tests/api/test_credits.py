@@ -12,7 +12,7 @@ from sqlalchemy import event
 from farm.db.session import Database
 from farm.db.tables import Render
 from farm.scheduling import leases, render_status
-from farm.scheduling.leases import Taker
+from farm.scheduling.leases import Claimant
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, assert_nothing_left, count, credits_of, glb, upload, uploaded
@@ -111,7 +111,7 @@ class TestRefunds:
     ) -> None:
         begun = uploaded(api)["renderId"]
         with database.write() as db:
-            while leases.claim_next(db, Taker("one", "cycles"), seconds=30):
+            while leases.claim_next(db, Claimant("one", "cycles"), seconds=30):
                 pass
         done = uploaded(api, glb(b"other"))["renderId"]
         finished(done)

@@ -14,9 +14,9 @@ from tests.conftest import PLENTY
 DATASET: dict[str, Any] = {"output": "dataset", "datasetQuality": "196x1024", "coverage": "sphere"}
 
 
-def ordered(api: TestClient, wish: dict[str, Any]) -> str:
+def ordered(api: TestClient, render_settings: dict[str, Any]) -> str:
     """The id of a render of an uploaded model with these settings."""
-    body = {"modelId": uploaded(api)["modelId"], "renderSettings": wish}
+    body = {"modelId": uploaded(api)["modelId"], "renderSettings": render_settings}
     answer = api.post("/v1/renders", json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["data"]["id"])
@@ -44,7 +44,7 @@ class TestOrder:
         assert (render["status"], render["fileSize"]) == ("pending", None)
 
     @pytest.mark.parametrize(
-        ("wish", "price"),
+        ("render_settings", "price"),
         [
             ({"output": "dataset"}, 4),
             ({"effect": "dataset"}, 4),
@@ -52,12 +52,14 @@ class TestOrder:
             ({"output": "dataset", "datasetQuality": "400x2048", "quality": "pro"}, 64),
         ],
     )
-    def test_costs_its_tier_and_what_the_quote_says(self, api: TestClient, wish: dict[str, Any], price: int) -> None:
+    def test_costs_its_tier_and_what_the_quote_says(
+        self, api: TestClient, render_settings: dict[str, Any], price: int
+    ) -> None:
         model = uploaded(api)["modelId"]
         before = api.get("/v1/account").json()["data"]["credits"]
-        api.post("/v1/renders", json={"modelId": model, "renderSettings": wish})
+        api.post("/v1/renders", json={"modelId": model, "renderSettings": render_settings})
         assert api.get("/v1/account").json()["data"]["credits"] == before - price
-        assert api.post("/v1/quote", json={"renders": [wish]}).json()["data"]["creditsRequired"] == price
+        assert api.post("/v1/quote", json={"renders": [render_settings]}).json()["data"]["creditsRequired"] == price
 
     def test_is_cut_into_chunks_of_views_of_a_shot_of_its_own(
         self, api: TestClient, database: Database, waiting: str
@@ -72,7 +74,7 @@ class TestOrder:
             assert db.get_one(Render, other).shot_id != shot.id
 
     @pytest.mark.parametrize(
-        "wish",
+        "render_settings",
         [
             {"datasetQuality": "100x800"},
             {"coverage": "sphere"},
@@ -83,11 +85,18 @@ class TestOrder:
             {"output": "dataset", "animation": "Walk"},
         ],
     )
-    def test_that_cannot_be_is_refused_and_costs_nothing(self, api: TestClient, wish: dict[str, Any]) -> None:
+    def test_that_cannot_be_is_refused_and_costs_nothing(
+        self, api: TestClient, render_settings: dict[str, Any]
+    ) -> None:
         model = uploaded(api)["modelId"]
         before = api.get("/v1/account").json()["data"]["credits"]
-        answer = api.post("/v1/renders", json={"modelId": model, "renderSettings": wish})
-        assert_error(answer, "invalid_settings", 400, next(iter(wish if len(wish) == 1 else list(wish)[1:])))
+        answer = api.post("/v1/renders", json={"modelId": model, "renderSettings": render_settings})
+        assert_error(
+            answer,
+            "invalid_settings",
+            400,
+            next(iter(render_settings if len(render_settings) == 1 else list(render_settings)[1:])),
+        )
         assert api.get("/v1/account").json()["data"]["credits"] == before <= PLENTY
 
 

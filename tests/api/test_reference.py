@@ -137,12 +137,12 @@ class TestModels:
 
 class TestRenders:
     def test_create(self, api: TestClient, chair: str) -> None:
-        wish = {
+        render_settings = {
             **{"quality": "share", "aspect": "16:9", "bgColor": "#ffffff", "length": 6, "animation": "Walk"},
             **{"animationSpeed": 1, "shadows": True, "reflector": False, "easing": True},
         }
-        render = data(api.post("/v1/renders", json={"modelId": chair, "renderSettings": wish}), 201)
-        assert_shows(render, QUEUED | {"modelId": chair, "renderSettings": wish})
+        render = data(api.post("/v1/renders", json={"modelId": chair, "renderSettings": render_settings}), 201)
+        assert_shows(render, QUEUED | {"modelId": chair, "renderSettings": render_settings})
 
     def test_list(self, api: TestClient, chair: str, done: str) -> None:
         answer = api.get(f"/v1/renders?model={chair}&status=done&limit=50&offset=0")
@@ -172,8 +172,8 @@ class TestRenders:
         ]
         queued = data(api.post("/v1/renders/batch", json={"renders": renders}), 201)
         assert len(queued) == 3
-        for render, wish in zip(queued, renders, strict=True):
-            assert_shows(render, QUEUED | {"modelId": wish["modelId"]})
+        for render, render_settings in zip(queued, renders, strict=True):
+            assert_shows(render, QUEUED | {"modelId": render_settings["modelId"]})
 
 
 class TestAssets:
@@ -211,9 +211,9 @@ class TestOverlays:
         for address in ("/v1/overlays", "/v1/overlays?layer=background"):
             [listed] = data(api.get(address))
             assert_shows(listed, shown | {"id": overlay["id"]})
-        wish = {"bgImageId": overlay["id"], "aspect": "16:9", "length": 6}
-        render = data(api.post("/v1/renders", json={"modelId": chair, "renderSettings": wish}), 201)
-        assert_shows(render, QUEUED | {"renderSettings": wish})
+        render_settings = {"bgImageId": overlay["id"], "aspect": "16:9", "length": 6}
+        render = data(api.post("/v1/renders", json={"modelId": chair, "renderSettings": render_settings}), 201)
+        assert_shows(render, QUEUED | {"renderSettings": render_settings})
         data(api.delete(f"/v1/overlays/{overlay['id']}"))
         assert data(api.get("/v1/overlays")) == []
 

@@ -40,9 +40,9 @@ class TestCreateRender:
     def test_can_be_read_at_once(self, api: TestClient, model_id: str) -> None:
         assert api.get(f"/v1/renders/{ordered(api, model_id)['id']}").status_code == 200
 
-    @pytest.mark.parametrize("wish", [{}, {"renderSettings": None}, {"renderSettings": {}}])
-    def test_settings_may_be_left_out(self, api: TestClient, model_id: str, wish: dict[str, Any]) -> None:
-        assert api.post("/v1/renders", json={"modelId": model_id, **wish}).status_code == 201
+    @pytest.mark.parametrize("render_settings", [{}, {"renderSettings": None}, {"renderSettings": {}}])
+    def test_settings_may_be_left_out(self, api: TestClient, model_id: str, render_settings: dict[str, Any]) -> None:
+        assert api.post("/v1/renders", json={"modelId": model_id, **render_settings}).status_code == 201
 
     @pytest.mark.parametrize("body", [{}, {"renderSettings": {}}, {"modelId": None}, {"modelId": 5}])
     def test_wants_a_model_id(self, api: TestClient, body: Any) -> None:
@@ -57,7 +57,7 @@ class TestCreateRender:
         assert_error(answer, "model_not_found", 404)
 
     @pytest.mark.parametrize(
-        ("wish", "words"),
+        ("render_settings", "words"),
         [
             ({"zoom": 3}, ["renderSettings.zoom", "3", "0.5 to 2"]),
             ({"shadows": "yes"}, ["renderSettings.shadows", "true or false"]),
@@ -67,17 +67,19 @@ class TestCreateRender:
             (5, ["JSON object"]),
         ],
     )
-    def test_wrong_settings_are_named(self, api: TestClient, model_id: str, wish: Any, words: list[str]) -> None:
-        answer = api.post("/v1/renders", json={"modelId": model_id, "renderSettings": wish})
+    def test_wrong_settings_are_named(
+        self, api: TestClient, model_id: str, render_settings: Any, words: list[str]
+    ) -> None:
+        answer = api.post("/v1/renders", json={"modelId": model_id, "renderSettings": render_settings})
         assert_error(answer, "invalid_settings", 400, *words)
 
     def test_an_overlay_that_is_not_there_is_refused_and_nothing_is_queued(
         self, api: TestClient, model_id: str, database: Database
     ) -> None:
         before = count(database, Render)
-        wish = {"modelId": model_id, "renderSettings": {"bgImageId": "Ab3kF9x2qL1m"}}
+        render_settings = {"modelId": model_id, "renderSettings": {"bgImageId": "Ab3kF9x2qL1m"}}
         words = ["renderSettings.bgImageId", "Ab3kF9x2qL1m", "overlay"]
-        assert_error(api.post("/v1/renders", json=wish), "invalid_settings", 400, *words)
+        assert_error(api.post("/v1/renders", json=render_settings), "invalid_settings", 400, *words)
         assert count(database, Render) == before
 
     def test_a_misspelt_field_is_not_passed_over(self, api: TestClient, model_id: str) -> None:

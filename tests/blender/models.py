@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from farm import templates
-from farm.scene.shot import Engine, Shot
+from farm.scene.shot import Engine, ShotSetup
 
 ASSETS = Path(__file__).parents[1] / "assets"
 Point = tuple[float, float, float]
 
 
-def shot(model: Path, *, engine: Engine = "cycles", size: tuple[int, int] = (96, 54), shadows: bool = False) -> Shot:
-    return Shot(str(model), str(templates.blend("studio")), *size, samples=4, engine=engine, shadows=shadows)
+def shot(
+    model: Path, *, engine: Engine = "cycles", size: tuple[int, int] = (96, 54), shadows: bool = False
+) -> ShotSetup:
+    return ShotSetup(str(model), str(templates.blend("studio")), *size, samples=4, engine=engine, shadows=shadows)
 
 
 def glb(

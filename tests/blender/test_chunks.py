@@ -12,8 +12,8 @@ from farm.blender.client import Blender, BlenderHost
 from farm.orders import plan
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import parse
-from farm.rendering.frame_cache import Shelf
-from farm.rendering.production import draw, shot_to_draw
+from farm.rendering.frame_cache import FrameCache
+from farm.rendering.production import draw_frames, shot_setup
 from farm.scene.shot import Frame
 from farm.settings import Settings
 from farm.video import backgrounds
@@ -44,12 +44,12 @@ def encoders_see(spec: ShotSpec, frames: Iterator[Frame]) -> list[str]:
     return [hashlib.sha256(over.over(each).tobytes() + cut.of(each).tobytes()).hexdigest() for each in frames]
 
 
-def drawn(folder: Path, model: str, spec: ShotSpec, numbers: range, shelf: Shelf | None = None) -> list[str]:
+def drawn(folder: Path, model: str, spec: ShotSpec, numbers: range, cache: FrameCache | None = None) -> list[str]:
     """By a Blender of their own, as on another node."""
     folder.mkdir()
     with BlenderHost(folder) as host, Blender(host.socket_path, 300) as blender:
-        shot = shot_to_draw(spec, ASSETS / model, "cycles")
-        return encoders_see(spec, draw(blender, shot, spec, numbers, shelf, folder))
+        shot = shot_setup(spec, ASSETS / model, "cycles")
+        return encoders_see(spec, draw_frames(blender, shot, spec, numbers, cache, folder))
 
 
 @pytest.mark.parametrize(("model", "settings"), CASES)
@@ -66,21 +66,23 @@ def test_frames_of_chunks_are_those_of_one_that_draws_all(
 @pytest.mark.parametrize(("model", "settings"), CASES)
 def test_kept_frames_are_those_that_were_drawn(tmp_path: Path, model: str, settings: dict[str, object]) -> None:
     spec = order(model, settings)
-    shelf = Shelf(tmp_path / "cache", 10**9, spec, "cycles")
-    some = drawn(tmp_path / "some", model, spec, range(1, 4), shelf)
-    every = drawn(tmp_path / "every", model, spec, range(FRAMES), shelf)
+    cache = FrameCache(tmp_path / "cache", 10**9, spec, "cycles")
+    some = drawn(tmp_path / "some", model, spec, range(1, 4), cache)
+    every = drawn(tmp_path / "every", model, spec, range(FRAMES), cache)
     assert every[1:4] == some
     nobody = Blender.__new__(Blender)  # whoever asked it to draw would fail
-    kept = encoders_see(spec, draw(nobody, shot_to_draw(spec, Path(), "cycles"), spec, range(FRAMES), shelf, tmp_path))
+    kept = encoders_see(
+        spec, draw_frames(nobody, shot_setup(spec, Path(), "cycles"), spec, range(FRAMES), cache, tmp_path)
+    )
     assert kept == every
     assert not list(tmp_path.glob("kept-*-0")), "their files go as they are used"
 
 
 def test_a_shot_that_is_open_stays_open(blender: Blender) -> None:
     spec = order("draco.glb", {"quality": "share"})
-    shot = shot_to_draw(spec, ASSETS / "draco.glb", "cycles")
-    first = encoders_see(spec, draw(blender, shot, spec, range(2)))
-    again = encoders_see(spec, draw(blender, shot, spec, range(2)))
-    other = encoders_see(spec, draw(blender, replace(shot, shadows=False), spec, range(2)))
+    shot = shot_setup(spec, ASSETS / "draco.glb", "cycles")
+    first = encoders_see(spec, draw_frames(blender, shot, spec, range(2)))
+    again = encoders_see(spec, draw_frames(blender, shot, spec, range(2)))
+    other = encoders_see(spec, draw_frames(blender, replace(shot, shadows=False), spec, range(2)))
     assert first == again
     assert first != other

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from farm.blender.client import BlenderHost
 from farm.scene.camera import Array, Lens, crop, view
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from tests.support.blender import ASSETS, Drawing, InsideBlender, draw, shot
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ MODELS = ["product.glb", "walker.glb", "draco.glb", "embedded.gltf"]
 SIZE = (192, 108)
 
 
-def stage_of(wanted: Shot) -> tuple[Array, Lens]:
+def stage_of(wanted: ShotSetup) -> tuple[Array, Lens]:
     """The subject's points and the lens, as the stage has them. Runs where bpy is."""
     from farm.blender.stage import set_up
 

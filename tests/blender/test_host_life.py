@@ -13,7 +13,7 @@ import pytest
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from tests.support.blender import PATIENCE, draw, shot
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ class TestWarm:
             assert process_of(host).pid != second
 
     def test_calls_an_error_of_ours_no_fault_of_the_model(self, host: BlenderHost) -> None:
-        broken = Shot(**CRATE.to_wire() | {"samples": "many"})
+        broken = ShotSetup(**CRATE.to_wire() | {"samples": "many"})
         with pytest.raises(RenderFailed) as failure:
             draw(host, broken, 0.0)
         assert type(failure.value) is RenderFailed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel
-from farm.scene.shot import Frame, Shot
+from farm.scene.shot import Frame, ShotSetup
 from tests.support.blender import PATIENCE, InsideBlender, shot
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ WALKING = replace(shot("walker.glb"), animation="Walk", fps=8)
 Pixels = NDArray[np.uint8]
 
 
-def film(host: BlenderHost, wanted: Shot, *numbers: int) -> list[tuple[Frame, Pixels, NDArray[np.float32] | None]]:
+def film(host: BlenderHost, wanted: ShotSetup, *numbers: int) -> list[tuple[Frame, Pixels, NDArray[np.float32] | None]]:
     """Frames by number, seen from the side, each with its subject's pixels and its shadow."""
     with Blender(host.socket_path, PATIENCE) as blender:
         blender.open_shot(wanted)
@@ -32,7 +32,7 @@ def film(host: BlenderHost, wanted: Shot, *numbers: int) -> list[tuple[Frame, Pi
         ]
 
 
-def clouds_of(wanted: Shot, moments: int) -> tuple[float, list[NDArray[np.float64]], float]:
+def clouds_of(wanted: ShotSetup, moments: int) -> tuple[float, list[NDArray[np.float64]], float]:
     """The clip's seconds, the subject all along it, and the height of the lens's target. Runs where bpy is."""
     from farm.blender.stage import set_up
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from camera_paths import Pose
 from farm.blender.client import Blender
 from farm.scene.camera import Lens, mirrored, view
-from farm.scene.shot import Frame, Layer, Shot
+from farm.scene.shot import Frame, Layer, ShotSetup
 from tests.blender.models import box, glb
 from tests.support.blender import InsideBlender, shot
 
@@ -22,7 +22,7 @@ LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=192, h
 SIZE = (192, 108)
 
 
-def picture(layer: Layer, wanted: Shot) -> Plane:
+def picture(layer: Layer, wanted: ShotSetup) -> Plane:
     """A layer's RGBA in its place in the frame, 0 to 1; what lies outside is left out."""
     kind, full = ("u1", 255) if wanted.bits == 8 else ("<u2", 65535)
     values = np.fromfile(layer.path, kind).reshape(layer.height, layer.width, 4).astype(np.float32) / full
@@ -32,7 +32,7 @@ def picture(layer: Layer, wanted: Shot) -> Plane:
     return whole
 
 
-def draw(blender: Blender, wanted: Shot, azimuth: float = 30.0) -> tuple[Frame, Plane, Plane]:
+def draw(blender: Blender, wanted: ShotSetup, azimuth: float = 30.0) -> tuple[Frame, Plane, Plane]:
     """A frame, its subject and its mirror image."""
     blender.open_shot(wanted)
     for frame in blender.frames([(0, Pose(azimuth))]):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from camera_paths import Pose
 from farm.blender.client import Blender
-from farm.scene.shot import Frame, Shot
+from farm.scene.shot import Frame, ShotSetup
 from farm.video import backgrounds
 from farm.video.composite import Compositor
 from tests.blender.models import ASSETS, box, glb, shot
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 Pixels = NDArray[np.uint8]
 
 
-def draw(blender: Blender, wanted: Shot, azimuth: float = 0.0, radius: float = 1.0) -> tuple[Frame, Pixels]:
+def draw(blender: Blender, wanted: ShotSetup, azimuth: float = 0.0, radius: float = 1.0) -> tuple[Frame, Pixels]:
     """One frame, and its pixels in their place in the full frame: (height, width, 4)."""
     blender.open_shot(wanted)
     whole = np.zeros((wanted.height, wanted.width, 4), dtype=np.uint8)

@@ -10,7 +10,7 @@ import pytest
 from farm import templates
 from farm.blender.client import Blender
 from farm.errors import BadTemplate
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from farm.templates import contract
 from farm.templates.contract import BrokenPromise
 from tests.blender.models import ASSETS
@@ -333,8 +333,8 @@ def test_blenders_panel_shows_what_the_properties_take_and_mean(inside: InsideBl
 
 
 class TestUse:
-    def shot(self, template: Path) -> Shot:
-        return Shot(str(ASSETS / "product.glb"), str(template), 64, 36, samples=1, engine="cycles", shadows=False)
+    def shot(self, template: Path) -> ShotSetup:
+        return ShotSetup(str(ASSETS / "product.glb"), str(template), 64, 36, samples=1, engine="cycles", shadows=False)
 
     @pytest.mark.parametrize("change", [script_to_run, driver_with_code, linked_light, remove_property])
     def test_of_a_broken_template_is_refused(

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from farm.scene.shot import Shot
+from farm.scene.shot import ShotSetup
 from tests.support.blender import InsideBlender, shot
 
 pytestmark = pytest.mark.slow
@@ -17,14 +17,14 @@ Matrix = NDArray[np.float64]
 PLAIN = shot("walker.glb")
 
 
-def turn_of(wanted: Shot) -> Matrix:
+def turn_of(wanted: ShotSetup) -> Matrix:
     """farm.blender.stage.turn. Runs where bpy is."""
     from farm.blender.stage import turn
 
     return np.array(turn(wanted))[:3, :3]
 
 
-def points_of(wanted: Shot) -> NDArray[np.float64]:
+def points_of(wanted: ShotSetup) -> NDArray[np.float64]:
     from farm.blender.stage import set_up
 
     return set_up(wanted).points

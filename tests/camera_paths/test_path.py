@@ -74,19 +74,22 @@ class TestEveryPath:
     def test_a_loop_comes_back_and_an_entrance_ends_at_its_front_in_full_size(
         self, path: CameraPath, data: st.DataObject
     ) -> None:
-        wish = data.draw(options(path))
-        first, last = path.pose(0, **wish), path.pose(1, **wish)
+        render_settings = data.draw(options(path))
+        first, last = path.pose(0, **render_settings), path.pose(1, **render_settings)
         if path.loops:
             assert turned(last) == pytest.approx(turned(first), abs=1e-9)
             assert (last.radius, last.scale) == pytest.approx((first.radius, first.scale))
         else:
-            assert turned(last) == pytest.approx(turned(Pose(wish["rotate_y"])), abs=1e-9)
+            assert turned(last) == pytest.approx(turned(Pose(render_settings["rotate_y"])), abs=1e-9)
             assert last.scale == 1
 
     @given(data=st.data(), t=st.floats(0, 1))
     def test_never_jumps(self, path: CameraPath, data: st.DataObject, t: float) -> None:
-        wish = data.draw(options(path))
-        before, after = path.pose(t * (1 - 1 / FINE), **wish), path.pose(t * (1 - 1 / FINE) + 1 / FINE, **wish)
+        render_settings = data.draw(options(path))
+        before, after = (
+            path.pose(t * (1 - 1 / FINE), **render_settings),
+            path.pose(t * (1 - 1 / FINE) + 1 / FINE, **render_settings),
+        )
         # A fine step is at most what a path may cover that turns three times, comes from farthest to nearest and grows
         # from nothing, at three times its mean speed.
         assert abs(after.azimuth - before.azimuth) <= 3 * 1080 / FINE + 1e-9

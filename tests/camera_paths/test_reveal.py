@@ -15,8 +15,8 @@ STEP = 1e-4
 
 @given(sweep=numbers("sweep_angle"), scale=numbers("scale_from"), front=numbers("rotate_y"), easing=st.booleans())
 def test_goes_from_its_start_to_full_size_at_the_front(sweep: float, scale: float, front: float, easing: bool) -> None:
-    wish: Options = {"sweep_angle": sweep, "scale_from": scale, "rotate_y": front, "easing": easing}
-    first, last = reveal(0, **wish), reveal(1, **wish)
+    render_settings: Options = {"sweep_angle": sweep, "scale_from": scale, "rotate_y": front, "easing": easing}
+    first, last = reveal(0, **render_settings), reveal(1, **render_settings)
     assert (first.azimuth, first.scale) == pytest.approx((front - sweep, scale))
     assert (last.azimuth, last.scale) == (front, 1), "exactly, not nearly"
 
@@ -25,9 +25,9 @@ def test_starts_from_nothing_and_half_a_turn_away_unless_told_otherwise() -> Non
     assert (reveal(0).azimuth, reveal(0).scale) == (-180, 0)
 
 
-@given(wish=WISHES, a=TIMES, b=TIMES)
-def test_never_shrinks_and_never_turns_back(wish: Options, a: float, b: float) -> None:
-    before, after = (reveal(t, **wish) for t in sorted((a, b)))
+@given(render_settings=WISHES, a=TIMES, b=TIMES)
+def test_never_shrinks_and_never_turns_back(render_settings: Options, a: float, b: float) -> None:
+    before, after = (reveal(t, **render_settings) for t in sorted((a, b)))
     assert after.scale >= before.scale
     assert after.azimuth >= before.azimuth
 

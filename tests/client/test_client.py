@@ -87,10 +87,10 @@ class TestUpload:
 class TestRenders:
     def test_are_created_listed_and_deleted(self, plinth: Plinth, chair: Path) -> None:
         model_id = plinth.models.upload(chair).model_id
-        wish: RenderSettings = {"quality": "standard", "effect": "reveal", "scaleFrom": 0.5}
-        queued = plinth.renders.create(model_id, wish)
+        render_settings: RenderSettings = {"quality": "standard", "effect": "reveal", "scaleFrom": 0.5}
+        queued = plinth.renders.create(model_id, render_settings)
         assert queued.status == "pending"
-        assert queued.render_settings.items() >= wish.items()
+        assert queued.render_settings.items() >= render_settings.items()
         page = plinth.renders.list(model_id=model_id, limit=1)
         assert (len(page.items), page.total, page.offset, page.limit) == (1, 3, 0, 1)
         plinth.renders.delete(queued.id)

@@ -32,7 +32,7 @@ def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path, *, 
     """The ZIP of a dataset."""
     with Blender(host.socket_path, PATIENCE) as blender:
         shot = wanted.shot(str(model), engine)
-        parts = list(produce.draw(blender, shot, wanted, range(wanted.views), folder))
+        parts = list(produce.draw_views(blender, shot, wanted, range(wanted.views), folder))
     out = folder / "dataset.zip"
     produce.finish(wanted, parts.__getitem__, out)
     return out

@@ -39,13 +39,13 @@ def concave(folder: Path, material: dict[str, Any] | None = None) -> Path:
 
 
 def thin(folder: Path) -> Path:
-    """A rack: rods and a shelf as thin as a few pixels."""
+    """A rack: rods and a cache as thin as a few pixels."""
     rods: list[Point] = []
     for step in range(5):
         x = -1.0 + step * 0.5
         rods += box((x - 0.03, 0.0, -0.03), (x + 0.03, 1.6, 0.03))
-    shelf = box((-1.05, 0.78, -0.5), (1.05, 0.81, 0.5))
-    return glb(folder / "thin.glb", [*rods, *shelf], nodes=[ASKEW])
+    cache = box((-1.05, 0.78, -0.5), (1.05, 0.81, 0.5))
+    return glb(folder / "thin.glb", [*rods, *cache], nodes=[ASKEW])
 
 
 def scan(_: Path) -> Path:

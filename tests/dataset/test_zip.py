@@ -98,7 +98,7 @@ class TestSameBytes:
             host.start()
             with Blender(host.socket_path, PATIENCE) as blender:
                 shot = WANTED.shot(str(ASSETS / "product.glb"), "cycles")
-                found = list(produce.draw(blender, shot, WANTED, numbers, tmp_path))
+                found = list(produce.draw_views(blender, shot, WANTED, numbers, tmp_path))
             parts |= dict(zip(numbers, found, strict=True))
         again = tmp_path / "again.zip"
         produce.finish(WANTED, parts.__getitem__, again)

@@ -41,8 +41,8 @@ def database(pair: Farm) -> Iterator[Database]:
 def shared(pair: Farm) -> list[str]:
     """A batch of renders of a model that differ in their backgrounds and qualities alone."""
     model = pair.upload("draco.glb", '{"length": 3}')["modelId"]
-    wishes = [{"bgColor": colour, "length": 6} for colour in ("#ff0000", "#00ff00", "#0000ff")]
-    items = [{"modelId": model, "renderSettings": wish} for wish in wishes]
+    requests = [{"bgColor": colour, "length": 6} for colour in ("#ff0000", "#00ff00", "#0000ff")]
+    items = [{"modelId": model, "renderSettings": render_settings} for render_settings in requests]
     answer = pair.client.post("/v1/renders/batch", json={"renders": items})
     assert answer.status_code == 201, answer.text
     renders = [str(render["id"]) for render in answer.json()["data"]]
@@ -131,8 +131,8 @@ def test_one_that_is_deleted_while_it_is_drawn_takes_its_parts_along_and_leaves_
     pair: Farm, shared: list[str]
 ) -> None:
     model = pair.render(shared[0])["modelId"]
-    wishes = [{"bgColor": colour, "length": 6, "rotateY": 90} for colour in ("#ff0000", "#00ff00")]
-    items = [{"modelId": model, "renderSettings": wish} for wish in wishes]
+    requests = [{"bgColor": colour, "length": 6, "rotateY": 90} for colour in ("#ff0000", "#00ff00")]
+    items = [{"modelId": model, "renderSettings": render_settings} for render_settings in requests]
     gone, kept = (each["id"] for each in pair.client.post("/v1/renders/batch", json={"renders": items}).json()["data"])
     with caught(pair):
         assert pair.client.delete(f"/v1/renders/{gone}").status_code == 200

@@ -49,8 +49,8 @@ def stored(farm: Farm, render: str) -> list[str]:
 class TestDataset:
     def test_is_finished_after_a_crash_without_drawing_a_view_again(self, fragile: Farm) -> None:
         model = fragile.upload("walker.glb", '{"length": 3}')["modelId"]
-        wish = {"modelId": model, "renderSettings": {"output": "dataset"}}
-        render = fragile.client.post("/v1/renders", json=wish).json()["data"]["id"]
+        render_settings = {"modelId": model, "renderSettings": {"output": "dataset"}}
+        render = fragile.client.post("/v1/renders", json=render_settings).json()["data"]["id"]
 
         seen = until(lambda: fragile.render(render), lambda seen: seen["progress"]["frames"] >= 5)
         assert seen["status"] == "video-processing"

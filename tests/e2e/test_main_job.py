@@ -116,8 +116,8 @@ class TestPoster:
         overlay = farm.client.post("/v1/overlays", files={"file": ("sky.png", gradient.getvalue())}).json()["data"][
             "id"
         ]
-        wish = {"length": 3, "bgImageId": overlay, "bgColor": "#ff0000"}
-        body = {"modelId": farm.render(product)["modelId"], "renderSettings": wish}
+        render_settings = {"length": 3, "bgImageId": overlay, "bgColor": "#ff0000"}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": render_settings}
         render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
         farm.client.delete(f"/v1/overlays/{overlay}")  # what was ordered is drawn all the same
         assert farm.wait(render)["status"] == "done"
@@ -155,23 +155,23 @@ class TestAspect:
 
 class TestEffect:
     @pytest.mark.parametrize(
-        "wish",
+        "render_settings",
         [
             {"effect": "hero-spin", "sweepAngle": 360},
             {"effect": "showcase", "amplitude": 90},
             {"effect": "zoom-orbit", "zoomStart": 1.2, "zoomEnd": 0.5},
         ],
-        ids=lambda wish: str(wish["effect"]),
+        ids=lambda render_settings: str(render_settings["effect"]),
     )
     def test_becomes_a_video_and_is_shown_with_its_own_fields(
-        self, farm: Farm, product: str, wish: dict[str, str | float]
+        self, farm: Farm, product: str, render_settings: dict[str, str | float]
     ) -> None:
-        body = {"modelId": farm.render(product)["modelId"], "renderSettings": {"length": 3, **wish}}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": {"length": 3, **render_settings}}
         render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
         assert render["status"] == "done", render["errorMessage"]
         shown = render["renderSettings"]
-        assert {field: shown[field] for field in wish} == wish
-        assert set(shown) - set(wish) == set(farm.render(product)["renderSettings"]) - {"effect"}
+        assert {field: shown[field] for field in render_settings} == render_settings
+        assert set(shown) - set(render_settings) == set(farm.render(product)["renderSettings"]) - {"effect"}
 
 
 class TestPro:
@@ -179,8 +179,8 @@ class TestPro:
     @classmethod
     def pro(cls, farm: Farm, product: str) -> str:
         """The id of a finished pro render, 384x216."""
-        wish = {"quality": "pro", "length": 3, "bgColor": "#12ab9f", "rotateY": 30}
-        body = {"modelId": farm.render(product)["modelId"], "renderSettings": wish}
+        render_settings = {"quality": "pro", "length": 3, "bgColor": "#12ab9f", "rotateY": 30}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": render_settings}
         render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
         assert render["status"] == "done", render["errorMessage"]
         return str(render["id"])
@@ -222,8 +222,8 @@ class TestPro:
 
 class TestStandard:
     def test_comes_with_a_lighter_variant(self, farm: Farm, product: str) -> None:
-        wish = {"quality": "standard", "length": 3, "vignette": 1}
-        body = {"modelId": farm.render(product)["modelId"], "renderSettings": wish}
+        render_settings = {"quality": "standard", "length": 3, "vignette": 1}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": render_settings}
         render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
         assert render["status"] == "done", render["errorMessage"]
         assert render["hasWebVariant"]

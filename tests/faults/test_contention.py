@@ -24,7 +24,7 @@ from farm.errors import BadModel, BlenderCrashed, Conflict, FarmError, LeaseLost
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, reaper, render_status, submit
 from farm.scheduling.cleanup import tidy
-from farm.scheduling.leases import ClaimedChunk, Taker
+from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker.lease import Lease
@@ -60,7 +60,7 @@ class Crowd:
     def work(self, name: str, *, flawless: bool = False) -> bool:
         """Claim a chunk and do it, well or badly. False when there was none to be had."""
         with self.database.write() as db:
-            chunk = leases.claim_next(db, Taker(name, "cycles"), seconds=self.farm.settings.lease_seconds)
+            chunk = leases.claim_next(db, Claimant(name, "cycles"), seconds=self.farm.settings.lease_seconds)
         if chunk is None:
             return False
         lease = Lease(self.database, chunk, self.farm.settings.lease_seconds, lambda _: None)
@@ -87,9 +87,9 @@ class Crowd:
 
     def order_and_change_their_minds(self, account: Account, model: Model) -> None:
         with self.database.write() as db:
-            wishes = [(model, RenderSettings(length=3, bg_color=f"#00000{digit}")) for digit in range(3)]
-            renders = submit.renders(db, account.id, wishes, self.farm.settings, self.farm.bell)
-            submit.preview(db, model, self.farm.settings, self.farm.bell)
+            requests = [(model, RenderSettings(length=3, bg_color=f"#00000{digit}")) for digit in range(3)]
+            renders = submit.renders(db, account.id, requests, self.farm.settings, self.farm.doorbell)
+            submit.preview(db, model, self.farm.settings, self.farm.doorbell)
         with self.database.read() as db:
             own = db.scalars(select(Render.id).where(Render.account_id == account.id)).all()
         for render_id in {random.choice(own), random.choice(renders).id}:
@@ -104,7 +104,7 @@ class Crowd:
                 pass
 
     def reap(self) -> None:
-        reaper.sweep(self.database, self.farm.bell, self.farm.settings)
+        reaper.sweep(self.database, self.farm.doorbell, self.farm.settings)
         tidy(self.database, self.farm.storage)
 
     def again_and_again(self, act: Callable[[], object]) -> None:
@@ -130,12 +130,12 @@ class Crowd:
                     render_status.advance(db, render, status)
 
     def _drawn(self, lease: Lease) -> None:
-        with lease.completing(self.farm.bell, 1.0) as (db, _wanted):
+        with lease.completing(self.farm.doorbell, 1.0) as (db, _wanted):
             for render in self._renders(db, lease):
                 db.add(Segment(render_id=render.id, chunk_id=lease.chunk.id, kind="video", storage_key=lease.name))
 
     def _finished(self, lease: Lease, render_id: str) -> None:
-        with lease.completing(self.farm.bell) as (db, _wanted):
+        with lease.completing(self.farm.doorbell) as (db, _wanted):
             render = db.get_one(Render, render_id)
             for segment in db.scalars(select(Segment).where(Segment.render_id == render_id)):
                 db.delete(segment)
@@ -210,8 +210,8 @@ def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: l
     account, model = owners[0]
     database, settings = crowd.database, crowd.farm.settings
     with database.write() as db:
-        wishes = [(model, RenderSettings(length=3, rotate_y=angle)) for angle in (0, 90)]
-        renders = submit.renders(db, account.id, wishes, settings, crowd.farm.bell)
+        requests = [(model, RenderSettings(length=3, rotate_y=angle)) for angle in (0, 90)]
+        renders = submit.renders(db, account.id, requests, settings, crowd.farm.doorbell)
         for render in renders:
             chunk = claimed(db, render.shot.chunks[0], seconds=-1)
             chunk.failures = settings.attempts - 1
@@ -236,7 +236,7 @@ def test_who_is_cut_off_in_a_transaction_holds_nobody_up_for_good(
     """Its node lost power, say: PostgreSQL would keep its locks until the network notices, which takes hours."""
     [_, model] = owners[0]
     with crowd.database.write() as db:
-        render = submit.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.bell)
+        render = submit.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.doorbell)
         claimed(db, render.shot.chunks[0], seconds=-1)
     monkeypatch.setattr(session, "IDLE_IN_TRANSACTION", 1.0)
     frozen = Database(crowd.farm.settings.database)

@@ -20,7 +20,7 @@ from farm.nodes.registry import Duty
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, submit
 from farm.scheduling.doorbell import Doorbell
-from farm.scheduling.leases import Taker
+from farm.scheduling.leases import Claimant
 from farm.settings import Settings
 from tests.conftest import Client
 from tests.support.chunks import claimed
@@ -38,16 +38,16 @@ def db(database: Database) -> Iterator[Session]:
 
 
 @pytest.fixture
-def render(database: Database, client: Client, settings: Settings, bell: Doorbell) -> Render:
+def render(database: Database, client: Client, settings: Settings, doorbell: Doorbell) -> Render:
     with database.write() as db:
         model = Model(account_id=client.account.id, original_name="a.glb", format="glb", file_size=1, sha256="0" * 64)
         db.add(model)
         db.flush()
-        return submit.render(db, model, RenderSettings(), settings, bell)
+        return submit.render(db, model, RenderSettings(), settings, doorbell)
 
 
 @pytest.fixture
-def bell(redis: Redis) -> Doorbell:
+def doorbell(redis: Redis) -> Doorbell:
     return Doorbell(redis)
 
 
@@ -166,14 +166,14 @@ class TestDuty:
         registry.join(database, cpu)
         with database.write() as db:
             assert registry.beat(db, cpu) == ALL
-            assert registry.taker(db, "cpu") == Taker("cpu", "cycles", draws=True)
+            assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=True)
 
     def test_of_a_cpu_node_beside_a_gpu_is_what_is_urgent(self, database: Database, cpu: Facts, gpu: Facts) -> None:
         registry.join(database, gpu)
         registry.join(database, cpu)
         with database.write() as db:
             assert registry.beat(db, cpu) == URGENT_ALONE
-            assert registry.taker(db, "cpu") == Taker("cpu", "cycles", draws=False)
+            assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=False)
             assert registry.beat(db, gpu) == ALL
             assert nodes.drawing(db) == 1
 
@@ -211,15 +211,15 @@ class TestDuty:
         """No other engine may, so it would wait for ever."""
         registry.join(database, cpu)
         with database.write() as db:
-            taker = registry.taker(db, "cpu")
-            assert taker
-            assert leases.claim_next(db, taker, seconds=30)
+            claimant = registry.claimant(db, "cpu")
+            assert claimant
+            assert leases.claim_next(db, claimant, seconds=30)
         registry.join(database, gpu)
         with database.write() as db:
             assert registry.beat(db, cpu) == ALL
-            taker = registry.taker(db, "cpu")
-            assert taker == Taker("cpu", "cycles", draws=False)
-            again = leases.claim_next(db, taker, seconds=30)
+            claimant = registry.claimant(db, "cpu")
+            assert claimant == Claimant("cpu", "cycles", draws=False)
+            again = leases.claim_next(db, claimant, seconds=30)
             assert again
             assert again.shot_id == render.shot_id
             for chunk in db.get_one(Shot, again.shot_id).chunks:
@@ -232,7 +232,7 @@ class TestDuty:
         with database.write() as db:
             registry.drain(db, "cpu")
             assert registry.beat(db, cpu) == Duty((), drain=True)
-            assert registry.taker(db, "cpu") is None
+            assert registry.claimant(db, "cpu") is None
 
     @pytest.mark.parametrize("why", ["drain_at", "quarantined_at"])
     def test_that_ends_meanwhile_ends_what_a_work_horse_takes(
@@ -240,14 +240,14 @@ class TestDuty:
     ) -> None:
         registry.join(database, cpu)
         with database.write() as db:
-            taker = registry.taker(db, "cpu")
-            assert taker
+            claimant = registry.claimant(db, "cpu")
+            assert claimant
             setattr(nodes.named(db, "cpu"), why, now())
             db.flush()
-            assert leases.claim_next(db, taker, seconds=30) is None
+            assert leases.claim_next(db, claimant, seconds=30) is None
             registry.resume(db, "cpu")
             db.flush()
-            chunk = leases.claim_next(db, taker, seconds=30)
+            chunk = leases.claim_next(db, claimant, seconds=30)
             assert chunk
             assert chunk.shot_id == render.shot_id
 
@@ -264,7 +264,7 @@ class TestDuty:
         with database.write() as db:
             nodes.named(db, "cpu").quarantined_at = now()
             assert registry.beat(db, cpu) == Duty((), drain=False)
-            assert registry.taker(db, "cpu") is None
+            assert registry.claimant(db, "cpu") is None
             assert state(db, "cpu") == "quarantined"
 
     def test_is_given_to_a_node_that_was_forgotten_while_it_slept(self, database: Database, cpu: Facts) -> None:

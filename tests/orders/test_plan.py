@@ -17,8 +17,10 @@ from farm.tiers import TIERS
 SETTINGS = Settings(fps=30, scale=1, samples=None)
 
 
-def spec(wish: RenderSettings | None = None, *, preview: bool = False, **settings: Any) -> ShotSpec:
-    return plan.shot("a" * 64, wish or RenderSettings(), SETTINGS.model_copy(update=settings), preview=preview)
+def spec(render_settings: RenderSettings | None = None, *, preview: bool = False, **settings: Any) -> ShotSpec:
+    return plan.shot(
+        "a" * 64, render_settings or RenderSettings(), SETTINGS.model_copy(update=settings), preview=preview
+    )
 
 
 class TestFrameSize:

@@ -77,12 +77,12 @@ class TestDefaults:
 
 
 class TestGoodSettings:
-    @given(wish=GOOD)
-    def test_keep_every_value_and_survive_being_stored(self, wish: dict[str, Any]) -> None:
-        settings = parse(wish)
-        assert settings.to_wire().items() >= wish.items()
+    @given(render_settings=GOOD)
+    def test_keep_every_value_and_survive_being_stored(self, render_settings: dict[str, Any]) -> None:
+        settings = parse(render_settings)
+        assert settings.to_wire().items() >= render_settings.items()
         assert parse(json.loads(json.dumps(settings.to_wire()))) == settings
-        assert parse_json(json.dumps(wish)) == settings
+        assert parse_json(json.dumps(render_settings)) == settings
 
     def test_the_background_is_read_as_red_green_blue(self) -> None:
         assert parse({"bgColor": "#FF8001"}).background == (255, 128, 1)
@@ -90,7 +90,7 @@ class TestGoodSettings:
 
 class TestBadSettings:
     @pytest.mark.parametrize(
-        ("wish", "message"),
+        ("render_settings", "message"),
         [
             ({"length": 2.9}, f"renderSettings.length is 2.9, but must be {LENGTH}"),
             ({"length": "6"}, f'renderSettings.length is "6", but must be {LENGTH}'),
@@ -136,9 +136,9 @@ class TestBadSettings:
             ("{}", "renderSettings must be a JSON object"),
         ],
     )
-    def test_are_named_with_their_value_and_what_is_allowed(self, wish: Any, message: str) -> None:
+    def test_are_named_with_their_value_and_what_is_allowed(self, render_settings: Any, message: str) -> None:
         with pytest.raises(InvalidSettings) as refused:
-            parse(wish)
+            parse(render_settings)
         assert refused.value.message == message
 
     @pytest.mark.parametrize("colour", ["ffffff", "#fff", "#gggggg", "#ffffff ", "#ffffff\n", "white", "#\u0661" * 6])
@@ -165,14 +165,14 @@ class TestBadSettings:
 
     @given(value=JSON_VALUES)
     def test_whatever_comes_is_taken_or_refused(self, value: Any) -> None:
-        for wish in (value, *({field: value} for field in FIELDS)):
+        for render_settings in (value, *({field: value} for field in FIELDS)):
             with contextlib.suppress(InvalidSettings):
-                assert isinstance(parse(wish), RenderSettings)
+                assert isinstance(parse(render_settings), RenderSettings)
 
 
 class TestDatasets:
     @pytest.mark.parametrize(
-        "wish",
+        "render_settings",
         [
             {"output": "dataset"},
             {"effect": "dataset"},
@@ -181,8 +181,8 @@ class TestDatasets:
             {"output": "dataset", "datasetQuality": None, "coverage": None, "animation": None},
         ],
     )
-    def test_are_asked_for_by_output_or_effect_and_then_spelled_out(self, wish: dict[str, Any]) -> None:
-        settings = parse(wish)
+    def test_are_asked_for_by_output_or_effect_and_then_spelled_out(self, render_settings: dict[str, Any]) -> None:
+        settings = parse(render_settings)
         assert settings.is_dataset
         wire = settings.to_wire()
         spelled_out = {"output": "dataset", "effect": "dataset", "datasetQuality": "100x800", "coverage": "hemisphere"}
@@ -198,7 +198,7 @@ class TestDatasets:
         assert "datasetQuality" not in parse({}).to_wire()
 
     @pytest.mark.parametrize(
-        ("wish", "message"),
+        ("render_settings", "message"),
         [
             (
                 {"datasetQuality": "100x800"},
@@ -230,19 +230,23 @@ class TestDatasets:
             ({"effect": "dataset", "vignette": 0.5}, "renderSettings.vignette belongs to videos: leave it out"),
         ],
     )
-    def test_that_cannot_be_are_refused_with_the_reason(self, wish: Any, message: str) -> None:
+    def test_that_cannot_be_are_refused_with_the_reason(self, render_settings: Any, message: str) -> None:
         with pytest.raises(InvalidSettings) as refused:
-            parse(wish)
+            parse(render_settings)
         assert refused.value.message == message
 
-    @given(wish=st.fixed_dictionaries({}, optional={field: st.sampled_from(CHOICES[field]) for field in CHOICES}))
-    def test_the_schema_takes_just_what_is_taken(self, wish: dict[str, Any]) -> None:
+    @given(
+        render_settings=st.fixed_dictionaries(
+            {}, optional={field: st.sampled_from(CHOICES[field]) for field in CHOICES}
+        )
+    )
+    def test_the_schema_takes_just_what_is_taken(self, render_settings: dict[str, Any]) -> None:
         try:
-            parse(wish)
+            parse(render_settings)
             taken = True
         except InvalidSettings:
             taken = False
-        assert Draft202012Validator(SCHEMA).is_valid(wish) == taken
+        assert Draft202012Validator(SCHEMA).is_valid(render_settings) == taken
 
 
 class TestJsonText:

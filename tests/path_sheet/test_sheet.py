@@ -21,12 +21,12 @@ from tests.camera_paths.strategies import numbers
 GREEN = (0, 200, 0)
 
 
-def sheet(wish: RenderSettings) -> Image.Image:
-    stills = [Image.new("RGB", (path_sheet.STILL_SIZE,) * 2, GREEN) for _ in path_sheet.times(wish)]
-    return path_sheet.draw(wish, stills)
+def sheet(render_settings: RenderSettings) -> Image.Image:
+    stills = [Image.new("RGB", (path_sheet.STILL_SIZE,) * 2, GREEN) for _ in path_sheet.times(render_settings)]
+    return path_sheet.draw_sheet(render_settings, stills)
 
 
-def wishes(effect: str) -> st.SearchStrategy[RenderSettings]:
+def requests(effect: str) -> st.SearchStrategy[RenderSettings]:
     """Settings of an effect, its own ones given or left out."""
     own = {to_camel(name): numbers(name) for name in PATHS[effect].options}
     common = {"length": numbers("length"), "easing": st.booleans(), "rotateY": st.integers(-180, 180)}
@@ -37,7 +37,7 @@ def wishes(effect: str) -> st.SearchStrategy[RenderSettings]:
 @given(data=st.data())
 @settings(max_examples=3)
 def test_shows_eight_stills_whatever_the_settings(effect: str, data: st.DataObject) -> None:
-    picture = np.asarray(sheet(data.draw(wishes(effect))).convert("RGB")).astype(int)
+    picture = np.asarray(sheet(data.draw(requests(effect))).convert("RGB")).astype(int)
     assert picture.shape == (path_sheet.HEIGHT, path_sheet.WIDTH, 3)
     green = np.abs(picture - GREEN).sum(axis=2) < 12
     assert green.sum() == 8 * path_sheet.STILL_SIZE**2
@@ -50,7 +50,7 @@ def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats
 
 
 @pytest.mark.parametrize(
-    ("effect", "wish", "covers"),
+    ("effect", "render_settings", "covers"),
     [
         ("turntable", {}, False),
         ("zoom-orbit", {}, False),
@@ -60,8 +60,8 @@ def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats
         ("showcase", {}, True),
     ],
 )
-def test_a_way_that_covers_itself_is_drawn_apart(effect: str, wish: dict[str, float], covers: bool) -> None:
-    curve = [PATHS[effect].pose(step / 100, **wish) for step in range(101)]
+def test_a_way_that_covers_itself_is_drawn_apart(effect: str, render_settings: dict[str, float], covers: bool) -> None:
+    curve = [PATHS[effect].pose(step / 100, **render_settings) for step in range(101)]
     assert covers_itself(curve) is covers
 
 

@@ -9,7 +9,7 @@ from farm.errors import RenderFailed
 from farm.orders import plan
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import parse
-from farm.rendering.frame_cache import Shelf
+from farm.rendering.frame_cache import FrameCache
 from farm.settings import Settings
 from tests.video.frames import all_dark, frame
 
@@ -18,12 +18,12 @@ def order(**settings: object) -> ShotSpec:
     return plan.shot("a" * 64, parse(settings), Settings())
 
 
-def put(shelf: Shelf, folder: Path, number: int = 0) -> None:
-    shelf.put(replace(frame(folder, shadow=all_dark(folder)), number=number))
+def put(cache: FrameCache, folder: Path, number: int = 0) -> None:
+    cache.put(replace(frame(folder, shadow=all_dark(folder)), number=number))
 
 
-def shelf_of(tmp_path: Path, spec: ShotSpec, budget: int = 10**9) -> Shelf:
-    return Shelf(tmp_path / "cache", budget, spec, "cycles")
+def shelf_of(tmp_path: Path, spec: ShotSpec, budget: int = 10**9) -> FrameCache:
+    return FrameCache(tmp_path / "cache", budget, spec, "cycles")
 
 
 class TestShelf:
@@ -33,7 +33,7 @@ class TestShelf:
         assert shelf_of(tmp_path, spec).holds(0)
         assert not shelf_of(tmp_path, replace(spec, rotate_y=1)).holds(0)
         assert not shelf_of(tmp_path, replace(spec, template_version="2")).holds(0)
-        assert not Shelf(tmp_path / "cache", 10**9, spec, "eevee").holds(0)
+        assert not FrameCache(tmp_path / "cache", 10**9, spec, "eevee").holds(0)
 
     def test_least_recently_used_makes_room(self, tmp_path: Path) -> None:
         specs = [order(rotateY=number) for number in range(3)]
@@ -45,10 +45,10 @@ class TestShelf:
         assert [shelf_of(tmp_path, spec, 0).holds(0) for spec in specs] == [True, False, True]
 
     def test_larger_than_the_whole_budget_is_not_kept(self, tmp_path: Path) -> None:
-        shelf = shelf_of(tmp_path, order(), 10)
-        put(shelf, tmp_path)
-        shelf.make_room()
-        assert not shelf.holds(0)
+        cache = shelf_of(tmp_path, order(), 10)
+        put(cache, tmp_path)
+        cache.make_room()
+        assert not cache.holds(0)
 
     def test_what_a_killed_worker_has_left_counts_and_goes_with_its_shelf(self, tmp_path: Path) -> None:
         put(shelf_of(tmp_path, order(rotateY=1)), tmp_path)
@@ -60,27 +60,27 @@ class TestShelf:
         assert not folder.exists()
 
     def test_damaged_frame_is_told_and_drawn_again_next_time(self, tmp_path: Path) -> None:
-        shelf = shelf_of(tmp_path, order())
-        put(shelf, tmp_path)
+        cache = shelf_of(tmp_path, order())
+        put(cache, tmp_path)
         [kept] = (tmp_path / "cache").rglob("frame-*")
         content = bytearray(kept.read_bytes())
         content[len(content) // 2] ^= 0xFF
         kept.write_bytes(content)
         with pytest.raises(RenderFailed, match="Frame 0"):
-            shelf.take(0, tmp_path)
-        assert not shelf.holds(0)
+            cache.take(0, tmp_path)
+        assert not cache.holds(0)
 
     def test_full_disk_costs_only_the_copy(self, tmp_path: Path) -> None:
-        shelf = Shelf(Path("/dev/full/cache"), 10**9, order(), "cycles")
-        put(shelf, tmp_path)
-        assert not shelf.holds(0)
+        cache = FrameCache(Path("/dev/full/cache"), 10**9, order(), "cycles")
+        put(cache, tmp_path)
+        assert not cache.holds(0)
 
     def test_without_room_to_unpack_it_a_frame_stays(self, tmp_path: Path) -> None:
-        shelf = shelf_of(tmp_path, order())
-        put(shelf, tmp_path)
+        cache = shelf_of(tmp_path, order())
+        put(cache, tmp_path)
         full = tmp_path / "full"
         full.mkdir()
         (full / "kept-000000-0").symlink_to("/dev/full")
         with pytest.raises(OSError, match="No space left"):
-            shelf.take(0, full)
-        assert shelf.holds(0)
+            cache.take(0, full)
+        assert cache.holds(0)

@@ -15,14 +15,14 @@ from farm.errors import BadModel, BlenderCrashed
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, reaper, render_status, submit
 from farm.scheduling.doorbell import Doorbell
-from farm.scheduling.leases import ClaimedChunk, Taker
+from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from tests.conftest import new_client
 from tests.support.chunks import as_claimed, claimed
 
 pytestmark = pytest.mark.on_both_databases
 
-GPU, CPU = Taker("g", "eevee"), Taker("c", "cycles")
+GPU, CPU = Claimant("g", "eevee"), Claimant("c", "cycles")
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def fresh(db: Session, chunk: Chunk) -> Chunk:
     return db.get_one(Chunk, chunk.id, populate_existing=True)
 
 
-def order(db: Session, model: Model, settings: Settings, bell: Doorbell, times: int = 1) -> list[Render]:
-    wishes = [(model, RenderSettings(length=3, rotate_y=number)) for number in range(times)]
-    return submit.renders(db, model.account_id, wishes, settings, bell)
+def order(db: Session, model: Model, settings: Settings, doorbell: Doorbell, times: int = 1) -> list[Render]:
+    requests = [(model, RenderSettings(length=3, rotate_y=number)) for number in range(times)]
+    return submit.renders(db, model.account_id, requests, settings, doorbell)
 
 
 def model_of(db: Session, account: Account) -> Model:
@@ -57,7 +57,7 @@ class TestClaim:
     def test_is_given_to_one_of_many_who_ask_at_once(self, database: Database, render: Render) -> None:
         def ask(number: int) -> str | None:
             with database.write() as db:
-                chunk = leases.claim_next(db, Taker(f"w{number}", "cycles"), seconds=30)
+                chunk = leases.claim_next(db, Claimant(f"w{number}", "cycles"), seconds=30)
                 return chunk.id if chunk else None
 
         with database.read() as db:
@@ -68,11 +68,11 @@ class TestClaim:
         assert len(given) == len(set(given)) == chunks
 
     def test_tells_the_worker_what_it_has_to_know(
-        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+        self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
-            wishes = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
-            first, second = submit.renders(db, model.account_id, wishes, settings, bell)
+            requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
+            first, second = submit.renders(db, model.account_id, requests, settings, doorbell)
         told: list[ClaimedChunk] = []
         while not told or told[-1].kind == "draw":
             with database.write() as db:
@@ -86,13 +86,13 @@ class TestClaim:
         assert told[0].model_key == model.storage_key
 
     def test_of_frames_begins_the_renders_that_wait_for_them(
-        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+        self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
-            wishes = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff", "#ff0000")]
-            *waiting, wrong = submit.renders(db, model.account_id, wishes, settings, bell)
+            requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff", "#ff0000")]
+            *waiting, wrong = submit.renders(db, model.account_id, requests, settings, doorbell)
             render_status.advance(db, wrong, "error", message="why")
-            other = submit.preview(db, model, settings, bell)
+            other = submit.preview(db, model, settings, doorbell)
             db.query(Chunk).filter_by(shot_id=other.shot_id).update({"turn": 1_000_000, "priority": DRAWING})
         with database.write() as db:
             chunk = leases.claim_next(db, CPU, seconds=30)
@@ -104,27 +104,27 @@ class TestClaim:
             assert seen[0].updated_at > waiting[0].updated_at
 
     def test_of_a_chunk_whose_renders_are_gone_does_not_stop_those_behind_it(
-        self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
+        self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        order(db, model, settings, bell)
+        order(db, model, settings, doorbell)
         db.execute(delete(Render).where(Render.id == render.id))  # by hand: the farm takes the chunks along
         claimed = [leases.claim_next(db, CPU, seconds=30) for _ in range(10)]
         assert {len(chunk.renders) for chunk in claimed if chunk} == {0, 1}
 
     def test_takes_previews_before_what_has_waited_longer(
-        self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
+        self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        preview = submit.preview(db, model, settings, bell)
+        preview = submit.preview(db, model, settings, doorbell)
         first = leases.claim_next(db, CPU, seconds=30)
         assert first
         assert first.shot_id == preview.shot_id != render.shot_id
 
     def test_gives_a_node_that_does_not_draw_only_what_is_urgent(
-        self, db: Session, render: Render, model: Model, settings: Settings, bell: Doorbell
+        self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        idle = Taker("w", "cycles", draws=False)
+        idle = Claimant("w", "cycles", draws=False)
         assert leases.claim_next(db, idle, seconds=30) is None
-        preview = submit.preview(db, model, settings, bell)
+        preview = submit.preview(db, model, settings, doorbell)
         urgent = leases.claim_next(db, idle, seconds=30)
         assert urgent
         assert urgent.shot_id == preview.shot_id != render.shot_id
@@ -138,33 +138,33 @@ class TestClaim:
 
 class TestTurns:
     def test_an_account_with_much_waiting_does_not_starve_one_with_little(
-        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+        self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
-            order(db, model, settings, bell, times=50)
+            order(db, model, settings, doorbell, times=50)
         with database.write() as db:
             for _ in range(10):
                 leases.claim_next(db, CPU, seconds=30)
         other = new_client(database, "late@example.com").account
         with database.write() as db:
-            [late] = order(db, model_of(db, other), settings, bell)
+            [late] = order(db, model_of(db, other), settings, doorbell)
             waiting = len(late.shot.chunks)
             served = [leases.claim_next(db, CPU, seconds=30) for _ in range(2 * waiting + 1)]
         assert [chunk.shot_id for chunk in served if chunk].count(late.shot_id) == waiting
 
     def test_an_account_is_served_in_the_order_in_which_it_asked(
-        self, db: Session, model: Model, settings: Settings, bell: Doorbell
+        self, db: Session, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        asked = [render.shot_id for render in order(db, model, settings, bell, times=3)]
+        asked = [render.shot_id for render in order(db, model, settings, doorbell, times=3)]
         served = []
         while chunk := leases.claim_next(db, CPU, seconds=30):
             served.append((chunk.shot_id, chunk.first_frame))
         assert served == sorted(served, key=lambda each: (asked.index(each[0]), each[1]))
 
     def test_a_chunk_that_failed_does_not_queue_again_behind_all_others(
-        self, db: Session, model: Model, settings: Settings, bell: Doorbell
+        self, db: Session, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        order(db, model, settings, bell, times=3)
+        order(db, model, settings, doorbell, times=3)
         first = leases.claim_next(db, CPU, seconds=30)
         assert first
         leases.fail(db, first.id, 1, BlenderCrashed(), attempts=3)
@@ -196,11 +196,11 @@ class TestFencing:
 
 class TestTheOrderOfTaking:
     def test_is_that_of_an_index_so_that_no_claim_sorts_what_waits(
-        self, database: Database, model: Model, settings: Settings, bell: Doorbell
+        self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:  # more than PostgreSQL, which has not counted them yet, takes them for
-            wishes = [(model, RenderSettings(length=600, rotate_y=number)) for number in range(5)]
-            submit.renders(db, model.account_id, wishes, settings, bell)
+            requests = [(model, RenderSettings(length=600, rotate_y=number)) for number in range(5)]
+            submit.renders(db, model.account_id, requests, settings, doorbell)
         asked: list[tuple[str, Any]] = []
         event.listen(database.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
         with database.write() as db:
@@ -220,10 +220,10 @@ class TestTheOrderOfTaking:
 
 class TestComplete:
     def test_of_the_last_chunk_lets_every_render_of_the_shot_be_finished(
-        self, db: Session, model: Model, settings: Settings, bell: Doorbell
+        self, db: Session, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        wishes = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
-        renders = submit.renders(db, model.account_id, wishes, settings, bell)
+        requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
+        renders = submit.renders(db, model.account_id, requests, settings, doorbell)
         *most, last = renders[0].shot.chunks
         for chunk in most:
             claimed(db, chunk)
@@ -261,21 +261,21 @@ class TestFail:
 
 class TestReaper:
     def test_takes_back_what_a_silent_worker_holds(
-        self, database: Database, settings: Settings, bell: Doorbell, chunk: Chunk
+        self, database: Database, settings: Settings, doorbell: Doorbell, chunk: Chunk
     ) -> None:
         with database.write() as db:
             claimed(db, chunk, seconds=-1)
-        reaper.sweep(database, bell, settings)
+        reaper.sweep(database, doorbell, settings)
         with database.read() as db:
             row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 1, None)
 
     def test_leaves_a_busy_worker_alone(
-        self, database: Database, settings: Settings, bell: Doorbell, chunk: Chunk
+        self, database: Database, settings: Settings, doorbell: Doorbell, chunk: Chunk
     ) -> None:
         with database.write() as db:
             claimed(db, chunk)
-        reaper.sweep(database, bell, settings)
+        reaper.sweep(database, doorbell, settings)
         with database.read() as db:
             assert fresh(db, chunk).state == "running"
 

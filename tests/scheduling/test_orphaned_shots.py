@@ -13,13 +13,13 @@ from farm.nodes.facts import Facts
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, reaper, submit
 from farm.scheduling.doorbell import Doorbell
-from farm.scheduling.leases import Taker
+from farm.scheduling.leases import Claimant
 from farm.settings import Settings
 from tests.conftest import Client
 
 pytestmark = pytest.mark.on_both_databases
 
-CYCLES = Taker("cpu", "cycles")
+CYCLES = Claimant("cpu", "cycles")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def begun(database: Database, client: Client, settings: Settings, redis: Redis, 
         db.add(model)
         db.flush()
         render = submit.render(db, model, RenderSettings(), settings, Doorbell(redis))
-        chunk = leases.claim_next(db, Taker("gpu", "eevee"), seconds=30)
+        chunk = leases.claim_next(db, Claimant("gpu", "eevee"), seconds=30)
         assert chunk
         assert leases.complete(db, chunk, frames_done=chunk.frames) is not None
         db.add(Segment(render_id=render.id, chunk_id=chunk.id, kind="video", storage_key="renders/a/b"))

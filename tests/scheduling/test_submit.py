@@ -1,4 +1,4 @@
-"""From a wish to rows and rings."""
+"""From a render_settings to rows and rings."""
 
 import pytest
 from redis import Redis
@@ -50,9 +50,9 @@ class TestRender:
     def test_rings_no_more_often_than_there_can_be_workers(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
-        wishes = [(model, RenderSettings(rotate_y=number)) for number in range(100)]
+        requests = [(model, RenderSettings(rotate_y=number)) for number in range(100)]
         with database.write() as db:
-            submit.renders(db, model.account_id, wishes, settings, Doorbell(redis))
+            submit.renders(db, model.account_id, requests, settings, Doorbell(redis))
         assert rings(redis, DRAWING) == MOST_RINGS
 
     def test_is_cut_by_what_frames_of_its_tier_took_lately_and_for_all_nodes_that_draw(
@@ -90,9 +90,9 @@ class TestLastChunk:
     def test_rings_for_all_that_finish_but_the_one_that_its_work_horse_takes_itself(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
-        wishes = [(model, RenderSettings(bg_color=f"#00000{digit}")) for digit in range(3)]
+        requests = [(model, RenderSettings(bg_color=f"#00000{digit}")) for digit in range(3)]
         with database.write() as db:
-            [render, *_] = submit.renders(db, model.account_id, wishes, settings, Doorbell(redis))
+            [render, *_] = submit.renders(db, model.account_id, requests, settings, Doorbell(redis))
             parts = [as_claimed(claimed(db, chunk)) for chunk in db.get_one(Shot, render.shot_id).chunks]
         for part in parts:
             with Lease(database, part, 30, lambda _: None).completing(Doorbell(redis)):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from camera_paths import Pose
 from farm import templates
 from farm.blender.client import Blender, BlenderHost
-from farm.scene.shot import Engine, Frame, ShadowMap, Shot
+from farm.scene.shot import Engine, Frame, ShadowMap, ShotSetup
 
 ASSETS = Path(__file__).parents[1] / "assets"
 PATIENCE = 300.0  # seconds; EEVEE's first frame without a GPU compiles its shaders on the processor
@@ -29,9 +29,9 @@ def shot(
     samples: int = 1,
     engine: Engine = "cycles",
     shadows: bool = False,
-) -> Shot:
+) -> ShotSetup:
     """A small, coarse shot of a sample model or of a file."""
-    return Shot(str(ASSETS / model), str(templates.blend("studio")), *size, samples, engine, shadows)
+    return ShotSetup(str(ASSETS / model), str(templates.blend("studio")), *size, samples, engine, shadows)
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Drawing:
     whole: NDArray[np.uint8]
 
 
-def draw(host: BlenderHost, shot: Shot, *azimuths: float) -> list[Drawing]:
+def draw(host: BlenderHost, shot: ShotSetup, *azimuths: float) -> list[Drawing]:
     """The shot's frames at these azimuths."""
     with Blender(host.socket_path, PATIENCE) as blender:
         blender.open_shot(shot)
         return [_look(frame, shot) for frame in blender.frames(enumerate(map(Pose, azimuths)))]
 
 
-def bake(host: BlenderHost, shot: Shot) -> tuple[ShadowMap, NDArray[np.float32]]:
+def bake(host: BlenderHost, shot: ShotSetup) -> tuple[ShadowMap, NDArray[np.float32]]:
     """The shot's shadow and its opacities."""
     with Blender(host.socket_path, PATIENCE) as blender:
         blender.open_shot(shot)
@@ -60,7 +60,7 @@ def bake(host: BlenderHost, shot: Shot) -> tuple[ShadowMap, NDArray[np.float32]]
     return shadow, np.load(shadow.path)
 
 
-def _look(frame: Frame, shot: Shot) -> Drawing:
+def _look(frame: Frame, shot: ShotSetup) -> Drawing:
     layer = frame.subject
     pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
     whole = np.zeros((shot.height, shot.width, 4), dtype=np.uint8)

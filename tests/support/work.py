@@ -21,11 +21,11 @@ def model(database: Database, client: Client) -> Model:
 
 
 @pytest.fixture
-def bell(redis: Redis) -> Doorbell:
+def doorbell(redis: Redis) -> Doorbell:
     return Doorbell(redis)
 
 
 @pytest.fixture
-def render(database: Database, model: Model, settings: Settings, bell: Doorbell) -> Render:
+def render(database: Database, model: Model, settings: Settings, doorbell: Doorbell) -> Render:
     with database.write() as db:
-        return submit.render(db, model, RenderSettings(), settings, bell)
+        return submit.render(db, model, RenderSettings(), settings, doorbell)

@@ -91,10 +91,10 @@ def command(process: psutil.Process) -> list[str]:
         return []
 
 
-def upload(api: TestClient, name: str, *, keep_preview: bool = False, **wish: Any) -> str:
-    """Upload a model with a wish; returns the render's id. Its preview is deleted, unless it is wanted."""
+def upload(api: TestClient, name: str, *, keep_preview: bool = False, **render_settings: Any) -> str:
+    """Upload a model with a render_settings; returns the render's id. Its preview is deleted, unless it is wanted."""
     with (ASSETS / name).open("rb") as file:
-        form = {"renderSettings": json.dumps(wish)}
+        form = {"renderSettings": json.dumps(render_settings)}
         answer = api.post("/v1/models", files={"file": (name, file)}, data=form).json()["data"]
     for render in api.get(f"/v1/models/{answer['modelId']}").json()["data"]["renders"]:
         if render["is_system_preview"] and not keep_preview:

@@ -28,8 +28,8 @@ PARTS = [range(25), range(25, 50), range(50, 75)]
 
 
 def order(tier: str) -> tuple[ShotSpec, RenderSettings]:
-    wish = parse({"quality": tier, "length": FRAMES / FPS})
-    return replace(plan.shot("a" * 64, wish, Settings(fps=FPS)), width=320, height=180), wish
+    render_settings = parse({"quality": tier, "length": FRAMES / FPS})
+    return replace(plan.shot("a" * 64, render_settings, Settings(fps=FPS)), width=320, height=180), render_settings
 
 
 def grainy(folder: Path, bits: int, number: int) -> Frame:
@@ -43,10 +43,10 @@ def grainy(folder: Path, bits: int, number: int) -> Frame:
 
 
 def encoded(folder: Path, tier: str, numbers: range) -> Files:
-    spec, wish = order(tier)
+    spec, render_settings = order(tier)
     folder.mkdir()
     files = Files(folder, tier)
-    with Variant(spec, wish, None, files, FFMPEG) as variant:
+    with Variant(spec, render_settings, None, files, FFMPEG) as variant:
         for number in numbers:
             variant.write(grainy(folder, TIERS[tier].bits, number))
     return files

@@ -33,10 +33,10 @@ Values = NDArray[np.float64]
 
 
 def order(tier: str, **settings: object) -> tuple[ShotSpec, RenderSettings]:
-    """A small shot of this tier, 160x90 pixels, and the wish for it."""
-    wish = parse({"quality": tier, "bgColor": "#f0f0f0", **settings})
-    spec = plan.shot("a" * 64, wish, Settings(fps=4))
-    return replace(spec, width=160, height=90), wish
+    """A small shot of this tier, 160x90 pixels, and the render_settings for it."""
+    render_settings = parse({"quality": tier, "bgColor": "#f0f0f0", **settings})
+    spec = plan.shot("a" * 64, render_settings, Settings(fps=4))
+    return replace(spec, width=160, height=90), render_settings
 
 
 def disc(folder: Path, bits: int, number: int = 0) -> Frame:
@@ -52,9 +52,9 @@ def disc(folder: Path, bits: int, number: int = 0) -> Frame:
 
 
 def make(folder: Path, tier: str, picture: BackgroundPicture | None = None, **settings: object) -> Files:
-    spec, wish = order(tier, **settings)
+    spec, render_settings = order(tier, **settings)
     files = Files(folder, tier)
-    with Variant(spec, wish, picture, files, FFMPEG) as variant:
+    with Variant(spec, render_settings, picture, files, FFMPEG) as variant:
         for number in range(5):
             variant.write(disc(folder, TIERS[tier].bits, number))
     return files
@@ -92,10 +92,10 @@ class TestFiles:
             assert (poster.size, poster.mode) == ((160, 90), "RGB")
 
     def test_posters_are_the_first_frame_full_and_small(self, tmp_path: Path) -> None:
-        spec, wish = order("share")
+        spec, render_settings = order("share")
         large = replace(spec, width=960, height=540)
         files = Files(tmp_path, "share")
-        with Variant(large, wish, None, files, FFMPEG) as variant:
+        with Variant(large, render_settings, None, files, FFMPEG) as variant:
             variant.write(disc(tmp_path, 8))
             assert Image.open(files.posters["poster"]).size == (480, 270)
             poster = files.posters["poster-full"].read_bytes()
@@ -177,9 +177,9 @@ class TestProRes:
         self, tmp_path: Path, background: tuple[int, int, int]
     ) -> None:
         """Blackness under zero alpha would bleed in by twice as much."""
-        spec, wish = order("pro")
+        spec, render_settings = order("pro")
         files = Files(tmp_path, "pro")
-        with Variant(spec, wish, None, files, FFMPEG) as variant:
+        with Variant(spec, render_settings, None, files, FFMPEG) as variant:
             variant.write(replace(disc(tmp_path, 16), shadow=None))
         [frame] = frames(files.videos["video"], "rgba64le")
         assert beyond_triangle(lay(frame / 65535, background), COLOUR, np.array(background, float)).max() < 0.7 / 255
@@ -208,19 +208,19 @@ def beyond_triangle(colours: Values, one: Values, other: Values) -> Values:
 
 class TestFailure:
     def test_of_one_ffmpeg_ends_them_all_and_says_why(self, tmp_path: Path) -> None:
-        spec, wish = order("pro")
+        spec, render_settings = order("pro")
         nowhere = Files(tmp_path / "nowhere", "pro")
 
         def write() -> None:
-            with Variant(spec, wish, None, nowhere, FFMPEG):
+            with Variant(spec, render_settings, None, nowhere, FFMPEG):
                 pass
 
         with pytest.raises(EncodingFailed, match="No such file"):
             write()
 
     def test_starts_no_ffmpeg_before_the_block(self, tmp_path: Path) -> None:
-        spec, wish = order("pro")
-        Variant(spec, wish, None, Files(tmp_path, "pro"), Path("/no/such/ffmpeg"))
+        spec, render_settings = order("pro")
+        Variant(spec, render_settings, None, Files(tmp_path, "pro"), Path("/no/such/ffmpeg"))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from farm.db.tables import Chunk, Render, now
 from farm.errors import Unavailable
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell
-from farm.scheduling.leases import ClaimedChunk, Taker
+from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker import jobs, publishing
@@ -23,7 +23,7 @@ from farm.worker.lease import Lease
 from tests.support import s3
 from tests.support.chunks import as_claimed, claimed
 
-TAKER = Taker("w", "cycles")
+CLAIMANT = Claimant("w", "cycles")
 NO_STORAGE = Unavailable("The file storage does not do its work")
 NO_DATABASE = OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
@@ -36,7 +36,7 @@ def node(settings: Settings, tmp_path: Path) -> Node:
 @pytest.fixture
 def chunk(database: Database, render: Render) -> ClaimedChunk:
     with database.write() as db:
-        first = leases.claim_next(db, TAKER, seconds=30)
+        first = leases.claim_next(db, CLAIMANT, seconds=30)
     assert first
     assert first.shot_id == render.shot_id
     return first
@@ -45,33 +45,33 @@ def chunk(database: Database, render: Render) -> ClaimedChunk:
 class TestAttempt:
     @pytest.mark.parametrize("outage", [NO_STORAGE, NO_DATABASE])
     def test_that_meets_an_outage_counts_as_no_failure(
-        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk, outage: Exception
+        self, node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, outage: Exception
     ) -> None:
-        jobs.give_back(node, database, bell, chunk, outage)
+        jobs.give_back(node, database, doorbell, chunk, outage)
         row = fresh(database, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 0, None)
 
     def test_that_meets_one_a_day_after_the_order_counts(
-        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk
+        self, node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         """So that a render whose files cannot be stored for good ends as an error one day, which says so."""
         for _ in range(node.settings.attempts):
             with database.write() as db:
                 again = as_claimed(claimed(db, chunk))
             yesterday = replace(again, created_at=now() - timedelta(hours=25))
-            jobs.give_back(node, database, bell, yesterday, NO_STORAGE)
+            jobs.give_back(node, database, doorbell, yesterday, NO_STORAGE)
         with database.read() as db:
             [render] = db.scalars(select(Render)).all()
         assert render.status == "error"
         assert str(render.error_message).startswith(NO_STORAGE.message)
 
     def test_that_meets_one_again_and_again_keeps_nobody_else_waiting(
-        self, node: Node, database: Database, bell: Doorbell, chunk: ClaimedChunk
+        self, node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         for _ in range(2):
-            jobs.give_back(node, database, bell, chunk, NO_STORAGE)
+            jobs.give_back(node, database, doorbell, chunk, NO_STORAGE)
             with database.write() as db:
-                other = leases.claim_next(db, TAKER, seconds=30)
+                other = leases.claim_next(db, CLAIMANT, seconds=30)
                 assert other
                 assert other.id != chunk.id
                 chunk = as_claimed(claimed(db, chunk))

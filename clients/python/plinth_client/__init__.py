@@ -28,5 +28,5 @@ from plinth_client.errors import ServerError as ServerError
 from plinth_client.errors import Unauthorized as Unauthorized
 from plinth_client.errors import UploadLimit as UploadLimit
 from plinth_client.errors import WaitTimeout as WaitTimeout
-from plinth_client.wishes import BatchItem as BatchItem
-from plinth_client.wishes import RenderSettings as RenderSettings
+from plinth_client.render_settings import BatchItem as BatchItem
+from plinth_client.render_settings import RenderSettings as RenderSettings

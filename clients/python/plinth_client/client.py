@@ -7,9 +7,9 @@ from typing import Self
 from plinth_client.answers import Account, Health, Quote, read
 from plinth_client.models import Models
 from plinth_client.overlays import Overlays
+from plinth_client.render_settings import RenderSettings
 from plinth_client.renders import Renders
 from plinth_client.transport import Transport
-from plinth_client.wishes import RenderSettings
 
 
 class Plinth:

@@ -15,7 +15,11 @@ Progress = Callable[[int, int | None], None]
 
 
 def download(
-    transport: Transport, path: str, target: str | PathLike[str], on_progress: Progress | None = None, **wish: str
+    transport: Transport,
+    path: str,
+    target: str | PathLike[str],
+    on_progress: Progress | None = None,
+    **render_settings: str,
 ) -> Path:
     """Save the file at `path` as `target`, and return where it lies.
 
@@ -28,7 +32,7 @@ def download(
     while True:
         before = _parts_size(place)
         try:
-            _once(transport, path, place, on_progress, wish)
+            _once(transport, path, place, on_progress, render_settings)
             return place
         except ConnectionFailed:
             failures = 1 if _parts_size(place) > before else failures + 1

@@ -10,8 +10,8 @@ from typing import Any
 from plinth_client import download, upload
 from plinth_client.answers import HashCheck, Model, ModelDetail, Page, Upload, read
 from plinth_client.paging import MOST, every, page
+from plinth_client.render_settings import RenderSettings
 from plinth_client.transport import Transport
-from plinth_client.wishes import RenderSettings
 
 BLOCK = 1024 * 1024
 

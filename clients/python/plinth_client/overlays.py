@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from plinth_client import upload
 from plinth_client.answers import Overlay, OverlayDetail, Page, read
 from plinth_client.paging import MOST, every, page
+from plinth_client.render_settings import Anchor, Layer
 from plinth_client.transport import Transport
-from plinth_client.wishes import Anchor, Layer
 
 
 class Overlays:

@@ -10,8 +10,8 @@ from plinth_client import download
 from plinth_client.answers import Page, QueuedRender, Render, read
 from plinth_client.errors import RenderFailed, WaitTimeout
 from plinth_client.paging import MOST, every, page
+from plinth_client.render_settings import BatchItem, RenderSettings, Status
 from plinth_client.transport import Transport
-from plinth_client.wishes import BatchItem, RenderSettings, Status
 
 SHORTEST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 10.0, 1.5  # seconds between two looks at a render
 Target = str | PathLike[str]
@@ -123,5 +123,5 @@ class Renders:
         on_progress: download.Progress | None,
         quality: str | None = None,
     ) -> Path:
-        wish = {"quality": quality} if quality else {}
-        return download.download(self._api, f"renders/{render_id}/{what}", target, on_progress, **wish)
+        render_settings = {"quality": quality} if quality else {}
+        return download.download(self._api, f"renders/{render_id}/{what}", target, on_progress, **render_settings)
