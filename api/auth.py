@@ -72,10 +72,10 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
 def _authenticate(farm: Farm, raw: str, scope: str) -> Account:
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
-    if accounts.use_is_worth_noting(key):
+    if accounts.is_use_recorded_long_ago(key):
         try:
             with farm.database.write() as db:
-                accounts.note_use(db, key)
+                accounts.record_use(db, key)
         except OperationalError as error:  # a database that cannot be written can still be read
             log.warning("the use of a key was not noted", key=key.id, error=str(error))
     return key.account

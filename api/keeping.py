@@ -21,12 +21,12 @@ def kept(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
     was committed, the reaper looks for it later.
     """
     with farm.database.write() as db:
-        sweep = cleanups.plan_upload(db, row.storage_key)
+        cleanup = cleanups.schedule_upload(db, row.storage_key)
     # The file first, so that no worker can find a row without one; and outside the transaction, which is short.
     try:
         farm.storage.put(row.storage_key, path)
         with farm.database.write() as db:
-            cleanups.drop(db, sweep)
+            cleanups.cancel(db, cleanup)
             db.add(row)
             db.flush()
             yield db

@@ -5,8 +5,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import respond
-from farm.db.tables import new_id
 from farm.errors import FarmError
+from farm.ids import new_id
 
 log = structlog.get_logger()
 

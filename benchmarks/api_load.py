@@ -32,7 +32,8 @@ from sqlalchemy import insert, text
 
 from farm.accounts import accounts
 from farm.db.session import Database
-from farm.db.tables import Asset, Chunk, Model, Render, Shot, new_id, now
+from farm.db.tables import Asset, Chunk, Model, Render, Shot, now
+from farm.ids import new_id
 from farm.orders import plan
 from farm.orders.render_settings import RenderSettings
 from farm.processes.child_process import start

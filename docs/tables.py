@@ -12,7 +12,6 @@ from pydantic.alias_generators import to_camel
 from camera_paths import PATHS
 from farm.accounts.accounts import SCOPES
 from farm.db import counters
-from farm.db.counters import Histogram
 from farm.errors import FarmError, RenderFailed
 from farm.metrics import GAUGES
 from farm.orders.plan import SHAPES, frame_size
@@ -105,16 +104,9 @@ def settings() -> Rows:
 def metrics() -> Rows:
     """Everything that Prometheus reads."""
     gauges = [[f"`{name}`", "gauge", _codes(labels), meaning] for name, (meaning, labels) in GAUGES.items()]
-    counted = [
-        [
-            f"`{counter.name}`" if isinstance(counter, Histogram) else f"`{counter.name}_total`",
-            "histogram" if isinstance(counter, Histogram) else "counter",
-            _codes(counter.labels),
-            counter.meaning,
-        ]
-        for counter in counters.EVERY
-    ]
-    return gauges + counted
+    counted = [[f"`{each.name}_total`", "counter", _codes(each.labels), each.meaning] for each in counters.COUNTERS]
+    histograms = [[f"`{each.name}`", "histogram", _codes(each.labels), each.meaning] for each in counters.HISTOGRAMS]
+    return gauges + counted + histograms
 
 
 def _codes(names: tuple[str, ...]) -> str:

@@ -125,7 +125,7 @@ def worker(
         if gpu is not None:
             os.environ |= gpus.choose(gpu)
         if hosts > 1:
-            several.run(settings, name or names.usual(gpu), hosts, words)
+            several.run(settings, name or names.default(gpu), hosts, words)
         else:
             working.run(settings, name=name, gpu=gpu, tags=words)
     except NodeRefused as refusal:

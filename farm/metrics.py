@@ -1,6 +1,6 @@
-"""What Prometheus reads: taken from the database and from Redis at the moment of asking.
+"""Metrics for Prometheus, read from the database and from Redis on every request.
 
-Nothing is kept in this process, so that whichever of several API processes is asked gives the same answer.
+Nothing is kept in this process, so that all API processes report the same values.
 """
 
 import json
@@ -18,43 +18,42 @@ from sqlalchemy.orm import Session
 from farm import __version__
 from farm.db import chunks, counters, nodes, statistics
 from farm.db.chunks import DRAWING, URGENT
-from farm.db.counters import Histogram
+from farm.db.counters import Histogram, Labels
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import registry
-from farm.scheduling.doorbell import NAMES, queue
+from farm.scheduling.doorbell import QUEUE_NAMES, queue
 from farm.tiers import DATASET_TIERS, TIERS
 
-LOTS = [("draw", URGENT), ("draw", DRAWING), ("finish", URGENT)]
-NAMES_OF_LOTS = [(kind, NAMES[priority]) for kind, priority in LOTS]
-SELDOM = 60  # seconds that an answer is good for which costs more to find; shared through Redis
-STORED = "plinth:stored-bytes"
+CHUNK_GROUPS = [("draw", URGENT), ("draw", DRAWING), ("finish", URGENT)]
+GROUP_LABELS = [(kind, QUEUE_NAMES[priority]) for kind, priority in CHUNK_GROUPS]
+STORED_BYTES_KEY, STORED_BYTES_TTL_SECONDS = "plinth:stored-bytes", 60  # cached in Redis, as it costs much to find
 
-# Every gauge: its meaning and its labels. The counters are in farm.db.counters.
+# Every gauge: its meaning and its labels. Counters and histograms are in farm.db.counters.
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_info": ("Always 1", ("version",)),
-    "plinth_chunks_waiting": ("Chunks that wait", ("kind", "queue")),
-    "plinth_chunks_running": ("Chunks that are worked on", ("kind", "queue")),
-    "plinth_oldest_waiting_seconds": ("Age of the oldest chunk that waits; 0 when none does", ("kind", "queue")),
-    "plinth_chunks_overdue": ("Chunks whose node fell silent over a minute ago: no reaper runs", ()),
-    "plinth_nodes": ("Nodes, by what `farm nodes list` calls their state", ("state",)),
-    "plinth_frame_seconds": ("Seconds a frame over the last chunks drawn, by which chunks are sized", ("tier",)),
+    "plinth_chunks_waiting": ("Chunks that wait for a worker", ("kind", "queue")),
+    "plinth_chunks_running": ("Chunks that a worker holds", ("kind", "queue")),
+    "plinth_oldest_waiting_seconds": ("Age of the oldest waiting chunk; 0 when none waits", ("kind", "queue")),
+    "plinth_chunks_overdue": ("Chunks whose lease expired over a minute ago: no reaper runs", ()),
+    "plinth_nodes": ("Nodes by state, as in `farm nodes list`", ("state",)),
+    "plinth_frame_seconds": ("Seconds per frame over the latest chunks, by which chunks are sized", ("tier",)),
     "plinth_credits_left": ("Credits that all accounts together can spend", ()),
-    "plinth_stored_bytes": ("Bytes of stored files, to the minute", ("what",)),
+    "plinth_stored_bytes": ("Bytes of stored files, at most a minute old", ("what",)),
     "plinth_redis_up": ("1 when Redis answers", ()),
-    "plinth_rings": ("Rings in Redis that no worker has heard yet", ("queue",)),
+    "plinth_wake_ups": ("Wake-ups in Redis that no worker has received yet", ("queue",)),
 }
 
 
 def text(database: Database, redis: Redis) -> bytes:
     """All metrics in Prometheus' text format, version 0.0.4."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Everything(database, redis))
+    registry.register(FarmCollector(database, redis))
     return generate_latest(registry)
 
 
-class Everything(Collector):
-    """Asks the database and Redis when it is asked. Raises SQLAlchemyError when the database is down."""
+class FarmCollector(Collector):
+    """Queries the database and Redis on every collection. Raises SQLAlchemyError when the database is down."""
 
     def __init__(self, database: Database, redis: Redis) -> None:
         self.database, self.redis = database, redis
@@ -63,40 +62,40 @@ class Everything(Collector):
         yield _gauge("plinth_info", [([__version__], 1)])
         with self.database.read() as db:
             yield from _waiting(db)
-            yield _gauge("plinth_chunks_overdue", [([], statistics.overdue(db))])
+            yield _gauge("plinth_chunks_overdue", [([], statistics.overdue_chunks(db))])
             states = Counter(registry.state(node, chunk) for node, chunk in nodes.every(db))
             yield _gauge("plinth_nodes", (([state], states[state]) for state in get_args(registry.State)))
-            lately = (([tier], chunks.seconds_a_frame(db, tier)) for tier in (*TIERS, *DATASET_TIERS))
-            yield _gauge("plinth_frame_seconds", ((tier, took) for tier, took in lately if took))
+            seconds = (([tier], chunks.seconds_per_frame(db, tier)) for tier in (*TIERS, *DATASET_TIERS))
+            yield _gauge("plinth_frame_seconds", ((tier, value) for tier, value in seconds if value))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
-            yield _gauge("plinth_stored_bytes", (([what], size) for what, size in self._stored(db).items()))
+            yield _gauge("plinth_stored_bytes", (([kind], size) for kind, size in self._stored_bytes(db).items()))
             yield from _counted(db)
-        yield from self._rings()
+        yield from self._wake_ups()
 
-    def _stored(self, db: Session) -> dict[str, int]:
-        """The bytes stored, as found by whoever asked within the last minute."""
+    def _stored_bytes(self, db: Session) -> dict[str, int]:
+        """By kind of file, cached for all API processes."""
         try:
-            known = self.redis.get(STORED)
-            if isinstance(known, bytes):
-                return dict(json.loads(known))
+            cached = self.redis.get(STORED_BYTES_KEY)
+            if isinstance(cached, bytes):
+                return dict(json.loads(cached))
             found = statistics.stored_bytes(db)
-            self.redis.set(STORED, json.dumps(found), ex=SELDOM)
+            self.redis.set(STORED_BYTES_KEY, json.dumps(found), ex=STORED_BYTES_TTL_SECONDS)
             return found
         except RedisError:
             return statistics.stored_bytes(db)
 
-    def _rings(self) -> Iterator[Metric]:
+    def _wake_ups(self) -> Iterator[Metric]:
         try:
-            rings = [([name], queue(name, self.redis).count) for name in NAMES.values()]
+            pending = [([name], queue(priority, self.redis).count) for priority, name in QUEUE_NAMES.items()]
         except RedisError:
             yield _gauge("plinth_redis_up", [([], 0)])
             return
         yield _gauge("plinth_redis_up", [([], 1)])
-        yield _gauge("plinth_rings", rings)
+        yield _gauge("plinth_wake_ups", pending)
 
 
 def _gauge(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:
-    """A gauge's values, each with those of its labels."""
+    """A gauge's values, each with its label values."""
     meaning, labels = GAUGES[name]
     family = GaugeMetricFamily(name, meaning, labels=labels)
     for where, value in values:
@@ -105,42 +104,36 @@ def _gauge(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:
 
 
 def _waiting(db: Session) -> Iterator[Metric]:
-    """Also of the lots that are empty: a series that is not there raises no alarm."""
-    lots = {(lot.state, lot.kind, lot.priority): lot for lot in statistics.queue(db)}
-    moment = now()
+    """Empty groups of chunks are reported too: an alert cannot fire on a series that does not exist."""
+    groups = {(group.state, group.kind, group.priority): group for group in statistics.unfinished_chunks(db)}
     for name, state in (("plinth_chunks_waiting", "queued"), ("plinth_chunks_running", "running")):
-        numbers = (found.number if (found := lots.get((state, *lot))) else 0 for lot in LOTS)
-        yield _gauge(name, zip(NAMES_OF_LOTS, numbers, strict=True))
-    waiting = (lots.get(("queued", *lot)) for lot in LOTS)
-    ages = (max((moment - lot.oldest).total_seconds(), 0) if lot else 0 for lot in waiting)
-    yield _gauge("plinth_oldest_waiting_seconds", zip(NAMES_OF_LOTS, ages, strict=True))
+        numbers = (found.number if (found := groups.get((state, *group))) else 0 for group in CHUNK_GROUPS)
+        yield _gauge(name, zip(GROUP_LABELS, numbers, strict=True))
+    oldest = (groups.get(("queued", *group)) for group in CHUNK_GROUPS)
+    at = now()
+    ages = (max((at - group.oldest).total_seconds(), 0) if group else 0 for group in oldest)
+    yield _gauge("plinth_oldest_waiting_seconds", zip(GROUP_LABELS, ages, strict=True))
 
 
 def _counted(db: Session) -> Iterator[Metric]:
-    totals = counters.totals(db)
-    for counter in counters.EVERY:
-        found = totals.get(counter.name, {})
-        if isinstance(counter, Histogram):
-            yield _histogram(counter, found, totals.get(counter.sum_name, {}))
-        else:
-            yield _counter(counter, found)
+    for counter in counters.COUNTERS:
+        yield _counter(counter, counter.totals(db))
+    for histogram in counters.HISTOGRAMS:
+        yield _histogram(histogram, histogram.buckets(db), histogram.sums(db))
 
 
-def _counter(counter: counters.Counter, found: dict[tuple[str, ...], float]) -> Metric:
+def _counter(counter: counters.Counter, totals: dict[Labels, float]) -> Metric:
     family = CounterMetricFamily(counter.name, counter.meaning, labels=counter.labels)
-    for where, total in found.items():
-        family.add_metric(where, total)
+    for labels, total in totals.items():
+        family.add_metric(labels, total)
     return family
 
 
-def _histogram(histogram: Histogram, found: dict[tuple[str, ...], float], sums: dict[tuple[str, ...], float]) -> Metric:
-    """Prometheus wants for every bound how many values are at most so large, and the sum of all."""
+def _histogram(histogram: Histogram, buckets: dict[Labels, dict[str, float]], sums: dict[Labels, float]) -> Metric:
+    """Prometheus wants cumulative buckets: for every bound the number of values that are at most as large."""
     family = HistogramMetricFamily(histogram.name, histogram.meaning, labels=histogram.labels)
-    for where in sorted({labels[:-1] for labels in found}):
-        numbers = accumulate(found.get((*where, bound), 0) for bound in histogram.bound_names)
-        family.add_metric(
-            where,
-            buckets=list(zip(histogram.bound_names, numbers, strict=True)),
-            sum_value=sum(sums.get((*where, bound), 0) for bound in histogram.bound_names),
-        )
+    for labels, numbers in sorted(buckets.items()):
+        cumulative = accumulate(numbers.get(bound, 0) for bound in histogram.bound_names)
+        bounds = list(zip(histogram.bound_names, cumulative, strict=True))
+        family.add_metric(labels, buckets=bounds, sum_value=sums.get(labels, 0))
     return family

@@ -106,7 +106,7 @@ def test_the_worker_installs_the_system_libraries_and_lets_nvidias_egl_go_first(
 class TestWorkersHealth:
     """`docker/worker-health`, which the worker's image runs inside a container."""
 
-    @pytest.mark.parametrize("name", [names.usual(None), f"{names.usual(None)}-2"])
+    @pytest.mark.parametrize("name", [names.default(None), f"{names.default(None)}-2"])
     def test_is_good_while_the_database_hears_of_the_node(
         self, settings: Settings, database: Database, name: str
     ) -> None:
@@ -114,9 +114,9 @@ class TestWorkersHealth:
         assert self.exit_code(settings) == 0
 
     def test_is_bad_once_the_node_is_silent(self, settings: Settings, database: Database) -> None:
-        assert registry.join(database, replace(CPU, name=names.usual(None)))
+        assert registry.join(database, replace(CPU, name=names.default(None)))
         with database.write() as db:
-            nodes.named(db, names.usual(None)).seen_at = now() - timedelta(minutes=1)
+            nodes.named(db, names.default(None)).seen_at = now() - timedelta(minutes=1)
         assert self.exit_code(settings) == 1
 
     @pytest.mark.usefixtures("database")
@@ -149,7 +149,7 @@ class TestCompose:
         assert seen == [str(number) for number in range(8)]
 
     def test_lets_a_drained_worker_stay_down_and_a_stopped_one_finish(self) -> None:
-        assert exit_codes.TOLD_TO == 0, "`on-failure` starts whatever ends otherwise"
+        assert exit_codes.STOPPED == 0, "`on-failure` starts whatever ends otherwise"
         for service in WORKERS.values():
             assert (service["restart"], service["stop_grace_period"]) == ("on-failure", f"{CHUNK_MINUTES}m")
             assert service["shm_size"]
@@ -212,7 +212,7 @@ class TestUnits:
         service = section(unit, "Service")
         if "worker" in unit.name:
             assert service["Restart"] == "always"
-            assert service["RestartPreventExitStatus"] == str(exit_codes.TOLD_TO)
+            assert service["RestartPreventExitStatus"] == str(exit_codes.STOPPED)
             assert service["TimeoutStopSec"] == f"{CHUNK_MINUTES}min"
 
     def test_stop_workers_before_the_database_and_before_systemd_forces_the_machine_down(self, unit: Path) -> None:

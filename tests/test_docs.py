@@ -74,7 +74,7 @@ class TestOperatorsPage:
         states = [row[0].strip("`") for row in table(OPERATORS, "state", "what it means")]
         assert states == list(get_args(State))
         codes = [int(row[0]) for row in table(OPERATORS, "exit code", "when", "start it again?")]
-        assert codes == [exit_codes.TOLD_TO, 1, exit_codes.REFUSED]
+        assert codes == [exit_codes.STOPPED, 1, exit_codes.REFUSED]
 
 
 class TestTemplatesPage:

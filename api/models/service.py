@@ -17,8 +17,9 @@ from api.keeping import kept
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from farm.db import models
-from farm.db.tables import Account, Model, Tag, new_id, now
+from farm.db.tables import Account, Model, Tag, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
+from farm.ids import new_id
 from farm.intake import Checked, check_model, convert_scan, is_scan
 from farm.intake.fetch import fetch
 from farm.orders.render_settings import RenderSettings

@@ -12,8 +12,9 @@ from api.keeping import kept
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayFields
 from farm.db import overlays
-from farm.db.tables import Account, Overlay, new_id, now
+from farm.db.tables import Account, Overlay, now
 from farm.errors import Forbidden, InvalidRequest
+from farm.ids import new_id
 from farm.intake import sandbox
 
 PICTURE_SECONDS, PICTURE_MEGABYTES = 30, 2048

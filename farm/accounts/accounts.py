@@ -6,18 +6,19 @@ import secrets
 import zlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from farm.accounts import credits
+from farm.db import accounts as queries
 from farm.db import counters
-from farm.db.tables import ALPHABET, Account, Key, LedgerEntry, now
+from farm.db.tables import Account, Key, LedgerEntry, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
+from farm.ids import ALPHABET
 
 PREFIX = "dxgl_sk_"
 RANDOM_LENGTH, CHECK_LENGTH = 32, 6
 
-# What a key may be allowed, and what that opens.
+# Every scope, with what it permits.
 SCOPES = {
     "models:read": "look at models, download their files",
     "models:write": "upload models, which also orders a render of each; change and delete them",
@@ -27,12 +28,12 @@ SCOPES = {
     "overlays:write": "upload and delete overlays",
     "account:read": "look at the account and its credits; ask for a quote",
 }
-USE_NOTED_EVERY = timedelta(minutes=1)  # so that reading does not write each time
+USE_RECORDED_EVERY = timedelta(minutes=1)  # so that not every read request writes
 
 
 def create(db: Session, email: str, *, admin: bool = False, credits_: int = credits.FREE) -> Account:
-    """A new account with its first credits. Raises ValueError when the address is taken."""
-    if find(db, email):
+    """A new account with its first credits. Raises ValueError when there is an account for this address."""
+    if queries.find(db, email):
         raise ValueError(f"There is an account for {email} already")
     account = Account(email=email, is_admin=admin, credits=credits_)
     db.add(account)
@@ -42,16 +43,12 @@ def create(db: Session, email: str, *, admin: bool = False, credits_: int = cred
     return account
 
 
-def find(db: Session, email: str) -> Account | None:
-    return db.scalar(select(Account).where(Account.email == email))
-
-
 def create_key(
     db: Session, account: Account, *, scopes: list[str] | None = None, expires_at: datetime | None = None
 ) -> str:
-    """A new key for the account: for everything, or for `scopes` alone; for good, or until it expires.
+    """A new key for the account, for all scopes or for `scopes` alone, permanent or until `expires_at`.
 
-    Returns the raw key, which cannot be had a second time.
+    Returns the raw key, which cannot be read again later.
     """
     body = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
     raw = PREFIX + body + _check(body)
@@ -59,13 +56,8 @@ def create_key(
     return raw
 
 
-def keys_of(db: Session, account: Account) -> list[Key]:
-    """All keys that the account ever had, oldest first."""
-    return list(db.scalars(select(Key).where(Key.account_id == account.id).order_by(Key.created_at, Key.id)))
-
-
 def revoke_key(db: Session, key: str) -> None:
-    """End a key for good, given raw or by its id. Raises Unauthorized when it is no key in force of this farm."""
+    """Revoke a key, given raw or by its id. Raises Unauthorized when it is no valid key of this farm."""
     row = _key(db, key) if key.startswith(PREFIX) else db.get(Key, key)
     if row is None or row.revoked_at:
         raise Unauthorized
@@ -73,7 +65,7 @@ def revoke_key(db: Session, key: str) -> None:
 
 
 def authenticate(db: Session, raw: str, scope: str) -> Key:
-    """The key in force with its account, if it may do what `scope` names.
+    """The valid key, its account loaded, if it has the scope.
 
     Raises Unauthorized, TokenExpired, Forbidden for a suspended account, or InsufficientScope.
     """
@@ -87,29 +79,29 @@ def authenticate(db: Session, raw: str, scope: str) -> Key:
     return key
 
 
-def use_is_worth_noting(key: Key) -> bool:
-    """Whether the last use on record is so old that this one should replace it."""
-    return key.last_used_at is None or key.last_used_at < now() - USE_NOTED_EVERY
+def is_use_recorded_long_ago(key: Key) -> bool:
+    """Whether the recorded last use is so old that it should be updated."""
+    return key.last_used_at is None or key.last_used_at < now() - USE_RECORDED_EVERY
 
 
-def note_use(db: Session, key: Key) -> None:
+def record_use(db: Session, key: Key) -> None:
     db.get_one(Key, key.id).last_used_at = now()
 
 
 def _key(db: Session, raw: str) -> Key:
     body, check = raw[len(PREFIX) : -CHECK_LENGTH], raw[-CHECK_LENGTH:]
     well_formed = raw.startswith(PREFIX) and raw.isascii() and hmac.compare_digest(_check(body), check)
-    if not well_formed:  # a typing error costs no look into the database
+    if not well_formed:  # a typing error costs no query
         raise Unauthorized
     digest = _digest(raw)
-    key = db.scalar(select(Key).where(Key.digest == digest).options(joinedload(Key.account)))
+    key = queries.key_with_digest(db, digest)
     if key is None or key.revoked_at or not hmac.compare_digest(key.digest, digest):
         raise Unauthorized
     return key
 
 
 def _digest(raw: str) -> str:
-    # One round is enough: unlike a password, a key has 190 bits of chance and cannot be guessed from its digest.
+    # One round is enough: unlike a password, a key has 190 random bits and cannot be guessed from its digest.
     return hashlib.sha256(raw.encode()).hexdigest()
 
 

@@ -56,7 +56,7 @@ class BlenderHost:
         self.log_path.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:  # to append, so that whoever reads it may empty it meanwhile
             self._process = subprocess.Popen(
-                child_process.bound(host),
+                child_process.command_ending_with_us(host),
                 env=os.environ | QUIET,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

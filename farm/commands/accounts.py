@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from farm.accounts import accounts, credits
 from farm.commands.shared import Data, Json, console, database, fail
+from farm.db import accounts as queries
 from farm.db.tables import Account, Key, now
 from farm.errors import FarmError
 
@@ -46,7 +46,7 @@ def create_account(
 def list_accounts(data: Data = None, as_json: Json = False) -> None:
     """List all accounts."""
     with database(data) as truth, truth.read() as db:
-        rows = list(db.scalars(select(Account).order_by(Account.email)))
+        rows = queries.every(db)
     if as_json:
         console.print(json.dumps([_account(row) for row in rows]))
         return
@@ -108,7 +108,7 @@ def create_key(
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids; the keys themselves are shown by nothing."""
     with database(data) as truth, truth.read() as db:
-        rows = [_key(row) for row in accounts.keys_of(db, _find(db, email))]
+        rows = [_key(row) for row in queries.keys_of(db, _find(db, email))]
     if as_json:
         console.print(json.dumps(rows))
         return
@@ -132,7 +132,7 @@ def revoke_key(
 
 
 def _find(db: Session, email: str) -> Account:
-    account = accounts.find(db, email)
+    account = queries.find(db, email)
     if account is None:
         fail(f"There is no account for {email}. Create it: farm accounts create {email}")
     return account

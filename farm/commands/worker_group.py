@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from farm.nodes import registry
-from farm.processes.supervision import Child, keep_together
+from farm.processes.supervision import Child, run_until_stopped
 from farm.settings import Settings
 
 FARM = (sys.executable, "-m", "farm.cli")
@@ -28,7 +28,7 @@ def workers_of(settings: Settings, name: str, number: int, tags: Sequence[str] =
 def run(settings: Settings, name: str, number: int, tags: Sequence[str]) -> None:
     """Keep workers running until told to stop, or until all of them are drained."""
     os.environ["FARM_DATA"] = str(settings.data.absolute())
-    keep_together(workers_of(settings, name, number, tags))
+    run_until_stopped(workers_of(settings, name, number, tags))
 
 
 def _is_wanted(database_url: str, name: str) -> bool:

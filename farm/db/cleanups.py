@@ -1,4 +1,4 @@
-"""Every query about stored files that are to be looked through for what nobody needs any more."""
+"""Every query about stored files that are to be searched for ones that no row names any more."""
 
 from datetime import timedelta
 from pathlib import PurePath
@@ -6,45 +6,43 @@ from pathlib import PurePath
 from sqlalchemy import delete, select, union
 from sqlalchemy.orm import Session
 
-from farm.db.tables import Asset, Model, Overlay, Segment, Sweep, now
+from farm.db.tables import Asset, Cleanup, Model, Overlay, Segment, now
 
-# By then whoever lost a lease has noticed.
-AFTER = timedelta(minutes=5)
-# By then an upload is stored, or whoever received it is dead.
-STORED_AFTER = timedelta(hours=1)
+RENDER_GRACE = timedelta(minutes=5)  # until then a worker that lost its lease has noticed
+UPLOAD_GRACE = timedelta(hours=1)  # until then an upload is stored, or the process that received it is dead
 
 
 def folder(render_id: str) -> str:
-    """Where all files of a render are stored."""
+    """The prefix of the storage keys of all files of a render."""
     return f"renders/{render_id}/"
 
 
-def plan(db: Session, render_id: str) -> None:
-    """Have a render's files looked through in a while: a worker that died may have left some that no row names."""
-    db.add(Sweep(prefix=folder(render_id), due_at=now() + AFTER))
+def schedule(db: Session, render_id: str) -> None:
+    """Clean up after a render: a worker that died may have left files that no row names."""
+    db.add(Cleanup(prefix=folder(render_id), due_at=now() + RENDER_GRACE))
 
 
-def plan_upload(db: Session, key: str) -> Sweep:
-    """Have a file that is about to be stored looked for in a while, unless `drop` says that its row is there."""
-    sweep = Sweep(prefix=key, due_at=now() + STORED_AFTER)
-    db.add(sweep)
-    return sweep
+def schedule_upload(db: Session, key: str) -> Cleanup:
+    """Remove a file that is about to be stored, unless a row names it by then."""
+    cleanup = Cleanup(prefix=key, due_at=now() + UPLOAD_GRACE)
+    db.add(cleanup)
+    return cleanup
 
 
-def drop(db: Session, sweep: Sweep) -> None:
-    db.execute(delete(Sweep).where(Sweep.id == sweep.id))
+def cancel(db: Session, cleanup: Cleanup) -> None:
+    db.execute(delete(Cleanup).where(Cleanup.id == cleanup.id))
 
 
-def due(db: Session, *, at_most: int) -> list[Sweep]:
-    return list(db.scalars(select(Sweep).where(Sweep.due_at < now()).order_by(Sweep.due_at).limit(at_most)))
+def due(db: Session, *, limit: int) -> list[Cleanup]:
+    return list(db.scalars(select(Cleanup).where(Cleanup.due_at < now()).order_by(Cleanup.due_at).limit(limit)))
 
 
-def named(db: Session, prefix: str) -> set[str]:
-    """The storage keys under `prefix` that are in use."""
-    place, owner = prefix.split("/")[:2]
-    if place == "renders":
+def keys_in_use(db: Session, prefix: str) -> set[str]:
+    """The storage keys under `prefix` that a row names."""
+    kind, owner = prefix.split("/")[:2]
+    if kind == "renders":
         rows = (select(table.storage_key).where(table.render_id == owner) for table in (Asset, Segment))
         return set(db.scalars(union(*rows)))
     name = PurePath(owner).stem
-    row = db.get(Model, name) if place == "models" else db.get(Overlay, name)
+    row = db.get(Model, name) if kind == "models" else db.get(Overlay, name)
     return {row.storage_key} if row else set()

@@ -1,27 +1,25 @@
-"""What the farm counts for its operator, and every query about these counters.
+"""Counters and histograms for the operator, and every query about them.
 
-They are written in the transaction of what they count, so that nothing counts twice and nothing that was rolled back
-does, and no deleted render makes them smaller.
+They are written in the transaction of the event that they count, so that nothing is counted twice, nothing that was
+rolled back is counted, and deleting a render makes none of them smaller.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from farm.db.session import later
-from farm.db.tables import Tally
+from farm.db.tables import CounterIncrement
 
-MOST_ROWS = 1_000  # until the reaper adds them up
+MERGE_AT_ROWS = 1_000  # the reaper merges increments once there are this many
 
-_ADD = insert(Tally)
+Labels = tuple[str, ...]  # values, in the order of the counter's labels
 
 
 @dataclass(frozen=True)
 class Counter:
-    """Something that is counted, apart by its labels."""
+    """A number of events, by label values."""
 
     name: str
     meaning: str
@@ -29,31 +27,44 @@ class Counter:
 
     def add(self, db: Session, amount: float = 1, **labels: str) -> None:
         """Count `amount` once this transaction is committed."""
-        values = ",".join(labels[label] for label in self.labels)
-        later(db, _ADD, {"name": self.name, "labels": values, "amount": amount})
+        _add(db, self.name, amount, {label: labels[label] for label in self.labels})
+
+    def totals(self, db: Session) -> dict[Labels, float]:
+        """The sum of all increments by label values."""
+        return _totals(db, self.name, self.labels)
 
 
 @dataclass(frozen=True)
-class Histogram(Counter):
-    """How often a value was at most so large, for each of the `bounds`, and the sum of all."""
+class Histogram:
+    """How many observed values are at most as large as each of the `bounds`, and the sum of all, by label values."""
 
+    name: str
+    meaning: str
+    labels: tuple[str, ...]
     bounds: tuple[float, ...]
 
     @property
     def bound_names(self) -> list[str]:
+        """The values of Prometheus' label `le`, ascending."""
         return [*map(str, self.bounds), "+Inf"]
-
-    @property
-    def sum_name(self) -> str:
-        return f"{self.name}_sum"
 
     def observe(self, db: Session, value: float, **labels: str) -> None:
         """Count `value` once this transaction is committed."""
+        values = {label: labels[label] for label in self.labels}
         bound = next((str(bound) for bound in self.bounds if value <= bound), "+Inf")
-        values = ",".join([*(labels[label] for label in self.labels), bound])
-        counted = {self.name: 1, self.sum_name: value}
-        for name, more in counted.items():
-            later(db, _ADD, {"name": name, "labels": values, "amount": more})
+        _add(db, f"{self.name}_bucket", 1, {**values, "le": bound})
+        _add(db, f"{self.name}_sum", value, values)
+
+    def buckets(self, db: Session) -> dict[Labels, dict[str, float]]:
+        """By label values: how many observations fell between the bound before and this one, by the bound's name."""
+        found: dict[Labels, dict[str, float]] = defaultdict(dict)
+        for (*values, bound), number in _totals(db, f"{self.name}_bucket", (*self.labels, "le")).items():
+            found[tuple(values)][bound] = number
+        return found
+
+    def sums(self, db: Session) -> dict[Labels, float]:
+        """The sum of all observed values by label values."""
+        return _totals(db, f"{self.name}_sum", self.labels)
 
 
 FRAMES = Counter(
@@ -61,37 +72,44 @@ FRAMES = Counter(
     "Frames of videos and views of datasets: drawn, or taken from the frame cache",
     ("tier", "engine", "source"),
 )
-DRAWING_SECONDS = Counter("plinth_drawing_seconds", "Seconds that chunks with drawn frames took", ("tier", "engine"))
+DRAWING_SECONDS = Counter("plinth_drawing_seconds", "Seconds spent on chunks with drawn frames", ("tier", "engine"))
 ATTEMPTS_FAILED = Counter(
     "plinth_attempts_failed",
-    "Attempts at chunks that failed, and whether the chunk is retried or ended",
+    "Failed attempts at chunks, and whether the chunk is retried or ended",
     ("kind", "reason", "then"),
 )
-CREDITS = Counter("plinth_credits", "Credits by what became of them: grant, charge (taken) or refund", ("kind",))
+CREDITS = Counter("plinth_credits", "Credits by kind of transaction: grant, charge or refund", ("kind",))
 RENDER_SECONDS = Histogram(
     "plinth_render_seconds",
     "Seconds from the order of a render to its end, done or error",
     ("tier", "status"),
     (5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600),
 )
-EVERY = (FRAMES, DRAWING_SECONDS, ATTEMPTS_FAILED, CREDITS, RENDER_SECONDS)
+COUNTERS = (FRAMES, DRAWING_SECONDS, ATTEMPTS_FAILED, CREDITS)
+HISTOGRAMS = (RENDER_SECONDS,)
 
 
-def totals(db: Session) -> Mapping[str, dict[tuple[str, ...], float]]:
-    """What was counted so far: by name, and by the values of the labels."""
-    found: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
-    amount = func.sum(Tally.amount)
-    for name, labels, total in db.execute(select(Tally.name, Tally.labels, amount).group_by(Tally.name, Tally.labels)):
-        found[name][tuple(labels.split(","))] = total
-    return found
-
-
-def add_up(db: Session) -> None:
-    """Make one row of many, once there are many. Who does it at the same time finds nothing left to add."""
-    some = select(Tally.id).limit(MOST_ROWS)
-    if (db.scalar(select(func.count()).select_from(some.subquery())) or 0) < MOST_ROWS:
+def merge(db: Session) -> None:
+    """Replace many increments by one a counter and label values. A concurrent merge finds nothing left to do."""
+    some = select(CounterIncrement.id).limit(MERGE_AT_ROWS)
+    if (db.scalar(select(func.count()).select_from(some.subquery())) or 0) < MERGE_AT_ROWS:
         return
-    sums: dict[tuple[str, str], float] = defaultdict(float)
-    for name, labels, amount in db.execute(delete(Tally).returning(Tally.name, Tally.labels, Tally.amount)):
-        sums[name, labels] += amount
-    db.add_all(Tally(name=name, labels=labels, amount=amount) for (name, labels), amount in sums.items())
+    sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = defaultdict(float)
+    deleted = delete(CounterIncrement).returning(
+        CounterIncrement.name, CounterIncrement.labels, CounterIncrement.amount
+    )
+    for name, labels, amount in db.execute(deleted):
+        sums[name, tuple(labels.items())] += amount
+    db.add_all(
+        CounterIncrement(name=name, labels=dict(labels), amount=amount) for (name, labels), amount in sums.items()
+    )
+
+
+def _add(db: Session, name: str, amount: float, labels: dict[str, str]) -> None:
+    db.add(CounterIncrement(name=name, labels=labels, amount=amount))
+
+
+def _totals(db: Session, name: str, labels: tuple[str, ...]) -> dict[Labels, float]:
+    values, total = CounterIncrement.labels, func.sum(CounterIncrement.amount)
+    rows = db.execute(select(values, total).where(CounterIncrement.name == name).group_by(values))
+    return {tuple(found[label] for label in labels): amount for found, amount in rows}

@@ -1,16 +1,16 @@
-"""Every query about nodes: which are there, which live, which draw."""
+"""Every query about nodes: which have joined, which are alive, which draw."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy.orm import Session
 
 from farm.db.chunks import DRAWING
 from farm.db.tables import Chunk, Node, Shot, now
 from farm.errors import NotFound
 
-PATIENCE = timedelta(minutes=10)  # with the last node of an engine: it may just be starting again
-SILENCE = timedelta(seconds=20)  # four heartbeats missed: it counts as gone
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)  # four missed heartbeats: the node counts as gone
+RESTART_GRACE = timedelta(minutes=10)  # the last node of an engine may just be restarting
 
 
 def named(db: Session, name: str, *, lock: bool = False) -> Node:
@@ -27,7 +27,7 @@ def find(db: Session, name: str, *, lock: bool = False) -> Node | None:
 
 
 def every(db: Session) -> list[tuple[Node, Chunk | None]]:
-    """All nodes by name, each with the chunk that it works on."""
+    """All nodes by name, each with the chunk that it is working on."""
     works = and_(Chunk.worker == Node.name, Chunk.state == "running")
     rows = db.execute(select(Node, Chunk).outerjoin(Chunk, works).order_by(Node.name, Chunk.lease_until.desc()))
     newest: dict[str, tuple[Node, Chunk | None]] = {}
@@ -40,40 +40,42 @@ def alive(db: Session) -> list[Node]:
     return list(db.scalars(select(Node).where(_alive()).order_by(Node.name)))
 
 
-def drawing(db: Session) -> int:
-    """How many nodes there are to draw a render."""
-    return db.scalar(select(func.count()).select_from(Node).where(_works(), Node.draws)) or 0
+def count_drawing(db: Session) -> int:
+    """How many nodes draw renders."""
+    return db.scalar(select(func.count()).select_from(Node).where(_accepts_work(), Node.draws)) or 0
 
 
 def begun_shots_wait(db: Session, engine: str) -> bool:
-    """Whether frames wait of shots that this engine has begun, and that no other may go on with."""
+    """Whether frames wait of shots that this engine has begun, which no other engine may continue."""
     waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine)
     return db.scalar(select(Chunk.id).join(Shot, Shot.id == Chunk.shot_id).where(*waits).limit(1)) is not None
 
 
-def engines_lately(db: Session) -> set[str]:
-    """The engines of the nodes that take work, or would, had they not fallen silent a moment ago."""
-    willing = (Node.seen_at > now() - PATIENCE, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
-    return set(db.scalars(select(Node.engine).where(*willing)))
+def engines_available(db: Session) -> set[str]:
+    """The engines of the nodes that accept work, or will again soon: a node that restarts counts."""
+    accepting = (Node.seen_at > now() - RESTART_GRACE, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+    return set(db.scalars(select(Node.engine).where(*accepting)))
 
 
 def is_alive(node: Node) -> bool:
-    """As far as one can tell: it has not said goodbye, and was heard of lately."""
-    return node.stopped_at is None and node.seen_at > _latest()
+    """Whether it has not left, and its last heartbeat is recent."""
+    return node.stopped_at is None and node.seen_at > now() - HEARTBEAT_TIMEOUT
 
 
-def _alive(node: type[Node] = Node) -> ColumnElement[bool]:
-    return and_(node.stopped_at.is_(None), node.seen_at > bindparam("latest", callable_=_latest))
+def failures_elsewhere(db: Session, name: str) -> list[list[list[str]]]:
+    """The recorded failures of all nodes but this one: for each node a list of (model id, time, message)."""
+    others = db.scalars(select(Node.failures).where(Node.name != name, Node.failures.is_not(None)))
+    return [failures for failures in others if failures]
 
 
-def _works(node: type[Node] = Node) -> ColumnElement[bool]:
-    return and_(_alive(node), node.drain_at.is_(None), node.quarantined_at.is_(None))
+def draws(db: Session, node: Node) -> bool:
+    """Whether a node draws renders: a GPU does, and a CPU if no GPU accepts work, or if it is set to draw always."""
+    return node.has_gpu or node.always_draws or not db.scalar(select(exists().where(_accepts_work(), Node.has_gpu)))
 
 
-def _latest() -> datetime:
-    return now() - SILENCE
+def _alive() -> ColumnElement[bool]:
+    return and_(Node.stopped_at.is_(None), Node.seen_at > now() - HEARTBEAT_TIMEOUT)
 
 
-# A GPU is for drawing. A processor draws where no GPU takes work, or when told to.
-_OTHER = aliased(Node)
-DRAWS = or_(Node.has_gpu, Node.always_draws, ~exists().where(_works(_OTHER), _OTHER.has_gpu))
+def _accepts_work() -> ColumnElement[bool]:
+    return and_(_alive(), Node.drain_at.is_(None), Node.quarantined_at.is_(None))

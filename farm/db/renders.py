@@ -3,22 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, bindparam, delete, exists, func, select, union
+from sqlalchemy import Select, delete, func, select, union
 from sqlalchemy.orm import Session
 
 from farm.db import chunks, cleanups
-from farm.db.session import send
 from farm.db.tables import Asset, Chunk, Render, Segment, Shot
 from farm.errors import RenderNotFound
 from farm.ids import well_formed
-
-_UNDRAWN = exists().where(Chunk.shot_id == bindparam("shot_id"), Chunk.kind == "draw", Chunk.state != "done")
-_OF_SHOT = (
-    select(Render.id, Render.account_id, Render.status, (~_UNDRAWN).label("is_drawn"))
-    .where(Render.shot_id == bindparam("shot_id"))
-    .order_by(*Shot.renders.property.order_by)
-)
-_SEGMENTS_OF = delete(Segment).where(Segment.render_id == bindparam("render_id"))
 
 
 class Detail(NamedTuple):
@@ -82,14 +73,37 @@ def _details() -> Select[Any]:
     )
 
 
-def of_shot(db: Session, shot_id: str) -> Sequence[Row[tuple[str, str, str, bool]]]:
-    """The id, account_id and status of each of a shot's renders, oldest first, and whether all frames are drawn."""
-    return send(db, _OF_SHOT, {"shot_id": shot_id}).all()
+def of_shot(db: Session, shot_id: str) -> list[Render]:
+    """The renders of a shot, oldest first, as they are now."""
+    wanted = select(Render).where(Render.shot_id == shot_id).order_by(Render.created_at, Render.id)
+    return list(db.scalars(wanted, execution_options={"populate_existing": True}))
+
+
+def unfinished(db: Session, render_id: str, over: Sequence[str]) -> Render | None:
+    """The render, unless it was deleted or has one of the statuses `over`."""
+    return db.scalar(select(Render).where(Render.id == render_id, Render.status.not_in(over)))
+
+
+def add_assets(db: Session, assets: Sequence[Asset]) -> list[str]:
+    """Store assets of one render. Returns the storage keys of those of the same kinds that they replace."""
+    same = (Asset.render_id == assets[0].render_id, Asset.kind.in_([asset.kind for asset in assets]))
+    replaced = list(db.scalars(delete(Asset).where(*same).returning(Asset.storage_key)))
+    db.add_all(assets)
+    return replaced
+
+
+def segments(db: Session, render_id: str) -> list[Segment]:
+    """The parts of a render's files that its chunks have stored so far."""
+    return list(db.scalars(select(Segment).where(Segment.render_id == render_id)))
 
 
 def drop_segments(db: Session, render_id: str) -> None:
-    """Forget a render's parts, which it needs no more or will never be made of; their files go when it is swept."""
-    send(db, _SEGMENTS_OF, {"render_id": render_id})
+    """Delete a render's segments, which it no longer needs; a cleanup removes their files."""
+    db.execute(delete(Segment).where(Segment.render_id == render_id))
+
+
+def drop_segments_of_chunk(db: Session, chunk_id: str) -> None:
+    db.execute(delete(Segment).where(Segment.chunk_id == chunk_id))
 
 
 def remove(db: Session, render: Render) -> list[str]:
@@ -102,5 +116,5 @@ def remove(db: Session, render: Render) -> list[str]:
     if db.scalar(select(Render.id).where(Render.shot_id == render.shot_id).limit(1)) is None:
         db.execute(delete(Chunk).where(Chunk.shot_id == render.shot_id))
         db.execute(delete(Shot).where(Shot.id == render.shot_id))
-    cleanups.plan(db, render.id)
+    cleanups.schedule(db, render.id)
     return keys

@@ -1,82 +1,62 @@
 """Connections and transactions, alike on SQLite and PostgreSQL."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
-Values = Mapping[str, Any]
-
-_LATER = "later"  # what of a session's info is still to be written
-
-IDLE_IN_TRANSACTION = 30.0  # seconds; nobody who works is that long, as no transaction waits for anything else
-# Seconds after which a server that cannot be reached any more counts as lost, whether it owes us an answer or has not
-# even acknowledged the question: by default that takes two hours and a quarter of one.
-UNREACHABLE = 20
-# What a page out of order costs, in pages in order. PostgreSQL's 4 is for a disk that turns: with it a claim sorts all
-# that waits, whenever the last statistics say that little does.
-RANDOM_PAGE_COST = 1.1
+# A client that is stopped or disconnected during a transaction would keep all others waiting for its locks. No
+# transaction of ours waits for anything but the database, so none is idle for that long.
+IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
+# A server that does not acknowledge or answer counts as lost after this time; TCP's own defaults are up to two hours.
+UNREACHABLE_TIMEOUT_SECONDS = 20
+SQLITE_LOCK_TIMEOUT_SECONDS = 30
 
 
 class Database:
-    """One engine. `write` opens a transaction, and commits it at its end or rolls it back on any error.
-
-    In `read` and in `autocommit`, which may write, PostgreSQL takes each statement for a transaction: one trip to the
-    server instead of three. Nor does the end of a `read` roll back, at which psycopg forgets all that it has prepared.
+    """One engine. `read` and `write` open a session; `write` commits at its end, or rolls back on any error.
 
     On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
-    could otherwise fail half-way with "database is locked", which no busy timeout mends.
-
-    `fleeting` is for a process that lives for seconds and asks the same over and over: PostgreSQL plans that once, when
-    it is first asked, and is not asked before each transaction whether the connection still lives.
+    could otherwise fail half-way with "database is locked", which no lock timeout prevents.
     """
 
-    def __init__(self, url: str, *, fleeting: bool = False) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if is_sqlite else _postgresql_engine(url, fleeting)
+        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._writing = self.engine.execution_options(immediate=True)
-        if is_sqlite:
-            self._reading, self._autocommit = self.engine, self._writing
-        else:
-            self._reading = self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with Session(self._reading, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False) as session:
             yield session
 
-    def write(self) -> AbstractContextManager[Session]:
-        return _transaction(self._writing)
-
-    def autocommit(self) -> AbstractContextManager[Session]:
-        return _transaction(self._autocommit)
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
 
     def upgrade(self) -> None:
-        """Bring the tables to the newest version; does nothing when they are."""
+        """Migrate the tables to the newest version; does nothing when they are up to date."""
         command.upgrade(self._alembic(), "head")
 
     def version(self) -> str | None:
         """The version of the tables as they are; None when there are none."""
-        with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+        with self.read() as db:
+            return version(db)
 
     def newest_version(self) -> str | None:
         """The version of the tables that this code works with."""
         return ScriptDirectory.from_config(self._alembic()).get_current_head()
 
     def knows(self, version: str) -> bool:
-        """Whether this code has heard of that version of the tables; if not, it is a later one."""
+        """Whether this code has a migration to that version; if not, the tables are of a later version."""
         return any(version == known.revision for known in ScriptDirectory.from_config(self._alembic()).walk_revisions())
 
     def _alembic(self) -> Config:
@@ -89,85 +69,41 @@ class Database:
         self.engine.dispose()
 
 
-def send(db: Session, statement: Executable, values: Values | Sequence[Values]) -> CursorResult[Any]:
-    """Read or write rows within this transaction, past the session's objects and at a third of what they cost.
-
-    For what every chunk has to do, with rows that nobody holds as objects.
-    """
-    db.flush()  # as every other statement does: changed objects come first
-    return db.connection().execute(statement, values)
+def version(db: Session) -> str | None:
+    """The version of the tables; None when there are none."""
+    return MigrationContext.configure(db.connection()).get_current_revision()
 
 
-def later(db: Session, statement: Executable, values: Values) -> None:
-    """Write a row at the end of this transaction: PostgreSQL gets all such rows in one trip instead of one each.
-
-    So nobody learns how many there were, what PostgreSQL refuses is raised when the transaction ends (with any of the
-    statements), and a savepoint takes nothing of it back.
-    """
-    db.info[_LATER][statement, *values].append(values)
+def rows_changed(db: Session, statement: Update | Delete) -> int:
+    """Execute the statement and return how many rows it matched. Objects of the session are not refreshed."""
+    result = db.execute(statement, execution_options={"synchronize_session": False})
+    return cast(CursorResult[Any], result).rowcount
 
 
-@contextmanager
-def _transaction(engine: Engine) -> Iterator[Session]:
-    with Session(engine, expire_on_commit=False, info={_LATER: defaultdict(list)}) as session, session.begin():
-        yield session
-        if session.in_transaction():  # not rolled back
-            _write_the_rest(session)
-
-
-def _write_the_rest(db: Session) -> None:
-    """What was to be written later."""
-    rest: dict[tuple[Any, ...], list[Values]] = db.info[_LATER]  # by statement and columns
-    if not rest:
-        return
-    db.flush()  # whose objects want to hear of each row
-    connection = db.connection()
-    driver: Any = connection.connection.driver_connection
-    try:
-        with nullcontext() if connection.dialect.name == "sqlite" else driver.pipeline():
-            for (statement, *_), values in rest.items():
-                send(db, statement, values)
-    except psycopg.Error as error:  # as SQLAlchemy has it
-        raise DBAPIError.instance(None, None, error, psycopg.Error) from error
-
-
-def after_commit(session: Session, call: Callable[[], None]) -> None:
+def after_commit(db: Session, call: Callable[[], None]) -> None:
     """Run `call` once this transaction is committed, and never if it is not."""
-    event.listen(session, "after_commit", lambda _: call(), once=True)
+    event.listen(db, "after_commit", lambda _: call(), once=True)
 
 
-def _postgresql_engine(url: str, fleeting: bool) -> Engine:
+def _postgresql_engine(url: str) -> Engine:
     # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
-    engine = create_engine(
+    return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
-        pool_pre_ping=not fleeting,
+        pool_pre_ping=True,
         connect_args={
-            "prepare_threshold": 0 if fleeting else 5,
-            "tcp_user_timeout": 1000 * UNREACHABLE,
-            "keepalives_idle": UNREACHABLE // 2,
-            "keepalives_interval": UNREACHABLE // 4,
+            "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+            "tcp_user_timeout": 1000 * UNREACHABLE_TIMEOUT_SECONDS,
+            "keepalives_idle": UNREACHABLE_TIMEOUT_SECONDS // 2,
+            "keepalives_interval": UNREACHABLE_TIMEOUT_SECONDS // 4,
             "keepalives_count": 2,
         },
     )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: Any) -> None:
-        # Somebody who is stopped or cut off in a transaction would let all others wait for what it has locked.
-        connection.execute(
-            f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION * 1000:.0f};"
-            f"SET random_page_cost = {RANDOM_PAGE_COST};"
-            f"SET plan_cache_mode = {'force_generic_plan' if fleeting else 'auto'}",
-            prepare=False,
-        )
-        connection.commit()
-
-    return engine
 
 
 def _sqlite_engine(url: str) -> Engine:
     if path := make_url(url).database:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": SQLITE_LOCK_TIMEOUT_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

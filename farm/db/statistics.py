@@ -10,8 +10,8 @@ from farm.db.chunks import UNFINISHED
 from farm.db.tables import Account, Asset, Chunk, Model, Overlay, now
 
 
-class Lot(NamedTuple):
-    """Unfinished chunks of one state, kind and priority: how many, and since when the oldest is there."""
+class ChunkCounts(NamedTuple):
+    """Unfinished chunks of one state, kind and priority: how many, and when the oldest was created."""
 
     state: str
     kind: str
@@ -20,29 +20,29 @@ class Lot(NamedTuple):
     oldest: datetime
 
 
-def queue(db: Session) -> list[Lot]:
-    """The unfinished chunks in lots. Finished ones are not looked at."""
-    lot = (Chunk.state, Chunk.kind, Chunk.priority)
-    wanted = select(*lot, func.count(), func.min(Chunk.created_at)).where(Chunk.state.in_(UNFINISHED)).group_by(*lot)
-    return [Lot(*row) for row in db.execute(wanted)]
+def unfinished_chunks(db: Session) -> list[ChunkCounts]:
+    """Counts of the unfinished chunks. Finished ones are not read."""
+    group = (Chunk.state, Chunk.kind, Chunk.priority)
+    counts = select(*group, func.count(), func.min(Chunk.created_at)).where(Chunk.state.in_(UNFINISHED))
+    return [ChunkCounts(*row) for row in db.execute(counts.group_by(*group))]
 
 
-def overdue(db: Session) -> int:
-    """How many chunks nobody holds any more, and no reaper has taken back for a minute."""
-    lapsed = (Chunk.state == "running", Chunk.lease_until < now() - timedelta(minutes=1))
-    return db.scalar(select(func.count()).select_from(Chunk).where(*lapsed)) or 0
+def overdue_chunks(db: Session) -> int:
+    """How many chunks have a lease that expired over a minute ago, which no reaper has released."""
+    expired = (Chunk.state == "running", Chunk.lease_until < now() - timedelta(minutes=1))
+    return db.scalar(select(func.count()).select_from(Chunk).where(*expired)) or 0
 
 
 def stored_bytes(db: Session) -> dict[str, int]:
-    """What the stored files take, by what they are. Reads every row of three tables: not for every moment."""
+    """Bytes of the stored files by kind. Reads every row of three tables, so cache the result."""
     sizes = {
         "models": select(func.sum(Model.file_size)).where(Model.has_file),
         "overlays": select(func.sum(Overlay.file_size)),
         "assets": select(func.sum(Asset.size)),
     }
-    return {what: int(db.scalar(size) or 0) for what, size in sizes.items()}
+    return {kind: int(db.scalar(size) or 0) for kind, size in sizes.items()}
 
 
 def credits_left(db: Session) -> int:
-    """What all accounts together could still spend."""
+    """The credits that all accounts together can still spend."""
     return int(db.scalar(select(func.sum(Account.credits))) or 0)

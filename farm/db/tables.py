@@ -1,7 +1,5 @@
 """The tables. Words as in the README: account, key, ledger, model, overlay, render, shot, chunk, asset, node."""
 
-import secrets
-import string
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,27 +16,21 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
-    true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-ALPHABET = string.ascii_letters + string.digits
-
-
-def new_id() -> str:
-    """A public id: 12 characters of base 62, 71 bits of chance."""
-    number = secrets.randbelow(len(ALPHABET) ** 12)  # asked once: the system takes 2 µs to answer
-    return "".join(ALPHABET[number // len(ALPHABET) ** place % len(ALPHABET)] for place in range(12))
+from farm.ids import new_id
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC, timezone-aware on both sides. SQLite forgets the zone, so it is put back on the way out."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """A timestamp in UTC, timezone-aware in Python. SQLite drops the time zone, so it is added again on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -59,7 +51,7 @@ class Table(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: Moment, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True, default=new_id)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -71,7 +63,7 @@ class Account(Table):
     email: Mapped[str] = mapped_column(String(320), unique=True)
     is_admin: Mapped[bool] = mapped_column(default=False)
     suspended_at: Mapped[datetime | None]
-    credits: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    credits: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class LedgerEntry(Table):
@@ -131,12 +123,12 @@ class Model(Table):
     format: Mapped[str] = mapped_column(String(8))
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
-    clips: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    clips: Mapped[list[str]] = mapped_column(default=list)
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     archived_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
-    has_file: Mapped[bool] = mapped_column(default=True, server_default=true())
+    has_file: Mapped[bool] = mapped_column(default=True)
 
     tags: Mapped[list["Tag"]] = relationship(order_by="Tag.position", cascade="all, delete-orphan")
     renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
@@ -291,23 +283,23 @@ class AttemptLog(Table):
     text: Mapped[str] = mapped_column(Text)
 
 
-class Tally(Table):
-    """A part of a counter for the operator: what happened how often, or how much of it. Only ever added up.
+class CounterIncrement(Table):
+    """An increment of a counter for the operator; a counter's value is the sum of its increments.
 
-    Whoever counts adds a row, so that nobody waits for anybody; the reaper makes one of many.
+    Counting adds a row instead of updating one, so that no transaction waits for another; the reaper merges rows.
     """
 
-    __tablename__ = "tallies"
+    __tablename__ = "counter_increments"
 
     name: Mapped[str] = mapped_column(String(64))
-    labels: Mapped[str] = mapped_column(String(255))
+    labels: Mapped[dict[str, str]] = mapped_column(JSON().with_variant(JSONB(), "postgresql"))
     amount: Mapped[float] = mapped_column(Float)
 
 
-class Sweep(Table):
-    """Stored files whose keys begin with `prefix` and that no row names are to be removed, from `due_at` on."""
+class Cleanup(Table):
+    """Stored files whose keys begin with `prefix`, and that no row names, are to be removed from `due_at` on."""
 
-    __tablename__ = "sweeps"
+    __tablename__ = "cleanups"
 
     prefix: Mapped[str] = mapped_column(String(255))
     due_at: Mapped[datetime] = mapped_column(index=True)

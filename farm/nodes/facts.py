@@ -1,4 +1,4 @@
-"""What a worker tells the farm of itself."""
+"""Facts that a worker reports about itself when it joins the farm."""
 
 import socket
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from farm.rendering.engine import Gpu
 from farm.scene.shot import Engine
 from farm.settings import Settings
 
-MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CGROUP_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """As in farm.db.tables.Node; `memory` is bytes."""
+    """The columns of farm.db.tables.Node that the worker knows; `memory` is bytes."""
 
     name: str
     host: str
@@ -42,7 +42,7 @@ class Facts:
 def gather(
     name: str, tags: list[str], engine: Engine, gpu: Gpu | None, database: Database, settings: Settings
 ) -> Facts:
-    """A GPU whose OpenGL is software is none, and neither is one that the engine makes no use of."""
+    """A GPU whose OpenGL runs in software does not count as one, nor does one that the engine does not use."""
     return Facts(
         name=name,
         host=socket.gethostname(),
@@ -62,7 +62,7 @@ def gather(
 
 
 def memory() -> int:
-    """Bytes that this machine, or this container, has."""
+    """Bytes of memory of this machine, or of this container."""
     total = int(psutil.virtual_memory().total)
-    limit = MEMORY_LIMIT.read_text().strip() if MEMORY_LIMIT.exists() else "max"
+    limit = CGROUP_MEMORY_LIMIT.read_text().strip() if CGROUP_MEMORY_LIMIT.exists() else "max"
     return total if limit == "max" else min(total, int(limit))

@@ -1,4 +1,4 @@
-"""Which of a machine's GPUs OpenGL draws on."""
+"""Selects the GPU that OpenGL draws on, where a machine has several."""
 
 import os
 import re
@@ -8,23 +8,23 @@ from farm.errors import NodeRefused
 
 
 def choose(number: int, root: Path = Path("/")) -> dict[str, str]:
-    """What the environment must hold so that Blender draws on GPU `number`, 0 the first. `root` is for tests.
+    """Environment variables with which Blender draws on GPU `number`, 0 the first. `root` is for tests.
 
-    Mesa's drivers (AMD, Intel) take a PCI address. NVIDIA's EGL takes no hint at all: it draws on the first card that
-    it can open, so this one must be the only one. Raises NodeRefused where it is not, or is not there.
+    Mesa's drivers (AMD, Intel) accept a PCI address. NVIDIA's EGL accepts no choice: it draws on the first card that it
+    can open, so the chosen one must be the only one. Raises NodeRefused when it is not the only one, or does not exist.
     """
     if cards := _nvidia(root):
         if number not in cards:
             raise NodeRefused(f"There is no NVIDIA GPU {number} that this user may open, only {_listed(cards)}")
         if len(cards) > 1:
             raise NodeRefused(
-                f"NVIDIA's OpenGL cannot be told which of the GPUs {_listed(cards)} to draw on: show this worker GPU"
+                f"NVIDIA's OpenGL cannot choose among the GPUs {_listed(cards)}: give this worker access to GPU"
                 f" {number} alone, with a container's device id or a systemd unit's DeviceAllow (docs/operators.md)"
             )
         return {}
     nodes = sorted((root / "dev/dri").glob("renderD*"))
     if number >= len(nodes):
-        raise NodeRefused(f"There is no GPU {number}: this machine shows {len(nodes) or 'none'}")
+        raise NodeRefused(f"There is no GPU {number}: this machine has {len(nodes) or 'none'}")
     device = (root / "sys/class/drm" / nodes[number].name / "device").resolve()
     return {"DRI_PRIME": "pci-" + re.sub("[:.]", "_", device.name)}
 

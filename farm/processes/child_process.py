@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, whatever ends it, and grandchildren that lose theirs.
+"""Child processes that end with their parent, however it ends, and orphaned grandchildren.
 
 As a program, `python -m farm.processes.child_process PARENT COMMAND...` becomes COMMAND after asking Linux for that.
 """
@@ -21,21 +21,21 @@ PR_SET_CHILD_SUBREAPER = 36
 def die_with_parent(parent: int) -> None:
     """Ask Linux to kill this process when the thread that started it ends. Kept over an exec.
 
-    `parent` is who started it: one that died before we could ask is found out, too.
+    `parent` is the process id of that process: its death before this call is noticed, too.
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def bound(command: Sequence[str | Path]) -> list[str]:
-    """The command as a child of this process must be started to end with it, from its first moment on."""
+def command_ending_with_us(command: Sequence[str | Path]) -> list[str]:
+    """The command line that runs `command` as a child which ends with this process, from its very start."""
     return [sys.executable, "-m", "farm.processes.child_process", str(os.getpid()), *map(str, command)]
 
 
 def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-    """Start a child that ends with this process, out of reach of the terminal's Ctrl-C."""
-    return subprocess.Popen(bound(command), stdin=subprocess.DEVNULL, start_new_session=True)
+    """Start a child that ends with this process, and does not receive the terminal's Ctrl-C."""
+    return subprocess.Popen(command_ending_with_us(command), stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def adopt_orphans() -> None:
@@ -43,8 +43,8 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def bury_orphans(children: Collection[int | None], *, kill: bool = False) -> None:
-    """Reap the adopted processes that have ended; with `kill`, end the others first. `children` are not touched."""
+def reap_orphans(children: Collection[int | None], *, kill: bool = False) -> None:
+    """Reap adopted processes that have ended; with `kill`, kill the others first. `children` are left alone."""
     for orphan in psutil.Process().children():
         if orphan.pid in children:
             continue

@@ -1,4 +1,4 @@
-"""How `farm worker` ends, for whoever starts it again: systemd, a container's restart policy, `farm up`."""
+"""Exit codes of `farm worker`, for its supervisor: systemd, a container's restart policy, `farm up`."""
 
-TOLD_TO = 0  # by a signal, or drained: not to be started again
-REFUSED = 3  # the node cannot join the farm as it is, or stay; to be tried again, like any other failure
+STOPPED = 0  # by a signal, or drained: not to be restarted
+REFUSED = 3  # the node cannot join the farm as it is, or stay; restarted like after any other failure

@@ -1,4 +1,4 @@
-"""A process's own folder for frames under way, removed with it; those of killed processes are swept up."""
+"""A process's own scratch folder for frames, removed with it; folders of killed processes are removed later."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ PREFIX = "plinth-"
 @contextlib.contextmanager
 def own_scratch(parent: Path) -> Iterator[Path]:
     """A folder under `parent` for as long as the block runs."""
-    sweep(parent)
+    remove_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     try:
         yield folder
@@ -24,15 +24,15 @@ def own_scratch(parent: Path) -> Iterator[Path]:
 
 
 def clear(folder: Path) -> None:
-    """Remove from a worker's own folder what a work-horse that was killed has left there."""
+    """Remove the files of a killed work-horse from its worker's folder."""
     for leftover in folder.glob("work-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     for frame in folder.glob("frame-*"):
         frame.unlink(missing_ok=True)
 
 
-def sweep(parent: Path) -> None:
-    """Remove what processes that are gone have left: frames in memory are memory lost."""
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders of processes that no longer exist: frames on tmpfs take memory."""
     for folder in parent.glob(f"{PREFIX}*-*"):
         owner = folder.name.removeprefix(PREFIX).split("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):

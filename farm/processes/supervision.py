@@ -14,54 +14,64 @@ from farm.processes import child_process
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE = 30.0  # seconds
-LOOK = 0.2  # seconds between two looks at the children
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 1.0, 30.0
+HEALTHY_SECONDS = 60.0  # a child that ran for this long starts its next backoff at the minimum again
+POLL_SECONDS = 0.2
 
 
 @dataclass
 class Child:
-    """One process, started again whenever it ends by itself and is still `wanted`."""
+    """One process, restarted whenever it ends by itself and is still `wanted`."""
 
     name: str
     command: Sequence[str | Path]
     wanted: Callable[[], bool] = lambda: True
     process: subprocess.Popen[bytes] = field(init=False)
     retired: bool = field(init=False, default=False)
-    next_start: float = 0.0
-    pause: float = 1.0
+    _started_at: float = field(init=False, default=0.0)
+    _restart_at: float | None = field(init=False, default=None)
+    _backoff: float = field(init=False, default=MIN_BACKOFF_SECONDS)
 
     def start(self) -> None:
         self.process = child_process.start(self.command)
+        self._started_at, self._restart_at = time.monotonic(), None
 
-    def start_again_if_dead(self) -> None:
-        """Restart after a pause that doubles with every death, so that a broken child does not spin.
+    def restart_if_dead(self) -> None:
+        """Restart after a backoff that doubles with every death, so that a broken child does not spin.
 
-        One that is not wanted is retired: it is looked at again after the longest pause.
+        One that is not wanted is retired: whether it is wanted again is checked after the longest backoff.
         """
         if self.process.poll() is None:
             return
-        if not self.next_start:
+        if self._restart_at is None:
+            self._schedule_restart()
+        elif time.monotonic() >= self._restart_at:
             self.retired = not self.wanted()
-            code = self.process.returncode
             if self.retired:
-                log.info("a part of the farm ended as it should", part=self.name, code=code)
+                self._restart_at = time.monotonic() + MAX_BACKOFF_SECONDS
             else:
-                log.warning("a part of the farm ended; starting it again", part=self.name, code=code)
-            self.next_start = time.monotonic() + (LONGEST_PAUSE if self.retired else self.pause)
-            self.pause = min(self.pause * 2, LONGEST_PAUSE)
-        elif time.monotonic() >= self.next_start:
-            self.retired = not self.wanted()
-            self.next_start = time.monotonic() + LONGEST_PAUSE if self.retired else 0.0
-            if not self.retired:
                 self.start()
 
     def signal(self, number: signal.Signals) -> None:
         if self.process.poll() is None:
             self.process.send_signal(number)
 
+    def _schedule_restart(self) -> None:
+        now, code = time.monotonic(), self.process.returncode
+        if now - self._started_at >= HEALTHY_SECONDS:
+            self._backoff = MIN_BACKOFF_SECONDS
+        self.retired = not self.wanted()
+        if self.retired:
+            log.info("child_retired", child=self.name, code=code)
+            self._restart_at = now + MAX_BACKOFF_SECONDS
+        else:
+            log.warning("child_restarted", child=self.name, code=code, after_seconds=self._backoff)
+            self._restart_at = now + self._backoff
+            self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
 
-def keep_together(children: Sequence[Child]) -> None:
-    """Run children until all are retired. SIGINT and SIGTERM are passed on, each time one comes; then all shall end."""
+
+def run_until_stopped(children: Sequence[Child]) -> None:
+    """Run children until SIGINT or SIGTERM, or until all are retired. Each such signal is passed on to all of them."""
     child_process.adopt_orphans()
     received: list[int] = []
     passed_on = 0
@@ -77,15 +87,15 @@ def keep_together(children: Sequence[Child]) -> None:
                 passed_on += 1
             if not passed_on:
                 for child in children:
-                    child.start_again_if_dead()
-            child_process.bury_orphans([child.process.pid for child in children])
-            time.sleep(LOOK)
-    child_process.bury_orphans([], kill=True)
+                    child.restart_if_dead()
+            child_process.reap_orphans([child.process.pid for child in children])
+            time.sleep(POLL_SECONDS)
+    child_process.reap_orphans([], kill=True)
 
 
 @contextmanager
 def on_stop_signal(stop: Callable[[], object]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM call `stop` while the block runs."""
+    """Call `stop` on SIGINT and SIGTERM while the block runs."""
     before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -95,7 +105,7 @@ def on_stop_signal(stop: Callable[[], object]) -> Iterator[None]:
 
 
 def ended(children: Sequence[Child], seconds: float) -> bool:
-    """Whether all children end within so many seconds."""
+    """Whether all children end within `seconds`."""
     deadline = time.monotonic() + seconds
     while any(child.process.poll() is None for child in children):
         if time.monotonic() > deadline:

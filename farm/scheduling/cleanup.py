@@ -1,5 +1,5 @@
-"""Removes stored files that nobody needs any more: those of deleted models and overlays, once no render needs them, and
-what workers that died have left of a render."""
+"""Removes stored files that are no longer needed: of deleted models and overlays, once no render needs them, and files
+of renders and uploads that dead processes have left behind."""
 
 from datetime import timedelta
 
@@ -9,33 +9,33 @@ from farm.db.tables import Model, now
 from farm.scheduling import render_status
 from farm.storage import Storage
 
-# A request that found a model alive may be about to commit a render of it.
-GRACE = timedelta(minutes=1)
+# A request that found a model before its deletion may be about to commit a render of it.
+DELETION_GRACE = timedelta(minutes=1)
 UNFINISHED = render_status.ORDER[:-1]
-AT_ONCE = 100  # renders a pass, so that no transaction gets long
+MAX_CLEANUPS_PER_PASS = 100
 
 
-def tidy(database: Database, storage: Storage) -> None:
-    """One pass. A file that is gone already is no error, so a pass that broke off is simply done again.
+def clean_up(database: Database, storage: Storage) -> None:
+    """One pass. Removing a file that does not exist is no error, so an interrupted pass is simply repeated.
 
-    No transaction is open while the storage works: it may take its time.
+    No transaction is open while the storage works, which may take long.
     """
-    before = now() - GRACE
+    deleted_before = now() - DELETION_GRACE
     with database.read() as db:
-        dead_models = models.with_unneeded_file(db, before, UNFINISHED)
-        dead_overlays = overlays.unneeded(db, before, UNFINISHED)
-        due = cleanups.due(db, at_most=AT_ONCE)
+        dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED)
+        dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
+        due = cleanups.due(db, limit=MAX_CLEANUPS_PER_PASS)
     for key in [model.storage_key for model in dead_models] + [overlay.storage_key for overlay in dead_overlays]:
         storage.delete(key)
-    for sweep in due:
-        stored = set(storage.keys(sweep.prefix))  # before those in use are looked up, lest one is new between the two
+    for cleanup in due:
+        stored = set(storage.keys(cleanup.prefix))  # before the rows are read: a file stored in between stays
         with database.read() as db:
-            unwanted = stored - cleanups.named(db, sweep.prefix)
+            unwanted = stored - cleanups.keys_in_use(db, cleanup.prefix)
         for key in unwanted:
             storage.delete(key)
     with database.write() as db:
         for model in dead_models:
             db.get_one(Model, model.id).has_file = False
         for row in [*dead_overlays, *due]:
-            if found := db.get(type(row), row.id):  # else another reaper was here, too
+            if found := db.get(type(row), row.id):  # unless another reaper was faster
                 db.delete(found)

@@ -1,4 +1,4 @@
-"""The queues by name, and the doorbell that wakes workers. What is to be done, and by whom, stands in the database."""
+"""Redis: the doorbell that wakes workers. What is to be done, and by which worker, stands in the database."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import structlog
 from redis import Redis, RedisError
 from rq import Queue
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from farm.db import chunks
@@ -15,68 +14,55 @@ from farm.db.session import Database
 
 log = structlog.get_logger()
 
-# By the priority of the chunks that they ring for; a worker empties the first before it looks into the next.
-NAMES = {URGENT: "urgent", DRAWING: "drawing"}
-WITHOUT_LIMIT = -1
-MOST_RINGS = 256  # in a queue; more than there are workers wakes nobody else, and Redis stays small
-
-PATIENCE = 5.0  # seconds until a Redis that hangs counts as one that is not there
-
-
-def connect(url: str, *, timeout: float | None = PATIENCE) -> Redis:
-    """A connection; `timeout` in seconds bounds every answer. A worker, which waits for work, wants None."""
-    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=PATIENCE)
+# Queues by the priority of the chunks that they wake for; a worker empties the first before it reads the next.
+QUEUE_NAMES = {URGENT: "urgent", DRAWING: "drawing"}
+JOB = "farm.worker.jobs.work"  # the only function that a worker runs
+NO_TIMEOUT = -1  # the job itself limits how long a frame may take, and one that hangs loses its lease
+MAX_WAKE_UPS = 256  # in a queue: more than there are workers wake no other, and Redis stays small
+FAILURE_TTL_SECONDS = 60
+TIMEOUT_SECONDS = 5.0  # until a Redis that does not respond counts as down
 
 
-def queue(name: str, redis: Redis) -> Queue:
-    return Queue(name, connection=redis, serializer=JSONSerializer)
+def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
+    """A connection; `timeout` in seconds limits every response. A worker, which blocks until it is woken, has None."""
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=TIMEOUT_SECONDS)
+
+
+def queue(priority: int, redis: Redis) -> Queue:
+    """The queue of wake-ups for chunks of a priority."""
+    return Queue(QUEUE_NAMES[priority], connection=redis, serializer=JSONSerializer)
 
 
 class Doorbell:
-    """Wakes workers. A lost ring costs time, not work: the reaper rings again from the database."""
+    """Wakes workers. The one rule: adding work wakes a worker for it, after the commit (farm.scheduling.leases).
+
+    A lost wake-up costs time, not work: the reaper wakes for what still waits. A surplus one costs a work-horse that
+    finds nothing.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
 
-    def ring(self, priority: int, times: int = 1) -> None:
-        """So many workers more shall look for a chunk of this priority, up to MOST_RINGS in all."""
-        lane = queue(NAMES[priority], self.redis)
-        with _outage_is_bearable():
-            for _ in range(min(times, MOST_RINGS - lane.count)):
-                # No time limit here: the job itself gives up on a frame that takes too long, and a horse that hangs
-                # otherwise loses its lease.
-                lane.enqueue_call("farm.worker.jobs.work", timeout=WITHOUT_LIMIT, result_ttl=0, failure_ttl=60)
+    def wake(self, priority: int, number: int) -> None:
+        """Wake up to `number` workers to claim chunks of this priority."""
+        wake_ups = queue(priority, self.redis)
+        with _outage_logged():
+            for _ in range(min(number, MAX_WAKE_UPS - wake_ups.count)):
+                wake_ups.enqueue_call(JOB, timeout=NO_TIMEOUT, result_ttl=0, failure_ttl=FAILURE_TTL_SECONDS)
 
-    def ring_for_all(self, database: Database) -> None:
-        """See to it that there are as many rings as chunks that wait, up to MOST_RINGS.
-
-        There shall not be more either: each starts a work-horse, which takes a tenth of a second to find nothing.
-        """
-        for priority, name in NAMES.items():
-            lane = queue(name, self.redis)
-            with _outage_is_bearable():
-                self._take_back(lane, database, priority)
-                self.ring(priority, _waiting(database, priority) - lane.count)
-
-    def _take_back(self, lane: Queue, database: Database, priority: int) -> None:
-        """Take back the oldest rings, where there are more than chunks that wait.
-
-        However many do so at once, and whatever is ordered meanwhile: later rings than the surplus seen here stay.
-        """
-        rings = lane.get_job_ids()  # before what waits is counted: what is ordered after that is not rung for by these
-        for ring in rings[: max(0, len(rings) - _waiting(database, priority))]:
-            if lane.remove(ring):  # else a worker has just heard it
-                self.redis.delete(Job.key_for(ring))
-
-
-def _waiting(database: Database, priority: int) -> int:
-    with database.read() as db:  # SQLite would count again what it has seen before in the same transaction
-        return chunks.waiting(db, priority, at_most=MOST_RINGS)
+    def wake_for_waiting(self, database: Database) -> None:
+        """Wake workers for chunks that wait although no wake-up is pending for them."""
+        for priority in QUEUE_NAMES:
+            with _outage_logged():
+                if queue(priority, self.redis).count == 0:
+                    with database.read() as db:
+                        waiting = chunks.count_waiting(db, priority, limit=MAX_WAKE_UPS)
+                    self.wake(priority, waiting)
 
 
 @contextlib.contextmanager
-def _outage_is_bearable() -> Iterator[None]:
+def _outage_logged() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        log.warning("the doorbell is out of order", error=str(error))
+        log.warning("wake_up_failed", error=str(error))

@@ -1,4 +1,4 @@
-"""The reaper: takes back chunks whose worker fell silent, rings again for all that wait, and tidies up."""
+"""The reaper: takes chunks from lost workers, wakes workers for chunks that still wait, and cleans up."""
 
 import threading
 from collections.abc import Callable
@@ -10,53 +10,63 @@ from farm.db import chunks, counters, nodes
 from farm.db.session import Database
 from farm.errors import WorkerLost
 from farm.scheduling import leases
-from farm.scheduling.cleanup import tidy
+from farm.scheduling.cleanup import clean_up
 from farm.scheduling.doorbell import Doorbell, connect
 from farm.settings import Settings
 from farm.storage import open_storage
 
 log = structlog.get_logger()
 
-
-SWEEPS_A_LEASE = 6
+PASSES_PER_LEASE = 6
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Sweep and tidy several times a lease until `stop` is set.
+    """Reap and clean up several times a lease until `stop` is set.
 
-    Each at its own pace: a storage may be silent for long, and no chunk shall wait for it.
+    Each in a thread of its own: a storage may not respond for long, and no chunk waits for it.
     """
     database, doorbell = Database(settings.database), Doorbell(connect(settings.redis_url))
     storage = open_storage(settings)
-    pause = settings.lease_seconds / SWEEPS_A_LEASE
-    tidying = partial(again_and_again, partial(tidy, database, storage), pause, stop)
-    threading.Thread(target=tidying, name="tidying", daemon=True).start()
-    again_and_again(partial(sweep, database, doorbell, settings), pause, stop)
+    interval = settings.lease_seconds / PASSES_PER_LEASE
+    cleaning = partial(repeat, partial(clean_up, database, storage), interval, stop)
+    threading.Thread(target=cleaning, name="cleanup", daemon=True).start()
+    repeat(partial(reap, database, doorbell, settings), interval, stop)
 
 
-def again_and_again(act: Callable[[], None], pause: float, stop: threading.Event) -> None:
-    """Act every `pause` seconds until `stop` is set. What fails is logged and tried again the next time."""
-    while not stop.wait(pause):
+def repeat(action: Callable[[], None], interval: float, stop: threading.Event) -> None:
+    """Run `action` every `interval` seconds until `stop` is set. A failure is logged, and the next run retries."""
+    while not stop.wait(interval):
         try:
-            act()
+            action()
         except Exception:
-            log.exception("the reaper failed, and tries again")
+            log.exception("reaper_failed")
 
 
-def sweep(database: Database, doorbell: Doorbell, settings: Settings) -> None:
+def reap(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
-        counters.add_up(db)
-        lapsed = leases.lapsed(db)
-    for chunk in lapsed:
-        log.warning("a node fell silent", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
-        with database.write() as db:
-            leases.fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=settings.attempts)
+        counters.merge(db)
+    _take_expired(database, doorbell, settings)
+    _restart_orphaned(database)
+    doorbell.wake_for_waiting(database)
+
+
+def _take_expired(database: Database, doorbell: Doorbell, settings: Settings) -> None:
+    # A transaction per chunk: each locks one shot and its accounts, so it cannot deadlock with a client's.
     with database.read() as db:
-        engines = nodes.engines_lately(db)
-        left_alone = chunks.left_alone(db, engines) if engines else []
-    for shot in left_alone:
-        log.warning("no node is left of the engine that has begun a shot; another starts over", shot=shot.id)
+        expired = chunks.expired(db)
+    for chunk in expired:
+        log.warning("lease_expired", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
+        with database.write() as db:
+            leases.fail(db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts)
+
+
+def _restart_orphaned(database: Database) -> None:
+    """Restart shots that were begun by an engine that no node has any more."""
+    with database.read() as db:
+        engines = nodes.engines_available(db)
+        orphaned = chunks.orphaned_shots(db, engines) if engines else []
+    for shot in orphaned:
+        log.warning("orphaned_shot_restarted", shot=shot.id, engine=shot.engine)
         with database.write() as db:
             leases.start_over(db, shot.id)
-    doorbell.ring_for_all(database)

@@ -1,15 +1,13 @@
-"""A render's status: the only place that writes it, with the transition table as data."""
+"""A render's status: the only module that writes it, with the transition table as data."""
 
-from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
 from farm.db import cleanups, counters, renders
-from farm.db.session import send
 from farm.db.tables import Render, now
 from farm.errors import ImpossibleStep
 
-# Forward steps come in this order; a second attempt passes the early ones again without going back.
+# Forward steps come in this order; a second attempt repeats the early ones without going back.
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
 
 NEXT: dict[str, set[str]] = {
@@ -22,26 +20,19 @@ NEXT: dict[str, set[str]] = {
     "failed": set(),
 }
 
-# An error stays one when a client has dismissed it.
-WAYS = (ORDER, ["error", "failed"])
+# An error that a client has dismissed counts as passed, too.
+SEQUENCES = (ORDER, ["error", "failed"])
 
 OVER = ("done", "error", "failed")
 
-_BEGIN = update(Render).where(Render.shot_id == bindparam("its_shot"), Render.status == "pending")
-
-
-def begin(db: Session, shot_id: str) -> None:
-    """Move those of a shot's renders that are "pending" to the next status, past the session's objects."""
-    send(db, _BEGIN, {"its_shot": shot_id, "status": "poster-processing", "updated_at": now()})
-
 
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:
-    """Move `render` to status `to`; `message` tells a client why, with `error`.
+    """Move `render` to status `to`; `message` tells a client the reason of an "error".
 
-    An error gives the render's credits back, and its segments up. A step that the render has taken already is passed
-    over, so that every job can run twice. Raises ImpossibleStep.
+    An error refunds the render's credits and drops its segments. A status that the render has passed already changes
+    nothing, so that every job can run twice. Raises ImpossibleStep.
     """
-    if any({to, render.status} <= set(way) and way.index(to) <= way.index(render.status) for way in WAYS):
+    if any(_has_passed(sequence, render.status, to) for sequence in SEQUENCES):
         return
     if to not in NEXT[render.status]:
         raise ImpossibleStep(f"render {render.id} cannot go from {render.status} to {to}")
@@ -50,6 +41,10 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
         credits.refund(db, render.id)
         renders.drop_segments(db, render.id)
     if to in ("done", "error"):
-        cleanups.plan(db, render.id)
-        took = (render.updated_at - render.created_at).total_seconds()
-        counters.RENDER_SECONDS.observe(db, took, tier=render.shot.spec["tier"], status=to)
+        cleanups.schedule(db, render.id)
+        seconds = (render.updated_at - render.created_at).total_seconds()
+        counters.RENDER_SECONDS.observe(db, seconds, tier=render.shot.spec["tier"], status=to)
+
+
+def _has_passed(sequence: list[str], status: str, to: str) -> bool:
+    return {status, to} <= set(sequence) and sequence.index(to) <= sequence.index(status)

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from farm.accounts import credits
 from farm.db import chunks, nodes
 from farm.db.chunks import DRAWING, URGENT
-from farm.db.session import after_commit
-from farm.db.tables import Chunk, Model, Render, Shot, new_id
+from farm.db.tables import Chunk, Model, Render, Shot
+from farm.ids import new_id
 from farm.orders import plan
 from farm.orders.dataset_plan import DatasetSpec, dataset
 from farm.orders.plan import ShotSpec
@@ -31,8 +31,8 @@ def renders(
 ) -> list[Render]:
     """Take the credits for all requests and queue a render of each, or raise NoCredits and change nothing.
 
-    Wishes of the same model that differ only after the pixels share a shot: it is drawn once for as many of them as a
-    node can encode side by side.
+    Requests for the same model whose frames are equal share a shot: it is drawn once for as many of them as a node can
+    encode side by side.
     """
     prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
     credits.charge(db, account_id, prices)
@@ -75,17 +75,16 @@ def _spec(model: Model, request: RenderSettings, settings: Settings) -> ShotSpec
 def _queue(
     db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Settings, doorbell: Doorbell, priority: int
 ) -> Shot:
-    """Add a shot and the chunks that draw it. Workers hear of it once the transaction is committed."""
+    """Add a shot and the chunks that draw it."""
     shot = Shot(id=new_id(), model_id=model.id, digest=spec.digest, spec=spec.to_json(), frames=spec.frames)
     db.add(shot)
     db.flush()
     ranges = [range(spec.frames)]
     if priority == DRAWING:
-        took = chunks.seconds_a_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
-        ranges = plan.chunks(spec.frames, spec.inseparable, took, nodes.drawing(db), settings.chunk_seconds)
+        seconds = chunks.seconds_per_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
+        ranges = plan.chunks(spec.frames, spec.inseparable, seconds, nodes.count_drawing(db), settings.chunk_seconds)
     new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
-    leases.queue(db, new, model.account_id, priority)
-    after_commit(db, lambda: doorbell.ring(priority, len(ranges)))
+    leases.queue(db, doorbell, new, model.account_id, priority)
     return shot
 
 

@@ -1,5 +1,7 @@
-"""A log for each attempt at a chunk, kept with the chunk in the database, also when the attempt failed: our own lines,
-those of ffmpeg among them, and what Blender said."""
+"""A log for each attempt at a chunk, stored with the chunk in the database, of failed attempts too.
+
+It holds our own log lines, ffmpeg's among them, and Blender's output.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,101 +16,100 @@ from farm.blender.client import LOG_NAME
 from farm.db import attempt_logs
 from farm.db.session import Database, after_commit
 from farm.scheduling.leases import ClaimedChunk
-from farm.worker.context import Node
+from farm.worker.context import WorkerContext
 
 log = structlog.get_logger()
 
 PREFIX = "attempt-"
-# Characters kept: of an attempt that went well, and of one that did not.
-MOST_OF_GOOD, MOST_OF_BAD = 2_000, 16_000
-# How Blender begins the lines that it prints by the dozen for every frame; the first kind tells how far it is.
-PROGRESS, CHATTER = "Fra:", ("Saved: ", "Time: ")
+MAX_CHARACTERS_SUCCESS, MAX_CHARACTERS_FAILURE = 2_000, 16_000
+# Beginnings of lines that Blender prints by the dozen for every frame; the first kind reports progress.
+PROGRESS, REPEATED = "Fra:", ("Saved: ", "Time: ")
 
 
 class ChunkLog:
     """The log of one attempt, in a file until it is stored."""
 
-    def __init__(self, node: Node, chunk: ClaimedChunk) -> None:
-        self.node, self.chunk = node, chunk
-        self.path = node.scratch / f"{PREFIX}{chunk.id}-{chunk.attempt}"
+    def __init__(self, context: WorkerContext, chunk: ClaimedChunk) -> None:
+        self.context, self.chunk = context, chunk
+        self.path = context.scratch / f"{PREFIX}{chunk.id}-{chunk.attempt}"
         self.is_stored = False
 
     def store(self, db: Session) -> None:
-        """Store what was said so far, as the last of what the transaction that ends the chunk does.
+        """Store the log so far, as the last step of the transaction that ends the chunk.
 
-        What is said after it stands in the node's own log only.
+        Later lines stand in the node's own log only.
         """
         try:
-            text = shortened(_said(self.node, self.path), MOST_OF_GOOD)
+            text = shortened(_read(self.context, self.path), MAX_CHARACTERS_SUCCESS)
         except OSError:  # no reason for the attempt to fail
             return
-        attempt_logs.store(db, self.chunk.id, self.chunk.attempt, self.node.name, text)
-        after_commit(db, self._stored)
+        attempt_logs.store(db, self.chunk.id, self.chunk.attempt, self.context.name, text)
+        after_commit(db, self._mark_stored)
 
-    def _stored(self) -> None:
+    def _mark_stored(self) -> None:
         self.is_stored = True
 
 
 @contextlib.contextmanager
-def kept(node: Node, database: Database, chunk: ClaimedChunk) -> Iterator[ChunkLog]:
-    """While the block runs every line names node, chunk, attempt and renders; at its end all of them are stored."""
-    said = ChunkLog(node, chunk)
-    with contextlib.suppress(FileNotFoundError), (node.scratch / LOG_NAME).open("r+") as of_blender:
-        of_blender.truncate(0)  # what it said of chunks before is stored with them
+def recorded(context: WorkerContext, database: Database, chunk: ClaimedChunk) -> Iterator[ChunkLog]:
+    """Record the log while the block runs, every line with node, chunk, attempt and renders; then store it."""
+    chunk_log = ChunkLog(context, chunk)
+    with contextlib.suppress(FileNotFoundError), (context.scratch / LOG_NAME).open("r+") as blender_log:
+        blender_log.truncate(0)  # its lines about earlier chunks are stored with those
     try:
         renders = [render.id for render in chunk.renders]
-        with logs.copied(said.path, node=node.name, chunk=chunk.id, attempt=chunk.attempt, renders=renders):
-            yield said
+        with logs.copied(chunk_log.path, node=context.name, chunk=chunk.id, attempt=chunk.attempt, renders=renders):
+            yield chunk_log
     finally:
-        if said.is_stored:
-            said.path.unlink(missing_ok=True)
+        if chunk_log.is_stored:
+            chunk_log.path.unlink(missing_ok=True)
         else:
-            _store(node, database, said.path)
+            _store_failed(context, database, chunk_log.path)
 
 
-def rescue(node: Node, database: Database, why: str) -> None:
-    """Store the log that a work-horse could not store any more because it was killed."""
-    for path in node.scratch.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), path.open("a") as said:  # a full disk must not end the worker
-            said.write(f"{why}\n")
-        _store(node, database, path)
+def rescue(context: WorkerContext, database: Database, reason: str) -> None:
+    """Store the log of a work-horse that was killed before it could."""
+    for path in context.scratch.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), path.open("a") as file:  # a full disk must not end the worker
+            file.write(f"{reason}\n")
+        _store_failed(context, database, path)
 
 
-def _store(node: Node, database: Database, path: Path) -> None:
-    """Store the log of an attempt that came to nothing, and remove its file. Failing here is nobody's trouble."""
+def _store_failed(context: WorkerContext, database: Database, path: Path) -> None:
+    """Store the log of a failed attempt, and remove its file. A log that cannot be stored is no error."""
     chunk_id, attempt = path.name.removeprefix(PREFIX).split("-")
     try:
-        text = shortened(_said(node, path), MOST_OF_BAD)
+        text = shortened(_read(context, path), MAX_CHARACTERS_FAILURE)
         with database.write() as db:
-            attempt_logs.store(db, chunk_id, int(attempt), node.name, text)
+            attempt_logs.store(db, chunk_id, int(attempt), context.name, text)
     except IntegrityError:
-        pass  # the chunk was deleted meanwhile, or whoever was killed had stored its log
+        pass  # the chunk was deleted meanwhile, or the killed work-horse had stored its log
     except Exception as error:
-        log.warning("the log of an attempt could not be stored", chunk=chunk_id, attempt=attempt, error=str(error))
+        log.warning("attempt_log_not_stored", chunk=chunk_id, attempt=attempt, error=str(error))
     finally:
         path.unlink(missing_ok=True)
 
 
-def _said(node: Node, path: Path) -> str:
-    return path.read_text(errors="replace") + _of_blender(node.scratch / LOG_NAME)
+def _read(context: WorkerContext, path: Path) -> str:
+    return path.read_text(errors="replace") + _blender_output(context.scratch / LOG_NAME)
 
 
-def _of_blender(path: Path) -> str:
-    """What Blender said, of its progress only the last line."""
-    said, progress = [], ""
+def _blender_output(path: Path) -> str:
+    """Blender's output, of its progress only the last line."""
+    kept, progress = [], ""
     with contextlib.suppress(FileNotFoundError), path.open(errors="replace") as lines:
         for line in lines:
             if line.startswith(PROGRESS):
                 progress = line
-            elif line.strip() and not line.startswith(CHATTER):
-                said.append(line)
-    return f"Blender:\n{''.join(said)}{progress}" if said or progress else ""
+            elif line.strip() and not line.startswith(REPEATED):
+                kept.append(line)
+    return f"Blender:\n{''.join(kept)}{progress}" if kept or progress else ""
 
 
-def shortened(text: str, most: int) -> str:
-    """At most about `most` characters of a text: a fifth from its beginning, the rest from its end."""
-    if len(text) <= most:
+def shortened(text: str, limit: int) -> str:
+    """At most about `limit` characters of a text: a fifth from its beginning, the rest from its end."""
+    if len(text) <= limit:
         return text
-    head = most // 5
-    tail = most - head
-    return f"{text[:head]}\n[{len(text) - most} characters left out]\n{text[-tail:]}"
+    head = limit // 5
+    tail = limit - head
+    return f"{text[:head]}\n[{len(text) - limit} characters left out]\n{text[-tail:]}"

@@ -1,6 +1,7 @@
 """What a work-horse inherits from its worker: settings, engine, the warm Blender host, and whether to stop."""
 
 import mmap
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,38 +13,39 @@ from farm.video.run import executable
 
 
 @dataclass(frozen=True)
-class Node:
-    """One worker and its Blender. The work-horse is forked from the worker and finds this in `current`."""
+class WorkerContext:
+    """One worker and its Blender host. A work-horse is forked from the worker and finds this in `current`."""
 
     name: str
     settings: Settings
     engine: Engine
     blender_socket: Path
     scratch: Path
-    _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte that both have in common
+    worker_pid: int = field(default_factory=os.getpid)
+    _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte of shared memory
 
-    def tell_to_stop(self) -> None:
-        """Called by the worker: its work-horse shall take no chunk after the one at hand."""
+    def request_stop(self) -> None:
+        """Called by the worker: its work-horse claims no chunk after the current one."""
         self._stop[0] = 1
 
-    def is_told_to_stop(self) -> bool:
+    def is_stop_requested(self) -> bool:
         return bool(self._stop[0])
 
 
-_current: Node | None = None
+_current: WorkerContext | None = None
 
 
-def enter(node: Node) -> None:
+def enter(context: WorkerContext) -> None:
     """Called by the worker before it forks its first work-horse."""
     global _current
-    _current = node
-    # Kept for the work-horses: none has to load boto3, to try the bundled ffmpeg, or to read settings again.
-    open_storage(node.settings)
-    executable(node.settings.ffmpeg)
+    _current = context
+    # Loaded once for all work-horses: boto3, the bundled ffmpeg, the settings.
+    open_storage(context.settings)
+    executable(context.settings.ffmpeg)
     templates.folders()
 
 
-def current() -> Node:
+def current() -> WorkerContext:
     if _current is None:
         raise RuntimeError("This job runs in `farm worker` only")
     return _current

@@ -1,6 +1,6 @@
-"""Datasets in the queue: a chunk draws some of the views, each into a stored part of its own, and the finish joins all.
+"""Chunks of datasets: drawing stores each view as a part of its own, finishing joins all parts.
 
-Every view counts from the moment that its part is stored: whoever takes the chunk over goes on with those that lack.
+A view is done once its part is stored: the next attempt at the chunk draws only the views that are missing.
 """
 
 import time
@@ -8,8 +8,6 @@ import zipfile
 from pathlib import Path
 
 from PIL import Image
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from farm import templates
 from farm.blender.client import Blender
@@ -20,62 +18,65 @@ from farm.errors import BadTemplate, LeaseLost, RenderFailed
 from farm.orders.dataset_plan import DatasetSpec
 from farm.processes.scratch import own_scratch
 from farm.scheduling import render_status
-from farm.scheduling.doorbell import Doorbell
 from farm.storage import Storage, discard
 from farm.video.variant import save_thumbnail
 from farm.worker import publishing
-from farm.worker.context import Node
-from farm.worker.drawing import Effort, settle_template
+from farm.worker.context import WorkerContext
+from farm.worker.drawing import DrawingStats, adopt_template
 from farm.worker.lease import Lease
 
 
-def draw(node: Node, lease: Lease, storage: Storage, doorbell: Doorbell, scratch: Path) -> None:
-    """Draw the views of a chunk that are not drawn yet, and store each.
+def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, scratch: Path) -> None:
+    """Draw the chunk's views that are not drawn yet, and store each.
 
-    Raises LeaseLost when the attempt does not count any more, and RenderFailed.
+    Raises LeaseLost when the attempt no longer counts, and RenderFailed.
     """
     chunk = lease.chunk
-    spec, model_key = DatasetSpec(**chunk.spec), chunk.model_key
+    spec = DatasetSpec(**chunk.spec)
     [render_id] = [render.id for render in chunk.renders]
     numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
     with lease.database.read() as db:
-        drawn = {part.kind for part in _parts(db, render_id)}
+        drawn = {part.kind for part in renders.segments(db, render_id)}
     if templates.version(spec.template) != spec.template_version:
         if drawn:
             raise BadTemplate(f"The template {spec.template} was changed while this dataset was drawn: order it again")
-        spec = settle_template(lease, spec)
+        spec = adopt_template(lease, spec)
     missing = [number for number in numbers if _kind(number) not in drawn]
     lease.frames_done = len(numbers) - len(missing)
     began = time.monotonic()
     if missing:
-        with Blender(node.blender_socket, node.settings.frame_timeout) as blender, lease.kept(on_loss=blender.hang_up):
-            shot = spec.shot(str(storage.local(model_key)), node.engine)
-            for number, part in zip(missing, produce.draw_views(blender, shot, spec, missing, scratch), strict=True):
-                if number == 0:  # before the part: a view that is stored is never drawn again
+        with (
+            Blender(context.blender_socket, context.settings.frame_timeout) as blender,
+            lease.renewed(on_loss=blender.hang_up),
+        ):
+            shot = spec.shot(str(storage.local(chunk.model_key)), context.engine)
+            parts = produce.draw_views(blender, shot, spec, missing, scratch)
+            for number, part in zip(missing, parts, strict=True):
+                if number == 0:  # before the part, as a view that is stored is never drawn again
                     _publish_posters(lease, storage, render_id, part)
                 lease.frames_done += 1
                 _publish_part(lease, storage, render_id, number, part)
                 part.unlink()
-    effort = Effort(spec.tier, node.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
-    with lease.completing(doorbell, effort.seconds if len(missing) == len(numbers) else None) as (db, _wanted):
-        effort.count(db)
+    stats = DrawingStats(spec.tier, context.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
+    with lease.completing(stats.seconds if len(missing) == len(numbers) else None) as (db, _):
+        stats.count(db)
 
 
-def finish(node: Node, lease: Lease, storage: Storage, doorbell: Doorbell, _: Path) -> None:
-    """Put the dataset together and publish it. Raises LeaseLost and RenderFailed."""
+def finish_dataset(context: WorkerContext, lease: Lease, storage: Storage, _: Path) -> None:
+    """Join the parts and publish the dataset. Raises LeaseLost and RenderFailed."""
     [render_id], spec = [render.id for render in lease.chunk.renders], DatasetSpec(**lease.chunk.spec)
     with lease.database.read() as db:
-        parts = {part.kind: part.storage_key for part in _parts(db, render_id)}
+        parts = {part.kind: part.storage_key for part in renders.segments(db, render_id)}
     if any(_kind(number) not in parts for number in range(spec.views)):
         raise RenderFailed("A view of the dataset is missing")
-    node.settings.data.mkdir(parents=True, exist_ok=True)
+    context.settings.data.mkdir(parents=True, exist_ok=True)
     # On disk, not in memory: a large dataset has gigabytes.
-    with own_scratch(node.settings.data) as folder:
+    with own_scratch(context.settings.data) as folder:
         dataset = folder / "dataset.zip"
-        with lease.kept(on_loss=lambda: None):
+        with lease.renewed(on_loss=lambda: None):
             produce.finish(spec, lambda number: storage.local(parts[_kind(number)]), dataset)
         keys = {publishing.key(render_id, lease, dataset): dataset}
-        with publishing.stored(storage, lease, keys), lease.completing(doorbell) as (db, _wanted):
+        with publishing.stored(storage, lease, keys), lease.completing() as (db, _wanted):
             render = db.get_one(Render, render_id)
             replaced = publishing.replace_assets(db, render_id, lease, {"dataset": dataset})
             renders.drop_segments(db, render_id)
@@ -92,7 +93,7 @@ def _publish_part(lease: Lease, storage: Storage, render_id: str, number: int, p
 
 
 def _publish_posters(lease: Lease, storage: Storage, render_id: str, part: Path) -> None:
-    """The first view, small and whole, as the render's posters."""
+    """The first view, small and full size, as the render's posters."""
     posters = {"poster": part.with_name("poster-small.png"), "poster-full": part.with_name("poster.png")}
     with zipfile.ZipFile(part) as files:
         posters["poster-full"].write_bytes(files.read("images.png"))
@@ -108,11 +109,6 @@ def _publish_posters(lease: Lease, storage: Storage, render_id: str, part: Path)
     discard(storage, replaced)
 
 
-def _parts(db: Session, render_id: str) -> list[Segment]:
-    """The views that are drawn."""
-    return list(db.scalars(select(Segment).where(Segment.render_id == render_id)))
-
-
 def _kind(number: int) -> str:
-    """What the part of a view is called among a render's segments."""
+    """The kind of the segment that is a view's part."""
     return f"view-{number:04d}"

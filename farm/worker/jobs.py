@@ -1,124 +1,134 @@
-"""What runs inside a work-horse: one chunk, from the claim to the published files."""
+"""The job that a work-horse runs: chunks are worked on, each from its claim to its published files."""
 
 import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from farm.db import chunks
-from farm.db.session import Database, after_commit
-from farm.db.tables import Shot, now
+from farm.db.session import Database
+from farm.db.tables import now
 from farm.errors import FarmError, LeaseLost, NoRoom, RenderFailed, Unavailable, is_no_room
 from farm.nodes import quarantine, registry
+from farm.processes.child_process import die_with_parent
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell, connect
-from farm.scheduling.leases import Claimant, ClaimedChunk
+from farm.scheduling.leases import ClaimedChunk
 from farm.storage import Storage, open_storage
 from farm.tiers import DATASET_TIERS
-from farm.worker import chunk_log, datasets, drawing, finishing
-from farm.worker.chunk_log import ChunkLog
-from farm.worker.context import Node, current
+from farm.worker.chunk_log import ChunkLog, recorded
+from farm.worker.context import WorkerContext, current
+from farm.worker.datasets import draw_dataset_chunk, finish_dataset
+from farm.worker.drawing import draw_video_chunk
+from farm.worker.finishing import finish_video
 from farm.worker.lease import Lease
 
 log = structlog.get_logger()
 
-# Something that all nodes share does not do its work: neither the chunk nor this node is to blame.
+# A service that all nodes share is down: neither the chunk nor this node is at fault.
 OUTAGE = (Unavailable, OperationalError)
-OUTAGE_PAUSE = 10.0  # seconds until a node that has met an outage takes work again
-LONGEST_OUTAGE = timedelta(days=1)  # for whose sake a chunk is tried again and again, counted from its order
+OUTAGE_PAUSE_SECONDS = 10.0  # until a node that has met an outage works again
+MAX_OUTAGE = timedelta(days=1)  # a chunk is postponed for this long, counted from its order
 
-MOMENT = 15.0  # seconds that short chunks share a work-horse, as starting one takes as long as five of them
-TRIES, PAUSE = 5, 0.05  # of claiming, while others claim at the same moment; seconds
+WORK_SECONDS = 15.0  # that a work-horse goes on claiming chunks, as starting one costs as much as five short chunks
 
-VIDEO = {"draw": drawing.draw, "finish": finishing.finish}
-DATASET = {"draw": datasets.draw, "finish": datasets.finish}
+# A claim skips the chunks of a shot that another worker is claiming from at the same time.
+MAX_CLAIM_ATTEMPTS, CLAIM_RETRY_SECONDS = 5, 0.05
+
+Work = Callable[[WorkerContext, Lease, Storage, Path], None]
+VIDEO_WORK: dict[str, Work] = {"draw": draw_video_chunk, "finish": finish_video}
+DATASET_WORK: dict[str, Work] = {"draw": draw_dataset_chunk, "finish": finish_dataset}
 
 
 def work() -> None:
-    """Claim and do the chunks whose turn it is, for a moment at least, so that short ones share one work-horse.
+    """Claim chunks and work on them until none waits or the time is up.
 
-    Safe to run at any time: only a claim counts.
+    Safe to run at any time: what is done next stands in the database.
     """
+    context = current()
+    die_with_parent(context.worker_pid)
     try:
-        _work(current())
+        with contextlib.closing(Database(context.settings.database)) as database:
+            with connect(context.settings.redis_url) as redis:
+                _work_until_idle(context, database, Doorbell(redis))
     except OUTAGE:
-        time.sleep(OUTAGE_PAUSE)
+        time.sleep(OUTAGE_PAUSE_SECONDS)
         raise
 
 
-def _work(node: Node) -> None:
-    storage = open_storage(node.settings)
-    began = time.monotonic()
-    database = Database(node.settings.database, fleeting=True)
-    with contextlib.closing(database), connect(node.settings.redis_url) as redis:
-        doorbell = Doorbell(redis)
-        with database.read() as db:
-            claimant = registry.claimant(db, node.name)
-        while claimant and time.monotonic() < began + MOMENT and not node.is_told_to_stop():
-            if (chunk := claim(node, database, claimant)) is None:
+def _work_until_idle(context: WorkerContext, database: Database, doorbell: Doorbell) -> None:
+    storage = open_storage(context.settings)
+    deadline = time.monotonic() + WORK_SECONDS
+    while time.monotonic() < deadline and not context.is_stop_requested():
+        chunk = claim(context, database)
+        if chunk is None:
+            return
+        with recorded(context, database, chunk) as chunk_log:
+            if not work_on(context, database, storage, doorbell, chunk, chunk_log):
                 break
-            with chunk_log.kept(node, database, chunk) as said:
-                held = do(node, database, storage, doorbell, chunk, said)
-            if not held:
-                break
-        doorbell.ring_for_all(database)
+    doorbell.wake_for_waiting(database)
 
 
-def do(
-    node: Node, database: Database, storage: Storage, doorbell: Doorbell, chunk: ClaimedChunk, said: ChunkLog
-) -> bool:
-    """Do a claimed chunk. False when it was taken away. A failed attempt is recorded, and its error raised."""
-    log.info("chunk begun", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
-    try:
-        with scratch_folder(node.scratch) as scratch:
-            lease = Lease(database, chunk, node.settings.lease_seconds, said.store)
-            work_on = (DATASET if chunk.tier in DATASET_TIERS else VIDEO)[chunk.kind]
-            work_on(node, lease, storage, doorbell, scratch)
-        return True
-    except LeaseLost:
-        log.warning("the chunk was taken away or deleted")
-        return False  # Blender may still draw for it: the worker must look after it first
-    except Exception as error:
-        log.warning("the attempt failed", error=str(error), exc_info=True)
-        give_back(node, database, doorbell, chunk, error)
-        raise
-
-
-def claim(node: Node, database: Database, claimant: Claimant) -> ClaimedChunk | None:
-    """The chunk whose turn it is, now claimed; None when there is nothing for this node."""
-    for _ in range(TRIES):
+def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
+    """The chunk whose turn it is, now leased; None when there is none for this node."""
+    for _ in range(MAX_CLAIM_ATTEMPTS):
         with database.write() as db:
-            if chunk := leases.claim_next(db, claimant, seconds=node.settings.lease_seconds):
+            claimant = registry.claimant(db, context.name)
+            if claimant is None:  # drained or quarantined
+                return None
+            if chunk := leases.claim_next(db, claimant, seconds=context.settings.lease_seconds):
                 return chunk
-            if registry.claimant(db, node.name) is None:  # drained or quarantined meanwhile
+            if not any(chunks.count_waiting(db, priority, limit=1) for priority in claimant.priorities):
                 return None
-            if not any(chunks.waiting(db, priority, at_most=1) for priority in claimant.priorities):
-                return None
-        time.sleep(PAUSE)
+        time.sleep(CLAIM_RETRY_SECONDS)
     return None
 
 
-def give_back(node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, error: BaseException) -> None:
-    """Record a failed attempt, and ring for the next one where there is one. After an outage the reaper rings."""
-    if isinstance(error, OUTAGE) and chunk.created_at > now() - LONGEST_OUTAGE:
+def work_on(
+    context: WorkerContext,
+    database: Database,
+    storage: Storage,
+    doorbell: Doorbell,
+    chunk: ClaimedChunk,
+    chunk_log: ChunkLog,
+) -> bool:
+    """Work on a claimed chunk. False when its lease was lost. A failed attempt is recorded, and its error raised."""
+    log.info("chunk_started", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
+    try:
+        with scratch_folder(context.scratch) as scratch:
+            lease = Lease(database, doorbell, chunk, context.settings.lease_seconds, chunk_log.store)
+            work = (DATASET_WORK if chunk.tier in DATASET_TIERS else VIDEO_WORK)[chunk.kind]
+            work(context, lease, storage, scratch)
+        return True
+    except LeaseLost:
+        log.warning("lease_lost")
+        return False  # Blender may still draw for it: the worker must check the host first
+    except Exception as error:
+        log.warning("attempt_failed", error=str(error), exc_info=True)
+        record_failure(context, database, doorbell, chunk, error)
+        raise
+
+
+def record_failure(
+    context: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, error: BaseException
+) -> None:
+    """Record a failed attempt; one that met an outage counts as no failure, for a day after the order."""
+    if isinstance(error, OUTAGE) and chunk.created_at > now() - MAX_OUTAGE:
         with database.write() as db:
             leases.postpone(db, chunk.id, chunk.attempt)
         return
     reason = error if isinstance(error, FarmError) else NoRoom() if is_no_room(error) else RenderFailed()
     with database.write() as db:
-        model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))
-        again = leases.fail(db, chunk.id, chunk.attempt, reason, attempts=node.settings.attempts)
-        if model_id:  # else the render was deleted meanwhile
-            quarantine.failed(db, node.name, model_id, error)
-        if again:
-            after_commit(db, lambda: doorbell.ring(again.priority))
+        model_id = chunks.model_id(db, chunk.shot_id)
+        leases.fail(db, doorbell, chunk.id, chunk.attempt, reason, max_attempts=context.settings.attempts)
+        if model_id:  # unless the render was deleted meanwhile
+            quarantine.record_failure(db, context.name, model_id, error)
 
 
 @contextlib.contextmanager

@@ -1,15 +1,13 @@
-"""Putting files into the storage and into the database, both or neither."""
+"""Storing files and naming them in the database: both or neither."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import bindparam, delete, insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from farm.db import cleanups
-from farm.db.session import send
+from farm.db import cleanups, renders
 from farm.db.tables import Asset
 from farm.errors import Unavailable
 from farm.storage import Storage, discard
@@ -22,27 +20,21 @@ CONTENT_TYPES = {
     ".zip": "application/zip",
 }
 
-_REPLACED = (
-    delete(Asset)
-    .where(Asset.render_id == bindparam("render_id"), Asset.kind.in_(bindparam("kinds", expanding=True)))
-    .returning(Asset.storage_key)
-)
-
 
 def key(render_id: str, lease: Lease, path: Path) -> str:
-    """Where an attempt stores a file: no other attempt uses the key, so a late one touches nothing of a newer one's."""
+    """The storage key of an attempt's file. No other attempt uses it: a late one cannot touch a newer one's files."""
     return f"{cleanups.folder(render_id)}{lease.name}/{path.name}"
 
 
 @contextlib.contextmanager
 def stored(storage: Storage, lease: Lease, files: dict[str, Path]) -> Iterator[None]:
-    """Store files by key, however long that takes. When the block fails they are taken out again.
+    """Store files by key, the lease renewed meanwhile. When the block fails they are removed again.
 
-    Not so when the database fails, as nobody knows whether it has committed, or the storage, which would keep us
-    waiting for each of them once more: then the render's sweep finds them.
+    They stay when the database fails, as the transaction may have been committed, and when the storage fails, as each
+    removal would wait for it once more: the render's cleanup removes them then.
     """
     try:
-        with lease.kept(on_loss=lambda: None):
+        with lease.renewed(on_loss=lambda: None):
             for name, path in files.items():
                 storage.put(name, path)
         yield
@@ -55,16 +47,14 @@ def stored(storage: Storage, lease: Lease, files: dict[str, Path]) -> Iterator[N
 
 def replace_assets(db: Session, render_id: str, lease: Lease, files: dict[str, Path]) -> list[str]:
     """Make stored files a render's assets by kind. Returns the keys of those that they replace."""
-    replaced = list(send(db, _REPLACED, {"render_id": render_id, "kinds": list(files)}).scalars())
     assets = [
-        {
-            "render_id": render_id,
-            "kind": kind,
-            "storage_key": key(render_id, lease, path),
-            "content_type": CONTENT_TYPES[path.suffix],
-            "size": path.stat().st_size,
-        }
+        Asset(
+            render_id=render_id,
+            kind=kind,
+            storage_key=key(render_id, lease, path),
+            content_type=CONTENT_TYPES[path.suffix],
+            size=path.stat().st_size,
+        )
         for kind, path in files.items()
     ]
-    send(db, insert(Asset), assets)
-    return replaced
+    return renders.add_assets(db, assets)

@@ -16,221 +16,225 @@ from rq import Queue, Worker
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from sqlalchemy import select
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from farm import logs
 from farm.blender.client import BlenderHost
-from farm.db.session import Database, after_commit
-from farm.db.tables import Chunk, Shot
+from farm.db import chunks
+from farm.db.session import Database
+from farm.db.tables import Chunk
 from farm.errors import FarmError, WorkerLost
 from farm.nodes import facts, names, quarantine, registry
 from farm.nodes.facts import Facts
 from farm.processes import exit_codes
-from farm.processes.child_process import adopt_orphans, bury_orphans, die_with_parent
+from farm.processes.child_process import adopt_orphans, reap_orphans
 from farm.processes.scratch import clear, own_scratch
 from farm.processes.supervision import on_stop_signal
 from farm.rendering import engine
 from farm.scheduling import leases
-from farm.scheduling.doorbell import NAMES, Doorbell, connect, queue
+from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, connect, queue
 from farm.settings import Settings
 from farm.storage import open_storage
-from farm.worker import chunk_log, context, jobs  # noqa: F401 - the jobs, so that no work-horse has to load them
+from farm.worker import (
+    chunk_log,
+    context,
+    jobs,  # noqa: F401 - loaded before the first fork, so that no work-horse has to
+)
 
 log = structlog.get_logger()
 
-BEAT = 5  # seconds between two signs of life
-LEAST_PAUSE = BEAT / 2  # between two of them, however often RQ comes by
+HEARTBEAT_SECONDS = 5
+MIN_HEARTBEAT_SECONDS = HEARTBEAT_SECONDS / 2  # between two heartbeats, however often RQ calls
 
 
 class ChunkWorker(Worker):
-    """Forks a work-horse per ring and sees to it that each finds a Blender host that is alive and idle.
+    """Forks a work-horse per wake-up, and provides each with a Blender host that is alive and idle.
 
-    RQ calls `heartbeat` whether it waits, watches a work-horse or looks for a lost Redis; the node tells the database
-    that it lives at the same moments, from this very thread, so that no other can hold a lock while it forks.
+    RQ is pinned to a minor version, as these five overrides and `_ordered_queues` depend on how its loop works;
+    tests/worker/test_rq_seams.py has a test for each.
     """
 
-    max_connection_wait_time = BEAT
+    max_connection_wait_time = HEARTBEAT_SECONDS
 
-    def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, mine: Facts) -> None:
-        self._lanes = {priority: queue(name, redis) for priority, name in NAMES.items()}
+    def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, own_facts: Facts) -> None:
+        self._queues = {priority: queue(priority, redis) for priority in QUEUE_NAMES}
         super().__init__(
-            list(self._lanes.values()),
-            name=f"{mine.name}/{os.getpid()}",  # RQ remembers the dead for a while, and refuses their names
+            list(self._queues.values()),
+            name=f"{own_facts.name}/{os.getpid()}",  # RQ remembers dead workers for a while, and refuses their names
             connection=redis,
             serializer=JSONSerializer,
             log_job_description=False,
-            job_monitoring_interval=BEAT,
+            job_monitoring_interval=HEARTBEAT_SECONDS,
         )
-        self.settings, self.host, self.facts = settings, host, mine
-        self._database = Database(settings.database)  # one for all beats, as making one takes longer than a beat
-        self.duty = registry.Duty(tuple(NAMES), drain=False)
-        self.told_to_stop = False
-        self.upgraded = False
-        self._next_beat, self._own_pid = 0.0, os.getpid()
-        gc.freeze()  # what work-horses inherit is no garbage: to look through it takes each a fifth of a second
+        self.settings, self.host, self.facts = settings, host, own_facts
+        self.database = Database(settings.database)  # of the heartbeats
+        self.assignment = registry.Assignment(tuple(QUEUE_NAMES), drain=False)
+        self.is_stopping = False
+        self.is_outdated = False
+        self._next_heartbeat = 0.0
+        gc.freeze()  # a work-horse need not collect what it inherits, which takes it a fifth of a second
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a ring that this node shall answer, however long that takes."""
+        """Wait for a wake-up that this node may act on, however long that takes."""
         while True:
             self.heartbeat()
-            # RQ stops by an exception out of the signal; one that came in a heartbeat has ended nothing but that.
-            if self.told_to_stop or self.upgraded or self.duty.drain:
-                self.told_to_stop = True
+            # RQ stops by an exception from the signal handler; in a heartbeat it ended only that.
+            if self.is_stopping or self.is_outdated or self.assignment.drain:
+                self.is_stopping = True
                 raise StopRequested
-            if self.duty.priorities:
-                self.queues = self._ordered_queues = [self._lanes[priority] for priority in self.duty.priorities]
-                if ring := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time or BEAT):
-                    return ring
+            if self.assignment.priorities:
+                self.queues = self._ordered_queues = [self._queues[priority] for priority in self.assignment.priorities]
+                if wake_up := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time or HEARTBEAT_SECONDS):
+                    return wake_up
             else:  # quarantined
-                time.sleep(BEAT)
+                time.sleep(HEARTBEAT_SECONDS)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        if not self.is_horse and time.monotonic() >= self._next_beat:
-            self._next_beat = time.monotonic() + LEAST_PAUSE
-            self._beat()
+        """RQ's heartbeat, and the node's in the database.
+
+        RQ calls this while it waits, watches a work-horse, or reconnects to Redis. It runs in the main thread, so that
+        no lock of the database's driver is held while RQ forks.
+        """
+        if not self.is_horse and time.monotonic() >= self._next_heartbeat:
+            self._next_heartbeat = time.monotonic() + MIN_HEARTBEAT_SECONDS
+            self._node_heartbeat()
         super().heartbeat(timeout, pipeline)
 
-    def _beat(self) -> None:
+    def _node_heartbeat(self) -> None:
         try:
-            with self._database.autocommit() as db:
-                self.duty = registry.beat(db, self.facts)
-            upgraded = self.duty.upgraded
+            with self.database.write() as db:
+                self.assignment = registry.heartbeat(db, self.facts)
+            outdated = self.assignment.outdated
         except Exception as error:
-            log.warning("the database does not hear that this node lives", error=str(error))
-            upgraded = isinstance(error, ProgrammingError)  # the tables are others than this code knows
-        if upgraded:
-            self.upgraded = True
-            context.current().tell_to_stop()
+            log.warning("heartbeat_failed", error=str(error))
+            outdated = isinstance(error, ProgrammingError)  # the tables are not those of this version
+        if outdated:
+            self.is_outdated = True
+            context.current().request_stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.host.ensure_ready()
+        self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)
-        # A host that is not idle now still draws for a horse that is gone: only a fresh one can be trusted.
+        # A host that is not idle now still draws for a work-horse that is gone: it is replaced.
         self.host.ensure_ready()
-        bury_orphans([self.host.pid])
+        reap_orphans([self.host.pid])
         clear(context.current().scratch)
 
-    def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        self._database.close()  # the connection of the beats, which two processes would speak into
-        super().fork_work_horse(job, queue)
-
-    def main_work_horse(self, job: Job, queue: Queue) -> None:
-        die_with_parent(self._own_pid)
-        super().main_work_horse(job, queue)
-
     def handle_warm_shutdown_request(self) -> None:
-        self.told_to_stop = True
-        context.current().tell_to_stop()
+        self.is_stopping = True
+        context.current().request_stop()
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
-        """The horse could not speak for itself any more, so its attempt is given back here."""
+        """Record the failed attempt, as the killed work-horse could not."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
-
-        def lose(db: Session, chunk: Chunk) -> Chunk | None:
-            model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))
-            again = _lose(self.settings, db, chunk)
-            if model_id:  # else the render was deleted meanwhile
-                quarantine.failed(db, self.facts.name, model_id, WorkerLost())
-            return again
-
-        _give_back(self.settings, self.facts.name, lose)
         with _opened(self.settings) as database:
+            _take_back(database, self.settings, self.facts.name, partial(_fail, self.settings, self.facts.name))
             chunk_log.rescue(context.current(), database, f"The work-horse was killed: wait status {ret_val}")
 
 
 def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, tags: Sequence[str] = ()) -> None:
-    """Work until SIGTERM: the first lets the chunk at hand finish, a second (a second later) gives it back.
+    """Work until SIGTERM: the first lets the current chunk finish, a second (a second later) releases it.
 
-    Ends at once where the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and
-    FarmError.
+    Ends at once if the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and FarmError.
     """
     with (
-        on_stop_signal(lambda: sys.exit(exit_codes.TOLD_TO)),  # until RQ takes over: what is begun is put away
-        names.held(name, gpu, settings.database) as own_name,
+        on_stop_signal(lambda: sys.exit(exit_codes.STOPPED)),  # until RQ installs its handlers
+        names.reserved(name, gpu, settings.database) as own_name,
         own_scratch(settings.scratch) as scratch,
     ):
         logs.bind(node=own_name)
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
-        mine = _gather(settings, own_name, tags, scratch)
+        own_facts = _gather(settings, own_name, tags, scratch)
         host = BlenderHost(scratch, settings.blender_bytes)
         try:
-            if not _join(settings, mine):
-                log.info("this node is drained; `farm nodes resume` lets it work again")
+            if not _join(settings, own_facts):
+                log.info("node_is_drained")
                 return
-            context.enter(context.Node(own_name, settings, mine.engine, host.socket_path, scratch))
+            context.enter(context.WorkerContext(own_name, settings, own_facts.engine, host.socket_path, scratch))
             host.start()
-            log.info("worker ready", engine=mine.engine, gpu=mine.gpu, tags=mine.tags)
+            log.info("worker_ready", engine=own_facts.engine, gpu=own_facts.gpu, tags=own_facts.tags)
             with connect(settings.redis_url, timeout=None) as redis:
-                worker = ChunkWorker(settings, redis, host, mine)
+                worker = ChunkWorker(settings, redis, host, own_facts)
                 worker.work(logging_level="WARNING")
-        finally:  # a stop signal may come as soon as the farm knows this node
+        finally:  # a stop signal may arrive as soon as the node has joined
             host.stop()
-            _leave(settings, mine)
-        if worker.upgraded:
+            _leave(settings, own_facts)
+        if worker.is_outdated:
             with _opened(settings) as database:
                 registry.check_version(database)
-        if worker.upgraded or not worker.told_to_stop:
-            raise FarmError("The worker ended by itself; its last lines tell why")
-        log.info("worker ended", drained=worker.duty.drain)
+        if worker.is_outdated or not worker.is_stopping:
+            raise FarmError("The worker ended unexpectedly; its last log lines give the reason")
+        log.info("worker_ended", drained=worker.assignment.drain)
 
 
 def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts:
-    """What this worker is, and that code, tables and files belong together. Raises NodeRefused."""
+    """This worker's facts. Raises NodeRefused when its code, the tables and the storage do not fit together."""
     with _opened(settings) as database:
         registry.check_version(database)
         registry.check_storage(database, open_storage(settings))
-        open_storage.cache_clear()  # no connection to it may cross a fork
+        open_storage.cache_clear()  # no connection to the storage may cross a fork
         device = engine.probe(scratch)
         return facts.gather(name, list(tags), engine.suited(settings, device), device, database, settings)
 
 
-def _join(settings: Settings, mine: Facts) -> bool:
-    """Register; False where the node is drained. Raises NodeRefused."""
+def _join(settings: Settings, own_facts: Facts) -> bool:
+    """Register; False if the node is drained. Raises NodeRefused."""
     with _opened(settings) as database:
-        if not registry.join(database, mine):
+        if not registry.join(database, own_facts):
             return False
-    # Whoever had the name before us is dead, and what it held need not wait for the lease to run out.
-    _give_back(settings, mine.name, partial(_lose, settings))
+        # The process that had the name before is dead: its chunks need not wait for their leases to expire.
+        _take_back(database, settings, own_facts.name, partial(_fail, settings, None))
     return True
 
 
-def _leave(settings: Settings, mine: Facts) -> None:
-    """Give back at once what is unfinished, instead of letting the lease run out, and say goodbye."""
+def _leave(settings: Settings, own_facts: Facts) -> None:
+    """Release unfinished chunks at once, instead of letting their leases expire, and leave the farm."""
     try:
         with _opened(settings) as database:
+            with database.read() as db:
+                joined = registry.has_joined(db, own_facts)
+            if joined:  # before leaving: the next node of this name fails chunks that its predecessor holds
+                _take_back(database, settings, own_facts.name, _release)
             with database.write() as db:
-                joined = registry.has_joined(db, mine)
-            if joined:  # first: whoever waits for the name takes what its node holds for lost
-                _give_back(settings, mine.name, lambda db, chunk: leases.release(db, chunk.id, chunk.attempt))
-            with database.write() as db:
-                registry.leave(db, mine)
+                registry.leave(db, own_facts)
     except Exception as error:
-        log.warning("this node could not say goodbye: its lease runs out instead", error=str(error))
+        log.warning("node_could_not_leave", error=str(error))
 
 
 @contextlib.contextmanager
 def _opened(settings: Settings) -> Iterator[Database]:
-    """The database for a moment."""
     with contextlib.closing(Database(settings.database)) as database:
         yield database
 
 
-def _lose(settings: Settings, db: Session, chunk: Chunk) -> Chunk | None:
-    return leases.fail(db, chunk.id, chunk.attempt, WorkerLost(), attempts=settings.attempts)
+def _take_back(
+    database: Database, settings: Settings, name: str, take: Callable[[Session, Doorbell, Chunk], object]
+) -> None:
+    """Take every chunk that the node holds from it, each in a transaction of its own.
 
-
-def _give_back(settings: Settings, name: str, take: Callable[[Session, Chunk], Chunk | None]) -> None:
-    """Have what a worker holds taken from it, as it cannot go on, and ring for what is tried again."""
-    with _opened(settings) as database, connect(settings.redis_url) as redis:
+    Several in one would lock shots and accounts in turn, and could deadlock with a client's transaction.
+    """
+    with connect(settings.redis_url) as redis:
         doorbell = Doorbell(redis)
         with database.read() as db:
-            held = leases.held(db, name)
+            held = chunks.held_by(db, name)
         for chunk in held:
             with database.write() as db:
-                if again := take(db, chunk):
-                    after_commit(db, partial(doorbell.ring, again.priority))
+                take(db, doorbell, chunk)
+
+
+def _fail(settings: Settings, node: str | None, db: Session, doorbell: Doorbell, chunk: Chunk) -> None:
+    """Record the attempt as failed, and count it against `node`, if given."""
+    model_id = chunks.model_id(db, chunk.shot_id)
+    leases.fail(db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts)
+    if node and model_id:  # unless the render was deleted meanwhile
+        quarantine.record_failure(db, node, model_id, WorkerLost())
+
+
+def _release(db: Session, doorbell: Doorbell, chunk: Chunk) -> None:
+    leases.release(db, doorbell, chunk.id, chunk.attempt)

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from farm.accounts import accounts
+from farm.db import accounts as queries
 from farm.db.session import Database
-from farm.db.tables import ALPHABET, Key, now
+from farm.db.tables import Key, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
+from farm.ids import ALPHABET
 from tests.conftest import Client
 
 pytestmark = pytest.mark.on_both_databases
@@ -87,7 +89,7 @@ class TestKey:
 
     def test_can_be_revoked_by_its_id(self, database: Database, client: Client, stranger: Client) -> None:
         with database.write() as db:
-            (key,) = accounts.keys_of(db, client.account)
+            (key,) = queries.keys_of(db, client.account)
             accounts.revoke_key(db, key.id)
         with database.read() as db:
             assert accounts.authenticate(db, stranger.key, SCOPE)
@@ -96,12 +98,12 @@ class TestKey:
 
     def test_use_is_noted_once_a_minute(self, database: Database, client: Client) -> None:
         with database.write() as db:
-            (key,) = accounts.keys_of(db, client.account)
-            assert accounts.use_is_worth_noting(key)
-            accounts.note_use(db, key)
-            assert not accounts.use_is_worth_noting(key)
+            (key,) = queries.keys_of(db, client.account)
+            assert accounts.is_use_recorded_long_ago(key)
+            accounts.record_use(db, key)
+            assert not accounts.is_use_recorded_long_ago(key)
             key.last_used_at = now() - timedelta(seconds=61)
-            assert accounts.use_is_worth_noting(key)
+            assert accounts.is_use_recorded_long_ago(key)
 
     @pytest.mark.parametrize("raw", ["", "dxgl_sk_", "dxgl_sk_a", "secret", "dxgl_sk_" + "ü" * 38, "\0", "\ud800"])
     def test_that_is_none_is_refused(self, database: Database, raw: str) -> None:

@@ -9,6 +9,7 @@ from farm.db.session import Database
 from farm.db.tables import Asset, Render
 from farm.orders.render_settings import parse
 from farm.scheduling import render_status
+from farm.scheduling.doorbell import Doorbell
 from farm.storage import Storage
 from farm.tiers import TIERS
 from tests.support.chunks import drawn
@@ -30,7 +31,7 @@ WEB = {"web": (b"the web variant " * 100, ".mp4", "video/mp4")}
 
 
 @pytest.fixture
-def finished(storage: Storage, database: Database, tmp_path: Path) -> Finish:
+def finished(storage: Storage, database: Database, doorbell: Doorbell, tmp_path: Path) -> Finish:
     """Finish a render as a worker does, with the files of its tier, of made-up bytes. Returns the bytes by kind."""
 
     def finish(render_id: str) -> dict[str, bytes]:
@@ -49,7 +50,7 @@ def finished(storage: Storage, database: Database, tmp_path: Path) -> Finish:
                 db.add(
                     Asset(render_id=render_id, kind=kind, storage_key=key, content_type=content_type, size=len(content))
                 )
-            drawn(db, render.shot)
+            drawn(db, render.shot, doorbell)
             for status in render_status.ORDER[1:]:
                 render_status.advance(db, render, status)
         return {kind: content for kind, (content, *_) in files.items()}

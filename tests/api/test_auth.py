@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.auth import KeyedRoute
 from farm.accounts import accounts
+from farm.db import accounts as queries
 from farm.db.session import Database
 from farm.db.tables import now
 from tests.api.helpers import assert_error, glb, upload
@@ -88,18 +89,18 @@ class TestKey:
     def test_use_is_noted(self, api: TestClient, client: Client, database: Database) -> None:
         api.get("/v1/renders")
         with database.read() as db:
-            first = accounts.keys_of(db, client.account)[0].last_used_at
+            first = queries.keys_of(db, client.account)[0].last_used_at
         assert first is not None
         assert now() - first < timedelta(seconds=10)
         api.get("/v1/renders")
         with database.read() as db:
-            assert accounts.keys_of(db, client.account)[0].last_used_at == first, "once a minute is enough"
+            assert queries.keys_of(db, client.account)[0].last_used_at == first, "once a minute is enough"
 
     def test_works_while_its_use_cannot_be_noted(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise OperationalError("UPDATE keys", {}, Exception("attempt to write a readonly database"))
 
-        monkeypatch.setattr(accounts, "note_use", fail)
+        monkeypatch.setattr(accounts, "record_use", fail)
         assert api.get("/v1/renders").status_code == 200
 
     def test_is_checked_before_the_body_is_looked_at(self, public_api: TestClient) -> None:

@@ -20,6 +20,7 @@ from farm.errors import BlenderCrashed
 from farm.nodes import registry
 from farm.orders.price import PRICES
 from farm.scheduling import leases, render_status
+from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from tests.api.conftest import Finish
 from tests.api.helpers import assert_error, uploaded
@@ -165,13 +166,13 @@ class TestCounters:
         assert value(scraped(prometheus), "plinth_frames_total", tier="share", engine="cycles", source="drawn") is None
 
     def test_retries_are_told_by_their_reason(
-        self, api: TestClient, prometheus: TestClient, database: Database
+        self, api: TestClient, prometheus: TestClient, database: Database, doorbell: Doorbell
     ) -> None:
         uploaded(api)
         with database.write() as db:
             chunk = claimed(db, db.query(Chunk).filter_by(priority=URGENT).one())
             for attempt in (1, 2):
-                leases.fail(db, chunk.id, attempt, BlenderCrashed(), attempts=2)
+                leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=2)
         seen = scraped(prometheus)
         labels = {"kind": "draw", "reason": "BlenderCrashed"}
         assert value(seen, "plinth_attempts_failed_total", then="retried", **labels) == 1

@@ -17,15 +17,15 @@ from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.db.tables import Model, Render, now
 from farm.orders.render_settings import RenderSettings
-from farm.scheduling.doorbell import NAMES, queue
+from farm.scheduling.doorbell import QUEUE_NAMES, queue
 from farm.settings import Settings
 from farm.storage.folder import FolderStorage
 from tests.api.helpers import assert_error, assert_nothing_left, count, files_in, glb, gltf, upload, uploaded
 from tests.conftest import Client
 
 
-def rings(redis: Redis) -> dict[int, int]:
-    return {priority: len(queue(name, redis)) for priority, name in NAMES.items()}
+def wake_ups(redis: Redis) -> dict[int, int]:
+    return {priority: len(queue(priority, redis)) for priority in QUEUE_NAMES}
 
 
 class TestUpload:
@@ -52,7 +52,7 @@ class TestUpload:
         assert renders[1]["id"] == data["renderId"]
         with database.read() as db:
             chunks = len(db.get_one(Render, data["renderId"]).shot.chunks)
-        assert rings(redis) == {URGENT: 1, DRAWING: chunks}
+        assert wake_ups(redis) == {URGENT: 1, DRAWING: chunks}
 
     def test_takes_render_settings_and_fills_in_the_rest(self, api: TestClient) -> None:
         data = uploaded(api, settings='{"aspect": "1:1", "length": 4.7, "bgColor": "#FF8800"}')

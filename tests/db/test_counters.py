@@ -1,4 +1,4 @@
-"""Counters are added up by the reaper, and come to the same."""
+"""Counters keep their value when the reaper merges their increments."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,56 +7,63 @@ from sqlalchemy import func, select
 
 from farm.db import counters
 from farm.db.session import Database
-from farm.db.tables import Tally
+from farm.db.tables import CounterIncrement
 
 pytestmark = pytest.mark.on_both_databases
 
-FRAMES = {"tier": "share", "engine": "cycles", "source": "drawn"}
+LABELS = {"tier": "share", "engine": "cycles", "source": "drawn"}
 
 
 def count(database: Database, times: int) -> None:
     with database.write() as db:
         for _ in range(times):
-            counters.FRAMES.add(db, 2, **FRAMES)
+            counters.FRAMES.add(db, 2, **LABELS)
             counters.CREDITS.add(db, 1, kind="charge")
 
 
-def add_up(database: Database) -> None:
+def merge(database: Database) -> None:
     with database.write() as db:
-        counters.add_up(db)
+        counters.merge(db)
 
 
-def totals(database: Database) -> dict[str, dict[tuple[str, ...], float]]:
+def totals(database: Database, counter: counters.Counter) -> dict[tuple[str, ...], float]:
     with database.read() as db:
-        return dict(counters.totals(db))
+        return counter.totals(db)
 
 
 def rows(database: Database) -> int:
     with database.read() as db:
-        return db.scalar(select(func.count()).select_from(Tally)) or 0
+        return db.scalar(select(func.count()).select_from(CounterIncrement)) or 0
 
 
-def test_many_rows_become_one_a_counter(database: Database) -> None:
-    count(database, counters.MOST_ROWS)
-    add_up(database)
+def test_merges_many_rows_into_one_per_counter(database: Database) -> None:
+    count(database, counters.MERGE_AT_ROWS)
+    merge(database)
     assert rows(database) == 2
-    assert totals(database) == {
-        "plinth_frames": {("share", "cycles", "drawn"): 2 * counters.MOST_ROWS},
-        "plinth_credits": {("charge",): counters.MOST_ROWS},
-    }
+    assert totals(database, counters.FRAMES) == {("share", "cycles", "drawn"): 2 * counters.MERGE_AT_ROWS}
+    assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS}
 
 
-def test_few_rows_are_left_alone(database: Database) -> None:
+def test_leaves_few_rows_as_they_are(database: Database) -> None:
     count(database, 3)
-    add_up(database)
+    merge(database)
     assert rows(database) == 6
 
 
-def test_two_reapers_and_who_counts_meanwhile_lose_nothing(database: Database) -> None:
-    count(database, counters.MOST_ROWS)
+def test_loses_nothing_to_two_reapers_and_concurrent_counting(database: Database) -> None:
+    count(database, counters.MERGE_AT_ROWS)
     with ThreadPoolExecutor(6) as pool:
-        work = [pool.submit(add_up, database) for _ in range(2)]
+        work = [pool.submit(merge, database) for _ in range(2)]
         work += [pool.submit(count, database, 50) for _ in range(4)]
         for each in work:
             each.result()
-    assert totals(database)["plinth_credits"] == {("charge",): counters.MOST_ROWS + 200}
+    assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS + 200}
+
+
+def test_sorts_observations_into_the_buckets_of_a_histogram(database: Database) -> None:
+    with database.write() as db:
+        for seconds in (1, 5, 7, 10**6):
+            counters.RENDER_SECONDS.observe(db, seconds, tier="share", status="done")
+    with database.read() as db:
+        assert counters.RENDER_SECONDS.buckets(db) == {("share", "done"): {"5": 2, "10": 1, "+Inf": 1}}
+        assert counters.RENDER_SECONDS.sums(db) == {("share", "done"): 13 + 10**6}

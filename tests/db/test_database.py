@@ -1,90 +1,90 @@
-"""Transactions of the database, and statements that are each one of their own."""
+"""Transactions of the database: whole or not at all, and calls after the commit only."""
 
 import contextlib
+from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import insert, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from farm.accounts import accounts
-from farm.db import attempt_logs
-from farm.db.counters import FRAMES, totals
-from farm.db.session import Database, later
-from farm.db.tables import Account, Tally
+from farm.db.accounts import find
+from farm.db.session import Database, after_commit, rows_changed
+from farm.db.tables import Account
+
+EMAIL = "one@example.com"
+
+
+@contextlib.contextmanager
+def failing(database: Database) -> Iterator[Session]:
+    """A transaction that fails at its end."""
+    with contextlib.suppress(ZeroDivisionError), database.write() as db:
+        yield db
+        raise ZeroDivisionError
 
 
 @pytest.mark.on_both_databases
-class TestAutocommit:
-    def test_keeps_what_it_wrote(self, database: Database) -> None:
-        with database.autocommit() as db:
-            accounts.create(db, "one@example.com", credits_=0)
-        assert is_there(database, "one@example.com")
-
-    def test_takes_one_statement_after_the_other_where_the_server_is_a_trip_away(self, database: Database) -> None:
-        with contextlib.suppress(ZeroDivisionError), database.autocommit() as db:
-            accounts.create(db, "one@example.com", credits_=0)
-            raise ZeroDivisionError
-        assert is_there(database, "one@example.com") == (database.engine.dialect.name == "postgresql")
-
-    def test_leaves_the_transactions_after_it_whole(self, database: Database) -> None:
-        with contextlib.suppress(ZeroDivisionError), database.autocommit() as db:
-            accounts.create(db, "one@example.com", credits_=0)
-            raise ZeroDivisionError
-        is_there(database, "one@example.com")
-        with contextlib.suppress(ZeroDivisionError), database.write() as db:
-            accounts.create(db, "two@example.com", credits_=0)
-            db.flush()
-            raise ZeroDivisionError
-        assert not is_there(database, "two@example.com")
-
-
-class TestRead:
-    @pytest.mark.parametrize("database_kind", ["postgresql"])
-    def test_leaves_what_the_server_has_prepared(self, database: Database) -> None:
-        for _ in range(10):  # psycopg has prepared what is asked more than five times
-            assert not is_there(database, "one@example.com")
-        with database.read() as db:
-            prepared = db.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
-        assert any("FROM accounts" in statement for statement in prepared)
-
-
-class TestLater:
-    @pytest.mark.on_both_databases
-    def test_writes_all_of_it_and_what_was_changed_before(self, database: Database) -> None:
+class TestWrite:
+    def test_commits_at_its_end(self, database: Database) -> None:
         with database.write() as db:
-            accounts.create(db, "one@example.com", credits_=0)
+            accounts.create(db, EMAIL)
+        assert exists(database)
+
+    def test_rolls_back_on_an_error(self, database: Database) -> None:
+        with failing(database) as db:
+            accounts.create(db, EMAIL)
             db.flush()
-            account = db.scalars(select(Account)).one()
-            account.email = "another@example.com"
-            count = insert(Tally)
-            for source in ("drawn", "drawn", "cache"):
-                later(db, count, {"name": "frames", "labels": source, "amount": 3})
-            later(db, count, {"id": "one", "name": "others", "labels": "", "amount": 3})
-            assert "frames" not in totals(db)
-        assert is_there(database, "another@example.com")
-        with database.read() as db:
-            assert totals(db)["frames"] == {("drawn",): 6, ("cache",): 3}
-            assert db.get_one(Tally, "one").name == "others", "it came with other columns"
+        assert not exists(database)
 
-    @pytest.mark.on_both_databases
-    def test_raises_what_the_server_refuses_and_leaves_nothing(self, database: Database) -> None:
-        def write() -> None:
-            with database.write() as db:
-                FRAMES.add(db, 3, tier="share", engine="cycles", source="drawn")
-                attempt_logs.store(db, "no chunk", 1, "one", "")
+    def test_calls_back_after_the_commit_and_not_after_a_rollback(self, database: Database) -> None:
+        calls: list[str] = []
+        with database.write() as db:
+            after_commit(db, lambda: calls.append("committed"))
+            assert calls == []
+        with failing(database) as db:
+            after_commit(db, lambda: calls.append("rolled back"))
+        assert calls == ["committed"]
 
-        with pytest.raises(IntegrityError):
-            write()
-        with database.read() as db:
-            assert not totals(db)
+    def test_counts_the_rows_that_a_statement_changed(self, database: Database) -> None:
+        with database.write() as db:
+            accounts.create(db, EMAIL)
+            suspend = update(Account).values(suspended_at=None)
+            assert rows_changed(db, suspend.where(Account.email == EMAIL)) == 1
+            assert rows_changed(db, suspend.where(Account.email == "two@example.com")) == 0
+
+
+class TestLostServer:
+    @pytest.mark.parametrize("database_kind", ["postgresql"])
+    def test_is_an_operational_error_and_the_next_transaction_reconnects(self, database: Database) -> None:
+        with pytest.raises(OperationalError), database.write() as db:
+            db.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert not exists(database)
 
     @pytest.mark.parametrize("database_kind", ["postgresql"])
-    def test_raises_as_an_outage_that_the_server_is_gone(self, database: Database) -> None:
-        with pytest.raises(OperationalError), database.write() as db:
-            later(db, text("SELECT pg_terminate_backend(pg_backend_pid())"), {})
-        assert not is_there(database, "one@example.com"), "the next question has a connection of its own"
+    def test_ends_clients_that_stop_during_a_transaction(self, database: Database) -> None:
+        with database.read() as db:
+            assert db.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"
 
 
-def is_there(database: Database, email: str) -> bool:
+def test_sqlite_lets_readers_and_a_writer_work_side_by_side(database: Database) -> None:
+    with database.engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_writers_on_sqlite_lock_before_they_read(database: Database) -> None:
+    """A transaction that read first and wrote later would fail when another wrote in between."""
+    with database.write() as db, contextlib.closing(database.engine.raw_connection()) as other:
+        db.scalars(select(Account)).all()
+        other.execute("PRAGMA busy_timeout=1")
+        with pytest.raises(Exception, match="database is locked"):
+            other.execute("BEGIN IMMEDIATE")
+
+
+def exists(database: Database) -> bool:
     with database.read() as db:
-        return accounts.find(db, email) is not None
+        return find(db, EMAIL) is not None

@@ -81,6 +81,6 @@ def test_programs_that_share_no_disk_make_a_video(
         for program in programs:
             program.send_signal(signal.SIGTERM)
         api, reaper, worker = [program.wait(60) for program in programs]
-        assert (api, reaper, worker) == (-signal.SIGTERM, 0, exit_codes.TOLD_TO)  # uvicorn passes its signal on
+        assert (api, reaper, worker) == (-signal.SIGTERM, 0, exit_codes.STOPPED)  # uvicorn passes its signal on
         assert not psutil.wait_procs(family, timeout=10)[1], "what they started ends with them"
     assert not list(folder.glob("*/files")), "a machine's own disk holds no stored file"

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from farm.db.session import Database
-from farm.db.tables import Account, Asset, Chunk, LedgerEntry, Model, Overlay, Render, Segment, Sweep, now
+from farm.db.tables import Account, Asset, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Segment, now
 from farm.orders.price import price_of
 from farm.scheduling.render_status import OVER
 from farm.storage import Storage, open_storage
@@ -99,11 +99,11 @@ def _under_way(database: Database) -> list[str]:
 def let_the_reaper_sweep(database: Database) -> None:
     """Have all that is planned for later done now."""
     with database.write() as db:
-        db.execute(update(Sweep).values(due_at=now() - timedelta(seconds=1)))
+        db.execute(update(Cleanup).values(due_at=now() - timedelta(seconds=1)))
 
     def planned() -> int:
         with database.read() as db:
-            return db.scalar(select(func.count()).select_from(Sweep)) or 0
+            return db.scalar(select(func.count()).select_from(Cleanup)) or 0
 
     until(planned, lambda sweeps: sweeps == 0)
 

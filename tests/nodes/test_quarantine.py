@@ -14,7 +14,7 @@ from farm.db.tables import now
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, EncodingFailed, RenderFailed, WorkerLost
 from farm.nodes import quarantine, registry
 from farm.nodes.facts import Facts
-from farm.nodes.quarantine import MODELS, WINDOW
+from farm.nodes.quarantine import MAX_FAILED_MODELS, WINDOW
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -35,7 +35,7 @@ def db(joined: Database) -> Iterator[Session]:
 
 def fail(db: Session, *models: str, node: str = "cpu", error: BaseException | None = None) -> None:
     for model in models:
-        quarantine.failed(db, node, model, error or BlenderCrashed())
+        quarantine.record_failure(db, node, model, error or BlenderCrashed())
         db.flush()
 
 
@@ -44,7 +44,7 @@ def quarantined(db: Session, node: str = "cpu") -> bool:
     return nodes.named(db, node).quarantined_at is not None
 
 
-MANY = [f"model{number}" for number in range(MODELS)]
+MANY = [f"model{number}" for number in range(MAX_FAILED_MODELS)]
 
 
 class TestQuarantine:
@@ -57,7 +57,7 @@ class TestQuarantine:
         reason = nodes.named(db, "cpu").quarantine_reason
         assert reason
         assert error.message in reason
-        assert str(MODELS) in reason
+        assert str(MAX_FAILED_MODELS) in reason
         assert not quarantined(db, "other")
 
     def test_follows_a_full_disk(self, db: Session) -> None:
@@ -80,7 +80,7 @@ class TestNoQuarantine:
         for model in ("bad1", "bad2", "bad3", "bad4"):
             with joined.write() as db:
                 fail(db, model, node="other")
-                registry.succeeded(db, "other", "a chunk", 7)
+                registry.record_success(db, "other", "a chunk", 7)
             with joined.write() as db:
                 fail(db, model)
         with joined.read() as db:
@@ -90,7 +90,7 @@ class TestNoQuarantine:
     def test_where_something_succeeded_in_between(self, joined: Database) -> None:
         with joined.write() as db:
             fail(db, *MANY[:-1])
-            registry.succeeded(db, "cpu", "a chunk", None)
+            registry.record_success(db, "cpu", "a chunk", None)
         with joined.write() as db:
             fail(db, MANY[-1])
             assert not quarantined(db)

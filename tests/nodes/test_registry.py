@@ -16,7 +16,7 @@ from farm.db.tables import Model, Node, Render, Shot, now
 from farm.errors import Conflict, NodeRefused, NotFound
 from farm.nodes import registry
 from farm.nodes.facts import Facts
-from farm.nodes.registry import Duty
+from farm.nodes.registry import Assignment
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, submit
 from farm.scheduling.doorbell import Doorbell
@@ -27,8 +27,8 @@ from tests.support.chunks import claimed
 
 pytestmark = pytest.mark.on_both_databases
 
-ALL = Duty((URGENT, DRAWING), drain=False)
-URGENT_ALONE = Duty((URGENT,), drain=False)
+ALL = Assignment((URGENT, DRAWING), drain=False)
+URGENT_ALONE = Assignment((URGENT,), drain=False)
 
 
 @pytest.fixture
@@ -65,12 +65,6 @@ def state(db: Session, name: str) -> str:
 class TestVersion:
     def test_of_this_code_is_let_in(self, database: Database) -> None:
         registry.check_version(database)
-
-    def test_older_in_the_database_is_told_to_upgrade_it(self, database: Database) -> None:
-        with database.engine.begin() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
-        with pytest.raises(NodeRefused, match=r"0004.*`farm db upgrade`"):
-            registry.check_version(database)
 
     def test_newer_in_the_database_is_told_to_update_the_node(self, database: Database) -> None:
         with database.engine.begin() as connection:
@@ -156,7 +150,7 @@ class TestJoin:
     def _beats_while_we_wait(database: Database, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
         def beat(_: float) -> None:
             with database.write() as db:
-                registry.beat(db, facts)
+                registry.heartbeat(db, facts)
 
         monkeypatch.setattr("time.sleep", beat)
 
@@ -165,17 +159,17 @@ class TestDuty:
     def test_of_a_cpu_node_is_everything_where_no_gpu_is(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
-            assert registry.beat(db, cpu) == ALL
+            assert registry.heartbeat(db, cpu) == ALL
             assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=True)
 
     def test_of_a_cpu_node_beside_a_gpu_is_what_is_urgent(self, database: Database, cpu: Facts, gpu: Facts) -> None:
         registry.join(database, gpu)
         registry.join(database, cpu)
         with database.write() as db:
-            assert registry.beat(db, cpu) == URGENT_ALONE
+            assert registry.heartbeat(db, cpu) == URGENT_ALONE
             assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=False)
-            assert registry.beat(db, gpu) == ALL
-            assert nodes.drawing(db) == 1
+            assert registry.heartbeat(db, gpu) == ALL
+            assert nodes.count_drawing(db) == 1
 
     def test_of_a_cpu_node_that_was_told_to_draw_is_everything(
         self, database: Database, cpu: Facts, gpu: Facts
@@ -184,7 +178,7 @@ class TestDuty:
         stubborn = replace(cpu, always_draws=True)
         registry.join(database, stubborn)
         with database.write() as db:
-            assert registry.beat(db, stubborn) == ALL
+            assert registry.heartbeat(db, stubborn) == ALL
 
     @pytest.mark.parametrize("lost", ["silent", "drained", "quarantined", "left"])
     def test_of_a_cpu_node_is_everything_again_once_the_gpu_takes_no_work(
@@ -203,7 +197,7 @@ class TestDuty:
             else:
                 registry.leave(db, gpu)
             db.flush()
-            assert registry.beat(db, cpu) == ALL
+            assert registry.heartbeat(db, cpu) == ALL
 
     def test_of_a_cpu_node_goes_on_with_what_its_engine_has_begun(
         self, database: Database, cpu: Facts, gpu: Facts, render: Render
@@ -216,7 +210,7 @@ class TestDuty:
             assert leases.claim_next(db, claimant, seconds=30)
         registry.join(database, gpu)
         with database.write() as db:
-            assert registry.beat(db, cpu) == ALL
+            assert registry.heartbeat(db, cpu) == ALL
             claimant = registry.claimant(db, "cpu")
             assert claimant == Claimant("cpu", "cycles", draws=False)
             again = leases.claim_next(db, claimant, seconds=30)
@@ -225,45 +219,38 @@ class TestDuty:
             for chunk in db.get_one(Shot, again.shot_id).chunks:
                 chunk.state = "done"
             db.flush()
-            assert registry.beat(db, cpu) == URGENT_ALONE
+            assert registry.heartbeat(db, cpu) == URGENT_ALONE
 
     def test_of_a_drained_node_is_to_end(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
             registry.drain(db, "cpu")
-            assert registry.beat(db, cpu) == Duty((), drain=True)
+            assert registry.heartbeat(db, cpu) == Assignment((), drain=True)
             assert registry.claimant(db, "cpu") is None
 
-    @pytest.mark.parametrize("why", ["drain_at", "quarantined_at"])
-    def test_that_ends_meanwhile_ends_what_a_work_horse_takes(
-        self, database: Database, cpu: Facts, render: Render, why: str
-    ) -> None:
+    @pytest.mark.parametrize("column", ["drain_at", "quarantined_at"])
+    def test_lets_a_node_claim_nothing_until_it_is_resumed(self, database: Database, cpu: Facts, column: str) -> None:
         registry.join(database, cpu)
         with database.write() as db:
-            claimant = registry.claimant(db, "cpu")
-            assert claimant
-            setattr(nodes.named(db, "cpu"), why, now())
+            setattr(nodes.named(db, "cpu"), column, now())
             db.flush()
-            assert leases.claim_next(db, claimant, seconds=30) is None
+            assert registry.claimant(db, "cpu") is None
             registry.resume(db, "cpu")
-            db.flush()
-            chunk = leases.claim_next(db, claimant, seconds=30)
-            assert chunk
-            assert chunk.shot_id == render.shot_id
+            assert registry.claimant(db, "cpu") is not None
 
     def test_of_a_node_whose_tables_were_upgraded_is_to_go(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
             db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-            assert registry.beat(db, cpu) == Duty((), drain=True, upgraded=True)
+            assert registry.heartbeat(db, cpu) == Assignment((), drain=True, outdated=True)
             registry.drain(db, "cpu")
-            assert registry.beat(db, cpu) == Duty((), drain=True), "it was told to end before"
+            assert registry.heartbeat(db, cpu) == Assignment((), drain=True), "it was told to end before"
 
     def test_of_a_quarantined_node_is_to_live_and_do_nothing(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
             nodes.named(db, "cpu").quarantined_at = now()
-            assert registry.beat(db, cpu) == Duty((), drain=False)
+            assert registry.heartbeat(db, cpu) == Assignment((), drain=False)
             assert registry.claimant(db, "cpu") is None
             assert state(db, "cpu") == "quarantined"
 
@@ -272,8 +259,8 @@ class TestDuty:
         with database.write() as db:
             silent(db, cpu)
             registry.forget(db, "cpu")
-        with database.autocommit() as db:
-            assert registry.beat(db, cpu) == ALL
+        with database.write() as db:
+            assert registry.heartbeat(db, cpu) == ALL
             assert state(db, "cpu") == "idle"
 
 
@@ -319,5 +306,5 @@ class TestOperators:
             node = registry.drain(db, "cpu")
             node.quarantined_at, node.quarantine_reason = now(), "broken"
             registry.resume(db, "cpu")
-            assert registry.beat(db, cpu) == ALL
+            assert registry.heartbeat(db, cpu) == ALL
             assert node.quarantine_reason is None

@@ -31,13 +31,13 @@ def run(seconds: float, bury: str) -> None:
 class TestOrphans:
     def test_that_have_ended_leave_no_zombie(self) -> None:
         wait = "while psutil.Process(orphan).status() != 'zombie': time.sleep(0.01)"
-        run(0, f"{wait}\nchild_process.bury_orphans([own.pid])")
+        run(0, f"{wait}\nchild_process.reap_orphans([own.pid])")
 
     def test_that_still_run_are_left_alone_until_the_end(self) -> None:
         run(
             60,
-            "child_process.bury_orphans([own.pid])\nassert psutil.pid_exists(orphan)\n"
-            "child_process.bury_orphans([own.pid], kill=True)",
+            "child_process.reap_orphans([own.pid])\nassert psutil.pid_exists(orphan)\n"
+            "child_process.reap_orphans([own.pid], kill=True)",
         )
 
 

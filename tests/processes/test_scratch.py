@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.processes.scratch import own_scratch, sweep
+from farm.processes.scratch import own_scratch, remove_abandoned
 
 
 def dead_pid() -> int:
@@ -53,10 +53,10 @@ class TestSweep:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             folder = Path(process.stdout.readline().strip())
-            sweep(tmp_path)
+            remove_abandoned(tmp_path)
             assert folder.is_dir(), "it still lives"
             process.kill()
-        sweep(tmp_path)
+        remove_abandoned(tmp_path)
         assert not folder.exists()
 
     def test_keeps_what_is_not_the_farms(self, tmp_path: Path) -> None:
@@ -64,5 +64,5 @@ class TestSweep:
         names = [f"plinth-{os.getpid()}-abc", f"other-{pid}-abc", "plinth-abc-def", "plinth-", f"plinth-{pid}"]
         for name in names:
             (tmp_path / name).mkdir()
-        sweep(tmp_path)
+        remove_abandoned(tmp_path)
         assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted(names)

@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from farm.db import cleanups
 from farm.db.session import Database
-from farm.db.tables import Account, Model, Overlay, Render, Sweep, now
+from farm.db.tables import Account, Cleanup, Model, Overlay, Render, now
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import render_status, submit
-from farm.scheduling.cleanup import GRACE, tidy
+from farm.scheduling.cleanup import DELETION_GRACE, clean_up
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
@@ -48,17 +48,17 @@ def kept(storage: Storage, key: str) -> bool:
 @pytest.mark.on_both_databases
 class TestModels:
     def test_that_are_not_deleted_keep_their_file(self, database: Database, storage: Storage, stored: Model) -> None:
-        tidy(database, storage)
+        clean_up(database, storage)
         assert kept(storage, stored.storage_key)
 
     def test_lose_it_once_the_last_render_is_done(
         self, database: Database, storage: Storage, stored: Model, render: Render
     ) -> None:
         delete(database, stored)
-        tidy(database, storage)
+        clean_up(database, storage)
         assert kept(storage, stored.storage_key)
         finish(database, render)
-        tidy(database, storage)
+        clean_up(database, storage)
         assert not kept(storage, stored.storage_key)
         with database.read() as db:
             assert db.get_one(Render, render.id).status == "done"
@@ -67,8 +67,8 @@ class TestModels:
     def test_keep_it_for_a_moment_since_a_request_may_be_under_way(
         self, database: Database, storage: Storage, stored: Model
     ) -> None:
-        delete(database, stored, GRACE / 2)
-        tidy(database, storage)
+        delete(database, stored, DELETION_GRACE / 2)
+        clean_up(database, storage)
         assert kept(storage, stored.storage_key)
 
 
@@ -98,10 +98,10 @@ class TestOverlays:
             naming, other = (submit.render(db, model, RenderSettings(), settings, Doorbell(redis)) for _ in range(2))
             naming.settings = {**naming.settings, "bgImageId": overlay.id}
         delete(database, overlay)
-        tidy(database, storage)
+        clean_up(database, storage)
         assert kept(storage, overlay.storage_key)
         finish(database, naming)
-        tidy(database, storage)
+        clean_up(database, storage)
         assert not kept(storage, overlay.storage_key)
         with database.read() as db:
             assert db.get(Overlay, overlay.id) is None
@@ -126,34 +126,34 @@ def test_no_transaction_waits_for_the_storage(
 ) -> None:
     delete(database, stored)
     with database.write() as db:
-        db.add(Sweep(prefix="renders/Xz7pQ4w8nR2k/", due_at=now() - LONG_AGO))
+        db.add(Cleanup(prefix="renders/Xz7pQ4w8nR2k/", due_at=now() - LONG_AGO))
     storage.put("renders/Xz7pQ4w8nR2k/left.mp4", settings.data / "plinth.db")
-    tidy(database, ThatTellsTheDatabase(settings.files, database))
+    clean_up(database, ThatTellsTheDatabase(settings.files, database))
     assert not kept(storage, model.storage_key)
     assert not kept(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
     with database.read() as db:
-        assert db.scalars(select(Sweep)).all() == []
+        assert db.scalars(select(Cleanup)).all() == []
 
 
 class TestUploads:
     """Files that were stored for a model or an overlay whose row never came: whoever received them died."""
 
     @pytest.fixture
-    def nearly_kept(self, database: Database, storage: Storage, model: Model, tmp_path: Path) -> Sweep:
+    def nearly_kept(self, database: Database, storage: Storage, model: Model, tmp_path: Path) -> Cleanup:
         """A file on its way to become a model, beside one that is one; its time is over."""
         (tmp_path / "file").write_bytes(b"glTF")
         for key in ("models/Xz7pQ4w8nR2k.glb", "models/Xz7pQ4w8nR2k.glb.put-half", model.storage_key):
             storage.put(key, tmp_path / "file")
         with database.write() as db:
-            sweep = cleanups.plan_upload(db, "models/Xz7pQ4w8nR2k.glb")
+            sweep = cleanups.schedule_upload(db, "models/Xz7pQ4w8nR2k.glb")
             sweep.due_at = now() - LONG_AGO
         return sweep
 
-    def test_go_and_no_other_file_goes(self, database: Database, storage: Storage, nearly_kept: Sweep) -> None:
-        tidy(database, storage)
+    def test_go_and_no_other_file_goes(self, database: Database, storage: Storage, nearly_kept: Cleanup) -> None:
+        clean_up(database, storage)
         with database.read() as db:
             assert set(storage.keys("models/")) == {model.storage_key for model in db.scalars(select(Model))}
-            assert db.get(Sweep, nearly_kept.id) is None
+            assert db.get(Cleanup, nearly_kept.id) is None
 
     @pytest.mark.usefixtures("nearly_kept")
     def test_stay_where_the_row_came_in_the_last_moment(
@@ -163,13 +163,13 @@ class TestUploads:
             late = Model(id="Xz7pQ4w8nR2k", account_id=model.account_id, original_name="b.glb", format="glb")
             late.file_size, late.sha256 = 4, "1" * 64
             db.add(late)
-        tidy(database, storage)
+        clean_up(database, storage)
         assert kept(storage, "models/Xz7pQ4w8nR2k.glb")
         assert not kept(storage, "models/Xz7pQ4w8nR2k.glb.put-half")
 
     def test_are_not_looked_for_before_they_can_be_stored(self, database: Database, storage: Storage) -> None:
         with database.write() as db:
-            cleanups.plan_upload(db, "models/Xz7pQ4w8nR2k.glb")
+            cleanups.schedule_upload(db, "models/Xz7pQ4w8nR2k.glb")
         storage.put("models/Xz7pQ4w8nR2k.glb", Path(__file__))
-        tidy(database, storage)
+        clean_up(database, storage)
         assert kept(storage, "models/Xz7pQ4w8nR2k.glb")

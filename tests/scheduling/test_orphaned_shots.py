@@ -23,7 +23,9 @@ CYCLES = Claimant("cpu", "cycles")
 
 
 @pytest.fixture
-def begun(database: Database, client: Client, settings: Settings, redis: Redis, gpu: Facts, cpu: Facts) -> Render:
+def begun(
+    database: Database, client: Client, settings: Settings, redis: Redis, gpu: Facts, cpu: Facts, doorbell: Doorbell
+) -> Render:
     """A render whose first chunk a GPU node has drawn; then it and all others of its kind fell silent."""
     for facts in (gpu, cpu):
         registry.join(database, facts)
@@ -34,7 +36,7 @@ def begun(database: Database, client: Client, settings: Settings, redis: Redis, 
         render = submit.render(db, model, RenderSettings(), settings, Doorbell(redis))
         chunk = leases.claim_next(db, Claimant("gpu", "eevee"), seconds=30)
         assert chunk
-        assert leases.complete(db, chunk, frames_done=chunk.frames) is not None
+        assert leases.complete(db, doorbell, chunk, frames_done=chunk.frames) is not None
         db.add(Segment(render_id=render.id, chunk_id=chunk.id, kind="video", storage_key="renders/a/b"))
     return render
 
@@ -47,8 +49,8 @@ def silent(database: Database, facts: Facts, ago: timedelta) -> None:
 def test_another_engine_starts_over(
     database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
 ) -> None:
-    silent(database, gpu, 2 * nodes.PATIENCE)
-    reaper.sweep(database, Doorbell(redis), settings)
+    silent(database, gpu, 2 * nodes.RESTART_GRACE)
+    reaper.reap(database, Doorbell(redis), settings)
     with database.write() as db:
         chunk = leases.claim_next(db, CYCLES, seconds=30)
         assert chunk
@@ -59,8 +61,8 @@ def test_another_engine_starts_over(
 def test_a_node_that_only_starts_again_is_waited_for(
     database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
 ) -> None:
-    silent(database, gpu, nodes.PATIENCE / 2)
-    reaper.sweep(database, Doorbell(redis), settings)
+    silent(database, gpu, nodes.RESTART_GRACE / 2)
+    reaper.reap(database, Doorbell(redis), settings)
     with database.write() as db:
         assert leases.claim_next(db, CYCLES, seconds=30) is None
         assert db.get_one(Render, begun.id).shot.engine == "eevee"

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from farm.db.session import Database
-from farm.db.tables import Chunk, Render, Sweep, now
+from farm.db.tables import Chunk, Cleanup, Render, now
 from farm.scheduling import reaper
 from farm.settings import Settings
 from tests.support import s3
@@ -44,7 +44,7 @@ def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
 ) -> None:
     s3_door.silent = True
     with database.write() as db:
-        db.add(Sweep(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
+        db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
     wait_until(lambda: bool(s3_door.asked))
     with database.write() as db:
         chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)

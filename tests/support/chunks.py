@@ -5,8 +5,9 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from farm.db.tables import Chunk, Shot, now
-from farm.scheduling import leases, render_status
-from farm.scheduling.leases import ClaimedChunk, ClaimedRender
+from farm.scheduling import leases
+from farm.scheduling.doorbell import Doorbell
+from farm.scheduling.leases import ClaimedChunk
 
 
 def claimed(db: Session, chunk: Chunk | ClaimedChunk, *, seconds: float = 30, worker: str = "w") -> Chunk:
@@ -18,27 +19,12 @@ def claimed(db: Session, chunk: Chunk | ClaimedChunk, *, seconds: float = 30, wo
 
 
 def as_claimed(chunk: Chunk) -> ClaimedChunk:
-    """What the worker knows that holds this chunk."""
-    return ClaimedChunk(
-        id=chunk.id,
-        attempt=chunk.attempt,
-        worker=chunk.worker or "",
-        kind=chunk.kind,
-        tier=chunk.tier,
-        first_frame=chunk.first_frame,
-        frames=chunk.frames,
-        created_at=chunk.created_at,
-        shot_id=chunk.shot_id,
-        spec=chunk.shot.spec,
-        model_key=chunk.shot.model.storage_key,
-        renders=[
-            ClaimedRender(render.id, render.status in render_status.OVER, render.settings) for render in chunk.renders
-        ],
-    )
+    """The claim of the worker that holds this chunk."""
+    return ClaimedChunk.from_row(chunk)
 
 
-def drawn(db: Session, shot: Shot) -> None:
+def drawn(db: Session, shot: Shot, doorbell: Doorbell) -> None:
     """All frames of a shot, drawn by a worker."""
     for chunk in [chunk for chunk in shot.chunks if chunk.kind == "draw"]:
         row = claimed(db, chunk)
-        assert leases.complete(db, row, frames_done=row.frames) is not None
+        assert leases.complete(db, doorbell, row, frames_done=row.frames) is not None

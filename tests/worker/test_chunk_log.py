@@ -22,7 +22,7 @@ from farm.db.tables import AttemptLog, Chunk, Render
 from farm.scheduling.leases import ClaimedChunk
 from farm.settings import Settings
 from farm.worker import chunk_log
-from farm.worker.context import Node
+from farm.worker.context import WorkerContext
 from tests.support.chunks import as_claimed
 
 log = structlog.get_logger()
@@ -42,8 +42,8 @@ def lines() -> Iterator[None]:
 
 
 @pytest.fixture
-def node(settings: Settings, tmp_path: Path) -> Node:
-    return Node("gpu-7", settings, "cycles", tmp_path / "blender.sock", tmp_path)
+def node(settings: Settings, tmp_path: Path) -> WorkerContext:
+    return WorkerContext("gpu-7", settings, "cycles", tmp_path / "blender.sock", tmp_path)
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def texts(database: Database) -> list[str]:
 @pytest.mark.on_both_databases
 class TestKept:
     def test_holds_our_lines_of_every_thread_and_what_libraries_and_blender_say(
-        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
         (node.scratch / LOG_NAME).write_text("of the chunk before\n")
-        with chunk_log.kept(node, database, chunk):
+        with chunk_log.recorded(node, database, chunk):
             log.info("a line of the job")
             thread = threading.Thread(target=log.info, args=["a line of a thread"])
             thread.start()
@@ -81,9 +81,11 @@ class TestKept:
         assert len(said.splitlines()) == 3
         assert of_blender == "glTF import finished\nFra:7 Mem:2M\n", "progress is noise but for its last line"
 
-    def test_is_stored_when_the_attempt_fails(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
+    def test_is_stored_when_the_attempt_fails(
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk
+    ) -> None:
         def work() -> None:
-            with chunk_log.kept(node, database, chunk):
+            with chunk_log.recorded(node, database, chunk):
                 log.warning("about to fail \0")
                 raise ZeroDivisionError
 
@@ -93,15 +95,17 @@ class TestKept:
         assert not list(node.scratch.glob("attempt-*"))
 
     def test_of_a_killed_work_horse_is_rescued_by_its_worker(
-        self, node: Node, database: Database, chunk: ClaimedChunk
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk
     ) -> None:
         (node.scratch / f"attempt-{chunk.id}-2").write_text("the last words\n")
         chunk_log.rescue(node, database, "killed")
         assert texts(database) == ["the last words\nkilled\n"]
         assert not list(node.scratch.glob("attempt-*"))
 
-    def test_is_stored_with_what_ends_the_chunk(self, node: Node, database: Database, chunk: ClaimedChunk) -> None:
-        with chunk_log.kept(node, database, chunk) as said:
+    def test_is_stored_with_what_ends_the_chunk(
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk
+    ) -> None:
+        with chunk_log.recorded(node, database, chunk) as said:
             log.info("all went well")
             with database.write() as db:
                 said.store(db)
@@ -110,10 +114,10 @@ class TestKept:
         assert not list(node.scratch.glob("attempt-*"))
 
     def test_is_stored_when_what_ends_the_chunk_cannot_be_committed(
-        self, node: Node, database: Database, chunk: ClaimedChunk
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk
     ) -> None:
         def work() -> None:
-            with chunk_log.kept(node, database, chunk) as said, database.write() as db:
+            with chunk_log.recorded(node, database, chunk) as said, database.write() as db:
                 said.store(db)
                 log.warning("about to fail")
                 raise ZeroDivisionError
@@ -124,43 +128,43 @@ class TestKept:
         assert "about to fail" in text
 
     @pytest.mark.parametrize("went_well", [True, False])
-    def test_is_bounded(self, node: Node, database: Database, chunk: ClaimedChunk, went_well: bool) -> None:
-        with chunk_log.kept(node, database, chunk) as said:
+    def test_is_bounded(self, node: WorkerContext, database: Database, chunk: ClaimedChunk, went_well: bool) -> None:
+        with chunk_log.recorded(node, database, chunk) as said:
             for number in range(1000):
                 log.info("a line", number=number)
             if went_well:
                 with database.write() as db:
                     said.store(db)
         [text] = texts(database)
-        most = chunk_log.MOST_OF_GOOD if went_well else chunk_log.MOST_OF_BAD
+        most = chunk_log.MAX_CHARACTERS_SUCCESS if went_well else chunk_log.MAX_CHARACTERS_FAILURE
         assert most < len(text) < most + 100
         assert "number=0 " in text
         assert "number=999 " in text
         assert "characters left out" in text
 
     def test_is_deleted_with_the_render(
-        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
-        with chunk_log.kept(node, database, chunk):
+        with chunk_log.recorded(node, database, chunk):
             log.info("a line")
         with database.write() as db:
             renders.remove(db, db.get_one(Render, render.id))
         assert texts(database) == []
 
     def test_of_a_render_deleted_meanwhile_troubles_nobody(
-        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
-        with chunk_log.kept(node, database, chunk), database.write() as db:
+        with chunk_log.recorded(node, database, chunk), database.write() as db:
             renders.remove(db, db.get_one(Render, render.id))
         assert texts(database) == []
 
 
 class TestShown:
     def test_are_all_attempts_at_all_chunks_of_a_render(
-        self, node: Node, database: Database, chunk: ClaimedChunk, render: Render, settings: Settings
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render, settings: Settings
     ) -> None:
         for attempt in (1, 2):
-            with chunk_log.kept(node, database, replace(chunk, attempt=attempt)):
+            with chunk_log.recorded(node, database, replace(chunk, attempt=attempt)):
                 log.info("said [bold]in[/] attempt", number=attempt)
         shown = CliRunner().invoke(cli.app, ["logs", render.id, "--data", str(settings.data)])
         assert shown.exit_code == 0, shown.output

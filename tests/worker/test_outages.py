@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
 from farm.errors import Unavailable
@@ -18,7 +19,7 @@ from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker import jobs, publishing
-from farm.worker.context import Node
+from farm.worker.context import WorkerContext
 from farm.worker.lease import Lease
 from tests.support import s3
 from tests.support.chunks import as_claimed, claimed
@@ -29,8 +30,8 @@ NO_DATABASE = OperationalError("COMMIT", {}, Exception("server closed the connec
 
 
 @pytest.fixture
-def node(settings: Settings, tmp_path: Path) -> Node:
-    return Node("w", settings, "cycles", tmp_path / "blender.sock", tmp_path)
+def node(settings: Settings, tmp_path: Path) -> WorkerContext:
+    return WorkerContext("w", settings, "cycles", tmp_path / "blender.sock", tmp_path)
 
 
 @pytest.fixture
@@ -45,31 +46,31 @@ def chunk(database: Database, render: Render) -> ClaimedChunk:
 class TestAttempt:
     @pytest.mark.parametrize("outage", [NO_STORAGE, NO_DATABASE])
     def test_that_meets_an_outage_counts_as_no_failure(
-        self, node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, outage: Exception
+        self, node: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, outage: Exception
     ) -> None:
-        jobs.give_back(node, database, doorbell, chunk, outage)
+        jobs.record_failure(node, database, doorbell, chunk, outage)
         row = fresh(database, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 0, None)
 
     def test_that_meets_one_a_day_after_the_order_counts(
-        self, node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
+        self, node: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         """So that a render whose files cannot be stored for good ends as an error one day, which says so."""
         for _ in range(node.settings.attempts):
             with database.write() as db:
                 again = as_claimed(claimed(db, chunk))
             yesterday = replace(again, created_at=now() - timedelta(hours=25))
-            jobs.give_back(node, database, doorbell, yesterday, NO_STORAGE)
+            jobs.record_failure(node, database, doorbell, yesterday, NO_STORAGE)
         with database.read() as db:
             [render] = db.scalars(select(Render)).all()
         assert render.status == "error"
         assert str(render.error_message).startswith(NO_STORAGE.message)
 
     def test_that_meets_one_again_and_again_keeps_nobody_else_waiting(
-        self, node: Node, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
+        self, node: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         for _ in range(2):
-            jobs.give_back(node, database, doorbell, chunk, NO_STORAGE)
+            jobs.record_failure(node, database, doorbell, chunk, NO_STORAGE)
             with database.write() as db:
                 other = leases.claim_next(db, CLAIMANT, seconds=30)
                 assert other
@@ -77,12 +78,12 @@ class TestAttempt:
                 chunk = as_claimed(claimed(db, chunk))
 
 
-def test_a_node_pauses_after_an_outage(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_pauses_after_an_outage(node: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = node.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/nobody-listens"})
     monkeypatch.setattr(
-        "farm.worker.context._current", Node("w", settings, "cycles", node.blender_socket, node.scratch)
+        "farm.worker.context._current", WorkerContext("w", settings, "cycles", node.blender_socket, node.scratch)
     )
-    monkeypatch.setattr(jobs, "OUTAGE_PAUSE", 0.5)
+    monkeypatch.setattr(jobs, "OUTAGE_PAUSE_SECONDS", 0.5)
     began = time.monotonic()
     with pytest.raises(OperationalError):
         jobs.work()
@@ -95,18 +96,24 @@ class TestSlowStorage:
         return "s3"
 
     def test_loses_nobody_the_lease(
-        self, settings: Settings, database: Database, chunk: ClaimedChunk, s3_door: s3.Door, tmp_path: Path
+        self,
+        settings: Settings,
+        database: Database,
+        doorbell: Doorbell,
+        chunk: ClaimedChunk,
+        s3_door: s3.Door,
+        tmp_path: Path,
     ) -> None:
         """A file takes longer to store than the lease lasts."""
         file = tmp_path / "video.mp4"
         file.write_bytes(b"moov")
-        lease = Lease(database, chunk, 1.0, lambda _: None)
+        lease = Lease(database, doorbell, chunk, 1.0, lambda _: None)
         with lease.publishing():
             pass  # the lease is a second long from now on
         s3_door.slow = 3.0
         key = f"renders/{chunk.shot_id}/1/video.mp4"
         with publishing.stored(open_storage(settings), lease, {key: file}), database.read() as db:
-            assert leases.lapsed(db) == []
+            assert chunks.expired(db) == []
 
 
 def fresh(database: Database, chunk: ClaimedChunk) -> Chunk:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render
 from farm.errors import Unavailable
+from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker import publishing
@@ -27,13 +28,19 @@ KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
     ],
 )
 def test_files_stay_only_where_a_row_may_name_them(
-    settings: Settings, database: Database, render: Render, tmp_path: Path, trouble: Exception, stays: bool
+    settings: Settings,
+    database: Database,
+    doorbell: Doorbell,
+    render: Render,
+    tmp_path: Path,
+    trouble: Exception,
+    stays: bool,
 ) -> None:
     storage, file = open_storage(settings), tmp_path / "video.mp4"
     file.write_bytes(b"moov")
     with database.write() as db:
         chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
-        lease = Lease(database, as_claimed(chunk), 30, lambda _: None)
+        lease = Lease(database, doorbell, as_claimed(chunk), 30, lambda _: None)
     with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
         raise trouble
     assert list(storage.keys("renders/")) == ([KEY] if stays else [])

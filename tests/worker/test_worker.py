@@ -18,12 +18,12 @@ from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
 from farm.nodes import facts, registry
-from farm.nodes.quarantine import MODELS
+from farm.nodes.quarantine import MAX_FAILED_MODELS
 from farm.processes import exit_codes
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
-from farm.worker.context import Node, enter
-from farm.worker.worker import BEAT, ChunkWorker
+from farm.worker.context import WorkerContext, enter
+from farm.worker.worker import HEARTBEAT_SECONDS, ChunkWorker
 from tests.support.workers import ENDLESS, SMALL, StartWorker, blenders_of, node, state, until, upload
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ class TestLife:
         assert (joined.bpy_version, joined.database_version) == ("4.5.15", database.newest_version())
         until(lambda: node(database, "one").seen_at - joined.seen_at > timedelta(seconds=8))
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == exit_codes.TOLD_TO
+        assert worker.wait(20) == exit_codes.STOPPED
         assert state(database, "one") is None
 
     def test_of_a_killed_node_shows_it_gone_and_another_takes_its_place_at_once(
@@ -71,9 +71,9 @@ class TestLife:
         until(lambda: state(database, "one") == "idle")
         with database.write() as db:
             db.execute(text("SELECT 1"))  # from here on the next sign waits for us
-            time.sleep(BEAT + 1)
+            time.sleep(HEARTBEAT_SECONDS + 1)
             worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == exit_codes.TOLD_TO
+        assert worker.wait(20) == exit_codes.STOPPED
 
     def test_told_to_end_takes_no_chunk_after_the_one_at_hand(
         self, start_worker: StartWorker, database: Database, api: TestClient
@@ -83,7 +83,7 @@ class TestLife:
         worker = start_worker("--name", "one")
         until(lambda: node_works(database))
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(60) == exit_codes.TOLD_TO
+        assert worker.wait(60) == exit_codes.STOPPED
         with database.read() as db:
             assert sorted(chunk.state for chunk in db.query(Chunk)) == ["done", "queued", "queued"]
 
@@ -113,7 +113,7 @@ class TestWorkHorse:
 
 
 def open_connections(worker: ChunkWorker) -> int:
-    pool = worker._database.engine.pool
+    pool = worker.database.engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedin() + pool.checkedout()
 
@@ -134,7 +134,7 @@ class TestTrouble:
         worker = start_worker("--name", "one")
         until(lambda: state(database, "one"))  # it has joined, and starts Blender
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == exit_codes.TOLD_TO
+        assert worker.wait(20) == exit_codes.STOPPED
         assert state(database, "one") is None
         assert list((tmp_path / "scratch").iterdir()) == []
 
@@ -175,11 +175,11 @@ class TestSkew:
         mine = facts.gather("one", [], "cycles", None, database, settings)
         registry.join(database, mine)
         worker = ChunkWorker(settings, redis, BlenderHost(tmp_path, settings.blender_bytes), mine)
-        enter(Node("one", settings, "cycles", tmp_path, tmp_path))
+        enter(WorkerContext("one", settings, "cycles", tmp_path, tmp_path))
         with database.engine.begin() as connection:
             connection.execute(text("ALTER TABLE nodes DROP COLUMN draws"))
         worker.heartbeat()
-        assert worker.upgraded
+        assert worker.is_outdated
 
     @pytest.mark.parametrize("database_kind", ["postgresql"])
     def test_that_no_version_explains_ends_the_worker_as_any_trouble_does(
@@ -256,7 +256,7 @@ class TestDrain:
         with database.write() as db:
             registry.drain(db, "one")
         assert state(database, "one") == "draining"
-        assert worker.wait(60) == exit_codes.TOLD_TO
+        assert worker.wait(60) == exit_codes.STOPPED
         assert state(database, "one") == "drained"
         with database.read() as db:
             [done] = [chunk for chunk in db.query(Chunk) if chunk.state == "done"]
@@ -265,7 +265,7 @@ class TestDrain:
             assert db.get_one(Render, second).status == "pending"
             last = nodes.named(db, "one")
             assert (last.last_chunk_id, last.last_frame) == (done.id, done.first_frame + done.frames - 1)
-        assert start_worker("--name", "one").wait(20) == exit_codes.TOLD_TO
+        assert start_worker("--name", "one").wait(20) == exit_codes.STOPPED
         assert state(database, "one") == "drained"
         with database.write() as db:
             registry.resume(db, "one")
@@ -309,15 +309,15 @@ class TestQuarantine:
         until(lambda: state(database, "one") == "quarantined")
         reason = node(database, "one").quarantine_reason
         assert reason
-        assert f"{MODELS} models failed here" in reason
+        assert f"{MAX_FAILED_MODELS} models failed here" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
-        assert sorted(statuses) == ["error"] * MODELS + ["pending"] * (len(models) - MODELS)
+        assert sorted(statuses) == ["error"] * MAX_FAILED_MODELS + ["pending"] * (len(models) - MAX_FAILED_MODELS)
         assert worker.poll() is None
         assert node(database, "one").seen_at > now() - timedelta(seconds=10)
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == exit_codes.TOLD_TO
+        assert worker.wait(20) == exit_codes.STOPPED
         with database.read() as db:
             assert nodes.named(db, "one").quarantine_reason == reason
 
@@ -332,7 +332,7 @@ class TestHosts:
         until(lambda: state(database, "box-1") == "drained")
         assert command.poll() is None
         command.send_signal(signal.SIGTERM)
-        assert command.wait(20) == exit_codes.TOLD_TO
+        assert command.wait(20) == exit_codes.STOPPED
         assert not [process for process in family if process.is_running()]
         assert state(database, "box-2") is None
 
@@ -342,7 +342,7 @@ class TestHosts:
         with database.write() as db:
             registry.drain(db, "box-1")
             registry.drain(db, "box-2")
-        assert command.wait(20) == exit_codes.TOLD_TO
+        assert command.wait(20) == exit_codes.STOPPED
 
 
 def node_works(database: Database) -> bool:

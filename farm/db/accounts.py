@@ -1,0 +1,54 @@
+"""Every query about accounts, their keys and the ledger of their credits."""
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, joinedload
+
+from farm.db.session import rows_changed
+from farm.db.tables import Account, Key, LedgerEntry
+
+
+def exist(db: Session) -> bool:
+    """Whether there is any account."""
+    return db.scalar(select(Account.id).limit(1)) is not None
+
+
+def find(db: Session, email: str) -> Account | None:
+    return db.scalar(select(Account).where(Account.email == email))
+
+
+def every(db: Session) -> list[Account]:
+    """All accounts in alphabetical order."""
+    return list(db.scalars(select(Account).order_by(Account.email)))
+
+
+def keys_of(db: Session, account: Account) -> list[Key]:
+    """All keys that the account ever had, oldest first."""
+    return list(db.scalars(select(Key).where(Key.account_id == account.id).order_by(Key.created_at, Key.id)))
+
+
+def key_with_digest(db: Session, digest: str) -> Key | None:
+    """The key, its account loaded."""
+    return db.scalar(select(Key).where(Key.digest == digest).options(joinedload(Key.account)))
+
+
+def balance(db: Session, account_id: str) -> int:
+    """The credits that the account can spend; 0 for an unknown account."""
+    return db.scalar(select(Account.credits).where(Account.id == account_id)) or 0
+
+
+def add_credits(db: Session, account_id: str, credits: int) -> None:
+    rows_changed(db, update(Account).where(Account.id == account_id).values(credits=Account.credits + credits))
+
+
+def take_credits(db: Session, account_id: str, credits: int) -> bool:
+    """Take credits if the account has as many; False changes nothing.
+
+    One conditional UPDATE checks and takes at once: concurrent orders never bring a balance below zero.
+    """
+    enough = (Account.id == account_id, Account.credits >= credits)
+    return rows_changed(db, update(Account).where(*enough).values(credits=Account.credits - credits)) == 1
+
+
+def charge_of(db: Session, render_id: str) -> LedgerEntry | None:
+    """The ledger entry that charged the account for a render; None for a preview."""
+    return db.scalar(select(LedgerEntry).where(LedgerEntry.render_id == render_id, LedgerEntry.kind == "charge"))
