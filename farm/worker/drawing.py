@@ -67,7 +67,7 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
     chunk = lease.chunk
     spec = ShotSpec(**chunk.spec)
     numbers = range(chunk.first_frame, chunk.first_frame + chunk.frames)
-    targets = [_target(lease, render, scratch, spec.tier) for render in chunk.renders if not render.is_over]
+    targets = [target_of(lease, render, scratch, spec.tier) for render in chunk.renders if not render.is_over]
     if templates.version(spec.template) != spec.template_version:
         spec = adopt_template(lease, spec)
     cache = FrameCache.of(context.settings, spec, context.engine)
@@ -88,9 +88,9 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
             lease.frames_done = done
             if numbers.start == 0 and done == 1:
                 for target in variants:
-                    _publish_posters(lease, storage, target)
+                    publish_posters(lease, storage, target)
     stats = DrawingStats(spec.tier, context.engine, len(numbers) - cached, cached, time.monotonic() - began)
-    _publish_segments(lease, storage, list(variants), stats)
+    publish_segments(lease, storage, list(variants), stats)
 
 
 def adopt_template(lease: Lease, spec: Spec) -> Spec:
@@ -110,7 +110,7 @@ def adopt_template(lease: Lease, spec: Spec) -> Spec:
     return spec
 
 
-def _target(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> RenderTarget:
+def target_of(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> RenderTarget:
     request, background_key = parse(render.settings), None
     if request.bg_image_id:
         with lease.database.read() as db:
@@ -145,7 +145,7 @@ def _end_with_errors(lease: Lease, failures: dict[RenderTarget, str]) -> None:
                 render_status.advance(db, render, "error", message=message)
 
 
-def _publish_posters(lease: Lease, storage: Storage, target: RenderTarget) -> None:
+def publish_posters(lease: Lease, storage: Storage, target: RenderTarget) -> None:
     files = target.files.posters
     keys = {publishing.key(target.render_id, lease, path): path for path in files.values()}
     with publishing.stored(storage, lease, keys), lease.publishing() as db:
@@ -157,7 +157,7 @@ def _publish_posters(lease: Lease, storage: Storage, target: RenderTarget) -> No
     discard(storage, replaced if render else keys)
 
 
-def _publish_segments(lease: Lease, storage: Storage, targets: list[RenderTarget], stats: DrawingStats) -> None:
+def publish_segments(lease: Lease, storage: Storage, targets: list[RenderTarget], stats: DrawingStats) -> None:
     videos = [(target.render_id, kind, path) for target in targets for kind, path in target.files.videos.items()]
     keys = {publishing.key(render_id, lease, path): path for render_id, _, path in videos}
     drawing_seconds = None if stats.cached else stats.seconds
