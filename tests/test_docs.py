@@ -38,6 +38,8 @@ PAGES = sorted(
 )
 CODE_FOLDERS = ("api", "benchmarks", "blender_scenes", "camera_paths", "docker", "examples", "farm", "tests")
 READERS_FILES = {"camera_paths/pendulum.py", "docker/.env"}  # that a reader of the docs creates
+SYMPTOM_TABLE = ("Symptom", "Cause", "What the farm does", "What you do")
+MESSAGES_OF_OTHERS = {"No space left on device"}
 
 
 @pytest.mark.parametrize("page", tables.TABLES)
@@ -116,6 +118,15 @@ class TestOperatorPages:
     def test_name_every_exit_code_of_a_worker(self) -> None:
         codes = [int(row[0]) for row in table(OPERATE, "Exit code", "Reason", "Restart?")]
         assert codes == [exit_codes.TOLD_TO, 1, exit_codes.REFUSED]
+
+
+def test_symptoms_quote_messages_of_the_code() -> None:
+    """Code spans of the symptoms that are sentences, or keys of log events."""
+    code = "".join(path.read_text() for folder in ("api", "farm") for path in (ROOT / folder).rglob("*.py"))
+    symptoms = [row[0] for row in table((DOCS / "troubleshoot.md").read_text(), *SYMPTOM_TABLE)]
+    quoted = set(re.findall(r"`((?!farm )[\w-]+(?: [^`]+|_[a-z_]+))`", " ".join(symptoms))) - MESSAGES_OF_OTHERS
+    assert len(quoted) > 8
+    assert [text for text in quoted if text not in code] == []
 
 
 class TestLogEvents:
