@@ -120,6 +120,19 @@ class TestOperatorPages:
         assert codes == [exit_codes.TOLD_TO, 1, exit_codes.REFUSED]
 
 
+def test_architecture_shows_the_layers_that_are_enforced() -> None:
+    """The table's layer 1 is the lowest; the contract in pyproject.toml lists the highest first."""
+    documented: dict[int, set[str]] = {}
+    for layer, packages, _ in table((DOCS / "architecture.md").read_text(), "Layer", "Package", "Responsibility"):
+        names = {path.removesuffix(".py").strip("/").replace("/", ".") for path in re.findall(r"`(.*?)`", packages)}
+        documented.setdefault(int(layer), set()).update(names)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert documented == {
+        number: set(packages.split(" | ")) for number, packages in enumerate(reversed(layers), start=1)
+    }
+
+
 def test_symptoms_quote_messages_of_the_code() -> None:
     """Code spans of the symptoms that are sentences, or keys of log events."""
     code = "".join(path.read_text() for folder in ("api", "farm") for path in (ROOT / folder).rglob("*.py"))
