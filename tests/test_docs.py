@@ -120,6 +120,14 @@ class TestOperatorPages:
         assert codes == [exit_codes.TOLD_TO, 1, exit_codes.REFUSED]
 
 
+def test_readme_shows_every_package() -> None:
+    [tree] = re.findall(r"```\n(api/.*?)```", README, re.DOTALL)
+    shown = re.findall(r"^( *)([\w/]+)/ ", tree, re.MULTILINE)
+    packages = {path.parent.name for path in (ROOT / "farm").glob("*/__init__.py")}
+    assert {name for indent, name in shown if indent} == packages
+    assert [name for indent, name in shown if not indent and not (ROOT / name).is_dir()] == []
+
+
 def test_architecture_shows_the_layers_that_are_enforced() -> None:
     """The table's layer 1 is the lowest; the contract in pyproject.toml lists the highest first."""
     documented: dict[int, set[str]] = {}
