@@ -1,5 +1,5 @@
-# The image of the API, of the reaper and of the operator's commands. Blender, ffmpeg and graphics are not in it.
-# Build it in the root of the checkout: docker build --file docker/api.Dockerfile --tag plinth-api .
+# Image of the API, the reaper and the operator's commands, without Blender, ffmpeg and graphics libraries.
+# Build in the root of the checkout: docker build --file docker/api.Dockerfile --tag plinth-api .
 
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /opt/plinth
@@ -7,12 +7,12 @@ COPY requirements.lock ./
 RUN python -m venv .venv \
     && .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY pyproject.toml ./
-# What only developers need is taken out again.
+# Developer tools are removed again. The API needs neither Blender nor ffmpeg.
 RUN .venv/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['dev'], sep='\n')" > tools.txt \
     && .venv/bin/python -m pip uninstall --quiet --yes -r tools.txt bpy imageio-ffmpeg
 
 FROM python:3.11-slim-bookworm
-# tini takes away the dead processes that a killed parent leaves to process 1.
+# tini, as process 1, reaps orphaned processes.
 # hadolint ignore=DL3008
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends tini \

@@ -1,5 +1,5 @@
-# The image of a worker: Blender, ffmpeg, and OpenGL by NVIDIA's driver where there is one, by Mesa elsewhere.
-# Build it in the root of the checkout: docker build --file docker/worker.Dockerfile --tag plinth-worker .
+# Image of a worker: Blender, ffmpeg, and OpenGL by NVIDIA's driver where present, otherwise by Mesa.
+# Build in the root of the checkout: docker build --file docker/worker.Dockerfile --tag plinth-worker .
 
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /opt/plinth
@@ -7,17 +7,17 @@ COPY requirements.lock ./
 RUN python -m venv .venv \
     && .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY pyproject.toml ./
-# What only developers need is taken out again.
+# Developer tools are removed again.
 RUN .venv/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['dev'], sep='\n')" > tools.txt \
     && .venv/bin/python -m pip uninstall --quiet --yes -r tools.txt
 
 FROM python:3.11-slim-bookworm
-# tini takes away the dead processes that a killed parent leaves to process 1.
+# tini, as process 1, reaps orphaned processes.
 COPY docker/system-libraries /tmp/
 RUN /tmp/system-libraries tini \
     && rm -rf /var/lib/apt/lists/* /tmp/system-libraries \
     && useradd --uid 10001 --home-dir /data --create-home plinth
-# libglvnd asks the vendors in this order: NVIDIA's EGL, which the container toolkit brings from the host, then Mesa's.
+# libglvnd tries vendors in this order: NVIDIA's EGL, which the container toolkit mounts from the host, then Mesa's.
 COPY docker/10_nvidia.json /usr/share/glvnd/egl_vendor.d/
 WORKDIR /opt/plinth
 COPY --from=packages /opt/plinth/.venv .venv
@@ -25,7 +25,7 @@ COPY . .
 RUN .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
         --editable . --editable clients/python
 
-# "all" has the container toolkit bring the graphics libraries too, not only CUDA's.
+# With "all" the container toolkit mounts the graphics libraries too, not only CUDA's.
 ENV PATH=/opt/plinth/.venv/bin:$PATH \
     FARM_DATA=/data \
     NVIDIA_DRIVER_CAPABILITIES=all

@@ -1,1 +1,1 @@
-"""Pages for people, and what keeps their tables true."""
+"""The documentation, and the code that generates its tables."""

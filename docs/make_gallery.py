@@ -1,4 +1,4 @@
-"""Draws docs/gallery: a contact sheet of eight frames for every effect in every aspect. Run by `make gallery`."""
+"""Renders docs/gallery: a contact sheet of eight frames for every effect in every aspect. Run by `make gallery`."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ from farm.video.composite import Compositor
 
 GALLERY = Path(__file__).parent / "gallery"
 MODEL = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
-FRAMES, ACROSS, GAP = 8, 4, 8
+FRAMES, COLUMNS, GAP = 8, 4, 8
 SETTINGS = Settings(scale=0.4, engine="cycles")
 
 
@@ -31,25 +31,25 @@ def main() -> None:
 
 
 def sheet(host: BlenderHost, render_settings: RenderSettings) -> Image.Image:
-    """Eight frames of the video, evenly over its time, in reading order."""
+    """Eight frames of the video, evenly spaced in time, in reading order."""
     spec = shot("gallery", render_settings, SETTINGS)
-    chosen = [round(step * (spec.frames - 1) / (FRAMES - 1)) for step in range(FRAMES)]
-    if PATHS[spec.effect].loops:  # the last of eight would be the first once more
-        chosen = [step * spec.frames // FRAMES for step in range(FRAMES)]
+    numbers = [round(step * (spec.frames - 1) / (FRAMES - 1)) for step in range(FRAMES)]
+    if PATHS[spec.effect].loops:  # the last frame would repeat the first
+        numbers = [step * spec.frames // FRAMES for step in range(FRAMES)]
     poses = spec.poses()
     width, height = spec.width + GAP, spec.height + GAP
-    picture = Image.new("RGB", (ACROSS * width + GAP, FRAMES // ACROSS * height + GAP), (228, 228, 228))
+    picture = Image.new("RGB", (COLUMNS * width + GAP, FRAMES // COLUMNS * height + GAP), (228, 228, 228))
     compositor = Compositor(Image.new("RGB", (spec.width, spec.height), render_settings.background), vignette=0.0)
     with Blender(host.socket_path, SETTINGS.frame_timeout) as blender:
         blender.open_shot(shot_setup(spec, MODEL, "cycles"))
-        for place, frame in enumerate(blender.frames((number, poses[number]) for number in chosen)):
+        for position, frame in enumerate(blender.frames((number, poses[number]) for number in numbers)):
             still = Image.fromarray(compositor.over(frame))
-            picture.paste(still, (GAP + place % ACROSS * width, GAP + place // ACROSS * height))
+            picture.paste(still, (GAP + position % COLUMNS * width, GAP + position // COLUMNS * height))
     return picture
 
 
 def page() -> str:
-    """The gallery's page."""
+    """The gallery's page in Markdown."""
     lines = [
         "# Gallery",
         "",

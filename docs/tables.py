@@ -1,15 +1,16 @@
-"""Writes the tables in the docs that tell what the code does. Run after a change: python -m docs.tables
+"""Writes the tables of the docs that are generated from the code. Run after a change: python -m docs.tables
 
-A table is known by its page and its column titles; its rows come from the code.
+A table is identified by its page and its column titles.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic.alias_generators import to_camel
 
 from camera_paths import PATHS
+from docs.log_events import log_events
 from farm.accounts.accounts import SCOPES
 from farm.db import counters
 from farm.errors import FarmError, RenderFailed
@@ -49,7 +50,7 @@ def tiers() -> Rows:
 
 
 def effects() -> Rows:
-    """Every camera path, as its file is headed."""
+    """Every camera path, described by the first line of its file."""
     return [
         [f"`{path.name}`", path.description, ", ".join(f"`{to_camel(option)}`" for option in path.options)]
         for path in PATHS.values()
@@ -57,18 +58,19 @@ def effects() -> Rows:
 
 
 def errors() -> Rows:
-    """Every error that a client can be answered with; what a worker meets stands in a render's errorMessage."""
-    kinds = sorted(_answered(FarmError), key=lambda kind: (kind.status, kind.code))
+    """Every error of an API response; a worker's errors are in a render's errorMessage."""
+    kinds = sorted(_api_errors(FarmError), key=lambda kind: (kind.status, kind.code))
     return [[f"`{kind.code}`", str(kind.status), kind.default] for kind in kinds]
 
 
-def _answered(root: type[FarmError]) -> list[type[FarmError]]:
-    return [root, *(kind for child in root.__subclasses__() if child is not RenderFailed for kind in _answered(child))]
+def _api_errors(root: type[FarmError]) -> list[type[FarmError]]:
+    children = [child for child in root.__subclasses__() if child is not RenderFailed]
+    return [root, *(kind for child in children for kind in _api_errors(child))]
 
 
 def scopes() -> Rows:
-    """What a key may be allowed."""
-    return [[f"`{scope}`", what] for scope, what in SCOPES.items()]
+    """Every scope of a key."""
+    return [[f"`{scope}`", meaning] for scope, meaning in SCOPES.items()]
 
 
 def prices() -> Rows:
@@ -102,14 +104,25 @@ def settings() -> Rows:
 
 
 def metrics() -> Rows:
-    """Everything that Prometheus reads."""
+    """Every Prometheus metric."""
     gauges = [[f"`{name}`", "gauge", _codes(labels), meaning] for name, (meaning, labels) in GAUGES.items()]
     counted = [[f"`{each.name}_total`", "counter", _codes(each.labels), each.meaning] for each in counters.COUNTERS]
     histograms = [[f"`{each.name}`", "histogram", _codes(each.labels), each.meaning] for each in counters.HISTOGRAMS]
     return gauges + counted + histograms
 
 
-def _codes(names: tuple[str, ...]) -> str:
+def events() -> Rows:
+    """Every log event, with the meaning that the page has for it; empty for a new one."""
+    meanings = {
+        row[0]: row[3] for row in table((DOCS / "operate.md").read_text(), "Event", "Level", "Fields", "Meaning")
+    }
+    return [
+        [f"`{key}`", ", ".join(sorted(event.levels)), _codes(event.fields), meanings.get(f"`{key}`", "")]
+        for key, event in log_events().items()
+    ]
+
+
+def _codes(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -143,9 +156,10 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Code", "Status", "Meaning"): errors,
     },
     "datasets.md": {("Tier", "Views", "Pixels", "Credits"): dataset_sizes},
-    "operators.md": {
-        ("variable", "default", "what it is"): settings,
-        ("metric", "type", "labels", "what it is"): metrics,
+    "settings.md": {("Variable", "Default", "Meaning"): settings},
+    "operate.md": {
+        ("Metric", "Type", "Labels", "Meaning"): metrics,
+        ("Event", "Level", "Fields", "Meaning"): events,
     },
     "../blender_scenes/README.md": {
         ("collection", "what is in it"): template_collections,
@@ -155,8 +169,8 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
 }
 
 
-def written(page: str) -> str:
-    """The page's text with its tables as the code has them now. Raises ValueError when a table is not there."""
+def generated(page: str) -> str:
+    """The page's text with its tables as the code has them now. Raises ValueError when the page lacks a table."""
     text = (DOCS / page).read_text()
     for titles, rows in TABLES[page].items():
         text = replaced(text, titles, rows())
@@ -164,21 +178,31 @@ def written(page: str) -> str:
 
 
 def replaced(text: str, titles: tuple[str, ...], rows: Rows) -> str:
-    """`text` with other rows in the table of these column titles."""
-    head = _line(list(titles))
-    before, found, rest = text.partition(head)
+    """`text` with other rows in the table that has these column titles. Raises ValueError when there is none."""
+    before, _, after = _split(text, _line(titles))
+    return before + _line(titles) + _line(["---"] * len(titles)) + "".join(map(_line, rows)) + after
+
+
+def table(text: str, *titles: str) -> Rows:
+    """The cells of the table that has these column titles, without the titles. Raises ValueError when there is none."""
+    _, lines, _ = _split(text, _line(titles))
+    return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines[1:]]
+
+
+def _split(text: str, header: str) -> tuple[str, list[str], str]:
+    """The text before a table's header, the table's lines below the header, and the text after the table."""
+    before, found, rest = text.partition(header)
     if not found:
-        raise ValueError(f"there is no table {head}")
+        raise ValueError(f"there is no table {header}")
     lines = rest.splitlines(keepends=True)
     end = next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))
-    rule = _line(["---"] * len(titles))
-    return before + head + rule + "".join(map(_line, rows)) + "".join(lines[end:])
+    return before, lines[:end], "".join(lines[end:])
 
 
-def _line(cells: list[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) + "\n"
 
 
 if __name__ == "__main__":
     for page in TABLES:
-        (DOCS / page).write_text(written(page))
+        (DOCS / page).write_text(generated(page))

@@ -1,4 +1,4 @@
-"""The sample models are what tests/assets/README.md promises."""
+"""The sample models have the contents that tests/assets/README.md lists."""
 
 import json
 import struct
@@ -27,26 +27,26 @@ def document(name: str) -> dict[str, Any]:
     return read
 
 
-def test_the_readme_lists_exactly_the_samples_that_are_there() -> None:
+def test_readme_lists_every_sample() -> None:
     rows = [line for line in (ASSETS / "README.md").read_text().splitlines() if line.startswith("| `")]
     assert sorted(row.split("`")[1] for row in rows) == [path.name for path in SAMPLES]
 
 
-def test_together_they_are_small() -> None:
+def test_samples_are_small_in_total() -> None:
     assert sum(path.stat().st_size for path in SAMPLES) < 1_500_000
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
-def test_the_farm_admits_every_model(path: Path) -> None:
+def test_intake_accepts_every_model(path: Path) -> None:
     assert check_model(path, path.name).format == path.suffix.removeprefix(".")
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
-def test_only_the_empty_one_has_no_mesh(path: Path) -> None:
+def test_only_no_mesh_has_no_mesh(path: Path) -> None:
     assert bool(document(path.name).get("meshes")) == (path.name != "no_mesh.glb")
 
 
-def test_product_is_of_metal_and_plastic_with_textures() -> None:
+def test_product_has_metal_plastic_and_two_textures() -> None:
     product = document("product.glb")
     metallic = {
         material["name"]: material["pbrMetallicRoughness"].get("metallicFactor", 1.0)
@@ -58,7 +58,7 @@ def test_product_is_of_metal_and_plastic_with_textures() -> None:
     assert sum("baseColorTexture" in material["pbrMetallicRoughness"] for material in product["materials"]) == 2
 
 
-def test_walker_is_skinned_and_walks_for_one_second_without_a_jump() -> None:
+def test_walker_is_skinned_and_loops_in_one_second() -> None:
     walker = document("walker.glb")
     (clip,) = walker["animations"]
     assert clip["name"] == "Walk"
@@ -67,8 +67,9 @@ def test_walker_is_skinned_and_walks_for_one_second_without_a_jump() -> None:
     assert max(time["max"][0] for time in times) == pytest.approx(1.0)
     skinned = [node for node in walker["nodes"] if "skin" in node]
     assert [node["name"] for node in skinned] == ["Walker"]
-    moved = {channel["target"]["node"] for channel in clip["channels"]}
-    assert moved <= set(walker["skins"][skinned[0]["skin"]]["joints"])
+    animated = {channel["target"]["node"] for channel in clip["channels"]}
+    assert animated
+    assert animated <= set(walker["skins"][skinned[0]["skin"]]["joints"])
     for sampler in clip["samplers"]:
         first, last = _first_and_last(walker, sampler["output"])
         assert first == pytest.approx(last, abs=1e-5)
@@ -86,23 +87,23 @@ def _first_and_last(gltf: dict[str, Any], number: int) -> tuple[list[float], lis
     return list(values[:width]), list(values[-width:])
 
 
-def test_draco_cannot_be_read_without_draco_and_has_a_texture() -> None:
+def test_draco_requires_draco_and_has_a_texture() -> None:
     draco = document("draco.glb")
     assert draco["extensionsRequired"] == ["KHR_draco_mesh_compression"]
     assert len(draco["images"]) == 1
 
 
-def test_embedded_holds_its_buffer_and_its_image_as_data() -> None:
+def test_embedded_has_its_buffer_and_image_as_data_uris() -> None:
     embedded = document("embedded.gltf")
     assert len(embedded["buffers"]) == len(embedded["images"]) == 1
     assert all(part["uri"].startswith("data:") for part in [*embedded["buffers"], *embedded["images"]])
 
 
-def test_no_mesh_is_only_an_empty() -> None:
+def test_no_mesh_has_one_empty_node() -> None:
     assert document("no_mesh.glb")["nodes"] == [{"name": "Nothing"}]
 
 
-def test_scan_is_one_obj_with_its_material_and_its_picture() -> None:
+def test_scan_has_one_obj_with_material_and_texture() -> None:
     with zipfile.ZipFile(ASSETS / "scan.zip") as archive:
         assert sorted(archive.namelist()) == ["stone.jpg", "stone.mtl", "stone.obj"]
         assert b"mtllib stone.mtl" in archive.read("stone.obj")

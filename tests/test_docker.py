@@ -1,4 +1,4 @@
-"""What is in docker/ says what the code says: settings, commands, units, and the install steps of `make setup`."""
+"""The files of docker/ agree with the code: settings, commands, exit codes, and the install steps of `make setup`."""
 
 import configparser
 import json
@@ -30,23 +30,28 @@ ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 UNITS = sorted((DOCKER / "systemd").glob("*.service"))
+COMPOSE_UNIT = DOCKER / "systemd" / "plinth-compose.service"
+FARM_UNITS = [unit for unit in UNITS if unit != COMPOSE_UNIT]
+WORKER_UNITS = [DOCKER / "systemd" / name for name in ("plinth-worker.service", "plinth-worker@.service")]
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 NODE = yaml.safe_load((DOCKER / "compose.node.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DOCKER / "env.example").read_text(), re.MULTILINE))
 WORKERS = {name: service for name, service in SERVICES.items() if name.startswith("worker-")}
-CHUNK_MINUTES = 25  # that a worker which is told to stop has for the chunk at hand
-REBOOT_MINUTES = 30  # after which systemd forces a machine down (JobTimeoutSec of reboot.target)
+STOP_MINUTES = 25  # for a stopped worker to finish its chunk
+REBOOT_MINUTES = 30  # after which systemd forces a reboot (JobTimeoutSec of reboot.target)
+SETTING = re.compile(r"\bFARM_(\w+)")
+FILES_WITH_SETTINGS = sorted(path for path in DOCKER.rglob("*") if path.is_file() and SETTING.search(path.read_text()))
 
 
 def instructions(dockerfile: Path) -> list[str]:
-    """A Dockerfile's instructions, each in one line."""
+    """A Dockerfile's instructions, one line each."""
     lines = [line for line in dockerfile.read_text().splitlines() if not line.startswith("#")]
     return [line for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines() if line]
 
 
-def farm_command(words: list[str]) -> None:
-    """Asserts that `farm` knows these words, options included."""
+def assert_is_farm_command(words: list[str]) -> None:
+    """`farm` has this command, with these options."""
     command: Any = typer.main.get_command(cli.app)
     program, *rest = words
     assert Path(program).name == "farm", words
@@ -56,10 +61,15 @@ def farm_command(words: list[str]) -> None:
     assert {word for word in rest if word.startswith("-")} <= known, words
 
 
-@pytest.mark.parametrize("path", [path for path in DOCKER.rglob("*") if path.is_file()], ids=lambda path: path.name)
-def test_every_setting_that_is_named_is_one(path: Path) -> None:
-    named = set(re.findall(r"\bFARM_(\w+)", path.read_text()))
-    assert {name.lower() for name in named} <= set(Settings.model_fields)
+@pytest.mark.parametrize("path", FILES_WITH_SETTINGS, ids=lambda path: path.name)
+def test_names_only_existing_settings(path: Path) -> None:
+    names = {name.lower() for name in SETTING.findall(path.read_text())}
+    assert names - set(Settings.model_fields) == set()
+
+
+def test_finds_the_files_that_name_settings() -> None:
+    names = {path.name for path in FILES_WITH_SETTINGS}
+    assert names >= {"api.Dockerfile", "worker.Dockerfile", "env.example"}
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
@@ -71,30 +81,30 @@ class TestImages:
             assert words in image
         assert re.search(r"--editable \. +--editable clients/python", image)
 
-    def test_satisfy_hadolint_where_it_is_installed(self, dockerfile: Path) -> None:
-        if shutil.which("hadolint"):  # else what is here has to do
-            read = subprocess.run(["hadolint", dockerfile], capture_output=True, text=True)
-            assert read.returncode == 0, read.stdout
+    @pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+    def test_pass_hadolint(self, dockerfile: Path) -> None:
+        linted = subprocess.run(["hadolint", dockerfile], capture_output=True, text=True)
+        assert linted.returncode == 0, linted.stdout
 
-    def test_run_as_nobody_in_particular(self, dockerfile: Path) -> None:
+    def test_run_as_an_unprivileged_user(self, dockerfile: Path) -> None:
         [user] = [line.split()[1] for line in instructions(dockerfile) if line.startswith("USER ")]
         assert int(user) > 1000
 
-    def test_run_a_command_that_is_there_and_tell_their_health(self, dockerfile: Path) -> None:
+    def test_run_an_existing_command_with_a_health_check(self, dockerfile: Path) -> None:
         lines = instructions(dockerfile)
         [command] = [json.loads(line.removeprefix("CMD ")) for line in lines if line.startswith("CMD ")]
-        farm_command(command)
+        assert_is_farm_command(command)
         [health] = [line.partition("CMD ")[2] for line in lines if line.startswith("HEALTHCHECK ")]
         assert json.loads(health)[0] == "python"
 
-    def test_copy_nothing_that_the_context_leaves_out(self, dockerfile: Path) -> None:
-        let_in = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    def test_copy_only_files_of_the_build_context(self, dockerfile: Path) -> None:
+        included = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
         copied = [line.split()[1] for line in instructions(dockerfile) if re.match(r"COPY (?!--from)", line)]
-        assert set(copied) - {"."} <= set(let_in)
-        assert all((ROOT / path).exists() for path in let_in)
+        assert set(copied) - {"."} <= set(included)
+        assert [path for path in included if not (ROOT / path).exists()] == []
 
 
-def test_the_worker_installs_the_system_libraries_and_lets_nvidias_egl_go_first() -> None:
+def test_worker_image_prefers_nvidias_egl_to_mesas() -> None:
     text = (DOCKER / "worker.Dockerfile").read_text()
     assert "/tmp/system-libraries" in text
     assert "NVIDIA_DRIVER_CAPABILITIES=all" in text
@@ -103,39 +113,37 @@ def test_the_worker_installs_the_system_libraries_and_lets_nvidias_egl_go_first(
     assert vendor == {"file_format_version": "1.0.0", "ICD": {"library_path": "libEGL_nvidia.so.0"}}
 
 
-class TestWorkersHealth:
-    """`docker/worker-health`, which the worker's image runs inside a container."""
+class TestWorkerHealth:
+    """`docker/worker-health`, the health check of the worker's image."""
 
     @pytest.mark.parametrize("name", [names.default(None), f"{names.default(None)}-2"])
-    def test_is_good_while_the_database_hears_of_the_node(
-        self, settings: Settings, database: Database, name: str
-    ) -> None:
+    def test_is_good_with_a_recent_heartbeat(self, settings: Settings, database: Database, name: str) -> None:
         assert registry.join(database, replace(CPU, name=name))
         assert self.exit_code(settings) == 0
 
-    def test_is_bad_once_the_node_is_silent(self, settings: Settings, database: Database) -> None:
+    def test_is_bad_when_the_heartbeat_is_old(self, settings: Settings, database: Database) -> None:
         assert registry.join(database, replace(CPU, name=names.default(None)))
         with database.write() as db:
             nodes.named(db, names.default(None)).seen_at = now() - timedelta(minutes=1)
         assert self.exit_code(settings) == 1
 
     @pytest.mark.usefixtures("database")
-    def test_is_bad_where_there_is_no_node(self, settings: Settings) -> None:
+    def test_is_bad_without_a_node(self, settings: Settings) -> None:
         assert self.exit_code(settings) == 1
 
     @staticmethod
     def exit_code(settings: Settings) -> int:
-        surroundings = os.environ | {"FARM_DATA": str(settings.data)}
-        return subprocess.run([sys.executable, "docker/worker-health"], cwd=ROOT, env=surroundings).returncode
+        environment = os.environ | {"FARM_DATA": str(settings.data)}
+        return subprocess.run([sys.executable, "docker/worker-health"], cwd=ROOT, env=environment).returncode
 
 
 class TestCompose:
-    def test_runs_commands_that_are_there(self) -> None:
+    def test_runs_existing_commands(self) -> None:
         commands = [service["command"] for service in SERVICES.values() if service["image"].startswith("plinth-")
                     and "command" in service]  # fmt: skip
         assert commands
         for command in commands:
-            farm_command(command)
+            assert_is_farm_command(command)
 
     def test_has_one_worker_for_each_gpu(self) -> None:
         seen = []
@@ -148,13 +156,13 @@ class TestCompose:
                 seen += device["device_ids"]
         assert seen == [str(number) for number in range(8)]
 
-    def test_lets_a_drained_worker_stay_down_and_a_stopped_one_finish(self) -> None:
-        assert exit_codes.STOPPED == 0, "`on-failure` starts whatever ends otherwise"
+    def test_does_not_restart_a_drained_worker(self) -> None:
+        assert exit_codes.STOPPED == 0, "`on-failure` restarts after any other exit code"
         for service in WORKERS.values():
-            assert (service["restart"], service["stop_grace_period"]) == ("on-failure", f"{CHUNK_MINUTES}m")
+            assert (service["restart"], service["stop_grace_period"]) == ("on-failure", f"{STOP_MINUTES}m")
             assert service["shm_size"]
 
-    def test_checks_the_health_of_all_that_stays(self) -> None:
+    def test_checks_the_health_of_lasting_services(self) -> None:
         for name, service in SERVICES.items():
             checked = "healthcheck" in service or service["image"].startswith("plinth-")
             assert checked, name
@@ -163,24 +171,24 @@ class TestCompose:
             "reaper",
         ]
 
-    def test_a_further_node_has_the_same_workers(self) -> None:
+    def test_additional_node_has_the_same_workers(self) -> None:
         assert set(NODE["services"]) == set(WORKERS)
         for name, service in NODE["services"].items():
             assert service == {"extends": {"file": "compose.yaml", "service": name}}
 
-    def test_its_variables_stand_in_the_example(self) -> None:
+    def test_example_sets_every_variable(self) -> None:
         text = (DOCKER / "compose.yaml").read_text() + (DOCKER / "compose.node.yaml").read_text()
         assert set(re.findall(r"\$\{(\w+)", text)) <= set(EXAMPLE)
 
-    def test_the_examples_addresses_are_those_of_its_services_and_its_passwords_agree(self) -> None:
+    def test_example_urls_match_services_and_passwords(self) -> None:
         assert f":{EXAMPLE['POSTGRES_PASSWORD']}@postgres:5432/" in EXAMPLE["FARM_DATABASE_URL"]
         assert f":{EXAMPLE['REDIS_PASSWORD']}@redis:6379/" in EXAMPLE["FARM_REDIS_URL"]
         assert set(EXAMPLE["COMPOSE_PROFILES"].split(",")) <= {name.removeprefix("worker-") for name in WORKERS}
 
-    def test_docker_compose_reads_it_where_it_is_installed(self, tmp_path: Path) -> None:
+    def test_passes_docker_compose_config(self, tmp_path: Path) -> None:
         program = compose_program()
-        if program is None:  # then what is above has to do
-            return
+        if program is None:
+            pytest.skip("docker compose is not installed")
         for name in ("compose.yaml", "compose.node.yaml"):
             shutil.copy(DOCKER / name, tmp_path)
         shutil.copy(DOCKER / "env.example", tmp_path / ".env")
@@ -196,43 +204,41 @@ def compose_program() -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 class TestUnits:
-    def test_run_commands_that_are_there(self, unit: Path) -> None:
+    @pytest.mark.parametrize("unit", FARM_UNITS, ids=lambda path: path.name)
+    def test_run_existing_commands_as_plinth(self, unit: Path) -> None:
         service = section(unit, "Service")
-        if unit.name == "plinth-compose.service":
-            return
-        for line in (service["ExecStart"], service.get("ExecStartPre")):
-            if line:
-                farm_command(line.split())
-        assert service["KillMode"] == "mixed"
-        assert service["User"] == "plinth"
+        for key in {"ExecStart", "ExecStartPre"} & set(service):
+            assert_is_farm_command(service[key].split())
+        assert (service["KillMode"], service["User"]) == ("mixed", "plinth")
 
-    def test_let_a_drained_worker_stay_down_and_a_stopped_one_finish(self, unit: Path) -> None:
+    @pytest.mark.parametrize("unit", WORKER_UNITS, ids=lambda path: path.name)
+    def test_do_not_restart_a_drained_worker(self, unit: Path) -> None:
         service = section(unit, "Service")
-        if "worker" in unit.name:
-            assert service["Restart"] == "always"
-            assert service["RestartPreventExitStatus"] == str(exit_codes.STOPPED)
-            assert service["TimeoutStopSec"] == f"{CHUNK_MINUTES}min"
+        assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", str(exit_codes.STOPPED))
 
-    def test_stop_workers_before_the_database_and_before_systemd_forces_the_machine_down(self, unit: Path) -> None:
-        if unit.name == "plinth-compose.service":
-            stop = "ExecStop=/usr/bin/docker compose stop"
-            first, second = [line for line in unit.read_text().splitlines() if line.startswith("ExecStop=")]
-            assert (set(first.removeprefix(stop).split()), second) == (set(WORKERS), stop)
-            minutes = int(section(unit, "Service")["TimeoutStopSec"].removesuffix("min"))
-            assert CHUNK_MINUTES < minutes < REBOOT_MINUTES
+    @pytest.mark.parametrize("unit", WORKER_UNITS, ids=lambda path: path.name)
+    def test_let_a_stopped_worker_finish_its_chunk(self, unit: Path) -> None:
+        assert section(unit, "Service")["TimeoutStopSec"] == f"{STOP_MINUTES}min"
 
-    def test_systemd_reads_them_where_it_is_installed(self, unit: Path, tmp_path: Path) -> None:
-        program = shutil.which("systemd-analyze")
-        if program is None:  # then what is above has to do
-            return
-        here = unit.read_text().replace("/opt/plinth/.venv/bin/farm", f"{Path(sys.executable).with_name('farm')}")
-        here = here.replace("User=plinth", "User=root").replace("/usr/bin/docker", "/bin/true")
+    def test_stop_the_workers_before_the_database(self) -> None:
+        stop = "ExecStop=/usr/bin/docker compose stop"
+        first, second = [line for line in COMPOSE_UNIT.read_text().splitlines() if line.startswith("ExecStop=")]
+        assert (set(first.removeprefix(stop).split()), second) == (set(WORKERS), stop)
+
+    def test_stop_before_systemd_forces_the_reboot(self) -> None:
+        minutes = int(section(COMPOSE_UNIT, "Service")["TimeoutStopSec"].removesuffix("min"))
+        assert STOP_MINUTES < minutes < REBOOT_MINUTES
+
+    @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+    @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+    def test_pass_systemd_analyze(self, unit: Path, tmp_path: Path) -> None:
+        text = unit.read_text().replace("/opt/plinth/.venv/bin/farm", f"{Path(sys.executable).with_name('farm')}")
+        text = text.replace("User=plinth", "User=root").replace("/usr/bin/docker", "/bin/true")
         copy = tmp_path / unit.name
-        copy.write_text(here.replace("Requires=docker.service\n", ""))
-        read = subprocess.run([program, "verify", copy], capture_output=True, text=True)
-        assert (read.returncode, read.stderr) == (0, "")
+        copy.write_text(text.replace("Requires=docker.service\n", ""))
+        verified = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True)
+        assert (verified.returncode, verified.stderr) == (0, "")
 
 
 def section(unit: Path, name: str) -> dict[str, str]:

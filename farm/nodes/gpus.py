@@ -19,7 +19,7 @@ def choose(number: int, root: Path = Path("/")) -> dict[str, str]:
         if len(cards) > 1:
             raise NodeRefused(
                 f"NVIDIA's OpenGL cannot choose among the GPUs {_listed(cards)}: give this worker access to GPU"
-                f" {number} alone, with a container's device id or a systemd unit's DeviceAllow (docs/operators.md)"
+                f" {number} alone, with a container's device id or a systemd unit's DeviceAllow (docs/install.md)"
             )
         return {}
     nodes = sorted((root / "dev/dri").glob("renderD*"))
