@@ -117,7 +117,7 @@ class TestOperatorPages:
 
     def test_name_every_exit_code_of_a_worker(self) -> None:
         codes = [int(row[0]) for row in table(OPERATE, "Exit code", "Reason", "Restart?")]
-        assert codes == [exit_codes.TOLD_TO, 1, exit_codes.REFUSED]
+        assert codes == [exit_codes.STOPPED, 1, exit_codes.REFUSED]
 
 
 def test_readme_shows_every_package() -> None:

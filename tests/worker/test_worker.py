@@ -1,6 +1,5 @@
 """A worker as an operator knows it: it joins, lives, draws, drains, and ends with the code that the docs name."""
 
-import os
 import signal
 import time
 from datetime import timedelta
@@ -10,8 +9,7 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 from redis import Redis
-from rq.job import Job
-from sqlalchemy import QueuePool, text
+from sqlalchemy import text
 
 from farm.blender.client import BlenderHost
 from farm.db import nodes
@@ -94,28 +92,6 @@ class TestLife:
         assert second.wait(20) == exit_codes.REFUSED
         assert second.stderr
         assert "already" in second.stderr.read()
-
-
-class TestWorkHorse:
-    @pytest.mark.on_both_databases
-    def test_shares_no_connection_to_the_database_with_its_worker(
-        self, settings: Settings, database: Database, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        mine = facts.gather("one", [], "cycles", None, database, settings)
-        registry.join(database, mine)
-        worker = ChunkWorker(settings, redis, BlenderHost(tmp_path, settings.blender_bytes), mine)
-        monkeypatch.setattr(worker, "main_work_horse", lambda *_: os._exit(open_connections(worker)))
-        worker.heartbeat()
-        assert open_connections(worker) == 1, "it is kept for the next sign of life"
-        worker.fork_work_horse(Job.create(print, connection=redis), worker.queues[0])
-        _, status = os.waitpid(worker.horse_pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-
-
-def open_connections(worker: ChunkWorker) -> int:
-    pool = worker.database.engine.pool
-    assert isinstance(pool, QueuePool)
-    return pool.checkedin() + pool.checkedout()
 
 
 class TestTrouble:

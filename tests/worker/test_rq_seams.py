@@ -1,0 +1,146 @@
+"""Each part of RQ's worker that ChunkWorker overrides or depends on: an upgrade that changes one fails here."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis import Redis
+from rq.exceptions import StopRequested
+from rq.job import Job
+from sqlalchemy import QueuePool
+
+from farm.blender.client import BlenderHost
+from farm.db.chunks import DRAWING, URGENT
+from farm.db.session import Database
+from farm.nodes import facts, registry
+from farm.nodes.registry import Assignment
+from farm.scheduling.doorbell import queue
+from farm.settings import Settings
+from farm.worker import context
+from farm.worker.worker import ChunkWorker
+
+pytestmark = pytest.mark.slow
+
+
+class IdleHost:
+    """In place of Blender, which no job here uses."""
+
+    pid = None
+
+    def __init__(self) -> None:
+        self.checks = 0
+
+    def ensure_ready(self) -> None:
+        self.checks += 1
+
+
+@pytest.fixture
+def worker(
+    settings: Settings, database: Database, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ChunkWorker]:
+    own_facts = facts.gather("one", [], "cycles", None, database, settings)
+    registry.join(database, own_facts)
+    monkeypatch.setattr(context, "_current", context.WorkerContext("one", settings, "cycles", tmp_path, tmp_path))
+    worker = ChunkWorker(settings, redis, cast(BlenderHost, IdleHost()), own_facts)
+    yield worker
+    worker.database.close()
+
+
+@pytest.fixture
+def heartbeats(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times of the node's heartbeats, sent whenever RQ calls."""
+    times: list[float] = []
+
+    def beat() -> None:
+        times.append(time.monotonic())
+        worker._next_heartbeat = 0.0
+
+    monkeypatch.setattr(worker, "_node_heartbeat", beat)
+    return times
+
+
+def job(redis: Redis, priority: int = DRAWING, seconds: float = 0.0) -> Job:
+    return queue(priority, redis).enqueue_call("time.sleep", args=(seconds,))
+
+
+def work_horse(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch, end: Any) -> list[int]:
+    """Lets work-horses end by `end`; returns the wait statuses of those that RQ takes for killed."""
+    statuses: list[int] = []
+    monkeypatch.setattr(worker, "main_work_horse", lambda *_: end())
+    monkeypatch.setattr(worker, "handle_work_horse_killed", lambda _job, _pid, status, _usage: statuses.append(status))
+    return statuses
+
+
+def open_connections(worker: ChunkWorker) -> int:
+    pool = worker.database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedin() + pool.checkedout()
+
+
+@pytest.mark.usefixtures("heartbeats")
+def test_rq_reads_the_queues_of_the_assignment(worker: ChunkWorker, redis: Redis) -> None:
+    drawing, urgent = job(redis, DRAWING), job(redis, URGENT)
+    worker.assignment = Assignment((URGENT,), drain=False)
+    dequeued = worker.dequeue_job_and_maintain_ttl(1)
+    assert dequeued
+    assert dequeued[0].id == urgent.id
+    worker.assignment = Assignment((URGENT, DRAWING), drain=False)
+    dequeued = worker.dequeue_job_and_maintain_ttl(1)
+    assert dequeued
+    assert dequeued[0].id == drawing.id
+
+
+def test_rq_ends_when_dequeuing_raises_stop_requested(worker: ChunkWorker, heartbeats: list[float]) -> None:
+    worker.assignment = Assignment((), drain=True)
+    worker.work(burst=True, logging_level="ERROR")
+    assert worker.is_stopping
+    assert heartbeats, "it asks for its assignment first"
+
+
+def test_rq_calls_heartbeat_while_it_waits(worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
+    job(redis)
+    worker.dequeue_job_and_maintain_ttl(1)
+    assert len(heartbeats) >= 2
+
+
+def test_rq_calls_heartbeat_while_a_work_horse_runs(worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
+    worker.job_monitoring_interval = 1
+    worker.execute_job(job(redis, seconds=2.5), queue(DRAWING, redis))
+    assert len(heartbeats) >= 2
+
+
+def test_a_work_horse_inherits_no_connection(
+    worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.heartbeat()
+    assert open_connections(worker) == 1, "it stays open for the next heartbeat"
+    killed = work_horse(worker, monkeypatch, lambda: os._exit(open_connections(worker)))
+    worker.execute_job(job(redis), queue(DRAWING, redis))
+    assert killed == []
+
+
+def test_rq_executes_a_job_between_two_checks_of_the_host(
+    worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = cast(IdleHost, worker.host)
+    work_horse(worker, monkeypatch, lambda: os._exit(0 if host.checks == 1 else 1))
+    worker.execute_job(job(redis), queue(DRAWING, redis))
+    assert host.checks == 2
+
+
+def test_rq_reports_a_killed_work_horse(worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = work_horse(worker, monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    worker.execute_job(job(redis), queue(DRAWING, redis))
+    assert killed == [signal.SIGKILL]
+
+
+def test_rq_reports_a_stop_signal_before_it_stops(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # it installs handlers for a second signal
+    with pytest.raises(StopRequested):
+        worker.request_stop(signal.SIGTERM, None)  # type: ignore[no-untyped-call]
+    assert worker.is_stopping
+    assert context.current().is_stop_requested()
