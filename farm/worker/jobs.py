@@ -54,9 +54,11 @@ def work() -> None:
     context = current()
     die_with_parent(context.worker_pid)
     try:
-        with contextlib.closing(Database(context.settings.database)) as database:
-            with connect(context.settings.redis_url) as redis:
-                _work_until_idle(context, database, Doorbell(redis))
+        with (
+            contextlib.closing(Database(context.settings.database)) as database,
+            connect(context.settings.redis_url) as redis,
+        ):
+            _work_until_idle(context, database, Doorbell(redis))
     except OUTAGE:
         time.sleep(OUTAGE_PAUSE_SECONDS)
         raise

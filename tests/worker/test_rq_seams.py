@@ -84,14 +84,11 @@ def open_connections(worker: ChunkWorker) -> int:
 @pytest.mark.usefixtures("heartbeats")
 def test_rq_reads_the_queues_of_the_assignment(worker: ChunkWorker, redis: Redis) -> None:
     drawing, urgent = job(redis, DRAWING), job(redis, URGENT)
-    worker.assignment = Assignment((URGENT,), drain=False)
-    dequeued = worker.dequeue_job_and_maintain_ttl(1)
-    assert dequeued
-    assert dequeued[0].id == urgent.id
-    worker.assignment = Assignment((URGENT, DRAWING), drain=False)
-    dequeued = worker.dequeue_job_and_maintain_ttl(1)
-    assert dequeued
-    assert dequeued[0].id == drawing.id
+    for priorities, expected in (((DRAWING, URGENT), drawing), ((URGENT,), urgent)):
+        worker.assignment = Assignment(priorities, drain=False)
+        dequeued = worker.dequeue_job_and_maintain_ttl(1)
+        assert dequeued
+        assert dequeued[0].id == expected.id
 
 
 def test_rq_ends_when_dequeuing_raises_stop_requested(worker: ChunkWorker, heartbeats: list[float]) -> None:
