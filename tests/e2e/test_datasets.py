@@ -36,8 +36,9 @@ def parts(farm: Farm, render: str) -> set[str]:
 def drawn_by_who_ended_it(farm: Farm) -> int:
     """How many views of datasets were drawn by attempts that came to their end, as the farm's counters have it."""
     with sqlite3.connect(f"file:{farm.data / 'plinth.db'}?mode=ro", uri=True) as database:
-        counted = "SELECT amount FROM tallies WHERE name = 'plinth_frames' AND labels LIKE '100x800,%,drawn'"
-        return int(sum(amount for (amount,) in database.execute(counted)))
+        counted = "SELECT amount, labels FROM counter_increments WHERE name = 'plinth_frames'"
+        rows = [(amount, json.loads(labels)) for amount, labels in database.execute(counted)]
+    return int(sum(amount for amount, labels in rows if (labels["tier"], labels["source"]) == ("100x800", "drawn")))
 
 
 def stored(farm: Farm, render: str) -> list[str]:
