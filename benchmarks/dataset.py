@@ -59,7 +59,7 @@ class Usage:
 def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, float]]) -> tuple[float, float]:
     """Seconds that some views take to draw, and seconds of them that go into the G-buffer. Runs where bpy may be."""
     from farm.blender import views
-    from farm.blender.film import expose
+    from farm.blender.film import render_to_file
     from farm.blender.frames import FILTER_BORDER
     from farm.scene.camera import crop
     from farm.scene.views import Direction, camera
@@ -78,7 +78,7 @@ def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, flo
             now = camera(where, shot.width, opened.stage.lens.target)
             began = time.monotonic()
             with opened.passes.drawn():
-                expose(opened.stage, now, crop(now, opened.stage.points, FILTER_BORDER), folder / "again.exr")
+                render_to_file(opened.stage, now, crop(now, opened.stage.points, FILTER_BORDER), folder / "again.exr")
             recorded += time.monotonic() - began
     return whole, recorded
 

@@ -28,7 +28,7 @@ from farm.scene.camera import crop, view
 from farm.scene.shot import ShotSetup
 from farm.tiers import TIERS
 
-LEAST_PSNR, LEAST_SSIM, REFERENCE = 36.0, 0.97, 1024
+MIN_PSNR_DB, MIN_SSIM, REFERENCE_SAMPLES = 36.0, 0.97, 1024
 WINDOW = 240, 136
 AZIMUTH = 30.0
 ASSETS = Path(__file__).parents[1] / "tests" / "assets"
@@ -56,10 +56,10 @@ def main() -> None:
     machine = f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, no GPU used"
     print(
         json.dumps(
-            {"gate": {"psnr": LEAST_PSNR, "ssim": LEAST_SSIM}, "rows": list(map(asdict, rows)), "machine": machine}
+            {"gate": {"psnr": MIN_PSNR_DB, "ssim": MIN_SSIM}, "rows": list(map(asdict, rows)), "machine": machine}
         )
     )
-    if any(row.psnr < LEAST_PSNR or row.ssim < LEAST_SSIM for row in rows):
+    if any(row.psnr < MIN_PSNR_DB or row.ssim < MIN_SSIM for row in rows):
         sys.exit("a tier misses the gate")
 
 
@@ -75,17 +75,17 @@ def compare(model: Path, tier: str) -> Row:
     box = window(crop(now, set_up.points, 2)) if tier != "share" else crop(now, set_up.points, 2)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
 
-        def expose() -> pixels.Pixels:
-            return film.photograph(set_up, now, box, Path(folder))
+        def render_to_file() -> pixels.Pixels:
+            return film.render_image(set_up, now, box, Path(folder))
 
-        drawn = expose()
+        drawn = render_to_file()
         painted = drawn[..., 3].copy()
         with silhouettes.Silhouette.of(set_up).drawn():
-            drawn[..., 3] = expose()[..., 3]
+            drawn[..., 3] = render_to_file()[..., 3]
         pixels.settle_edges(drawn, painted)
-        engines.use_engine("cycles", REFERENCE)
+        engines.use_engine("cycles", REFERENCE_SAMPLES)
         bpy.context.scene.cycles.use_denoising = False
-        reference = expose()
+        reference = render_to_file()
     one, other = (over_white(each, (width, height) if tier == "share" else None, box) for each in (drawn, reference))
     row = Row(
         model.name,

@@ -45,7 +45,7 @@ render = bpy.context.scene.render
 render.use_border = render.use_crop_to_border = False
 render.image_settings.file_format = "PNG"
 def draw(number, azimuth):
-    film.stand(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
+    film.place_camera(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
     render.filepath = f"{folder}/{number}.png"
     bpy.ops.render.render(write_still=True)
 began = time.monotonic()

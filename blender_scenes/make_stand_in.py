@@ -41,13 +41,13 @@ def ball(name: str, radius: float, place: Triple, made: bpy.types.Material) -> N
 def block(name: str, size: Triple, place: Triple, made: bpy.types.Material, *, soft: float, lean: float = 0.0) -> None:
     """A box with its edges rounded by `soft`, leaning back by `lean` degrees."""
     bpy.ops.mesh.primitive_cube_add(size=1.0, location=place, scale=size, rotation=(-math.radians(lean), 0.0, 0.0))
-    thing = bpy.context.object
-    thing.name = name
+    object_ = bpy.context.object
+    object_.name = name
     bpy.ops.object.transform_apply(location=False, rotation=False)
-    bevel = thing.modifiers.new("Soft edges", "BEVEL")
+    bevel = object_.modifiers.new("Soft edges", "BEVEL")
     bevel.width, bevel.segments, bevel.harden_normals = soft, 4, True
     bpy.ops.object.shade_smooth()
-    thing.data.materials.append(made)
+    object_.data.materials.append(made)
 
 
 def make() -> None:

@@ -16,7 +16,7 @@ from mathutils import Vector
 from farm.templates import contract
 
 HERE = Path(__file__).parent
-CENTRE = Vector((0.0, 0.0, 0.8))  # about where a subject's middle is, above the ground
+LIGHT_TARGET = Vector((0.0, 0.0, 0.8))  # about where a subject's middle is, above the ground
 Colour = tuple[float, float, float]  # linear RGB
 Stop = tuple[float, Colour]
 WHITE: Colour = (1.0, 1.0, 1.0)
@@ -29,12 +29,12 @@ def grey(brightness: float) -> Colour:
 def light(kind: str, name: str, *, azimuth: float, elevation: float, distance: float = 5.0) -> bpy.types.Light:
     """A lamp looking at the subject. Angles in degrees as the camera's, distance in units."""
     lamp = bpy.data.lights.new(name, kind)
-    thing = bpy.data.objects.new(name, lamp)
+    object_ = bpy.data.objects.new(name, lamp)
     turn, tilt = math.radians(azimuth), math.radians(elevation)
     back = Vector((math.sin(turn) * math.cos(tilt), -math.cos(turn) * math.cos(tilt), math.sin(tilt)))
-    thing.location = CENTRE + back * distance
-    thing.rotation_euler = back.to_track_quat("Z", "Y").to_euler()
-    bpy.data.collections[contract.LIGHTS].objects.link(thing)
+    object_.location = LIGHT_TARGET + back * distance
+    object_.rotation_euler = back.to_track_quat("Z", "Y").to_euler()
+    bpy.data.collections[contract.LIGHTS].objects.link(object_)
     return lamp
 
 
@@ -135,11 +135,11 @@ def make(name: str) -> None:
         scene.collection.children.link(bpy.data.collections.new(collection))
     chosen = TEMPLATES[name]()
     for part in contract.PARTS:
-        thing = bpy.data.objects.new(part.name, CONTENTS[part.type]())
-        bpy.data.collections[part.collection].objects.link(thing)
+        object_ = bpy.data.objects.new(part.name, CONTENTS[part.type]())
+        bpy.data.collections[part.collection].objects.link(object_)
         for wanted in part.properties:
-            thing[wanted.name] = chosen.get(wanted.name, wanted.usual)
-            thing.id_properties_ui(wanted.name).update(
+            object_[wanted.name] = chosen.get(wanted.name, wanted.usual)
+            object_.id_properties_ui(wanted.name).update(
                 min=wanted.minimum, max=wanted.maximum, default=wanted.usual, description=wanted.meaning
             )
     scene.camera = bpy.data.objects["Camera"]

@@ -41,7 +41,7 @@ def preview(
 
     logs.configure("warning")
     request = parse_pairs([f"effect={name}", *(set_ or [])])
-    local.make_room(out, ".png")
+    local.prepare_output(out, ".png")
     stills = local.stills(model, request, Settings(), times=path_sheet.times(request), size=path_sheet.STILL_SIZE)
     path_sheet.draw_sheet(request, stills).save(out, optimize=True)
     console.print(str(out))

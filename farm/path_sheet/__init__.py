@@ -1,4 +1,4 @@
-"""The sheet of a camera path: seen from above, over time, and through the camera at eight moments. Pure drawing."""
+"""The sheet of a camera path: seen from above, over time, and through the camera at eight samples. Pure drawing."""
 
 import inspect
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from camera_paths import PATHS
 from farm.orders.render_settings import RenderSettings
 from farm.path_sheet.canvas import HAIRLINE, INK, SOFT, WASH, Canvas, text_width
 from farm.path_sheet.charts import draw_charts
-from farm.path_sheet.moments import Moment, degrees
 from farm.path_sheet.plan_view import draw_plan
+from farm.path_sheet.samples import Sample, degrees
 
 WIDTH, HEIGHT, MARGIN = 1440, 1024, 64
 STILLS, STILL_SIZE, GAP = 8, 150, 16
@@ -20,7 +20,7 @@ FINE = 480  # steps in which curves are drawn
 
 
 def times(request: RenderSettings) -> list[float]:
-    """The moments that the sheet shows, normalised: to the very end, or of a loop to one step before its start."""
+    """The samples that the sheet shows, normalised: to the very end, or of a loop to one step before its start."""
     last = STILLS if PATHS[request.effect].loops else STILLS - 1
     return [index / last for index in range(STILLS)]
 
@@ -35,13 +35,13 @@ def draw_sheet(request: RenderSettings, stills: Sequence[Image.Image]) -> Image.
         **request.path_options,
     }
     curve = [path.pose(step / FINE, **options) for step in range(FINE + 1)]
-    moments = [Moment(number, t, path.pose(t, **options)) for number, t in enumerate(times(request), start=1)]
+    samples = [Sample(number, t, path.pose(t, **options)) for number, t in enumerate(times(request), start=1)]
 
     canvas = Canvas(WIDTH, HEIGHT)
     _head(canvas, request)
-    draw_plan(canvas, curve, moments, left=MARGIN, top=168, size=548)
-    draw_charts(canvas, curve, moments, request.length, left=724, right=WIDTH - MARGIN, top=188, bottom=700)
-    _strip(canvas, moments, stills, request.length)
+    draw_plan(canvas, curve, samples, left=MARGIN, top=168, size=548)
+    draw_charts(canvas, curve, samples, request.length, left=724, right=WIDTH - MARGIN, top=188, bottom=700)
+    _strip(canvas, samples, stills, request.length)
     return canvas.finish()
 
 
@@ -68,12 +68,12 @@ def _own_settings(request: RenderSettings) -> str:
     return "    ".join(f"{to_camel(name)} {value:g}" for name, value in values.items())
 
 
-def _strip(canvas: Canvas, moments: Sequence[Moment], stills: Sequence[Image.Image], seconds: float) -> None:
-    for moment, still in zip(moments, stills, strict=True):
-        left = MARGIN + (moment.number - 1) * (STILL_SIZE + GAP)
+def _strip(canvas: Canvas, samples: Sequence[Sample], stills: Sequence[Image.Image], seconds: float) -> None:
+    for sample, still in zip(samples, stills, strict=True):
+        left = MARGIN + (sample.number - 1) * (STILL_SIZE + GAP)
         canvas.card(left - 1, STRIP_TOP - 1, left + STILL_SIZE + 1, STRIP_TOP + STILL_SIZE + 1, HAIRLINE)
         canvas.picture((left, STRIP_TOP), still)
         line = STRIP_TOP + STILL_SIZE + 26
-        canvas.badge((left + 12, line), moment.number, moment.t)
-        canvas.text((left + 32, line), f"{moment.t * seconds:.2f} s", 16, INK, "lm")
-        canvas.text((left + STILL_SIZE, line), degrees(moment.pose.azimuth), 16, SOFT, "rm")
+        canvas.badge((left + 12, line), sample.number, sample.t)
+        canvas.text((left + 32, line), f"{sample.t * seconds:.2f} s", 16, INK, "lm")
+        canvas.text((left + STILL_SIZE, line), degrees(sample.pose.azimuth), 16, SOFT, "rm")

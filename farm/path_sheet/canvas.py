@@ -13,13 +13,13 @@ SOFT: Colour = (112, 116, 124)
 HAIRLINE: Colour = (228, 226, 221)
 WASH: Colour = (240, 238, 234)
 WHITE: Colour = (255, 255, 255)
-TIME: tuple[Colour, ...] = ((36, 99, 235), (138, 76, 214), (238, 84, 58))  # from first to last moment
+TIME: tuple[Colour, ...] = ((36, 99, 235), (138, 76, 214), (238, 84, 58))  # from first to last sample
 
 SMOOTH = 4  # lines are drawn that much larger and scaled down
 
 
 def time_colour(t: float) -> Colour:
-    """The colour of a moment, `t` in [0, 1]."""
+    """The colour of a sample, `t` in [0, 1]."""
     place = min(max(t, 0.0), 1.0) * (len(TIME) - 1)
     index = min(int(place), len(TIME) - 2)
     red, green, blue = (round(a + (b - a) * (place - index)) for a, b in zip(TIME[index], TIME[index + 1], strict=True))
@@ -76,7 +76,7 @@ class Canvas:
         self._text.append((at, text, size, colour, anchor))
 
     def badge(self, centre: Point, number: int, t: float, radius: float = 12) -> None:
-        """A moment's number on its colour."""
+        """A sample's number on its colour."""
         self.dot(centre, radius, time_colour(t), PAPER, 1.5)
         self.text(centre, str(number), radius * 1.25, WHITE, "mm")
 

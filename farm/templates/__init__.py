@@ -17,7 +17,7 @@ from farm.tiers import TIERS
 
 BUILT_IN = Path(blender_scenes.__file__).parent
 STAND_IN = BUILT_IN / "stand_in.glb"
-LEAST_SAMPLES, MOST_SAMPLES = 4, 4096
+MIN_SAMPLES, MAX_SAMPLES = 4, 4096
 
 
 class Template(BaseModel):
@@ -36,11 +36,9 @@ class Template(BaseModel):
             raise _wrong_samples(tier, f"is not a known key. Known: {', '.join(TIERS)}")
         for tier in TIERS:
             if tier not in samples:
-                raise _wrong_samples(
-                    tier, f"is missing: say how many samples a pixel it takes, {LEAST_SAMPLES} or more"
-                )
-            if not LEAST_SAMPLES <= samples[tier] <= MOST_SAMPLES:
-                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {LEAST_SAMPLES} to {MOST_SAMPLES}")
+                raise _wrong_samples(tier, f"is missing: say how many samples a pixel it takes, {MIN_SAMPLES} or more")
+            if not MIN_SAMPLES <= samples[tier] <= MAX_SAMPLES:
+                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {MIN_SAMPLES} to {MAX_SAMPLES}")
         return samples
 
 

@@ -15,7 +15,7 @@ import zstandard
 from farm.errors import BadTemplate
 
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
-LONGEST_PATH = 64 * 1024  # bytes of a library's block that are searched for its path, which has 1024 at most
+MAX_LIBRARY_BYTES = 64 * 1024  # bytes of a library's block that are searched for its path, which has 1024 at most
 
 
 def linked_libraries(path: Path) -> list[str]:
@@ -44,7 +44,7 @@ def _blocks(file: BinaryIO | zstandard.ZstdDecompressionReader) -> Iterator[tupl
         code, length = head.unpack(_exactly(file, head.size))
         if code == b"ENDB":
             return
-        data = _exactly(file, min(length, LONGEST_PATH))
+        data = _exactly(file, min(length, MAX_LIBRARY_BYTES))
         _skip(file, length - len(data))
         yield code, data
 

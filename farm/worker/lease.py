@@ -23,7 +23,7 @@ from farm.scheduling.leases import ClaimedChunk
 log = structlog.get_logger()
 
 # Seconds from one renewal to the next. A worker learns that late that its render was deleted, and may then wait for
-# Blender (IDLE_TIMEOUT in farm.blender.client): together less than the 5 s within which its work shall stop.
+# Blender (IDLE_TIMEOUT_SECONDS in farm.blender.client): together less than the 5 s within which its work shall stop.
 RENEWAL = 2.0
 
 

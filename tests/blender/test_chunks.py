@@ -75,7 +75,7 @@ def test_kept_frames_are_those_that_were_drawn(tmp_path: Path, model: str, setti
         spec, draw_frames(nobody, shot_setup(spec, Path(), "cycles"), spec, range(FRAMES), cache, tmp_path)
     )
     assert kept == every
-    assert not list(tmp_path.glob("kept-*-0")), "their files go as they are used"
+    assert not list(tmp_path.glob("cached-*-0")), "their files go as they are used"
 
 
 def test_a_shot_that_is_open_stays_open(blender: Blender) -> None:

@@ -79,11 +79,11 @@ class TestBadModels:
 
 
 class TestSilence:
-    def test_a_host_that_is_silent_too_long_counts_as_stuck(self, mortal: BlenderHost) -> None:
-        process = the_process(mortal)
+    def test_a_host_that_is_silent_too_long_counts_as_stuck(self, own_host: BlenderHost) -> None:
+        process = the_process(own_host)
         process.suspend()
         try:
-            with Blender(mortal.socket_path, 0.2) as blender, pytest.raises(BlenderStuck):
+            with Blender(own_host.socket_path, 0.2) as blender, pytest.raises(BlenderStuck):
                 blender.hello()
         finally:
             process.resume()

@@ -14,7 +14,7 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.scene.shot import ShotSetup
-from tests.support.blender import PATIENCE, draw, shot
+from tests.support.blender import TIMEOUT_SECONDS, draw, shot
 
 pytestmark = pytest.mark.slow
 SLOW = shot("product.glb", size=(1280, 720), samples=512)  # a frame takes many seconds
@@ -58,8 +58,8 @@ class TestWarm:
     def test_is_replaced_after_many_shots_or_when_it_has_grown(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("farm.blender.client.MOST_SHOTS", 1)
-        with BlenderHost(tmp_path, most_memory=2**40) as host:
+        monkeypatch.setattr("farm.blender.client.MAX_SHOTS", 1)
+        with BlenderHost(tmp_path, max_memory_bytes=2**40) as host:
             first = process_of(host).pid
             host.ensure_ready()
             assert process_of(host).pid == first, "nothing was opened yet"
@@ -67,7 +67,7 @@ class TestWarm:
             host.ensure_ready()
             second = process_of(host).pid
             assert second != first
-            host.most_memory = 2**20  # bpy alone takes more
+            host.max_memory_bytes = 2**20  # bpy alone takes more
             host.ensure_ready()
             assert process_of(host).pid != second
 
@@ -79,7 +79,7 @@ class TestWarm:
         assert host.is_idle()
 
     def test_draws_any_frames_in_the_order_asked_for(self, host: BlenderHost) -> None:
-        with Blender(host.socket_path, PATIENCE) as blender:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             poses = [(7, Pose(0.0)), (3, Pose(10.0)), (9, Pose(20.0, 2.0))]
             frames = list(blender.frames(poses))
@@ -89,7 +89,7 @@ class TestWarm:
 
     def test_outlives_a_client_that_hangs_up_before_its_answer(self, host: BlenderHost) -> None:
         before = process_of(host).pid
-        with Blender(host.socket_path, PATIENCE) as blender:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             next(blender.frames((number, Pose(0.0)) for number in range(5)))
         assert host.is_idle()
@@ -98,7 +98,7 @@ class TestWarm:
 
 class TestFrameFiles:
     def test_are_two_at_most_and_removed_after_use(self, host: BlenderHost) -> None:
-        with Blender(host.socket_path, PATIENCE) as blender:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             for _ in blender.frames((number, Pose(number)) for number in range(6)):
                 time.sleep(0.1)  # time to draw further ahead, if it were to
@@ -106,7 +106,7 @@ class TestFrameFiles:
         assert not frame_files(host)
 
     def test_left_by_a_client_that_hung_up_go_with_the_next_shot(self, host: BlenderHost) -> None:
-        with Blender(host.socket_path, PATIENCE) as blender:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             frames = blender.frames((number, Pose(number)) for number in range(6))
             next(frames)
@@ -120,50 +120,50 @@ class TestFrameFiles:
 
 
 class TestDeath:
-    def test_in_the_middle_of_a_frame_is_told_at_once_and_mended_once(self, mortal: BlenderHost) -> None:
-        process = process_of(mortal)
+    def test_in_the_middle_of_a_frame_is_told_at_once_and_mended_once(self, own_host: BlenderHost) -> None:
+        process = process_of(own_host)
         killed_at = []
 
         def kill() -> None:
             killed_at.append(time.monotonic())
             process.kill()
 
-        with Blender(mortal.socket_path, PATIENCE) as blender:
+        with Blender(own_host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(SLOW)
             threading.Timer(0.5, kill).start()
             with pytest.raises(BlenderCrashed, match="stopped unexpectedly"):
                 list(blender.frames([(0, Pose(0.0))]))
         assert time.monotonic() - killed_at[0] < 2
-        assert not mortal.is_idle()
-        mortal.ensure_ready()
-        fresh = process_of(mortal).pid
+        assert not own_host.is_idle()
+        own_host.ensure_ready()
+        fresh = process_of(own_host).pid
         assert fresh != process.pid
-        mortal.ensure_ready()
-        assert process_of(mortal).pid == fresh, "a healthy host is kept"
-        assert len(draw(mortal, CRATE, 0.0)) == 1
+        own_host.ensure_ready()
+        assert process_of(own_host).pid == fresh, "a healthy host is kept"
+        assert len(draw(own_host, CRATE, 0.0)) == 1
 
     def test_replaces_a_host_that_still_draws_for_a_client_that_is_gone(
-        self, mortal: BlenderHost, monkeypatch: pytest.MonkeyPatch
+        self, own_host: BlenderHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("farm.blender.client.IDLE_TIMEOUT", 0.5)
-        stuck = process_of(mortal)
+        monkeypatch.setattr("farm.blender.client.IDLE_TIMEOUT_SECONDS", 0.5)
+        stuck = process_of(own_host)
         began = time.monotonic()
-        with Blender(mortal.socket_path, 1.0) as blender:
+        with Blender(own_host.socket_path, 1.0) as blender:
             blender.open_shot(SLOW)
             with pytest.raises(BlenderStuck, match="longer than allowed"):
                 list(blender.frames([(0, Pose(0.0))]))
         assert time.monotonic() - began < 5
-        assert not mortal.is_idle()
-        mortal.ensure_ready()
+        assert not own_host.is_idle()
+        own_host.ensure_ready()
         assert ends(stuck.pid)
-        assert process_of(mortal).pid != stuck.pid
+        assert process_of(own_host).pid != stuck.pid
 
-    def test_by_stop_leaves_no_socket_and_comes_twice_without_harm(self, mortal: BlenderHost) -> None:
-        process = process_of(mortal)
-        mortal.stop()
+    def test_by_stop_leaves_no_socket_and_comes_twice_without_harm(self, own_host: BlenderHost) -> None:
+        process = process_of(own_host)
+        own_host.stop()
         assert ends(process.pid)
-        assert not mortal.socket_path.exists()
-        mortal.stop()
+        assert not own_host.socket_path.exists()
+        own_host.stop()
 
     def test_at_the_start_quotes_the_log(self, tmp_path: Path) -> None:
         host = BlenderHost(tmp_path)

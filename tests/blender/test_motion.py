@@ -11,7 +11,7 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel
 from farm.scene.shot import Frame, ShotSetup
-from tests.support.blender import PATIENCE, InsideBlender, shot
+from tests.support.blender import TIMEOUT_SECONDS, InsideBlender, shot
 
 pytestmark = pytest.mark.slow
 WALKING = replace(shot("walker.glb"), animation="Walk", fps=8)
@@ -20,7 +20,7 @@ Pixels = NDArray[np.uint8]
 
 def film(host: BlenderHost, wanted: ShotSetup, *numbers: int) -> list[tuple[Frame, Pixels, NDArray[np.float32] | None]]:
     """Frames by number, seen from the side, each with its subject's pixels and its shadow."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         blender.open_shot(wanted)
         return [
             (
@@ -38,7 +38,7 @@ def clouds_of(wanted: ShotSetup, moments: int) -> tuple[float, list[NDArray[np.f
 
     stage = set_up(wanted)
     seconds = stage.clip_seconds
-    return seconds, [stage.go_to(seconds * moment / moments).copy() for moment in range(moments)], stage.lens.target
+    return seconds, [stage.show_at(seconds * moment / moments).copy() for moment in range(moments)], stage.lens.target
 
 
 class TestClip:

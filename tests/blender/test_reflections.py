@@ -94,10 +94,10 @@ def faded(colours: Plane, where: Plane, reach: float) -> Plane:
     return fade_out(colours, where, fade=0.5, strength=0.4, reach=reach)
 
 
-def smeared(plane: Plane, reach: float) -> Plane:
-    from farm.blender.reflections import smear
+def blurred(plane: Plane, reach: float) -> Plane:
+    from farm.blender.reflections import blur
 
-    return smear(plane, reach)
+    return blur(plane, reach)
 
 
 class TestFade:
@@ -121,7 +121,7 @@ class TestSmear:
     def test_keeps_what_there_is_and_spreads_it_evenly(self, inside: InsideBlender, reach: float) -> None:
         point = np.zeros((41, 41, 1), dtype=np.float32)
         point[20, 20] = 1
-        spread = inside(smeared, point, reach)
+        spread = inside(blurred, point, reach)
         assert spread.sum() == pytest.approx(1, abs=1e-4)
         assert spread == pytest.approx(spread[::-1, ::-1], abs=1e-6)
         assert spread == pytest.approx(spread.transpose(1, 0, 2), abs=1e-6)

@@ -17,11 +17,11 @@ Matrix = NDArray[np.float64]
 PLAIN = shot("walker.glb")
 
 
-def turn_of(wanted: ShotSetup) -> Matrix:
-    """farm.blender.stage.turn. Runs where bpy is."""
-    from farm.blender.stage import turn
+def rotation_of(wanted: ShotSetup) -> Matrix:
+    """farm.blender.stage.rotation. Runs where bpy is."""
+    from farm.blender.stage import rotation
 
-    return np.array(turn(wanted))[:3, :3]
+    return np.array(rotation(wanted))[:3, :3]
 
 
 def points_of(wanted: ShotSetup) -> NDArray[np.float64]:
@@ -43,19 +43,19 @@ def about(axis: int, degrees: float) -> Matrix:
 class TestAxes:
     def test_tilt_leans_forwards(self, inside: InsideBlender) -> None:
         """The front is -Y: the top comes to the viewer."""
-        assert inside(turn_of, replace(PLAIN, tilt_x=90)) @ [0, 0, 1] == pytest.approx([0, -1, 0], abs=1e-6)
+        assert inside(rotation_of, replace(PLAIN, tilt_x=90)) @ [0, 0, 1] == pytest.approx([0, -1, 0], abs=1e-6)
 
     def test_pan_turns_counter_clockwise_seen_from_above(self, inside: InsideBlender) -> None:
-        assert inside(turn_of, replace(PLAIN, pan_x=90)) @ [0, -1, 0] == pytest.approx([1, 0, 0], abs=1e-6)
+        assert inside(rotation_of, replace(PLAIN, pan_x=90)) @ [0, -1, 0] == pytest.approx([1, 0, 0], abs=1e-6)
 
     def test_roll_turns_counter_clockwise_seen_from_the_front(self, inside: InsideBlender) -> None:
-        assert inside(turn_of, replace(PLAIN, roll_z=90)) @ [1, 0, 0] == pytest.approx([0, 0, 1], abs=1e-6)
+        assert inside(rotation_of, replace(PLAIN, roll_z=90)) @ [1, 0, 0] == pytest.approx([0, 0, 1], abs=1e-6)
 
     @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(tilt=st.integers(-90, 90), pan=st.integers(-180, 180), roll=st.integers(-180, 180))
     def test_roll_comes_first_and_pan_last(self, inside: InsideBlender, tilt: int, pan: int, roll: int) -> None:
         written_out = about(2, pan) @ about(0, tilt) @ about(1, -roll)
-        assert inside(turn_of, replace(PLAIN, tilt_x=tilt, pan_x=pan, roll_z=roll)) == pytest.approx(
+        assert inside(rotation_of, replace(PLAIN, tilt_x=tilt, pan_x=pan, roll_z=roll)) == pytest.approx(
             written_out, abs=1e-5
         )
 

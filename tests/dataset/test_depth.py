@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from farm.dataset.depth import Depths, Mask, Range, levels, tight
+from farm.dataset.depth import Depths, Mask, Range, enclosing_range, levels
 
 DEPTHS = arrays(np.float32, array_shapes(min_dims=2, max_dims=2), elements=st.floats(0.125, 8, width=32))
 BITS = st.sampled_from([8, 16])
@@ -16,7 +16,7 @@ def with_range(depths: Depths) -> tuple[Mask, Range]:
     """Every second pixel in the foreground, and the range of those."""
     mask = (np.arange(depths.size) % 2 == 0).reshape(depths.shape)
     seen = depths[mask]
-    return mask, tight([Range(float(seen.min()), float(seen.max()))])
+    return mask, enclosing_range([Range(float(seen.min()), float(seen.max()))])
 
 
 class TestLevels:
@@ -42,7 +42,7 @@ class TestTight:
     @given(pairs=st.lists(st.tuples(st.floats(0.1, 5), st.floats(0, 5)), min_size=1))
     def test_holds_every_view_and_no_more(self, pairs: list[tuple[float, float]]) -> None:
         ranges = [Range(near, near + depth) for near, depth in pairs]
-        bounds = tight(ranges)
+        bounds = enclosing_range(ranges)
         assert bounds.near == min(each.near for each in ranges)
         assert bounds.far == pytest.approx(max(each.far for each in ranges), rel=1e-5)
         assert bounds.far > bounds.near

@@ -18,7 +18,7 @@ from farm.dataset.assembly import FOLDERS
 from farm.errors import BadModel
 from tests.blender.models import glb
 from tests.dataset.conftest import SHA256, drawn, spec
-from tests.support.blender import ASSETS, PATIENCE
+from tests.support.blender import ASSETS, TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -76,10 +76,12 @@ class TestContents:
         with zipfile.ZipFile(archive) as files:
             sheet = Image.open(io.BytesIO(files.read("overview.webp"))).convert("RGB")
             first = Image.open(io.BytesIO(files.read("images/0000.png")))
-        side = 2 * overview.ACROSS * overview.CELL
+        side = 2 * overview.COLUMNS * overview.CELL_PIXELS
         assert sheet.size == (side, side)
-        cell = np.asarray(sheet.crop((0, 0, overview.CELL, overview.CELL)), dtype=float)
-        small = np.asarray(first.resize((overview.CELL, overview.CELL), Image.Resampling.LANCZOS), dtype=float)
+        cell = np.asarray(sheet.crop((0, 0, overview.CELL_PIXELS, overview.CELL_PIXELS)), dtype=float)
+        small = np.asarray(
+            first.resize((overview.CELL_PIXELS, overview.CELL_PIXELS), Image.Resampling.LANCZOS), dtype=float
+        )
         assert np.abs(cell - small).mean() < 6
         normals = np.asarray(sheet)[side // 2 + 2, 2]
         assert np.abs(normals.astype(int) - 128).max() <= 3
@@ -96,7 +98,7 @@ class TestSameBytes:
         for numbers in ([5, 2], [4], [3, 1, 0]):
             host.stop()
             host.start()
-            with Blender(host.socket_path, PATIENCE) as blender:
+            with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
                 shot = WANTED.shot(str(ASSETS / "product.glb"), "cycles")
                 found = list(produce.draw_views(blender, shot, WANTED, numbers, tmp_path))
             parts |= dict(zip(numbers, found, strict=True))
@@ -107,10 +109,10 @@ class TestSameBytes:
 
 class TestOverview:
     def test_shows_a_hundred_views_spread_evenly(self) -> None:
-        assert overview.chosen(100) == list(range(100))
-        assert overview.chosen(400) == list(range(0, 400, 4))
-        assert len(set(overview.chosen(196))) == 100
-        assert overview.chosen(3) == [0, 1, 2]
+        assert overview.selected_views(100) == list(range(100))
+        assert overview.selected_views(400) == list(range(0, 400, 4))
+        assert len(set(overview.selected_views(196))) == 100
+        assert overview.selected_views(3) == [0, 1, 2]
 
 
 class TestModelsWithoutSurface:

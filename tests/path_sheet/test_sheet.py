@@ -14,8 +14,8 @@ from camera_paths import PATHS
 from farm import path_sheet
 from farm.orders.render_settings import RenderSettings, parse
 from farm.path_sheet.charts import AZIMUTH, DISTANCE, SIZE, Quantity, axis
-from farm.path_sheet.moments import Moment
 from farm.path_sheet.plan_view import BADGE, SUBJECT, covers_itself, lay_out
+from farm.path_sheet.samples import Sample
 from tests.camera_paths.strategies import numbers
 
 GREEN = (0, 200, 0)
@@ -45,8 +45,8 @@ def test_shows_eight_stills_whatever_the_settings(effect: str, data: st.DataObje
 
 @pytest.mark.parametrize(("effect", "last"), [("turntable", 7 / 8), ("reveal", 1.0)])
 def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats(effect: str, last: float) -> None:
-    moments = path_sheet.times(parse({"effect": effect}))
-    assert (len(moments), moments[0], moments[-1]) == (8, 0, last)
+    samples = path_sheet.times(parse({"effect": effect}))
+    assert (len(samples), samples[0], samples[-1]) == (8, 0, last)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_a_way_that_covers_itself_is_drawn_apart(effect: str, render_settings: d
 def test_no_number_covers_another_or_the_subject(effect: str) -> None:
     path, centre, size = PATHS[effect], (300.0, 300.0), 548.0
     curve = [path.pose(step / 480) for step in range(481)]
-    moments = [Moment(number, t, path.pose(t)) for number, t in enumerate(path_sheet.times(parse({"effect": effect})))]
-    badges = lay_out(curve, moments, centre, size).badges
+    samples = [Sample(number, t, path.pose(t)) for number, t in enumerate(path_sheet.times(parse({"effect": effect})))]
+    badges = lay_out(curve, samples, centre, size).badges
     assert min(math.dist(one, other) for one, other in combinations(badges, 2)) > 2 * BADGE
     assert min(math.dist(badge, centre) for badge in badges) > SUBJECT * size + BADGE
 

@@ -56,5 +56,5 @@ def test_other_kinds_are_refused(tmp_path: Path, change: dict[str, int], words: 
 
 def test_what_is_no_openexr_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.exr").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match="no OpenEXR"):
+    with pytest.raises(ValueError, match="not an OpenEXR file"):
         exr.read(tmp_path / "a.exr")

@@ -17,7 +17,7 @@ from farm.blender.client import Blender, BlenderHost
 from farm.scene.shot import Engine, Frame, ShadowMap, ShotSetup
 
 ASSETS = Path(__file__).parents[1] / "assets"
-PATIENCE = 300.0  # seconds; EEVEE's first frame without a GPU compiles its shaders on the processor
+TIMEOUT_SECONDS = 300.0  # seconds; EEVEE's first frame without a GPU compiles its shaders on the processor
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -45,14 +45,14 @@ class Drawing:
 
 def draw(host: BlenderHost, shot: ShotSetup, *azimuths: float) -> list[Drawing]:
     """The shot's frames at these azimuths."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         blender.open_shot(shot)
         return [_look(frame, shot) for frame in blender.frames(enumerate(map(Pose, azimuths)))]
 
 
 def bake(host: BlenderHost, shot: ShotSetup) -> tuple[ShadowMap, NDArray[np.float32]]:
     """The shot's shadow and its opacities."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         blender.open_shot(shot)
         [frame] = blender.frames([(0, Pose(0))])
     shadow = frame.shadow
@@ -78,9 +78,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
 
 
 @pytest.fixture
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
+def own_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
     """A started host of the test's own, to be killed."""
-    host = BlenderHost(tmp_path_factory.mktemp("mortal"))
+    host = BlenderHost(tmp_path_factory.mktemp("own_host"))
     host.start()
     yield host
     host.stop()
@@ -93,7 +93,7 @@ class InsideBlender:
         self._pool = pool
 
     def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._pool.submit(function, *args, **kwargs).result(PATIENCE)
+        return self._pool.submit(function, *args, **kwargs).result(TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -106,5 +106,5 @@ def inside() -> Iterator[InsideBlender]:
 def blender(host: BlenderHost) -> Iterator[Blender]:
     """A conversation with the session's host."""
     host.ensure_ready()
-    with Blender(host.socket_path, PATIENCE) as blender:
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         yield blender

@@ -129,7 +129,7 @@ class TestFailure:
             yield flat((0, 0, 0))
             ffmpegs()[0].suspend()
 
-        monkeypatch.setattr("farm.video.run.PATIENCE", 0.5)
+        monkeypatch.setattr("farm.video.run.FINISH_TIMEOUT_SECONDS", 0.5)
         with pytest.raises(EncodingFailed, match="did not finish"):
             encode(arguments(tmp_path), frames())
         assert not ffmpegs()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from farm.scene.camera import Lens, view
 from farm.scene.shot import Frame, ShadowMap
 from farm.video.layers import Box
-from farm.video.shadow import ShadowCaster, covered, map_to_ground
+from farm.video.shadow import ShadowCaster, covered_box, map_to_ground
 from tests.video.frames import CLEAR, HEIGHT, LENS, STEEP, WIDTH, all_dark, frame, shadow_map
 
 WHOLE_MAP = Box(0, 0, 64, 64)
@@ -117,13 +117,13 @@ class TestMap:
 
     def test_that_reaches_behind_the_camera_has_no_outline(self) -> None:
         wide = view(LENS, 0, 1.0).ground_to_pixel @ map_to_ground(ShadowMap("", 64, 100.0))
-        assert covered(wide, WHOLE_MAP) is None
+        assert covered_box(wide, WHOLE_MAP) is None
 
     @settings(deadline=None)
     @given(st.floats(0.1, 2.0), st.floats(-180, 180), st.floats(5, 80))
     def test_covers_every_pixel_that_it_throws_on(self, extent: float, azimuth: float, elevation: float) -> None:
         now = view(Lens(85, elevation, 1.12, 0.8, WIDTH, HEIGHT), azimuth, 1.0)
-        box = covered(now.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
+        box = covered_box(now.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
         assert box
         spots = np.random.default_rng(1).uniform(-extent, extent, (50, 3)) * [1, 1, 0]
         pixels = now.pixels(spots)

@@ -1,4 +1,4 @@
-"""A moment of a movement that the sheet numbers, and how its angle is written."""
+"""A sample of a movement that the sheet numbers, and how its angle is written."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from camera_paths import Pose
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A numbered moment: `t` in [0, 1] and the pose then."""
+class Sample:
+    """A numbered sample: `t` in [0, 1] and the pose then."""
 
     number: int
     t: float
