@@ -12,7 +12,7 @@ from farm.settings import Settings
 
 log = structlog.get_logger()
 
-PROBE_TIMEOUT = 180.0  # seconds; a cold driver compiles EEVEE's shaders first
+PROBE_TIMEOUT_SECONDS = 180.0  # seconds; a cold driver compiles EEVEE's shaders first
 DEVICE_FILES = ("/dev/dri/renderD*", "/dev/nvidia[0-9]*", "/dev/dxg")
 
 
@@ -27,10 +27,10 @@ class Gpu:
 
 def choose_engine(settings: Settings, scratch: Path) -> Engine:
     """The engine that FARM_ENGINE forces, or the one that suits this machine."""
-    return suited(settings, None if settings.engine != "auto" else probe(scratch))
+    return select_engine(settings, None if settings.engine != "auto" else probe(scratch))
 
 
-def suited(settings: Settings, gpu: Gpu | None) -> Engine:
+def select_engine(settings: Settings, gpu: Gpu | None) -> Engine:
     """As `choose_engine`, for a device that is known."""
     if settings.engine != "auto":
         return settings.engine
@@ -49,7 +49,7 @@ def probe(scratch: Path) -> Gpu | None:
     host = BlenderHost(scratch)
     try:
         host.start()
-        with Blender(host.socket_path, PROBE_TIMEOUT) as blender:
+        with Blender(host.socket_path, PROBE_TIMEOUT_SECONDS) as blender:
             return Gpu(**blender.gpu())
     except RenderFailed:
         return None

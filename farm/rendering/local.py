@@ -49,7 +49,7 @@ def render(model: Path, request: RenderSettings, out: Path, settings: Settings) 
     Writes the video to `out` and the poster beside it, with the suffix .png.
     """
     _check(model, request)
-    make_room(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
+    prepare_output(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
     spec = plan.shot(_digest(model), request, settings)
     with _blender(settings) as (blender, engine, scratch):
         files = Files(scratch, spec.tier)
@@ -67,7 +67,7 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
 
     Writes the ZIP to `out`.
     """
-    make_room(out, ".zip")
+    prepare_output(out, ".zip")
     spec = plan_dataset(_digest(model), request, settings)
     # Beside OUT and not in memory: a large dataset takes gigabytes.
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
@@ -144,7 +144,7 @@ def _digest(model: Path) -> str:
     return hashlib.sha256(model.read_bytes()).hexdigest()
 
 
-def make_room(out: Path, suffix: str) -> None:
+def prepare_output(out: Path, suffix: str) -> None:
     """Make the folder of OUT, and see now, not after minutes of drawing, that it can be written. Raises FarmError."""
     if out.suffix.lower() != suffix or out.is_dir():
         raise FarmError(f"{out} cannot be written: name a file that ends in {suffix}")

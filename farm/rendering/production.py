@@ -58,16 +58,16 @@ def draw_frames(
         if not cache or number in missing:
             frame = next(fresh)
             if cache:
-                cache.put(frame)
+                cache.store(frame)
             yield frame
         else:
             assert scratch, "a cache's frames need a folder"
-            frame = cache.take(number, scratch)
+            frame = cache.load(number, scratch)
             yield frame
             for layer in layers(frame):
                 Path(layer.path).unlink()
     if cache and missing:
-        cache.make_room()
+        cache.evict()
 
 
 def produce(frames: Iterable[Frame], variants: Sequence[Variant]) -> Iterator[int]:

@@ -19,7 +19,7 @@ def order(**settings: object) -> ShotSpec:
 
 
 def put(cache: FrameCache, folder: Path, number: int = 0) -> None:
-    cache.put(replace(frame(folder, shadow=all_dark(folder)), number=number))
+    cache.store(replace(frame(folder, shadow=all_dark(folder)), number=number))
 
 
 def shelf_of(tmp_path: Path, spec: ShotSpec, budget: int = 10**9) -> FrameCache:
@@ -41,13 +41,13 @@ class TestShelf:
             put(shelf_of(tmp_path, spec), tmp_path)
         size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file()) // 3
         shelf_of(tmp_path, specs[0])  # is used once more
-        shelf_of(tmp_path, specs[2], int(2.5 * size)).make_room()
+        shelf_of(tmp_path, specs[2], int(2.5 * size)).evict()
         assert [shelf_of(tmp_path, spec, 0).holds(0) for spec in specs] == [True, False, True]
 
     def test_larger_than_the_whole_budget_is_not_kept(self, tmp_path: Path) -> None:
         cache = shelf_of(tmp_path, order(), 10)
         put(cache, tmp_path)
-        cache.make_room()
+        cache.evict()
         assert not cache.holds(0)
 
     def test_what_a_killed_worker_has_left_counts_and_goes_with_its_shelf(self, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ class TestShelf:
         (folder / ".put-half").write_bytes(bytes(1000))
         put(shelf_of(tmp_path, order()), tmp_path)
         size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file())
-        shelf_of(tmp_path, order(), size - 1).make_room()
+        shelf_of(tmp_path, order(), size - 1).evict()
         assert not folder.exists()
 
     def test_damaged_frame_is_told_and_drawn_again_next_time(self, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ class TestShelf:
         content[len(content) // 2] ^= 0xFF
         kept.write_bytes(content)
         with pytest.raises(RenderFailed, match="Frame 0"):
-            cache.take(0, tmp_path)
+            cache.load(0, tmp_path)
         assert not cache.holds(0)
 
     def test_full_disk_costs_only_the_copy(self, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ class TestShelf:
         put(cache, tmp_path)
         full = tmp_path / "full"
         full.mkdir()
-        (full / "kept-000000-0").symlink_to("/dev/full")
+        (full / "cached-000000-0").symlink_to("/dev/full")
         with pytest.raises(OSError, match="No space left"):
-            cache.take(0, full)
+            cache.load(0, full)
         assert cache.holds(0)

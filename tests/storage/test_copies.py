@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.storage.copies import SPARED_SECONDS, Copies
+from farm.storage.copies import MIN_AGE_SECONDS, Copies
 
 
 @pytest.fixture
@@ -49,15 +49,15 @@ def test_that_cannot_be_made_are_not_there(copies: Copies) -> None:
 
 def test_make_room_for_new_ones_the_least_recently_used_first(copies: Copies) -> None:
     first, second = copies.get("1", ten_bytes), copies.get("2", ten_bytes)
-    age(first, SPARED_SECONDS + 20)
-    age(second, SPARED_SECONDS + 10)
+    age(first, MIN_AGE_SECONDS + 20)
+    age(second, MIN_AGE_SECONDS + 10)
     third = copies.get("3", ten_bytes)
     assert set(copies.folder.iterdir()) == {second, third}
 
 
 def test_that_were_just_asked_for_stay_beyond_the_budget(copies: Copies) -> None:
     paths = {copies.get(str(number), ten_bytes) for number in range(4)}
-    age(copies.get("0", never), SPARED_SECONDS + 10)
+    age(copies.get("0", never), MIN_AGE_SECONDS + 10)
     copies.get("0", never)
     paths.add(copies.get("4", ten_bytes))
     assert set(copies.folder.iterdir()) == paths
