@@ -1,4 +1,4 @@
-"""The movement over time: azimuth, distance and, where it changes, size."""
+"""Charts of the movement over time: azimuth, distance and, if it changes, size."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from farm.path_sheet.canvas import HAIRLINE, SOFT, WHITE, Canvas, time_colour
 from farm.path_sheet.samples import Sample, degrees
 
 HEAD, GAP = 34, 34  # above each chart's frame, and between charts
-AXIS = 60  # left of each chart's frame, for the figures
+AXIS = 60  # left of each chart's frame, for the numbers
 ANGLES = (5.0, 15.0, 30.0, 45.0, 90.0, 180.0, 360.0)
 NUMBERS = (0.2, 0.25, 0.5, 1.0, 2.0)
 SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
@@ -17,7 +17,7 @@ SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a chart shows: its name, its value in a pose, how that is written, the least span of the axis, its steps."""
+    """A charted quantity: title, value in a pose, format of values, minimum span of the axis, possible tick steps."""
 
     title: str
     of: Callable[[Pose], float]
@@ -88,13 +88,13 @@ def _chart(canvas: Canvas, frame: _Frame, quantity: Quantity, curve: Sequence[Po
 
 
 def axis(low: float, high: float, quantity: Quantity) -> tuple[float, float, float]:
-    """Round ends and the step of an axis that holds `low` to `high`, at least the quantity's span."""
+    """Round ends and the tick step of an axis from `low` to `high` with at least the quantity's span."""
     missing = max(quantity.span - (high - low), 0.0)
     low, high = low - missing / 2, high + missing / 2
     step = tick_step(high - low, quantity.steps, 4)
     return math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step, step
 
 
-def tick_step(length: float, steps: Sequence[float], most: int) -> float:
-    """The smallest step that divides `length` into at most so many parts."""
-    return next((step for step in steps if length / step <= most), steps[-1])
+def tick_step(length: float, steps: Sequence[float], max_ticks: int) -> float:
+    """The smallest step that divides `length` into at most `max_ticks` parts."""
+    return next((step for step in steps if length / step <= max_ticks), steps[-1])

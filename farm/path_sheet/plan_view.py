@@ -9,24 +9,25 @@ from camera_paths import Pose
 from farm.path_sheet.canvas import HAIRLINE, INK, SOFT, WASH, WHITE, Canvas, Point, time_colour
 from farm.path_sheet.samples import Sample, degrees
 
-RING = 0.32  # of the panel's size: where the camera stands at its farthest
-SUBJECT = 0.085
-LABELLED = 0.15  # the subject with its label
-DRIFT = 0.36  # of the ring: how far a track that covers itself is drawn inwards over time
-TIME_DOTS = 48  # dots at equal intervals of time: the closer they stand, the slower it is
-BADGE = 12.0
-REACHES = [sign * reach for reach in range(26, 130, 7) for sign in (1, -1)]  # of a badge from the track, out or in
-EDGE = 0.43  # of the panel's size: how far from its middle a badge may stand
+RING = 0.32  # radius of the camera's greatest distance, as a share of the panel's size
+SUBJECT = 0.085  # radius of the subject, as a share of the panel's size
+LABELLED = 0.15  # the same with its label
+DRIFT = 0.36  # how far a track that overlaps itself moves inwards over time, as a share of the ring
+TIME_DOTS = 48  # dots at equal intervals of time: the closer they are, the slower the camera
+BADGE = 12.0  # radius in pixels
+# A badge's candidate offsets from the track in pixels, outwards and inwards.
+BADGE_OFFSETS = [sign * offset for offset in range(26, 130, 7) for sign in (1, -1)]
+EDGE = 0.43  # greatest distance of a badge from the middle, as a share of the panel's size
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything lies in the panel: the track in equal steps of time, each sample on it, and its badge."""
+    """Positions in the panel: the track in equal steps of time, the samples on it, and their badges."""
 
     track: list[Point]
     samples: list[Point]
     badges: list[Point]
-    is_drawn_apart: bool
+    is_spread: bool
 
 
 def draw_plan(
@@ -35,8 +36,8 @@ def draw_plan(
     """Draw into a square panel. `curve` is the whole movement in equal steps of time."""
     centre = left + size / 2, top + size / 2
     plan = lay_out(curve, samples, centre, size)
-    _ground(canvas, centre, size)
-    _subject(canvas, centre, size, samples)
+    _draw_axes(canvas, centre, size)
+    _draw_subject(canvas, centre, size, samples)
     canvas.trace(plan.track, 2.5)
     steps = len(curve) - 1
     for dot in range(TIME_DOTS + 1):
@@ -48,26 +49,26 @@ def draw_plan(
     for sample, badge in zip(samples, plan.badges, strict=True):
         canvas.badge(badge, sample.number, sample.t, BADGE)
     canvas.text((left, top + size + 8), "Seen from above, dots at equal intervals of time", 15, SOFT)
-    if plan.is_drawn_apart:
+    if plan.is_spread:
         canvas.text((left, top + size + 30), "The track overlaps itself and is drawn further in over time", 15, SOFT)
 
 
 def lay_out(curve: Sequence[Pose], samples: Sequence[Sample], centre: Point, size: float) -> Layout:
-    """Place the track around `centre`, and the badges where they cover least: each other never, if that can be."""
+    """Lay out the track around `centre`, and the badges where they cover least, each other only if unavoidable."""
     farthest = max(pose.radius for pose in curve)
-    apart = covers_itself(curve)
+    spread = overlaps_itself(curve)
     steps = len(curve) - 1
 
     def place(pose: Pose, t: float, beyond: float = 0.0) -> Point:
-        away = pose.radius / farthest * RING * size * (1 - apart * DRIFT * t) + beyond
+        away = pose.radius / farthest * RING * size * (1 - spread * DRIFT * t) + beyond
         turn = math.radians(pose.azimuth)
         return centre[0] + math.sin(turn) * away, centre[1] + math.cos(turn) * away
 
     track = [place(pose, step / steps) for step, pose in enumerate(curve)]
     badges: list[Point] = []
 
-    def covered(badge: Point) -> tuple[int, bool, int]:
-        """What a badge would cover, the worst first: other badges; the subject, or beyond the edge; the track."""
+    def cost(badge: Point) -> tuple[int, bool, int]:
+        """The cost of a badge, worst first: other badges; the subject, or beyond the edge; the track."""
         away = math.dist(badge, centre)
         return (
             sum(math.dist(badge, other) < 2 * BADGE + 2 for other in badges),
@@ -76,18 +77,18 @@ def lay_out(curve: Sequence[Pose], samples: Sequence[Sample], centre: Point, siz
         )
 
     for sample in samples:
-        badges.append(min((place(sample.pose, sample.t, reach) for reach in REACHES), key=covered))
-    return Layout(track, [place(sample.pose, sample.t) for sample in samples], badges, apart)
+        badges.append(min((place(sample.pose, sample.t, offset) for offset in BADGE_OFFSETS), key=cost))
+    return Layout(track, [place(sample.pose, sample.t) for sample in samples], badges, spread)
 
 
-def covers_itself(curve: Sequence[Pose]) -> bool:
-    """Whether the camera comes by where it was before: it turns back, or makes more than one turn at one distance."""
+def overlaps_itself(curve: Sequence[Pose]) -> bool:
+    """Whether the camera revisits positions: it reverses, or makes more than one turn."""
     turns = [after.azimuth - before.azimuth for before, after in pairwise(curve)]
     back_and_forth = min(turns) < -1e-6 and max(turns) > 1e-6
     return back_and_forth or sum(map(abs, turns)) > 360 + 1e-6
 
 
-def _ground(canvas: Canvas, centre: Point, size: float) -> None:
+def _draw_axes(canvas: Canvas, centre: Point, size: float) -> None:
     x, y = centre
     canvas.dot(centre, RING * size, None, HAIRLINE, 1)
     reach = size * 0.44
@@ -100,7 +101,7 @@ def _ground(canvas: Canvas, centre: Point, size: float) -> None:
         canvas.text((x + across * (reach + 18), y + down * (reach + 12)), label, 15, SOFT, "mm")
 
 
-def _subject(canvas: Canvas, centre: Point, size: float, samples: Sequence[Sample]) -> None:
+def _draw_subject(canvas: Canvas, centre: Point, size: float, samples: Sequence[Sample]) -> None:
     """A disc with a nose to its front; where it grows, a ring for every sample's size."""
     (x, y), radius = centre, SUBJECT * size
     canvas.shape([(x - 13, y + radius - 4), (x + 13, y + radius - 4), (x, y + radius + 13)], INK)

@@ -1,4 +1,4 @@
-"""A sample of a movement that the sheet numbers, and how its angle is written."""
+"""Numbered samples of a camera path, and the format of their angles."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from camera_paths import Pose
 
 @dataclass(frozen=True)
 class Sample:
-    """A numbered sample: `t` in [0, 1] and the pose then."""
+    """A numbered sample of a path: the normalised time `t` in [0, 1], and the pose at that time."""
 
     number: int
     t: float
@@ -15,5 +15,5 @@ class Sample:
 
 
 def degrees(angle: float) -> str:
-    """An angle as a person writes it, in whole degrees."""
+    """An angle as text, in whole degrees."""
     return f"{round(angle)}°"

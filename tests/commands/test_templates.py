@@ -71,7 +71,7 @@ class TestCheck:
     def test_refuses_other_files_with_one_line(self, tmp_path: Path) -> None:
         assert "neither a file nor a template" in refused("templates", "check", "atlantis")
         (tmp_path / "poem.blend").write_text("Shall I compare thee to a summer's day?")
-        assert "poem.blend is not a whole .blend" in refused("templates", "check", tmp_path / "poem.blend")
+        assert "poem.blend is not a complete .blend" in refused("templates", "check", tmp_path / "poem.blend")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from camera_paths import PATHS
 from farm import path_sheet
 from farm.orders.render_settings import RenderSettings, parse
 from farm.path_sheet.charts import AZIMUTH, DISTANCE, SIZE, Quantity, axis
-from farm.path_sheet.plan_view import BADGE, SUBJECT, covers_itself, lay_out
+from farm.path_sheet.plan_view import BADGE, SUBJECT, lay_out, overlaps_itself
 from farm.path_sheet.samples import Sample
 from tests.camera_paths.strategies import numbers
 
@@ -60,9 +60,9 @@ def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats
         ("showcase", {}, True),
     ],
 )
-def test_a_way_that_covers_itself_is_drawn_apart(effect: str, render_settings: dict[str, float], covers: bool) -> None:
+def test_detects_a_track_that_overlaps_itself(effect: str, render_settings: dict[str, float], covers: bool) -> None:
     curve = [PATHS[effect].pose(step / 100, **render_settings) for step in range(101)]
-    assert covers_itself(curve) is covers
+    assert overlaps_itself(curve) is covers
 
 
 @pytest.mark.parametrize("effect", PATHS)

@@ -46,7 +46,7 @@ def test_a_file_of_its_own_links_to_nothing() -> None:
 @pytest.mark.parametrize("content", [b"", b"BLEND", b"no .blend at all, but long enough", b"\x28\xb5\x2f\xfdrubbish"])
 def test_what_is_no_blend_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.blend").write_bytes(content)
-    with pytest.raises(BadTemplate, match=r"broken\.blend is not a whole \.blend"):
+    with pytest.raises(BadTemplate, match=r"broken\.blend is not a complete \.blend"):
         linked_libraries(tmp_path / "broken.blend")
 
 
@@ -54,5 +54,5 @@ def test_what_is_no_blend_is_told(tmp_path: Path, content: bytes) -> None:
 def test_a_file_that_is_half_written_is_told(tmp_path: Path, part: float) -> None:
     whole = STUDIO.read_bytes()
     (tmp_path / "half.blend").write_bytes(whole[: int(len(whole) * part)])
-    with pytest.raises(BadTemplate, match=r"half\.blend is not a whole \.blend"):
+    with pytest.raises(BadTemplate, match=r"half\.blend is not a complete \.blend"):
         linked_libraries(tmp_path / "half.blend")
