@@ -53,9 +53,7 @@ def drawn(folder: Path, model: str, spec: ShotSpec, numbers: range, cache: Frame
 
 
 @pytest.mark.parametrize(("model", "settings"), CASES)
-def test_frames_of_chunks_are_those_of_one_that_draws_all(
-    tmp_path: Path, model: str, settings: dict[str, object]
-) -> None:
+def test_draws_the_same_frames_in_chunks_as_in_one_run(tmp_path: Path, model: str, settings: dict[str, object]) -> None:
     spec = order(model, settings)
     alone = drawn(tmp_path / "alone", model, spec, range(FRAMES))
     assert len(set(alone)) == FRAMES, "they all differ"
@@ -64,7 +62,7 @@ def test_frames_of_chunks_are_those_of_one_that_draws_all(
 
 
 @pytest.mark.parametrize(("model", "settings"), CASES)
-def test_kept_frames_are_those_that_were_drawn(tmp_path: Path, model: str, settings: dict[str, object]) -> None:
+def test_loads_the_same_frames_from_the_cache(tmp_path: Path, model: str, settings: dict[str, object]) -> None:
     spec = order(model, settings)
     cache = FrameCache(tmp_path / "cache", 10**9, spec, "cycles")
     some = drawn(tmp_path / "some", model, spec, range(1, 4), cache)
@@ -78,7 +76,7 @@ def test_kept_frames_are_those_that_were_drawn(tmp_path: Path, model: str, setti
     assert not list(tmp_path.glob("cached-*-0")), "their files go as they are used"
 
 
-def test_a_shot_that_is_open_stays_open(blender: Blender) -> None:
+def test_draws_the_same_frames_in_a_shot_that_is_already_open(blender: Blender) -> None:
     spec = order("draco.glb", {"quality": "share"})
     shot = shot_setup(spec, ASSETS / "draco.glb", "cycles")
     first = encoders_see(spec, draw_frames(blender, shot, spec, range(2)))

@@ -49,9 +49,7 @@ def rest_positions(name: str) -> NDArray[np.float32]:
 
 class TestStage:
     @pytest.mark.parametrize("model", MODELS)
-    def test_stands_on_the_ground_in_the_middle_and_fills_the_unit_sphere(
-        self, inside: InsideBlender, model: str
-    ) -> None:
+    def test_centres_the_model_and_scales_it_to_the_unit_sphere(self, inside: InsideBlender, model: str) -> None:
         points, lens = inside(stage_of, shot(model))
         low, high = points.min(axis=0), points.max(axis=0)
         assert low[2] == pytest.approx(0, abs=1e-5)
@@ -59,25 +57,21 @@ class TestStage:
         assert lens.target == pytest.approx(high[2] / 2, abs=1e-5)
         assert np.linalg.norm(points - [0, 0, lens.target], axis=1).max() == pytest.approx(1, abs=1e-5)
 
-    def test_shows_a_rigged_model_as_its_file_does_without_clip_and_without_the_importers_helpers(
-        self, inside: InsideBlender
-    ) -> None:
+    def test_shows_a_rigged_model_in_the_pose_of_its_file(self, inside: InsideBlender) -> None:
         points, _ = inside(stage_of, shot("walker.glb"))
         size = np.ptp(rest_positions("walker.glb"), axis=0)
         assert np.ptp(points, axis=0) / np.ptp(points[:, 2]) == pytest.approx(size / size[2], rel=1e-3)
 
-    def test_is_set_afresh_for_every_shot(self, inside: InsideBlender) -> None:
+    def test_is_rebuilt_for_every_shot(self, inside: InsideBlender) -> None:
         first, _ = inside(stage_of, shot("draco.glb"))
         inside(stage_of, shot("walker.glb"))
         again, _ = inside(stage_of, shot("draco.glb"))
         assert (first == again).all()
 
 
-class TestPlace:
+class TestSubjectPosition:
     @pytest.mark.parametrize("model", MODELS)
-    def test_of_the_drawn_subject_is_where_the_projection_puts_its_points(
-        self, host: BlenderHost, inside: InsideBlender, model: str
-    ) -> None:
+    def test_matches_the_projection_of_its_points(self, host: BlenderHost, inside: InsideBlender, model: str) -> None:
         wanted = shot(model, size=SIZE, samples=4)
         points, lens = inside(stage_of, wanted)
         for azimuth, drawing in zip((0.0, 65.0), draw(host, wanted, 0.0, 65.0), strict=True):
@@ -92,13 +86,13 @@ class TestPlace:
             ground = np.array(frame.ground_to_pixel).reshape(3, 3)
             assert ground / ground[2, 2] == pytest.approx(now.ground_to_pixel / now.ground_to_pixel[2, 2])
 
-    def test_leaves_nothing_cut_off_at_the_edge_of_the_crop(self, host: BlenderHost) -> None:
+    def test_is_not_cut_off_by_the_crop(self, host: BlenderHost) -> None:
         for drawing in draw(host, shot("product.glb", size=SIZE, samples=4), 0.0, 40.0, 200.0):
             alpha = drawing.pixels[..., 3]
             assert not alpha[[0, -1]].any()
             assert not alpha[:, [0, -1]].any()
 
-    def test_turns_to_the_other_side_when_the_camera_goes_around(self, host: BlenderHost) -> None:
+    def test_shows_the_back_from_the_opposite_azimuth(self, host: BlenderHost) -> None:
         front, back = draw(host, shot("product.glb"), 0.0, 180.0)
         mirrored = back.whole[:, ::-1, 3] >= 128
         covered = front.whole[..., 3] >= 128
@@ -117,7 +111,7 @@ class TestPlace:
 
 
 class TestPixels:
-    def test_are_the_same_bytes_every_time(self, host: BlenderHost) -> None:
+    def test_are_reproducible(self, host: BlenderHost) -> None:
         wanted = shot("product.glb", samples=2)
         once = draw(host, wanted, 0.0, 20.0)
         draw(host, shot("walker.glb"), 5.0)
@@ -126,21 +120,21 @@ class TestPixels:
         for one, other in zip(once, again, strict=True):
             assert one.pixels.tobytes() == other.pixels.tobytes()
 
-    def test_do_not_depend_on_the_frames_before(self, host: BlenderHost) -> None:
+    def test_do_not_depend_on_earlier_frames(self, host: BlenderHost) -> None:
         wanted = shot("product.glb", samples=2)
         [alone] = draw(host, wanted, 20.0)
         *_, last = draw(host, wanted, 0.0, 90.0, 20.0)
         assert alone.pixels.tobytes() == last.pixels.tobytes()
 
     @pytest.mark.parametrize("model", MODELS)
-    def test_hold_an_opaque_lit_subject_on_a_clear_ground(self, host: BlenderHost, model: str) -> None:
+    def test_show_an_opaque_lit_subject_on_transparent_film(self, host: BlenderHost, model: str) -> None:
         [drawing] = draw(host, shot(model, samples=2), 0.0)
         opaque = drawing.whole[..., 3] == 255
         assert 0.02 < opaque.mean() < 0.6
         assert 25 < drawing.whole[opaque, :3].mean() < 230
         assert (drawing.whole[[0, -1], :, 3] == 0).all()
 
-    def test_of_a_shot_with_a_shadow_hold_the_same_subject(self, host: BlenderHost) -> None:
+    def test_are_the_same_with_and_without_a_shadow(self, host: BlenderHost) -> None:
         """The baking of the shadow leaves no trace on the stage."""
         [without] = draw(host, shot("product.glb", samples=2), 10.0)
         [with_shadow] = draw(host, shot("product.glb", samples=2, shadows=True), 10.0)
@@ -148,7 +142,7 @@ class TestPixels:
 
 
 class TestEevee:
-    def test_draws_what_cycles_draws(self, host: BlenderHost) -> None:
+    def test_draws_the_same_silhouette_and_colours_as_cycles(self, host: BlenderHost) -> None:
         [cycles] = draw(host, shot("product.glb", samples=16), 25.0)
         [eevee] = draw(host, shot("product.glb", samples=2, engine="eevee"), 25.0)
         one, other = (drawing.whole[..., 3] >= 128 for drawing in (cycles, eevee))
@@ -158,7 +152,7 @@ class TestEevee:
         assert colours[0] == pytest.approx(colours[1], abs=25)
 
 
-class TestTemplate:
-    def test_beside_every_scene_lies_its_description(self) -> None:
+class TestBuiltInTemplates:
+    def test_have_a_blend_and_a_toml_each(self) -> None:
         folder = Path(__file__).parents[2] / "blender_scenes"
         assert [path.stem for path in folder.glob("*.blend")] == [path.stem for path in folder.glob("*.toml")]

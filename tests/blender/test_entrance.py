@@ -24,12 +24,12 @@ def enter(blender: Blender, *scales: float) -> list[tuple[Frame, NDArray[np.uint
     return [(frame, compositor.over(frame).copy()) for frame in blender.frames(enumerate(poses))]
 
 
-def test_a_subject_of_no_size_is_not_there_nor_is_its_shadow(blender: Blender) -> None:
+def test_hides_subject_and_shadow_at_scale_0(blender: Blender) -> None:
     [(_, picture)] = enter(blender, 0.0)
     assert (picture == BACKGROUND).all()
 
 
-def test_it_grows_where_it_stands(blender: Blender) -> None:
+def test_scales_the_subject_about_its_foot(blender: Blender) -> None:
     (half, _), (whole, _) = enter(blender, 0.5, 1.0)
     assert half.subject.width == pytest.approx(whole.subject.width / 2, abs=6)
     foot = np.array(whole.ground_to_pixel).reshape(3, 3) @ [0.0, 0.0, 1.0]
@@ -38,7 +38,7 @@ def test_it_grows_where_it_stands(blender: Blender) -> None:
     assert half.subject.y < row < half.subject.y + half.subject.height + 1
 
 
-def test_its_shadow_grows_with_it(blender: Blender) -> None:
+def test_scales_the_shadow_with_the_subject(blender: Blender) -> None:
     pictures = [picture for _, picture in enter(blender, 0.25, 0.5, 1.0)]
     darkened = [(picture != BACKGROUND).any(axis=-1).sum() for picture in pictures]
     assert darkened[0] < 0.5 * darkened[1] < 0.5 * 0.5 * darkened[2] * 1.5

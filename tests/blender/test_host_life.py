@@ -42,8 +42,8 @@ def frame_files(host: BlenderHost) -> list[Path]:
     return list(host.folder.glob("frame-*"))
 
 
-class TestWarm:
-    def test_is_one_process_for_many_models_the_bad_ones_too(self, host: BlenderHost) -> None:
+class TestReuse:
+    def test_keeps_one_process_for_many_models_even_bad_ones(self, host: BlenderHost) -> None:
         before = process_of(host).pid
         draw(host, CRATE, 0.0)
         with pytest.raises(BadModel, match="no mesh"):
@@ -52,12 +52,10 @@ class TestWarm:
         host.ensure_ready()
         assert process_of(host).pid == before
 
-    def test_leaves_the_cores_to_blender_where_numpy_would_keep_them_spinning(self, host: BlenderHost) -> None:
+    def test_limits_openblas_to_one_thread(self, host: BlenderHost) -> None:
         assert process_of(host).environ()["OPENBLAS_NUM_THREADS"] == "1"
 
-    def test_is_replaced_after_many_shots_or_when_it_has_grown(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_replaces_a_host_above_its_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("farm.blender.client.MAX_SHOTS", 1)
         with BlenderHost(tmp_path, max_memory_bytes=2**40) as host:
             first = process_of(host).pid
@@ -71,14 +69,14 @@ class TestWarm:
             host.ensure_ready()
             assert process_of(host).pid != second
 
-    def test_calls_an_error_of_ours_no_fault_of_the_model(self, host: BlenderHost) -> None:
+    def test_does_not_blame_the_model_for_an_internal_error(self, host: BlenderHost) -> None:
         broken = ShotSetup(**CRATE.to_wire() | {"samples": "many"})
         with pytest.raises(RenderFailed) as failure:
             draw(host, broken, 0.0)
         assert type(failure.value) is RenderFailed
         assert host.is_idle()
 
-    def test_draws_any_frames_in_the_order_asked_for(self, host: BlenderHost) -> None:
+    def test_draws_any_frames_in_the_requested_order(self, host: BlenderHost) -> None:
         with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             poses = [(7, Pose(0.0)), (3, Pose(10.0)), (9, Pose(20.0, 2.0))]
@@ -87,7 +85,7 @@ class TestWarm:
             assert frames[2].subject.width < frames[0].subject.width, "twice as far away is smaller"
             assert list(blender.frames([])) == []
 
-    def test_outlives_a_client_that_hangs_up_before_its_answer(self, host: BlenderHost) -> None:
+    def test_survives_a_client_that_disconnects_early(self, host: BlenderHost) -> None:
         before = process_of(host).pid
         with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
@@ -97,7 +95,7 @@ class TestWarm:
 
 
 class TestFrameFiles:
-    def test_are_two_at_most_and_removed_after_use(self, host: BlenderHost) -> None:
+    def test_are_two_at_most_and_are_removed_after_use(self, host: BlenderHost) -> None:
         with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             for _ in blender.frames((number, Pose(number)) for number in range(6)):
@@ -105,7 +103,7 @@ class TestFrameFiles:
                 assert 1 <= len(frame_files(host)) <= 2
         assert not frame_files(host)
 
-    def test_left_by_a_client_that_hung_up_go_with_the_next_shot(self, host: BlenderHost) -> None:
+    def test_are_removed_by_the_next_shot_after_a_disconnect(self, host: BlenderHost) -> None:
         with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             frames = blender.frames((number, Pose(number)) for number in range(6))
@@ -114,13 +112,13 @@ class TestFrameFiles:
         draw(host, CRATE, 0.0)
         assert not frame_files(host)
 
-    def test_lie_where_only_their_owner_may_look(self, host: BlenderHost) -> None:
+    def test_are_accessible_to_their_owner_only(self, host: BlenderHost) -> None:
         """And so does the socket: whoever can write to it can have any file opened."""
         assert host.folder.stat().st_mode & 0o077 == 0
 
 
 class TestDeath:
-    def test_in_the_middle_of_a_frame_is_told_at_once_and_mended_once(self, own_host: BlenderHost) -> None:
+    def test_reports_death_mid_frame_and_replaces_the_host_once(self, own_host: BlenderHost) -> None:
         process = process_of(own_host)
         killed_at = []
 
@@ -142,7 +140,7 @@ class TestDeath:
         assert process_of(own_host).pid == fresh, "a healthy host is kept"
         assert len(draw(own_host, CRATE, 0.0)) == 1
 
-    def test_replaces_a_host_that_still_draws_for_a_client_that_is_gone(
+    def test_replaces_a_host_that_draws_for_a_disconnected_client(
         self, own_host: BlenderHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("farm.blender.client.IDLE_TIMEOUT_SECONDS", 0.5)
@@ -158,21 +156,21 @@ class TestDeath:
         assert ends(stuck.pid)
         assert process_of(own_host).pid != stuck.pid
 
-    def test_by_stop_leaves_no_socket_and_comes_twice_without_harm(self, own_host: BlenderHost) -> None:
+    def test_stops_twice_and_leaves_no_socket(self, own_host: BlenderHost) -> None:
         process = process_of(own_host)
         own_host.stop()
         assert ends(process.pid)
         assert not own_host.socket_path.exists()
         own_host.stop()
 
-    def test_at_the_start_quotes_the_log(self, tmp_path: Path) -> None:
+    def test_quotes_the_log_when_the_start_fails(self, tmp_path: Path) -> None:
         host = BlenderHost(tmp_path)
         host.socket_path = tmp_path / ("long" * 40)  # the system refuses such a socket
         with pytest.raises(BlenderCrashed, match=r"path too long.*farm doctor"):
             host.start()
 
     @pytest.mark.parametrize("seconds", [0.2, 0.6])
-    def test_comes_with_the_parents_even_before_bpy_is_imported(self, tmp_path: Path, seconds: float) -> None:
+    def test_follows_the_parents_even_before_bpy_is_imported(self, tmp_path: Path, seconds: float) -> None:
         program = (
             "import sys, threading, time; from pathlib import Path; from farm.blender.client import BlenderHost\n"
             "host = BlenderHost(Path(sys.argv[1]))\n"
@@ -189,8 +187,8 @@ class TestDeath:
         assert ends(pid)
 
 
-class TestDoor:
-    def test_no_bpy_is_on_this_side_of_it(self) -> None:
+class TestClientImports:
+    def test_never_include_bpy(self) -> None:
         """The worker forks, and a Blender does not survive that."""
         modules = "farm.blender.client, farm.worker.worker, farm.rendering.local, farm.cli, farm.commands.up, api.app"
         program = f"import json, sys, {modules}; print(json.dumps([*sys.modules]))"

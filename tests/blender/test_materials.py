@@ -56,36 +56,36 @@ def extended(name: str, **values: Any) -> dict[str, Any]:
 
 
 class TestColour:
-    def test_base_colour(self, look: Any) -> None:
+    def test_applies_the_base_colour(self, look: Any) -> None:
         seen = look(pbr(baseColorFactor=[0.6, 0.05, 0.05, 1.0]))
         assert seen.red > 2 * seen.green
         assert seen.alpha == 255
 
-    def test_texture_lies_the_right_way_round(self, look: Any) -> None:
+    def test_maps_a_texture_the_right_way_round(self, look: Any) -> None:
         seen = look(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture={"index": 0}), picture=halves(RED, GREEN))
         assert seen.left[0] > 2 * seen.left[1]
         assert seen.right[1] > 2 * seen.right[0]
 
-    def test_texture_transform_moves_it(self, look: Any) -> None:
+    def test_applies_the_texture_transform(self, look: Any) -> None:
         moved = {"index": 0, "extensions": {"KHR_texture_transform": {"offset": [0.5, 0.0]}}}
         seen = look(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture=moved), picture=halves(RED, GREEN))
         assert seen.left[1] > 2 * seen.left[0]
         assert seen.right[0] > 2 * seen.right[1]
 
-    def test_vertex_colours(self, look: Any) -> None:
+    def test_applies_vertex_colours(self, look: Any) -> None:
         red, green = (1.0, 0.05, 0.05, 1.0), (0.05, 1.0, 0.05, 1.0)
         seen = look(pbr(baseColorFactor=[1, 1, 1, 1]), colours=[red, green, green, red])
         assert seen.left[0] > 1.3 * seen.left[1]
         assert seen.right[1] > 1.3 * seen.right[0]
 
-    def test_metal_shows_its_surroundings_and_roughness_blurs_them(self, look: Any) -> None:
+    def test_applies_metalness_and_roughness(self, look: Any) -> None:
         plastic = look(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], roughnessFactor=0.9))
         metal = look(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], metallicFactor=1.0, roughnessFactor=0.05))
         brushed = look(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], metallicFactor=1.0, roughnessFactor=0.6))
         assert abs(plastic.brightness - metal.brightness) > 10
         assert abs(brushed.brightness - metal.brightness) > 5
 
-    def test_unlit_is_its_own_colour_from_every_side(self, look: Any) -> None:
+    def test_draws_unlit_in_its_own_colour_from_every_side(self, look: Any) -> None:
         material = pbr(baseColorFactor=[0.2, 0.2, 0.2, 1]) | {"extensions": {"KHR_materials_unlit": {}}}
         front, side = look(material), look(material, azimuth=60)
         assert front.brightness == pytest.approx(side.brightness, abs=2)
@@ -94,7 +94,7 @@ class TestColour:
 
 
 class TestSurface:
-    def test_normal_texture_tilts_the_light(self, look: Any) -> None:
+    def test_applies_the_normal_texture(self, look: Any) -> None:
         flat = halves((128, 128, 255), (128, 128, 255))
         tilted = halves((128, 128, 255), (128, 20, 140))
         plain, bumpy = (
@@ -104,7 +104,7 @@ class TestSurface:
         assert np.abs(plain.left - bumpy.left)[:3].max() < 4
         assert np.abs(plain.right - bumpy.right)[:3].max() > 15
 
-    def test_occlusion_darkens_by_its_strength(self, look: Any) -> None:
+    def test_darkens_by_the_occlusions_strength(self, look: Any) -> None:
         closed = halves((0, 0, 0), (255, 255, 255))
         full, half, none = (
             look(pbr() | {"occlusionTexture": {"index": 0, "strength": strength}}, picture=closed)
@@ -113,14 +113,14 @@ class TestSurface:
         assert full.left[0] + 10 < half.left[0] < none.left[0] - 10
         assert full.right[0] == pytest.approx(none.right[0], abs=2)
 
-    def test_emission_glows_and_its_strength_counts(self, look: Any) -> None:
+    def test_applies_emission_and_its_strength(self, look: Any) -> None:
         black = {"pbrMetallicRoughness": {"baseColorFactor": [0, 0, 0, 1]}, "emissiveFactor": [0.0, 0.1, 0.0]}
         weak = look(black)
         strong = look(black | {"extensions": {"KHR_materials_emissive_strength": {"emissiveStrength": 5.0}}})
         assert weak.green > weak.red + 30
         assert strong.green > weak.green + 40
 
-    def test_morph_targets_move_it(self, look: Any) -> None:
+    def test_applies_morph_targets(self, look: Any) -> None:
         narrow = [(0.6, 0, 0), (-0.6, 0, 0), (-0.6, 0, 0), (0.6, 0, 0)]
         plain, moved = look(pbr()), look(pbr(), morph=narrow)
 
@@ -133,22 +133,22 @@ class TestSurface:
 
 class TestTransparency:
     @pytest.mark.parametrize(("alpha", "seen"), [(0.4, 0), (0.6, 255)])
-    def test_mask_is_all_or_nothing(self, look: Any, alpha: float, seen: int) -> None:
+    def test_draws_mask_fully_or_not_at_all(self, look: Any, alpha: float, seen: int) -> None:
         material = pbr(baseColorFactor=[1, 1, 1, alpha]) | {"alphaMode": "MASK", "alphaCutoff": 0.5}
         assert look(material).alpha == seen
 
-    def test_mask_cuts_along_its_texture(self, look: Any) -> None:
+    def test_cuts_mask_along_its_texture(self, look: Any) -> None:
         leaf = Image.new("RGBA", (16, 16), (20, 200, 20, 255))
         leaf.paste((20, 200, 20, 0), (8, 0, 16, 16))
         seen = look(pbr(baseColorTexture={"index": 0}) | {"alphaMode": "MASK"}, picture=leaf)
         assert seen.left[3] == 255
         assert seen.right[3] == 0
 
-    def test_blend_lets_the_background_through(self, look: Any) -> None:
+    def test_draws_blend_with_its_alpha(self, look: Any) -> None:
         assert look(pbr(baseColorFactor=[1, 1, 1, 0.5]) | {"alphaMode": "BLEND"}).alpha == pytest.approx(128, abs=6)
 
     @pytest.mark.parametrize("double_sided", [True, False])
-    def test_a_surface_is_seen_from_both_sides(self, look: Any, double_sided: bool) -> None:
+    def test_draws_both_sides_of_a_surface(self, look: Any, double_sided: bool) -> None:
         """Also a single-sided one: a product that vanishes when it turns is no product video."""
         assert look(pbr() | {"doubleSided": double_sided}, azimuth=180).alpha == 255
 
@@ -171,6 +171,6 @@ class TestExtensions:
         ],
         ids=["clearcoat", "transmission", "ior", "specular", "sheen"],
     )
-    def test_make_their_difference(self, look: Any, less: dict[str, Any], more: dict[str, Any]) -> None:
+    def test_change_the_picture(self, look: Any, less: dict[str, Any], more: dict[str, Any]) -> None:
         plain, special = (look(material, azimuth=50, samples=64) for material in (less, more))
         assert np.abs(plain.picture - special.picture)[..., :3].max() > 6

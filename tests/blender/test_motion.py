@@ -42,31 +42,31 @@ def clouds_of(wanted: ShotSetup, moments: int) -> tuple[float, list[NDArray[np.f
 
 
 class TestClip:
-    def test_moves_the_model_and_without_one_it_stands_still(self, host: BlenderHost) -> None:
+    def test_moves_the_model_only_if_it_is_requested(self, host: BlenderHost) -> None:
         (_, first, _), (_, second, _) = film(host, WALKING, 0, 3)
         assert first.shape != second.shape or (first != second).any()
         (_, first, _), (_, second, _) = film(host, replace(WALKING, animation=None), 0, 3)
         assert (first == second).all()
 
-    def test_star_is_the_first(self, host: BlenderHost) -> None:
+    def test_selects_the_first_clip_by_star(self, host: BlenderHost) -> None:
         [(_, named, _)] = film(host, WALKING, 3)
         [(_, first, _)] = film(host, replace(WALKING, animation="*"), 3)
         assert (named == first).all()
 
-    def test_plays_at_its_speed_and_starts_again_when_it_is_over(self, host: BlenderHost) -> None:
+    def test_plays_at_its_speed_and_loops(self, host: BlenderHost) -> None:
         """The clip lasts one second, which is eight frames."""
         (_, one, _), (_, two, _), (_, nine, _) = film(host, WALKING, 1, 2, 9)
         [(_, twice_as_fast, _)] = film(host, replace(WALKING, animation_speed=2.0), 1)
         assert (twice_as_fast == two).all()
         assert (nine == one).all()
 
-    def test_that_is_not_there_is_refused_with_those_that_are(self, blender: Blender) -> None:
+    def test_refuses_an_unknown_clip_and_lists_the_known(self, blender: Blender) -> None:
         with pytest.raises(BadModel, match="no animation clip 'Run'; it has: 'Walk'"):
             blender.open_shot(replace(WALKING, animation="Run"))
         with pytest.raises(BadModel, match="no animation clips"):
             blender.open_shot(replace(shot("draco.glb"), animation="*"))
 
-    def test_is_framed_and_grounded_over_all_of_it(self, inside: InsideBlender) -> None:
+    def test_is_framed_and_grounded_over_its_whole_duration(self, inside: InsideBlender) -> None:
         seconds, clouds, target = inside(clouds_of, WALKING, 30)
         assert seconds == pytest.approx(1.0)
         assert min(cloud[:, 2].min() for cloud in clouds) == pytest.approx(0, abs=2e-3)
@@ -75,7 +75,7 @@ class TestClip:
         spans = [np.ptp(cloud[:, 1]) for cloud in clouds]
         assert max(spans) > 1.5 * min(spans), "the walker strides"
 
-    def test_throws_another_shadow_in_every_frame(self, host: BlenderHost) -> None:
+    def test_casts_a_different_shadow_in_every_frame(self, host: BlenderHost) -> None:
         (_, _, first), (_, _, second) = film(host, replace(WALKING, shadows=True), 0, 2)
         assert first is not None
         assert second is not None

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("model", ["product.glb", "walker.glb"])
-def test_eevee_and_cycles_agree_over_the_subject(host: BlenderHost, model: str) -> None:
+def test_draws_similar_pictures_with_eevee_and_cycles(host: BlenderHost, model: str) -> None:
     """SSIM of at least 0.90. Many samples: what is left of noise and of coarse texture filtering says nothing here."""
     cycles, eevee = (
         draw(host, shot(model, size=(240, 136), samples=64 if engine == "cycles" else 16, engine=engine), 30.0)[0].whole

@@ -43,7 +43,7 @@ def draw(blender: Blender, wanted: ShotSetup, azimuth: float = 30.0) -> tuple[Fr
 
 class TestMirroredView:
     @given(azimuth=st.floats(-360, 360), x=st.floats(-1, 1), y=st.floats(-1, 1), z=st.floats(0, 2))
-    def test_sees_a_point_where_the_ground_mirrors_it_but_upside_down(
+    def test_projects_a_point_to_its_mirror_image_upside_down(
         self, azimuth: float, x: float, y: float, z: float
     ) -> None:
         now = view(LENS, azimuth, 1.0)
@@ -56,7 +56,7 @@ class TestMirroredView:
 
 
 class TestMirrorImage:
-    def test_lies_right_under_the_model(self, blender: Blender, tmp_path: Path) -> None:
+    def test_is_directly_below_the_model(self, blender: Blender, tmp_path: Path) -> None:
         model = glb(tmp_path / "crate.glb", box((-1, 0, -1), (1, 1, 1)))
         wanted = replace(shot(model, size=SIZE, samples=8), reflector=True)
         frame, subject, image = draw(blender, wanted, azimuth=0.0)
@@ -66,7 +66,7 @@ class TestMirrorImage:
         assert image[row + 3, column, 3] > 0.1
         assert image[row + 3, column, :3] == pytest.approx(subject[row - 3, column, :3], abs=0.15)
 
-    def test_fades_with_height_and_is_gone_at_the_floors_fade(self, blender: Blender, tmp_path: Path) -> None:
+    def test_fades_with_height_to_zero(self, blender: Blender, tmp_path: Path) -> None:
         model = glb(tmp_path / "tower.glb", box((-0.3, 0, -0.3), (0.3, 2, 0.3)))
         wanted = replace(shot(model, size=(108, 192), samples=8), reflector=True)
         frame, _, image = draw(blender, wanted, azimuth=0.0)
@@ -101,13 +101,13 @@ def blurred(plane: Plane, reach: float) -> Plane:
 
 
 class TestFade:
-    def test_is_strong_at_the_ground_and_nothing_at_its_height(self, inside: InsideBlender) -> None:
+    def test_goes_from_the_strength_to_zero_at_the_fade_height(self, inside: InsideBlender) -> None:
         height = np.linspace(0, 1, 11, dtype=np.float32)
         where = np.stack([np.ones((4, 11)), np.ones((4, 11)), np.tile(height, (4, 1))], axis=-1).astype(np.float32)
         image = inside(faded, np.ones((4, 11, 4), dtype=np.float32), where, 0.0)
         assert image[0, :, 3] == pytest.approx(0.4 * np.clip(1 - height / 0.5, 0, 1) ** 2, abs=1e-6)
 
-    def test_of_an_edge_without_position_is_that_of_the_pixels_beside_it(self, inside: InsideBlender) -> None:
+    def test_uses_the_neighbours_height_at_the_silhouettes_edge(self, inside: InsideBlender) -> None:
         """Otherwise a bright outline would show high up, where the silhouette's outermost pixels know no height."""
         where = np.zeros((9, 9, 3), dtype=np.float32)
         where[:, :5] = 1.0, 1.0, 0.45
@@ -115,10 +115,10 @@ class TestFade:
         assert image[4, 5, 3] == pytest.approx(image[4, 4, 3], abs=1e-4)
 
 
-class TestSmear:
+class TestBlur:
     @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reach=st.floats(0, 6))
-    def test_keeps_what_there_is_and_spreads_it_evenly(self, inside: InsideBlender, reach: float) -> None:
+    def test_preserves_the_sum_and_is_symmetric(self, inside: InsideBlender, reach: float) -> None:
         point = np.zeros((41, 41, 1), dtype=np.float32)
         point[20, 20] = 1
         spread = inside(blurred, point, reach)

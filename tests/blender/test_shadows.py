@@ -29,7 +29,7 @@ def soft(alpha: Map, strength: float) -> Map:
 class TestSoften:
     @UNHURRIED
     @given(MAPS, st.floats(0, 1))
-    def test_gives_opacities_that_are_nearly_nothing_at_the_border(
+    def test_returns_opacities_that_nearly_vanish_at_the_border(
         self, inside: InsideBlender, alpha: Map, strength: float
     ) -> None:
         opacity = inside(soft, alpha, strength)
@@ -41,21 +41,19 @@ class TestSoften:
 
     @UNHURRIED
     @given(MAPS, MAPS, st.floats(0, 1))
-    def test_is_nowhere_lighter_where_there_is_more_alpha(
-        self, inside: InsideBlender, alpha: Map, more: Map, strength: float
-    ) -> None:
+    def test_is_monotonic_in_alpha(self, inside: InsideBlender, alpha: Map, more: Map, strength: float) -> None:
         less, greater = (inside(soft, each, strength) for each in (alpha, np.maximum(alpha, more)))
         assert (greater >= less - 1e-6).all()
 
-    def test_of_no_alpha_or_no_strength_is_nothing(self, inside: InsideBlender) -> None:
+    def test_returns_zero_without_alpha_or_strength(self, inside: InsideBlender) -> None:
         assert not inside(soft, np.zeros((SIZE, SIZE), dtype=np.float32), 1.0).any()
         assert not inside(soft, np.ones((SIZE, SIZE), dtype=np.float32), 0.0).any()
 
-    def test_of_full_alpha_is_full_in_the_middle(self, inside: InsideBlender) -> None:
+    def test_returns_full_opacity_in_the_middle(self, inside: InsideBlender) -> None:
         opacity = inside(soft, np.ones((SIZE, SIZE), dtype=np.float32), 1.0)
         assert opacity[SIZE // 2, SIZE // 2] == pytest.approx(1)
 
-    def test_fades_ever_more_towards_the_border(self, inside: InsideBlender) -> None:
+    def test_fades_monotonically_towards_the_border(self, inside: InsideBlender) -> None:
         row = inside(soft, np.ones((64, 64), dtype=np.float32), 1.0)[32, 32:]
         assert (np.diff(row) <= 0).all()
         assert row[-1] < 0.002
@@ -63,7 +61,7 @@ class TestSoften:
 
 class TestBake:
     @pytest.mark.parametrize("model", ["product.glb", "walker.glb"])
-    def test_is_darkest_where_the_subject_stands_and_nothing_at_the_border(self, host: BlenderHost, model: str) -> None:
+    def test_is_darkest_at_the_subject_and_zero_at_the_border(self, host: BlenderHost, model: str) -> None:
         shadow, opacity = bake(host, shot(model, shadows=True))
         assert opacity.shape == (shadow.size, shadow.size)
         assert opacity.dtype == np.float32
@@ -78,11 +76,11 @@ class TestBake:
         assert opacity.min() >= 0
         assert opacity.max() <= 1
 
-    def test_is_the_same_every_time(self, host: BlenderHost) -> None:
+    def test_is_reproducible(self, host: BlenderHost) -> None:
         _, first = bake(host, shot("product.glb", shadows=True))
         _, second = bake(host, shot("product.glb", shadows=True))
         assert (first == second).all()
 
-    def test_is_not_made_where_none_is_wanted(self, host: BlenderHost) -> None:
+    def test_is_skipped_when_disabled(self, host: BlenderHost) -> None:
         with pytest.raises(AssertionError):
             bake(host, shot("product.glb", shadows=False))

@@ -21,14 +21,14 @@ def with_range(depths: Depths) -> tuple[Mask, Range]:
 
 class TestLevels:
     @given(depths=DEPTHS, bits=BITS)
-    def test_decode_to_within_half_a_level(self, depths: Depths, bits: int) -> None:
+    def test_decode_within_half_a_level(self, depths: Depths, bits: int) -> None:
         mask, bounds = with_range(depths)
         decoded = levels(depths, mask, bounds, bits) / (2**bits - 1) * (bounds.far - bounds.near) + bounds.near
         half = (bounds.far - bounds.near) / (2**bits - 1) / 2
         assert np.abs(decoded - depths)[mask].max() <= half * (1 + 1e-6) + 1e-9
 
     @given(depths=DEPTHS, bits=BITS)
-    def test_are_darker_the_nearer_and_lightest_where_nothing_is(self, depths: Depths, bits: int) -> None:
+    def test_are_darker_when_nearer_and_lightest_in_the_background(self, depths: Depths, bits: int) -> None:
         mask, bounds = with_range(depths)
         made = levels(depths, mask, bounds, bits)
         assert made.dtype == (np.uint8 if bits == 8 else np.uint16)
@@ -38,7 +38,7 @@ class TestLevels:
         assert made[mask].min() == 0
 
 
-class TestTight:
+class TestEnclosingRange:
     @given(pairs=st.lists(st.tuples(st.floats(0.1, 5), st.floats(0, 5)), min_size=1))
     def test_holds_every_view_and_no_more(self, pairs: list[tuple[float, float]]) -> None:
         ranges = [Range(near, near + depth) for near, depth in pairs]
