@@ -1,4 +1,4 @@
-"""How a Blender host lives and dies: what it leaves behind, who outlives whom, and what is said of it."""
+"""The life of a Blender host: reuse, replacement, cleanup and death."""
 
 import json
 import subprocess
@@ -14,23 +14,16 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.scene.shot import ShotSetup
-from tests.support.blender import TIMEOUT_SECONDS, draw, shot
+from tests.support.blender import TIMEOUT_SECONDS, draw_frames, process_of, shot
 
 pytestmark = pytest.mark.slow
 SLOW = shot("product.glb", size=(1280, 720), samples=512)  # a frame takes many seconds
 CRATE = shot("draco.glb")
 
 
-def process_of(host: BlenderHost) -> psutil.Process:
-    """The host as the system sees it."""
-    children = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    [process] = [child for child in children if str(host.socket_path) in child.cmdline()]
-    return process
-
-
-def ends(pid: int, patience: float = 20.0) -> bool:
-    """Whether a process is gone (or dead and not yet collected) within `patience` seconds."""
-    deadline = time.monotonic() + patience
+def ends(pid: int, timeout: float = 20.0) -> bool:
+    """Whether a process is gone (or a zombie) within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
@@ -45,10 +38,10 @@ def frame_files(host: BlenderHost) -> list[Path]:
 class TestReuse:
     def test_keeps_one_process_for_many_models_even_bad_ones(self, host: BlenderHost) -> None:
         before = process_of(host).pid
-        draw(host, CRATE, 0.0)
+        draw_frames(host, CRATE, 0.0)
         with pytest.raises(BadModel, match="no mesh"):
-            draw(host, shot("no_mesh.glb"), 0.0)
-        draw(host, shot("walker.glb"), 0.0)
+            draw_frames(host, shot("no_mesh.glb"), 0.0)
+        draw_frames(host, shot("walker.glb"), 0.0)
         host.ensure_ready()
         assert process_of(host).pid == before
 
@@ -60,19 +53,19 @@ class TestReuse:
         with BlenderHost(tmp_path, max_memory_bytes=2**40) as host:
             first = process_of(host).pid
             host.ensure_ready()
-            assert process_of(host).pid == first, "nothing was opened yet"
-            draw(host, CRATE, 0.0)
+            assert process_of(host).pid == first, "no shot was opened yet"
+            draw_frames(host, CRATE, 0.0)
             host.ensure_ready()
             second = process_of(host).pid
             assert second != first
-            host.max_memory_bytes = 2**20  # bpy alone takes more
+            host.max_memory_bytes = 2**20  # less than bpy alone uses
             host.ensure_ready()
             assert process_of(host).pid != second
 
     def test_does_not_blame_the_model_for_an_internal_error(self, host: BlenderHost) -> None:
         broken = ShotSetup(**CRATE.to_wire() | {"samples": "many"})
         with pytest.raises(RenderFailed) as failure:
-            draw(host, broken, 0.0)
+            draw_frames(host, broken, 0.0)
         assert type(failure.value) is RenderFailed
         assert host.is_idle()
 
@@ -99,7 +92,7 @@ class TestFrameFiles:
         with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             for _ in blender.frames((number, Pose(number)) for number in range(6)):
-                time.sleep(0.1)  # time to draw further ahead, if it were to
+                time.sleep(0.1)  # time in which the host could draw further ahead
                 assert 1 <= len(frame_files(host)) <= 2
         assert not frame_files(host)
 
@@ -109,11 +102,11 @@ class TestFrameFiles:
             frames = blender.frames((number, Pose(number)) for number in range(6))
             next(frames)
             next(frames)
-        draw(host, CRATE, 0.0)
+        draw_frames(host, CRATE, 0.0)
         assert not frame_files(host)
 
     def test_are_accessible_to_their_owner_only(self, host: BlenderHost) -> None:
-        """And so does the socket: whoever can write to it can have any file opened."""
+        """So is the socket: a client can have the host open any file."""
         assert host.folder.stat().st_mode & 0o077 == 0
 
 
@@ -137,8 +130,8 @@ class TestDeath:
         fresh = process_of(own_host).pid
         assert fresh != process.pid
         own_host.ensure_ready()
-        assert process_of(own_host).pid == fresh, "a healthy host is kept"
-        assert len(draw(own_host, CRATE, 0.0)) == 1
+        assert process_of(own_host).pid == fresh, "a healthy host is reused"
+        assert len(draw_frames(own_host, CRATE, 0.0)) == 1
 
     def test_replaces_a_host_that_draws_for_a_disconnected_client(
         self, own_host: BlenderHost, monkeypatch: pytest.MonkeyPatch
@@ -189,8 +182,8 @@ class TestDeath:
 
 class TestClientImports:
     def test_never_include_bpy(self) -> None:
-        """The worker forks, and a Blender does not survive that."""
+        """The worker forks, and Blender does not survive a fork."""
         modules = "farm.blender.client, farm.worker.worker, farm.rendering.local, farm.cli, farm.commands.up, api.app"
         program = f"import json, sys, {modules}; print(json.dumps([*sys.modules]))"
-        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert not {"bpy", "mathutils"} & set(json.loads(told.stdout.splitlines()[-1]))
+        output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert not {"bpy", "mathutils"} & set(json.loads(output.stdout.splitlines()[-1]))

@@ -1,4 +1,4 @@
-"""The ground's shadow: darkest where the subject stands, and gone at the map's border."""
+"""The ground's shadow: darkest under the subject, zero at the map's border."""
 
 import numpy as np
 import pytest
@@ -14,20 +14,20 @@ pytestmark = pytest.mark.slow
 Map = NDArray[np.float32]
 SIZE = 16
 MAPS = arrays.arrays(np.float32, (SIZE, SIZE), elements=st.floats(-0.5, 1.5, width=32))
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BORDER = np.ones((SIZE, SIZE), dtype=bool)
 BORDER[1:-1, 1:-1] = False
 
 
 def soft(alpha: Map, strength: float) -> Map:
-    """farm.blender.shadows.soften. Runs where bpy is."""
+    """farm.blender.shadows.soften, run in a process with bpy."""
     from farm.blender.shadows import soften
 
     return soften(alpha, strength=strength)
 
 
 class TestSoften:
-    @UNHURRIED
+    @RELAXED
     @given(MAPS, st.floats(0, 1))
     def test_returns_opacities_that_nearly_vanish_at_the_border(
         self, inside: InsideBlender, alpha: Map, strength: float
@@ -39,7 +39,7 @@ class TestSoften:
         assert (opacity <= 1).all()
         assert (opacity[BORDER] < 0.05).all()  # of a map as coarse as this one; a real one: TestBake
 
-    @UNHURRIED
+    @RELAXED
     @given(MAPS, MAPS, st.floats(0, 1))
     def test_is_monotonic_in_alpha(self, inside: InsideBlender, alpha: Map, more: Map, strength: float) -> None:
         less, greater = (inside(soft, each, strength) for each in (alpha, np.maximum(alpha, more)))
@@ -60,9 +60,8 @@ class TestSoften:
 
 
 class TestBake:
-    @pytest.mark.parametrize("model", ["product.glb", "walker.glb"])
-    def test_is_darkest_at_the_subject_and_zero_at_the_border(self, host: BlenderHost, model: str) -> None:
-        shadow, opacity = bake(host, shot(model, shadows=True))
+    def test_is_darkest_at_the_subject_and_zero_at_the_border(self, host: BlenderHost) -> None:
+        shadow, opacity = bake(host, shot("product.glb", shadows=True))
         assert opacity.shape == (shadow.size, shadow.size)
         assert opacity.dtype == np.float32
         across = (np.arange(shadow.size) + 0.5) / shadow.size * 2 - 1
@@ -80,7 +79,3 @@ class TestBake:
         _, first = bake(host, shot("product.glb", shadows=True))
         _, second = bake(host, shot("product.glb", shadows=True))
         assert (first == second).all()
-
-    def test_is_skipped_when_disabled(self, host: BlenderHost) -> None:
-        with pytest.raises(AssertionError):
-            bake(host, shot("product.glb", shadows=False))

@@ -14,7 +14,7 @@ from farm.scene.shot import ShotSetup
 from farm.templates import contract
 from farm.templates.contract import Violation
 from tests.blender.models import ASSETS
-from tests.blender.test_stage import draw
+from tests.blender.test_stage import draw_frame
 from tests.support.blender import InsideBlender
 
 pytestmark = pytest.mark.slow
@@ -354,8 +354,8 @@ class TestOpenShot:
 
     def test_draws_with_the_saved_light(self, inside: InsideBlender, blender: Blender, tmp_path: Path) -> None:
         inside(save_changed, darken_key, tmp_path / "changed.blend")
-        _, before = draw(blender, self.shot(STUDIO))
-        _, after = draw(blender, self.shot(tmp_path / "changed.blend"))
+        _, before = draw_frame(blender, self.shot(STUDIO))
+        _, after = draw_frame(blender, self.shot(tmp_path / "changed.blend"))
         covered = before[..., 3] == 255
         assert after[covered][:, :3].mean() < before[covered][:, :3].mean() - 20
         assert (np.abs(after[..., 3].astype(int) - before[..., 3]) < 64).all()

@@ -1,4 +1,4 @@
-"""Tilt, pan and roll: the model turns about the documented axes, in the documented order, and stands again."""
+"""Tilt, pan and roll: the model rotates about the documented axes in the documented order and stands on the ground."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ PLAIN = shot("walker.glb")
 
 
 def rotation_of(wanted: ShotSetup) -> Matrix:
-    """farm.blender.stage.rotation. Runs where bpy is."""
+    """farm.blender.stage.rotation. Runs in a process with bpy."""
     from farm.blender.stage import rotation
 
     return np.array(rotation(wanted))[:3, :3]
@@ -31,7 +31,7 @@ def points_of(wanted: ShotSetup) -> NDArray[np.float64]:
 
 
 def about(axis: int, degrees: float) -> Matrix:
-    """A right-handed rotation about x, y or z (0, 1, 2), written out."""
+    """A right-handed rotation about x, y or z (0, 1, 2)."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     one, two = [(1, 2), (2, 0), (0, 1)][axis]
     matrix = np.eye(3)
@@ -42,7 +42,7 @@ def about(axis: int, degrees: float) -> Matrix:
 
 class TestAxes:
     def test_tilts_forwards(self, inside: InsideBlender) -> None:
-        """The front is -Y: the top comes to the viewer."""
+        """The front is -Y: the top moves towards the viewer."""
         assert inside(rotation_of, replace(PLAIN, tilt_x=90)) @ [0, 0, 1] == pytest.approx([0, -1, 0], abs=1e-6)
 
     def test_pans_counter_clockwise_seen_from_above(self, inside: InsideBlender) -> None:
@@ -54,9 +54,9 @@ class TestAxes:
     @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(tilt=st.integers(-90, 90), pan=st.integers(-180, 180), roll=st.integers(-180, 180))
     def test_rolls_first_and_pans_last(self, inside: InsideBlender, tilt: int, pan: int, roll: int) -> None:
-        written_out = about(2, pan) @ about(0, tilt) @ about(1, -roll)
+        expected = about(2, pan) @ about(0, tilt) @ about(1, -roll)
         assert inside(rotation_of, replace(PLAIN, tilt_x=tilt, pan_x=pan, roll_z=roll)) == pytest.approx(
-            written_out, abs=1e-5
+            expected, abs=1e-5
         )
 
 

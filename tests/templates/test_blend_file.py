@@ -1,4 +1,4 @@
-"""Linked libraries are found without Blender, in every form in which Blender writes a file."""
+"""Linked libraries are found without Blender, in all variants of the .blend format."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ STUDIO = templates.blend("studio")
 
 
 def save_linking(library: Path, target: Path, *, compress: bool, large_blocks: bool) -> None:
-    """A .blend that links a light from `library`. Runs where bpy is."""
+    """A .blend that links a light from `library`. Runs in a process with bpy."""
     import bpy
 
     bpy.ops.wm.read_factory_settings(use_empty=True)

@@ -1,4 +1,4 @@
-"""What the farm reads of a template without opening Blender."""
+"""Templates without Blender: finding them, their .toml, and the setting `scene`."""
 
 import shutil
 from pathlib import Path
@@ -26,6 +26,10 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class TestBuiltIn:
     def test_are_dark_daylight_and_studio(self) -> None:
         assert templates.names() == ["dark", "daylight", "studio"]
+
+    @pytest.mark.parametrize("suffix", [".blend", ".toml"])
+    def test_have_a_blend_and_a_toml_each(self, suffix: str) -> None:
+        assert sorted(path.stem for path in templates.BUILT_IN.glob(f"*{suffix}")) == ["dark", "daylight", "studio"]
 
     @pytest.mark.parametrize("name", ["dark", "daylight", "studio"])
     def test_have_a_title_and_at_least_four_samples_for_every_tier(self, name: str) -> None:
