@@ -1,4 +1,4 @@
-"""How long a dataset takes, how much memory, and which share of the time its G-buffer has. Prints one line of JSON.
+"""Measures the time and memory of a dataset, and its G-buffer's share of the time. Prints one line of JSON.
 
 usage: python -m benchmarks.dataset [MODEL] [--quality 100x800] [--coverage hemisphere]
 """
@@ -23,25 +23,25 @@ from farm.scene.shot import ShotSetup
 from farm.settings import Settings
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
-EVERY = 10  # of so many views one is drawn a second time, to see what its parts take
+SAMPLED_EVERY = 10  # views, one is drawn a second time to time its parts
 
 
 class Usage:
-    """What this process and those it starts take, looked at twice a second.
+    """Memory and CPU time of this process and its children, sampled twice a second.
 
-    `peak` is the most bytes resident at a time; `processor` the seconds that processors worked, all together.
+    `peak` is the maximum of resident bytes; `processor` the total CPU time in seconds.
     """
 
     def __init__(self) -> None:
         self.peak = 0
         self._seconds: dict[int, float] = {}
-        threading.Thread(target=self._look, daemon=True).start()
+        threading.Thread(target=self._sample, daemon=True).start()
 
     @property
     def processor(self) -> float:
         return sum(self._seconds.values())
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         own = psutil.Process()
         while True:
             resident = 0
@@ -57,9 +57,9 @@ class Usage:
 
 
 def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, float]]) -> tuple[float, float]:
-    """Seconds that some views take to draw, and seconds of them that go into the G-buffer. Runs where bpy may be."""
+    """Seconds to draw these views, and the part of it spent on G-buffers. Runs in a process that may import bpy."""
     from farm.blender import views
-    from farm.blender.film import expose
+    from farm.blender.film import render_to_file
     from farm.blender.frames import FILTER_BORDER
     from farm.scene.camera import crop
     from farm.scene.views import Direction, camera
@@ -67,18 +67,18 @@ def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, flo
     whole = recorded = 0.0
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         folder = Path(scratch)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Blender tells much
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # discard Blender's output
         opened = views.open_views(shot, folder)
-        views.draw_view(opened, 0, Direction(*directions[0]), folder)  # the first one builds what all others share
+        views.draw_view(opened, 0, Direction(*directions[0]), folder)  # the first view builds the shared data
         for number in numbers:
-            where = Direction(*directions[number])
+            direction = Direction(*directions[number])
             began = time.monotonic()
-            views.draw_view(opened, number, where, folder)
+            views.draw_view(opened, number, direction, folder)
             whole += time.monotonic() - began
-            now = camera(where, shot.width, opened.stage.lens.target)
+            view = camera(direction, shot.width, opened.stage.lens.target)
             began = time.monotonic()
             with opened.passes.drawn():
-                expose(opened.stage, now, crop(now, opened.stage.points, FILTER_BORDER), folder / "again.exr")
+                render_to_file(opened.stage, view, crop(view, opened.stage.points, FILTER_BORDER), folder / "again.exr")
             recorded += time.monotonic() - began
     return whole, recorded
 
@@ -89,8 +89,8 @@ def main() -> None:
     parser.add_argument("--quality", default="100x800")
     parser.add_argument("--coverage", default="hemisphere")
     arguments = parser.parse_args()
-    asked = {"output": "dataset", "datasetQuality": arguments.quality, "coverage": arguments.coverage}
-    request, settings = parse(asked), Settings(engine="cycles")
+    fields = {"output": "dataset", "datasetQuality": arguments.quality, "coverage": arguments.coverage}
+    request, settings = parse(fields), Settings(engine="cycles")
     usage = Usage()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "dataset.zip"
@@ -100,12 +100,12 @@ def main() -> None:
                 pass
         seconds, size = time.monotonic() - began, out.stat().st_size
         peak, processor = usage.peak, usage.processor
-    print(f"{seconds:.1f} s, of processors {processor:.1f} s, {peak / 1e6:.0f} MB", file=sys.stderr, flush=True)
+    print(f"{seconds:.1f} s, {processor:.1f} s of CPU time, {peak / 1e6:.0f} MB", file=sys.stderr, flush=True)
     spec = dataset("0" * 64, request, settings)
     shot = spec.shot(str(arguments.model.absolute()), "cycles")
-    where = [(each.azimuth, each.elevation) for each in spec.directions()]
+    directions = [(each.azimuth, each.elevation) for each in spec.directions()]
     with get_context("spawn").Pool(1) as pool:
-        whole, recorded = pool.apply(parts, (shot, list(range(0, spec.views, EVERY)), where))
+        whole, recorded = pool.apply(parts, (shot, list(range(0, spec.views, SAMPLED_EVERY)), directions))
     found = {
         "model": arguments.model.name,
         "tier": spec.tier,

@@ -1,4 +1,4 @@
-"""How fast the farm renders against a plain loop of bpy.ops.render.render on the same scene, in one run.
+"""Compares the farm's speed with a plain loop of bpy.ops.render.render on the same scene, in one run.
 
 Prints one line of JSON. usage: python benchmarks/share_render.py [MODEL] [--frames N]
 """
@@ -26,16 +26,16 @@ from farm.video.variant import Files, Variant
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
 
-# The plain loop: the same template, model, camera path, size and samples; full frames, one call each, a PNG each, and
-# the ground drawn as Blender's shadow catcher, which is how one gets a shadow on transparent film without the farm.
+# The plain loop: the same template, model, camera path, size and samples; full frames, one call and one PNG each, and
+# the ground as Blender's shadow catcher, the standard way to get a shadow on transparent film.
 PLAIN = """
 import json, sys, time
 from pathlib import Path
 import bpy
 from camera_paths import Pose
 from farm.blender import film, stage
-from farm.blender.camera import view
-from farm.shot import ShotSetup
+from farm.scene.camera import view
+from farm.scene.shot import ShotSetup
 shot, poses, catcher, folder = json.loads(sys.argv[1])
 shot = ShotSetup(**shot)
 scene_stage = stage.set_up(shot)
@@ -44,13 +44,13 @@ scene_stage.ground.hide_render, scene_stage.ground.is_shadow_catcher = not catch
 render = bpy.context.scene.render
 render.use_border = render.use_crop_to_border = False
 render.image_settings.file_format = "PNG"
-def draw(number, azimuth):
-    film.stand(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
+def draw_frame(number, azimuth):
+    film.place_camera(scene_stage.camera, view(scene_stage.lens, azimuth, 1.0))
     render.filepath = f"{folder}/{number}.png"
     bpy.ops.render.render(write_still=True)
 began = time.monotonic()
 for number, azimuth in enumerate(poses):
-    draw(number, azimuth)
+    draw_frame(number, azimuth)
 print("seconds", time.monotonic() - began)
 """
 

@@ -1,4 +1,4 @@
-"""What further backgrounds cost: a batch of eight against one render, and the same shot later, its frames kept."""
+"""Measures the cost of more backgrounds: a batch of eight against one render, and the same shot from the cache."""
 
 import argparse
 import json
@@ -30,22 +30,22 @@ def main() -> None:
     request = RenderSettings(length=max(arguments.frames / settings.fps, 3))
     spec = plan.shot("a" * 64, request, settings)
     numbers = range(arguments.frames)
-    with tempfile.TemporaryDirectory() as kept:
-        cache = FrameCache(Path(kept), 10**12, spec, "cycles")
+    with tempfile.TemporaryDirectory() as cached:
+        cache = FrameCache(Path(cached), 10**12, spec, "cycles")
         one = seconds(arguments.model, spec, numbers, COLOURS[:1], settings, None)
         eight = seconds(arguments.model, spec, numbers, COLOURS, settings, cache)
         later = seconds(arguments.model, spec, numbers, COLOURS[1:2], settings, cache)
-        size = sum(file.stat().st_size for file in Path(kept).rglob("*") if file.is_file())
+        size = sum(file.stat().st_size for file in Path(cached).rglob("*") if file.is_file())
     result = {
         "model": arguments.model.name,
         "size": f"{spec.width}x{spec.height}",
         "frames": arguments.frames,
         "one render, s": round(one, 2),
-        "batch of eight backgrounds, its frames kept, s": round(eight, 2),
+        "batch of eight backgrounds, frames cached, s": round(eight, 2),
         "the same shot later, s": round(later, 2),
         "batch to one": round(eight / one, 2),
         "later to one": round(later / one, 3),
-        "kept frame, kB": round(size / arguments.frames / 1000),
+        "cached frame, kB": round(size / arguments.frames / 1000),
         "machine": f"{os.cpu_count()} cores, no GPU used",
     }
     print(json.dumps(result, indent=2))
@@ -54,7 +54,7 @@ def main() -> None:
 def seconds(
     model: Path, spec: ShotSpec, numbers: range, colours: list[str], settings: Settings, cache: FrameCache | None
 ) -> float:
-    """Wall time from the opening of the shot to the finished files of all colours, by a Blender that is warm."""
+    """Wall time from opening the shot to the finished files of all colours, with a running Blender host."""
     with own_scratch(settings.scratch) as scratch, BlenderHost(scratch) as host:
         began = time.monotonic()
         variants = []

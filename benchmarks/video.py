@@ -1,6 +1,6 @@
-"""How many frames a second are composited and encoded, on made-up frames: all that comes after Blender.
+"""Measures the frames per second of compositing and encoding, on synthetic frames without Blender.
 
-Prints one line of JSON a tier. usage: python benchmarks/video.py [TIER ...] [--frames N]
+Prints one line of JSON per tier. usage: python benchmarks/video.py [TIER ...] [--frames N]
 """
 
 import argparse
@@ -39,10 +39,10 @@ def main() -> None:
 
 
 def measure(tier: str, count: int, folder: Path, settings: Settings) -> dict[str, object]:
-    """Frames a second of compositing alone, and of everything: the way that a render's frames go."""
+    """Frames per second of compositing alone, and of compositing and encoding together."""
     request = parse({"quality": tier, "bgColor": "#f0f0f0"})
     spec = plan.shot("benchmark", request, settings)
-    frames = made_up(folder, spec.width, spec.height, TIERS[tier].bits, count)
+    frames = synthetic_frames(folder, spec.width, spec.height, TIERS[tier].bits, count)
     compositor = Compositor(plain(request.background, spec.width, spec.height), 0)
     cutout = Cutout(spec.width, spec.height, 0)
     figures = {"over_colour": rate(compositor.over, frames)}
@@ -65,7 +65,7 @@ def measure(tier: str, count: int, folder: Path, settings: Settings) -> dict[str
 
 
 def rate(work: Callable[[Frame], object], frames: Iterable[Frame]) -> float:
-    """Calls a second of `work`, after one that warms up."""
+    """Calls per second of `work`, after one warm-up call."""
     began, count = 0.0, -1
     for frame in frames:
         if count < 0:
@@ -76,8 +76,8 @@ def rate(work: Callable[[Frame], object], frames: Iterable[Frame]) -> float:
     return count / (time.perf_counter() - began)
 
 
-def made_up(folder: Path, width: int, height: int, bits: int, count: int) -> list[Frame]:
-    """Frames of a coloured ellipse that stands on a soft shadow, as large as a product usually is."""
+def synthetic_frames(folder: Path, width: int, height: int, bits: int, count: int) -> list[Frame]:
+    """Frames of a coloured ellipse on a soft shadow, as large as a typical product."""
     across, down = width * 45 // 100, height * 80 // 100
     x, y = np.meshgrid(np.linspace(-1, 1, across), np.linspace(-1, 1, down))
     inside = np.clip((1 - np.hypot(x, y)) * across / 2, 0, 1)

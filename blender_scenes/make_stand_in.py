@@ -1,6 +1,6 @@
-"""How stand_in.glb was made, the model that `farm templates preview` shows: python -m blender_scenes.make_stand_in
+"""Make stand_in.glb, the model that `farm templates preview` shows: python -m blender_scenes.make_stand_in
 
-What a light does is seen on it at once: a grey and a mirror ball, a glossy box, and a board of known colours.
+It shows the effect of lights: a grey and a mirror ball, a glossy box, and a board of known colours.
 """
 
 import math
@@ -11,7 +11,7 @@ import bpy
 HERE = Path(__file__).parent
 Triple = tuple[float, float, float]
 
-# Six patches of a colour chart in sRGB, top left first: the greys above, where nothing stands before them.
+# Six patches of a colour chart in sRGB, top left first; the greys are above, where nothing hides them.
 PATCHES = ("#f3f3f2", "#7a7a79", "#343434", "#af363c", "#469449", "#383d96")
 
 
@@ -31,23 +31,25 @@ def material(name: str, colour: str, *, roughness: float, metallic: float = 0.0)
     return made
 
 
-def ball(name: str, radius: float, place: Triple, made: bpy.types.Material) -> None:
-    bpy.ops.mesh.primitive_uv_sphere_add(segments=48, ring_count=24, radius=radius, location=place)
+def ball(name: str, radius: float, location: Triple, made: bpy.types.Material) -> None:
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=48, ring_count=24, radius=radius, location=location)
     bpy.context.object.name = name
     bpy.ops.object.shade_smooth()
     bpy.context.object.data.materials.append(made)
 
 
-def block(name: str, size: Triple, place: Triple, made: bpy.types.Material, *, soft: float, lean: float = 0.0) -> None:
+def block(
+    name: str, size: Triple, location: Triple, made: bpy.types.Material, *, soft: float, lean: float = 0.0
+) -> None:
     """A box with its edges rounded by `soft`, leaning back by `lean` degrees."""
-    bpy.ops.mesh.primitive_cube_add(size=1.0, location=place, scale=size, rotation=(-math.radians(lean), 0.0, 0.0))
-    thing = bpy.context.object
-    thing.name = name
+    bpy.ops.mesh.primitive_cube_add(size=1.0, location=location, scale=size, rotation=(-math.radians(lean), 0.0, 0.0))
+    object_ = bpy.context.object
+    object_.name = name
     bpy.ops.object.transform_apply(location=False, rotation=False)
-    bevel = thing.modifiers.new("Soft edges", "BEVEL")
+    bevel = object_.modifiers.new("Soft edges", "BEVEL")
     bevel.width, bevel.segments, bevel.harden_normals = soft, 4, True
     bpy.ops.object.shade_smooth()
-    thing.data.materials.append(made)
+    object_.data.materials.append(made)
 
 
 def make() -> None:
@@ -63,9 +65,9 @@ def make() -> None:
     for number, colour in enumerate(PATCHES):
         across, up = number % 3 - 1, 0.5 - number // 3
         away = up * 0.5 * math.sin(math.radians(lean))
-        place = (across * 0.54, 0.32 + away, 0.65 + up * 0.5 * math.cos(math.radians(lean)))
+        location = (across * 0.54, 0.32 + away, 0.65 + up * 0.5 * math.cos(math.radians(lean)))
         patch = material(f"Patch {colour}", colour, roughness=0.9)
-        block(f"Patch {number + 1}", (0.48, 0.03, 0.44), place, patch, soft=0.01, lean=lean)
+        block(f"Patch {number + 1}", (0.48, 0.03, 0.44), location, patch, soft=0.01, lean=lean)
     bpy.ops.export_scene.gltf(filepath=str(HERE / "stand_in.glb"), export_apply=True, export_texcoords=False)
 
 

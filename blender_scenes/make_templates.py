@@ -1,4 +1,4 @@
-"""How the first templates were made. For reference: artists change the .blend, nothing is rebuilt from here.
+"""Make the initial versions of the built-in templates. For reference only: artists edit the .blend files.
 
 Run with the project's Python: python -m blender_scenes.make_templates [NAME ...]
 """
@@ -16,7 +16,7 @@ from mathutils import Vector
 from farm.templates import contract
 
 HERE = Path(__file__).parent
-CENTRE = Vector((0.0, 0.0, 0.8))  # about where a subject's middle is, above the ground
+LIGHT_TARGET = Vector((0.0, 0.0, 0.8))  # the approximate centre of a subject
 Colour = tuple[float, float, float]  # linear RGB
 Stop = tuple[float, Colour]
 WHITE: Colour = (1.0, 1.0, 1.0)
@@ -27,14 +27,14 @@ def grey(brightness: float) -> Colour:
 
 
 def light(kind: str, name: str, *, azimuth: float, elevation: float, distance: float = 5.0) -> bpy.types.Light:
-    """A lamp looking at the subject. Angles in degrees as the camera's, distance in units."""
+    """A light that points at the subject. Angles in degrees as for the camera, distance in scene units."""
     lamp = bpy.data.lights.new(name, kind)
-    thing = bpy.data.objects.new(name, lamp)
+    object_ = bpy.data.objects.new(name, lamp)
     turn, tilt = math.radians(azimuth), math.radians(elevation)
     back = Vector((math.sin(turn) * math.cos(tilt), -math.cos(turn) * math.cos(tilt), math.sin(tilt)))
-    thing.location = CENTRE + back * distance
-    thing.rotation_euler = back.to_track_quat("Z", "Y").to_euler()
-    bpy.data.collections[contract.LIGHTS].objects.link(thing)
+    object_.location = LIGHT_TARGET + back * distance
+    object_.rotation_euler = back.to_track_quat("Z", "Y").to_euler()
+    bpy.data.collections[contract.LIGHTS].objects.link(object_)
     return lamp
 
 
@@ -48,20 +48,20 @@ def soft_box(
     power: float,
     colour: Colour = WHITE,
 ) -> None:
-    """A glowing rectangle, `size` across and up in units, power in watts."""
+    """A rectangular area light, `size` horizontally and vertically in scene units, power in watts."""
     lamp = light("AREA", name, azimuth=azimuth, elevation=elevation, distance=distance)
     lamp.shape, lamp.size, lamp.size_y = "RECTANGLE", *size
     lamp.energy, lamp.color = power, colour
 
 
 def sun(name: str, *, azimuth: float, elevation: float, spread: float, strength: float, colour: Colour) -> None:
-    """Parallel light from a disc `spread` degrees wide (the real sun: half a degree), watts on a square metre."""
+    """A sun light, `spread` its angular diameter in degrees (the real sun: 0.5), strength in watts per square metre."""
     lamp = light("SUN", name, azimuth=azimuth, elevation=elevation)
     lamp.angle, lamp.energy, lamp.color = math.radians(spread), strength, colour
 
 
 def surround(stops: Sequence[Stop], *, strength: float) -> None:
-    """A world whose colour depends on the height alone: `stops` go from 0 at the nadir to 1 at the zenith."""
+    """A world whose colour depends only on elevation: `stops` go from 0 at the nadir to 1 at the zenith."""
     world = bpy.data.worlds.new("World")
     world.use_nodes = True
     tree = world.node_tree
@@ -82,14 +82,14 @@ def surround(stops: Sequence[Stop], *, strength: float) -> None:
     background = tree.nodes["Background"]
     tree.links.new(curve.outputs["Color"], background.inputs["Color"])
     background.inputs["Strength"].default_value = strength
-    # So smooth a world needs no finer map of where its light comes from; Cycles' own choice takes a second to build.
+    # A smooth world needs no larger importance map; Cycles' automatic size takes a second to build.
     world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 64
     world.probe_resolution, world.use_sun_shadow = "128", False
     bpy.context.scene.world = world
 
 
 def studio() -> dict[str, float]:
-    """A white room with a darker band around the horizon: it gives metal and gloss something to mirror."""
+    """A white room with a darker band around the horizon, for reflections on metal and gloss."""
     soft_box("Key", azimuth=-40, elevation=45, distance=5.0, size=(3.5, 3.5), power=340)
     soft_box("Fill", azimuth=55, elevation=20, distance=6.0, size=(4.0, 4.0), power=90)
     soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=210)
@@ -98,7 +98,7 @@ def studio() -> dict[str, float]:
 
 
 def daylight() -> dict[str, float]:
-    """A bright day outdoors: a warm sun through thin cloud, a blue sky, a pale floor that throws light back up."""
+    """A bright day outdoors: a warm sun through thin cloud, a blue sky, a pale floor that reflects light upwards."""
     sun("Sun", azimuth=-35, elevation=50, spread=8, strength=4.2, colour=(1.0, 0.92, 0.80))
     soft_box("Cloud", azimuth=150, elevation=50, distance=6.0, size=(5.0, 5.0), power=330, colour=(0.9, 0.95, 1.0))
     surround(
@@ -115,7 +115,7 @@ def daylight() -> dict[str, float]:
 
 
 def dark() -> dict[str, float]:
-    """Dark surroundings, two strip lights from behind that draw the outline, and a soft key that keeps it readable."""
+    """Dark surroundings, two strip lights from behind that outline the subject, and a soft key light."""
     soft_box("Key", azimuth=-35, elevation=40, distance=5.0, size=(2.4, 2.4), power=165)
     soft_box("Left rim", azimuth=-115, elevation=26, distance=4.5, size=(1.5, 4.0), power=235, colour=(0.85, 0.93, 1.0))
     soft_box("Right rim", azimuth=112, elevation=22, distance=4.5, size=(1.5, 4.0), power=235, colour=(1.0, 0.92, 0.84))
@@ -128,19 +128,19 @@ TEMPLATES: dict[str, Callable[[], dict[str, float]]] = {"studio": studio, "dayli
 
 
 def make(name: str) -> None:
-    """Build a template from nothing and save it beside this file."""
+    """Build a template from an empty file and save it beside this module."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     for collection in contract.COLLECTIONS:
         scene.collection.children.link(bpy.data.collections.new(collection))
-    chosen = TEMPLATES[name]()
+    properties = TEMPLATES[name]()
     for part in contract.PARTS:
-        thing = bpy.data.objects.new(part.name, CONTENTS[part.type]())
-        bpy.data.collections[part.collection].objects.link(thing)
-        for wanted in part.properties:
-            thing[wanted.name] = chosen.get(wanted.name, wanted.usual)
-            thing.id_properties_ui(wanted.name).update(
-                min=wanted.minimum, max=wanted.maximum, default=wanted.usual, description=wanted.meaning
+        object_ = bpy.data.objects.new(part.name, CONTENTS[part.type]())
+        bpy.data.collections[part.collection].objects.link(object_)
+        for property_ in part.properties:
+            object_[property_.name] = properties.get(property_.name, property_.usual)
+            object_.id_properties_ui(property_.name).update(
+                min=property_.minimum, max=property_.maximum, default=property_.usual, description=property_.meaning
             )
     scene.camera = bpy.data.objects["Camera"]
 
@@ -149,8 +149,8 @@ def make(name: str) -> None:
     view.view_transform, view.look, view.exposure, view.gamma = "Khronos PBR Neutral", "None", 0.0, 1.0
     scene.render.film_transparent = True
     scene.eevee.use_raytracing = False
-    scene.eevee.shadow_ray_count = 4  # one ray, as it comes, leaves grain in soft shadows at 8 samples
-    # A .blend remembers where it was saved: a folder of no meaning, rather than somebody's home.
+    scene.eevee.shadow_ray_count = 4  # Blender's default of one ray leaves noise in soft shadows at 8 samples
+    # A .blend records the path it was saved to: use a neutral folder, not a home directory.
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / f"{name}.blend"
         bpy.ops.wm.save_as_mainfile(filepath=str(saved), compress=True)

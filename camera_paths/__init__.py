@@ -1,4 +1,4 @@
-"""Camera paths: one small file per effect, each a pure function of time. A file dropped in here is a new effect."""
+"""Camera paths: one small file per effect, each a pure function of time. A new file in this folder is a new effect."""
 
 import importlib
 import pkgutil
@@ -9,7 +9,7 @@ from camera_paths.path import Pose as Pose
 
 
 def discover() -> None:
-    """Load every file of this folder, so that each enters itself in PATHS."""
+    """Import every file of this folder, so that each registers itself in PATHS."""
     for module in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
         importlib.import_module(module.name)
 

@@ -15,8 +15,8 @@ def hero_spin(
 ) -> Pose:
     """Pose at normalised time `t` in [0, 1], ending exactly at `rotate_y` after `sweep_angle` degrees.
 
-    Constant angular speed v until 1 - r, then constant deceleration to rest, with r = `ease_out_ratio`. What is left to
-    travel, as a fraction, is 1 - v*t, and in the last part v*(1 - t)**2 / (2*r); v = 1 / (1 - r/2) makes both equal at
+    Constant angular speed v until 1 - r, then constant deceleration to rest, with r = `ease_out_ratio`. The remaining
+    fraction is 1 - v*t, and in the last part v*(1 - t)**2 / (2*r); v = 1 / (1 - r/2) makes both equal at
     the joint, in value and in speed. Without `easing`, as with a ratio of 0, it does not slow down.
     """
     ratio = ease_out_ratio if easing else 0.0

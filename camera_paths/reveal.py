@@ -15,8 +15,8 @@ def reveal(
 ) -> Pose:
     """Pose at normalised time `t` in [0, 1], ending exactly at `rotate_y` and at full size.
 
-    Starts `sweep_angle` degrees earlier at the size `scale_from`. With `easing` the fraction left to go is (1 - t)**3:
-    quick at first, at the end both speed and deceleration are zero. Without it 1 - t.
+    Starts `sweep_angle` degrees earlier at the size `scale_from`. With `easing` the remaining fraction is (1 - t)**3:
+    fast at first, with zero speed and deceleration at the end. Without it 1 - t.
     """
     left = (1 - t) ** 3 if easing else 1 - t
     return Pose(azimuth=rotate_y - sweep_angle * left, radius=zoom, scale=1 - (1 - scale_from) * left)

@@ -11,7 +11,7 @@ def showcase(
 ) -> Pose:
     """Pose at normalised time `t` in [0, 1]: from `rotate_y` half the `amplitude` (degrees) to each side.
 
-    With `easing` a sine, which rests at the turning points; without it a triangle of constant speed.
+    With `easing` a sine, which is at rest at the turning points; without it a triangle wave of constant speed.
     """
     swing = math.sin(2 * math.pi * t) if easing else _triangle(t)
     return Pose(azimuth=rotate_y + amplitude / 2 * swing, radius=zoom)

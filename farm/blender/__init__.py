@@ -1,1 +1,1 @@
-"""Blender behind a door: the only package that imports bpy, and only inside the host process (client.py never does)."""
+"""The Blender host process and its client. Only the host imports bpy; client.py never does."""

@@ -1,4 +1,4 @@
-"""The other side of the door: starting a Blender host, and talking to it. No bpy here."""
+"""Client of the Blender host: starts the host process and sends it requests over its socket. Never imports bpy."""
 
 import contextlib
 import json
@@ -22,28 +22,27 @@ from farm.processes import child_process
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
 from farm.scene.views import Direction
-from farm.templates.contract import BrokenPromise
+from farm.templates.contract import Violation
 
 log = structlog.get_logger()
 
-START_TIMEOUT = 120.0  # seconds until a started host must listen; importing bpy on a cold disk is slow
-IDLE_TIMEOUT = 2.0  # seconds within which an idle host answers; deleting a render takes that long to stop a frame
-MOST_SHOTS = 200  # on one host: whatever Blender keeps of each, a fresh one keeps none
-STOP_TIMEOUT = 5.0
+START_TIMEOUT_SECONDS = 120.0  # until a started host listens; importing bpy from a cold disk is slow
+IDLE_TIMEOUT_SECONDS = 2.0  # for the response of an idle host; stopping the frame of a deleted render takes this long
+MAX_SHOTS = 200  # of one host process, to bound memory that Blender leaks
 LOG_NAME = "blender.log"
-# After each large product OpenBLAS' threads spin for a tenth of a second, on the cores that Blender wants to draw on.
-QUIET = {"OPENBLAS_NUM_THREADS": "1"}
+# After each large product OpenBLAS' threads spin for a tenth of a second on cores that Blender could render on.
+HOST_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class BlenderHost:
     """A Blender host process, started fresh (never forked) in a process group of its own.
 
-    `folder` holds its socket, its log and its frames, and should lie on tmpfs. A Unix socket's path may have 107 bytes,
-    so a deep folder is refused by the system. `most_memory` is bytes that an idle host may hold.
+    `folder` holds its socket, its log and its frames, and should be on tmpfs. A Unix socket's path has at most 107
+    bytes, so a host in a deep folder does not start. An idle host above `max_memory_bytes` is replaced.
     """
 
-    def __init__(self, folder: Path, most_memory: int | None = None) -> None:
-        self.folder, self.most_memory = folder, most_memory
+    def __init__(self, folder: Path, max_memory_bytes: int | None = None) -> None:
+        self.folder, self.max_memory_bytes = folder, max_memory_bytes
         self.socket_path = folder / "blender.sock"
         self.log_path = folder / LOG_NAME
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,30 +50,30 @@ class BlenderHost:
     def start(self) -> None:
         """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderStuck."""
         self.socket_path.unlink(missing_ok=True)
-        # By way of farm.processes.child_process: it ends with this process from the start, not once bpy is imported.
+        # child_process ties the host's life to this process from the start, even before bpy is imported.
         host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
         self.log_path.unlink(missing_ok=True)
-        with self.log_path.open("ab") as log:  # to append, so that whoever reads it may empty it meanwhile
+        with self.log_path.open("ab") as log:  # in append mode, because a reader may truncate the log
             self._process = subprocess.Popen(
                 child_process.command_ending_with_us(host),
-                env=os.environ | QUIET,
+                env=os.environ | HOST_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self.socket_path.exists() or not self.is_idle():
             if self._process.poll() is not None:
-                raise BlenderCrashed(f"Blender does not start: {self._last_words()}. `farm doctor` tells more")
+                raise BlenderCrashed(f"Blender does not start: {self._last_log_line()}. Run `farm doctor` for details")
             if time.monotonic() > deadline:
                 self.kill()
-                raise BlenderStuck(f"Blender did not start within {START_TIMEOUT:.0f} s")
+                raise BlenderStuck(f"Blender did not start within {START_TIMEOUT_SECONDS:.0f} s")
             time.sleep(0.05)
 
     @property
     def pid(self) -> int | None:
-        """The process, as long as there is one."""
+        """The host's process ID; None when there is no process."""
         return self._process.pid if self._process else None
 
     def __enter__(self) -> Self:
@@ -85,38 +84,39 @@ class BlenderHost:
         self.stop()
 
     def ensure_ready(self) -> None:
-        """Keep a host that is alive, idle and not worn out; replace any other by a fresh one."""
-        if self._process is None or self._process.poll() is not None or self._is_worn_out():
+        """Start the host, or replace it when it is dead, busy, or above its limits of shots and memory."""
+        if self._process is None or self._process.poll() is not None or self._needs_replacement():
             self.kill()
             self.start()
 
     def is_idle(self) -> bool:
-        """Whether the host answers at once. One that still draws for somebody does not."""
-        return self._greet() is not None
+        """Whether the host responds within IDLE_TIMEOUT_SECONDS; a host that is rendering does not."""
+        return self._status() is not None
 
-    def _greet(self) -> dict[str, Any] | None:
+    def _status(self) -> dict[str, Any] | None:
         try:
-            with Blender(self.socket_path, IDLE_TIMEOUT) as blender:
+            with Blender(self.socket_path, IDLE_TIMEOUT_SECONDS) as blender:
                 return blender.hello()
         except RenderFailed:
             return None
 
-    def _is_worn_out(self) -> bool:
-        facts = self._greet()
-        if facts is None:
+    def _needs_replacement(self) -> bool:
+        status = self._status()
+        if status is None:
             return True
-        worn = facts["shots"] >= MOST_SHOTS or bool(self.most_memory and facts["memory"] > self.most_memory)
-        if worn:
-            log.info("a fresh Blender", shots=facts["shots"], memory=facts["memory"])
-        return worn
+        too_large = bool(self.max_memory_bytes and status["memory"] > self.max_memory_bytes)
+        if too_large or status["shots"] >= MAX_SHOTS:
+            log.info("blender_replaced", shots=status["shots"], memory=status["memory"])
+            return True
+        return False
 
     def stop(self) -> None:
-        """End the host; what it was drawing is lost."""
+        """Kill the host, losing any frame in progress, and remove its socket."""
         self.kill()
         self.socket_path.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """End the host and everything it started, at once."""
+        """Kill the host and all processes it started."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -124,16 +124,16 @@ class BlenderHost:
         self._process.wait()
         self._process = None
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         lines = self.log_path.read_text(errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it left no message")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "the log is empty")
 
 
 class Blender:
-    """A conversation with a host. `timeout` is the number of seconds that one answer may take.
+    """A connection to a host. `timeout` is the maximum number of seconds for one response.
 
     Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
-    BlenderStuck when it does not answer in time, and RenderFailed when Blender itself reports an error.
+    BlenderStuck when it does not respond in time, and RenderFailed when Blender itself reports an error.
     """
 
     def __init__(self, socket_path: Path, timeout: float) -> None:
@@ -143,7 +143,7 @@ class Blender:
             self._socket.connect(str(socket_path))
         except (OSError, TimeoutError) as error:
             self._socket.close()
-            raise BlenderCrashed(f"Blender is not there: {error}") from error
+            raise BlenderCrashed(f"The Blender host cannot be reached: {error}") from error
         self._lines = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -154,39 +154,39 @@ class Blender:
         self._socket.close()
 
     def hang_up(self) -> None:
-        """End the conversation from another thread: the call under way fails at once."""
+        """Close the connection from another thread: the call in progress fails immediately."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def hello(self) -> dict[str, Any]:
-        """Facts about the host: Blender's `version`, the `shots` opened so far, the bytes of `memory` held."""
+        """Status of the host: Blender's `version`, the count of `shots` opened, the resident `memory` in bytes."""
         return self._call("hello")
 
     def gpu(self) -> dict[str, Any]:
-        """What EEVEE draws on: `renderer`, `vendor`, and whether that is `software`. May end the host."""
+        """EEVEE's OpenGL device: `renderer`, `vendor`, and whether it is `software`. May end the host."""
         return self._call("gpu")
 
-    def check(self, template: Path) -> list[BrokenPromise]:
-        """Everything that is wrong with a .blend as a template; nothing, where the farm can use it."""
-        return [BrokenPromise(**broken) for broken in self._call("check", template=str(template.absolute()))["broken"]]
+    def check(self, template: Path) -> list[Violation]:
+        """The violations of the template contract in a .blend; empty when the farm can use it."""
+        return [Violation(**found) for found in self._call("check", template=str(template.absolute()))["violations"]]
 
     def open_shot(self, shot: ShotSetup) -> None:
-        """Set the stage, which includes baking the ground's shadow where the shot has one."""
+        """Set the stage, and bake the ground's shadow if the shot has one."""
         self._call("open_shot", **shot.to_wire())
 
     def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
-        """Draw the open shot's frames, one after the other.
+        """Draw the open shot's frames in order.
 
-        Blender is asked for the next frame before this one is handed out, so that it draws while the caller works.
-        The frame's file is removed when the caller comes back for the next.
+        The next frame is requested before this one is yielded, so that Blender draws while the caller works. A frame's
+        files are removed when the caller requests the next.
         """
-        asked = 0
+        requested = 0
         for number, pose in poses:
-            self._ask("draw", frame=number, **asdict(pose))
-            asked += 1
-            if asked > 1:
+            self._send("draw_frame", frame=number, **asdict(pose))
+            requested += 1
+            if requested > 1:
                 yield from self._finished_frame()
-        if asked:
+        if requested:
             yield from self._finished_frame()
 
     def open_views(self, shot: ShotSetup) -> Opened:
@@ -194,18 +194,18 @@ class Blender:
         return Opened(**self._call("open_views", **shot.to_wire()))
 
     def views(self, directions: Iterable[tuple[int, Direction]]) -> Iterator[DrawnView]:
-        """Draw the open dataset's views, ahead by one and removed after use like `frames`."""
-        asked = 0
-        for number, where in directions:
-            self._ask("draw_view", view=number, **asdict(where))
-            asked += 1
-            if asked > 1:
+        """Draw the open dataset's views, one ahead of the caller and removed after use, as in `frames`."""
+        requested = 0
+        for number, direction in directions:
+            self._send("draw_view", view=number, **asdict(direction))
+            requested += 1
+            if requested > 1:
                 yield from self._finished_view()
-        if asked:
+        if requested:
             yield from self._finished_view()
 
     def _finished_view(self) -> Iterator[DrawnView]:
-        view = DrawnView.from_wire(self._answer())
+        view = DrawnView.from_wire(self._receive())
         try:
             yield view
         finally:
@@ -213,7 +213,7 @@ class Blender:
                 leftover.unlink()
 
     def _finished_frame(self) -> Iterator[Frame]:
-        frame = Frame.from_wire(self._answer())
+        frame = Frame.from_wire(self._receive())
         try:
             yield frame
         finally:
@@ -221,16 +221,16 @@ class Blender:
                 leftover.unlink()
 
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
-        self._ask(name, **arguments)
-        return self._answer()
+        self._send(name, **arguments)
+        return self._receive()
 
-    def _ask(self, name: str, **arguments: Any) -> None:
+    def _send(self, name: str, **arguments: Any) -> None:
         try:
             self._socket.sendall(json.dumps({"call": name, **arguments}).encode() + b"\n")
         except OSError as error:
             raise BlenderCrashed from error
 
-    def _answer(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         try:
             line = self._lines.readline()
         except TimeoutError as error:
@@ -239,10 +239,10 @@ class Blender:
             raise BlenderCrashed from error
         if not line.endswith(b"\n"):
             raise BlenderCrashed
-        answer: dict[str, Any] = json.loads(line)
-        if "ok" in answer:
-            return dict(answer["ok"])
-        problem = answer["error"]
+        response: dict[str, Any] = json.loads(line)
+        if "ok" in response:
+            return dict(response["ok"])
+        problem = response["error"]
         if problem["code"] == "bad_model":
             raise BadModel(problem["message"])
         if problem["code"] == "bad_template":

@@ -1,4 +1,4 @@
-"""The two engines and how each is set up."""
+"""Select and configure a render engine."""
 
 import bpy
 
@@ -8,14 +8,14 @@ EEVEE = "BLENDER_EEVEE_NEXT" if bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
 
 
 def use_engine(engine: Engine, samples: int) -> None:
-    """Choose and set up an engine, so that the same shot gives the same pixels every time."""
+    """Select and configure an engine so that the same shot gives the same pixels every time."""
     scene = bpy.context.scene
     if engine == "cycles":
         scene.render.engine = "CYCLES"
         cycles = scene.cycles
         cycles.device, cycles.samples, cycles.seed = "CPU", samples, 0
         cycles.use_adaptive_sampling = False
-        # The same pattern for every exposure: after a change of it, kept data let the next frame differ from the last.
+        # The same pattern for every render: changing it while data is persistent would change the next frame.
         cycles.sampling_pattern = "TABULATED_SOBOL"
         cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
         cycles.denoising_quality, cycles.denoising_prefilter = "FAST", "FAST"

@@ -1,4 +1,4 @@
-"""The film in the camera: its size and format, and one exposure of a part of it."""
+"""The camera's film: its size and format, and rendering a part of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the ful
 
 
 def prepare(stage: Stage, shot: ShotSetup) -> None:
-    """Set up everything that stays the same over the shot's frames. The ground is not drawn: its shadow is baked."""
+    """Apply all settings that are the same for the shot's frames. The ground is hidden: its shadow is baked."""
     scene = bpy.context.scene
     use_engine(shot.engine, shot.samples)
     stage.ground.hide_render = True
@@ -39,51 +39,51 @@ def prepare(stage: Stage, shot: ShotSetup) -> None:
         image.color_depth, image.tiff_codec = "16", "NONE"
 
 
-def photograph(stage: Stage, now: View, box: Box, folder: Path) -> pixels.Pixels:
-    """What the camera sees in `box`: (height, width, 4), RGBA, straight alpha."""
-    drawing = folder / f"drawing{bpy.context.scene.render.file_extension}"
-    expose(stage, now, box, drawing)
-    return pixels.read(drawing)
+def render_image(stage: Stage, view: View, box: Box, folder: Path) -> pixels.Pixels:
+    """Render the part of the frame in `box`: (height, width, 4), RGBA, straight alpha."""
+    path = folder / f"drawing{bpy.context.scene.render.file_extension}"
+    render_to_file(stage, view, box, path)
+    return pixels.read(path)
 
 
-def expose(stage: Stage, now: View, box: Box, path: Path) -> None:
-    """Write what the camera sees in `box` to `path`, in the format that is set up."""
-    stand(stage.camera, now)
+def render_to_file(stage: Stage, view: View, box: Box, path: Path) -> None:
+    """Render the part of the frame in `box` to `path`, in the configured format."""
+    place_camera(stage.camera, view)
     left, top, right, bottom = box
     render = bpy.context.scene.render
     # Blender truncates the border to pixels, hence the nudge; its y axis points up.
-    nudge, width, height = 1e-3, now.lens.width, now.lens.height
+    nudge, width, height = 1e-3, view.lens.width, view.lens.height
     render.border_min_x, render.border_max_x = (left + nudge) / width, (right + nudge) / width
     render.border_min_y, render.border_max_y = (height - bottom + nudge) / height, (height - top + nudge) / height
     render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
 
 
-def stand(camera: bpy.types.Object, now: View) -> None:
-    """Put Blender's camera where the view says."""
+def place_camera(camera: bpy.types.Object, view: View) -> None:
+    """Move Blender's camera to the view's position and orientation."""
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = now.axes, now.position
+    matrix[:3, :3], matrix[:3, 3] = view.axes, view.position
     camera.matrix_world = Matrix(matrix.tolist())
 
 
 @contextmanager
-def changed(owner: Any, settings: dict[str, Any]) -> Iterator[None]:
-    """While it lasts, the owner's properties have these values.
+def temporary_settings(owner: Any, settings: dict[str, Any]) -> Iterator[None]:
+    """Inside the block, the owner's properties have these values.
 
-    What is so already is not touched: setting the engine, to itself even, throws Cycles' kept data away.
+    Properties that have the value already are not assigned: assigning the same engine discards Cycles' persistent data.
     """
-    usual = {name: getattr(owner, name) for name, value in settings.items() if getattr(owner, name) != value}
-    for name in usual:
+    originals = {name: getattr(owner, name) for name, value in settings.items() if getattr(owner, name) != value}
+    for name in originals:
         setattr(owner, name, settings[name])
     try:
         yield
     finally:
-        for name, value in usual.items():
+        for name, value in originals.items():
             setattr(owner, name, value)
 
 
 def read_exr(path: Path) -> NDArray[np.float32]:
-    """An OpenEXR picture as it is, without any colour management: (height, width, 4), rows top down."""
+    """Read an OpenEXR picture without colour management: (height, width, 4), rows top down."""
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"
     width, height = image.size

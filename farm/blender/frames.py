@@ -1,4 +1,4 @@
-"""One frame: its layers, drawn one after the other into raw files."""
+"""Draw one frame of a shot: its layers, one after the other, into raw files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,19 +7,19 @@ import numpy as np
 
 from camera_paths import Pose
 from farm.blender import pixels, reflections, shadows
-from farm.blender.film import photograph, prepare
+from farm.blender.film import prepare, render_image
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
 from farm.scene.camera import Array, View, crop, view
 from farm.scene.shot import Frame, Layer, ShadowMap, ShotSetup
 
 FILTER_BORDER = 2  # pixels; the pixel filter reaches 0.75 pixels beyond an edge
-INVISIBLE = 1e-3  # a subject of less than this share of its size is not there at all
+MIN_SCALE = 1e-3  # a subject below this share of its size is not drawn
 
 
 @dataclass(frozen=True)
 class OpenShot:
-    """A shot on its stage, with what all of its frames share."""
+    """A shot on its stage, with the data that all of its frames share."""
 
     shot: ShotSetup
     stage: Stage
@@ -28,7 +28,7 @@ class OpenShot:
 
 
 def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
-    """Set the stage for a shot, and bake the ground's shadow where one is wanted. Raises BadModel."""
+    """Set the stage for a shot and bake the shadow of a static subject. Raises BadModel and BadTemplate."""
     remove_leftovers(folder)
     stage = set_up(shot)
     static = shot.shadows and not stage.moves
@@ -38,25 +38,25 @@ def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
 
 
 def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:
-    """Draw one frame: its layers go into raw RGBA files in `folder`, each cropped to what it shows."""
+    """Draw one frame: its layers go into raw RGBA files in `folder`, each cropped to its content."""
     shot, stage, shadow = opened.shot, opened.stage, opened.shadow
     name = f"frame-{number:06d}"
-    now = view(stage.lens, pose.azimuth, pose.radius)
-    points = stage.go_to(number / shot.fps * shot.animation_speed, pose.scale)
-    ground: Array = now.ground_to_pixel
-    if pose.scale < INVISIBLE:
-        nothing = pixels.write(pixels.clear(1, 1, shot.bits), folder / f"{name}.rgba", 0, 0)
-        return Frame(number, shot.bits, nothing, None, None, tuple(ground.ravel().tolist()))
+    camera = view(stage.lens, pose.azimuth, pose.radius)
+    points = stage.show_at(number / shot.fps * shot.animation_speed, pose.scale)
+    ground: Array = camera.ground_to_pixel
+    if pose.scale < MIN_SCALE:
+        empty = pixels.write(pixels.clear(1, 1, shot.bits), folder / f"{name}.rgba", 0, 0)
+        return Frame(number, shot.bits, empty, None, None, tuple(ground.ravel().tolist()))
     if not stage.moves:
         ground = ground @ np.diag([pose.scale, pose.scale, 1.0])  # the shadow was baked at the subject's full size
-    elif shot.shadows:  # a subject that moves throws another shadow in every frame
+    elif shot.shadows:  # an animated subject casts a different shadow in every frame
         shadow = shadows.bake(stage, folder / f"{name}-shadow.npy")
         prepare(stage, shot)
     return Frame(
         number=number,
         bits=shot.bits,
-        subject=draw_subject(stage, now, points, folder / f"{name}.rgba", opened.silhouette),
-        reflection=reflections.draw_reflection(stage, now, points, folder / f"{name}-reflection.rgba")
+        subject=draw_subject(stage, camera, points, folder / f"{name}.rgba", opened.silhouette),
+        reflection=reflections.draw_reflection(stage, camera, points, folder / f"{name}-reflection.rgba")
         if shot.reflector
         else None,
         shadow=shadow,
@@ -64,19 +64,19 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
     )
 
 
-def draw_subject(stage: Stage, now: View, points: Array, path: Path, silhouette: Silhouette | None) -> Layer:
-    """The subject alone."""
-    box = crop(now, points, FILTER_BORDER)
-    drawn = photograph(stage, now, box, path.parent)
+def draw_subject(stage: Stage, camera: View, points: Array, path: Path, silhouette: Silhouette | None) -> Layer:
+    """Draw the subject without shadow and mirror image into `path`."""
+    box = crop(camera, points, FILTER_BORDER)
+    drawn = render_image(stage, camera, box, path.parent)
     painted = drawn[..., 3].copy()
     if silhouette:
         with silhouette.drawn():
-            drawn[..., 3] = photograph(stage, now, box, path.parent)[..., 3]
+            drawn[..., 3] = render_image(stage, camera, box, path.parent)[..., 3]
     pixels.settle_edges(drawn, painted)
     return pixels.write(drawn, path, box[0], box[1])
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the frames that a client has left behind."""
+    """Remove frames that an earlier client has left."""
     for leftover in folder.glob("frame-*"):
         leftover.unlink()

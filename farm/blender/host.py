@@ -1,7 +1,7 @@
-"""The Blender host: a process that owns Blender and draws what it is told over a Unix socket.
+"""The Blender host: a process that owns Blender and renders on request over a Unix socket.
 
-Run as `python -m farm.blender.host SOCKET FOLDER`. It serves one client at a time and stays warm between them. A
-request is a line of JSON, {"call": NAME, ...}; so is the answer, {"ok": {...}} or {"error": {"code", "message"}}.
+Run as `python -m farm.blender.host SOCKET FOLDER`. It serves one client at a time and keeps running between clients. A
+request is a line of JSON, {"call": NAME, ...}; a response is {"ok": {...}} or {"error": {"code", "message"}}.
 """
 
 import contextlib
@@ -28,39 +28,39 @@ Opened = TypeVar("Opened", frames.OpenShot, views.OpenViews)
 
 
 class Host:
-    """The calls a client can make. Plain data in, plain data out."""
+    """The calls that a client can make. Arguments and results are plain data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.opened: frames.OpenShot | views.OpenViews | None = None
-        self.files: list[tuple[int, int] | None] = []  # tell one state of the open shot's files from the next
+        self.files: list[tuple[int, int] | None] = []  # identity of the open shot's files, by _file_stamp
         self.shots = 0
 
     def hello(self) -> dict[str, Any]:
-        """Answers at once: this is how one sees that the host is alive and idle."""
+        """Report the host's status; the response shows that the host is alive and idle."""
         memory = psutil.Process().memory_info().rss
         return {"version": bpy.app.version_string, "shots": self.shots, "memory": memory}
 
     def check(self, template: str) -> dict[str, Any]:
-        """Look at a .blend as a template: `broken` lists farm.templates.contract.BrokenPromise."""
-        return {"broken": [asdict(broken) for broken in examine(Path(template))]}
+        """Check a .blend against the template contract: `violations` lists farm.templates.contract.Violation."""
+        return {"violations": [asdict(violation) for violation in examine(Path(template))]}
 
     def open_shot(self, **shot: Any) -> dict[str, Any]:
-        """Set the stage for a shot, and bake the ground's shadow where one is wanted; an open shot stays open."""
+        """Set the stage for a shot, and bake the ground's shadow if it has one; a shot that is open stays open."""
         self._open(ShotSetup(**shot), frames.OpenShot, frames.open_shot)
         return {}
 
-    def draw(self, frame: int, **pose: float) -> dict[str, Any]:
+    def draw_frame(self, frame: int, **pose: float) -> dict[str, Any]:
         """Draw one frame of the open shot at a camera_paths.Pose. Returns farm.scene.shot.Frame."""
         assert isinstance(self.opened, frames.OpenShot), "open_shot comes first"
-        opened, self.opened = self.opened, None  # whatever goes wrong, the next shot begins on a fresh stage
+        opened, self.opened = self.opened, None  # after an error the next shot gets a fresh stage
         drawn = asdict(frames.draw_frame(opened, frame, Pose(**pose), self.folder))
         self.opened = opened
         return drawn
 
     def open_views(self, **shot: Any) -> dict[str, Any]:
-        """Set the stage for a dataset's shot; an open one stays open. Returns farm.scene.drawn_view.Opened."""
-        return asdict(self._open(ShotSetup(**shot), views.OpenViews, views.open_views).facts)
+        """Set the stage for a dataset's shot; one that is open stays open. Returns farm.scene.drawn_view.Opened."""
+        return asdict(self._open(ShotSetup(**shot), views.OpenViews, views.open_views).info)
 
     def draw_view(self, view: int, **direction: float) -> dict[str, Any]:
         """Draw one view of the open dataset from a Direction. Returns farm.scene.drawn_view.DrawnView."""
@@ -70,20 +70,20 @@ class Host:
         self.opened = opened
         return drawn
 
-    def _open(self, wanted: ShotSetup, kind: type[Opened], open_: Callable[[ShotSetup, Path], Opened]) -> Opened:
-        """What is open, if it is of this kind and shot and its files are as they were; else a fresh stage."""
-        files = [_stamp(path) for path in (wanted.model_path, wanted.template)]
-        if isinstance(self.opened, kind) and self.opened.shot == wanted and self.files == files:
+    def _open(self, shot: ShotSetup, kind: type[Opened], open_: Callable[[ShotSetup, Path], Opened]) -> Opened:
+        """The open shot if it has this kind and setup and its files are unchanged, else a fresh stage."""
+        files = [_file_stamp(path) for path in (shot.model_path, shot.template)]
+        if isinstance(self.opened, kind) and self.opened.shot == shot and self.files == files:
             frames.remove_leftovers(self.folder)
             return self.opened
         self.opened, self.files = None, files
         self.shots += 1
-        opened = open_(wanted, self.folder)
+        opened = open_(shot, self.folder)
         self.opened = opened
         return opened
 
     def gpu(self) -> dict[str, Any]:
-        """Which device EEVEE draws on. Without any OpenGL driver this ends the process."""
+        """EEVEE's OpenGL device. Without an OpenGL driver this ends the process."""
         import gpu
 
         bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -92,7 +92,7 @@ class Host:
         scene.collection.objects.link(scene.camera)
         engines.use_engine("eevee", 1)
         scene.render.resolution_x = scene.render.resolution_y = 16
-        bpy.ops.render.render()  # gpu.platform answers only after a first frame
+        bpy.ops.render.render()  # gpu.platform has data only after a first frame
         return {
             "renderer": gpu.platform.renderer_get(),
             "vendor": gpu.platform.vendor_get(),
@@ -100,8 +100,8 @@ class Host:
         }
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
-    """What tells one state of a file from the next; None where there is no file, for `open_` to say so."""
+def _file_stamp(path: str) -> tuple[int, int] | None:
+    """Changes whenever the file does; None when there is no file, which `open_` then reports."""
     try:
         stat = Path(path).stat()
     except OSError:
@@ -114,30 +114,30 @@ def main() -> None:
     host = Host(Path(folder))
     calls: dict[str, Callable[..., dict[str, Any]]] = {
         call.__name__: call
-        for call in (host.hello, host.check, host.open_shot, host.draw, host.open_views, host.draw_view, host.gpu)
+        for call in (host.hello, host.check, host.open_shot, host.draw_frame, host.open_views, host.draw_view, host.gpu)
     }
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(path)
-        door.listen()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
         while True:
-            client, _ = door.accept()
-            # A client may hang up at any time. Closing `lines` fails then, too: it still holds the answer.
+            client, _ = server.accept()
+            # A client may disconnect at any time. Closing `lines` then fails, too: it still holds the response.
             with client, contextlib.suppress(BrokenPipeError, ConnectionResetError), client.makefile("rwb") as lines:
                 serve(lines, calls)
 
 
 def serve(lines: Any, calls: dict[str, Callable[..., dict[str, Any]]]) -> None:
-    """Answer one client until it hangs up."""
+    """Serve one client until it disconnects."""
     for line in lines:
         request = json.loads(line)
-        answer = respond(calls[request.pop("call")], request)
-        lines.write(json.dumps(answer).encode() + b"\n")
+        response = respond(calls[request.pop("call")], request)
+        lines.write(json.dumps(response).encode() + b"\n")
         lines.flush()
 
 
 def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Make a call; whatever goes wrong becomes an answer, and the host lives on."""
+    """Make a call and turn any exception into an error response, so that the host keeps running."""
     try:
         return {"ok": call(**arguments)}
     except BadModel as error:
@@ -147,7 +147,7 @@ def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> d
     except Exception as error:
         if is_no_room(error):
             return {"error": {"code": "no_room", "message": str(error)}}
-        with contextlib.suppress(OSError):  # the log may lie on a disk that is full
+        with contextlib.suppress(OSError):  # the log's disk may be full
             traceback.print_exc()
         return {"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}}
 

@@ -1,22 +1,22 @@
-"""What the glTF importer leaves to do with its materials."""
+"""Adjust imported glTF materials: sidedness and ambient occlusion, which the importer does not apply."""
 
 import bpy
 
-AMBIENT = 0.5  # about half of a studio's light comes from all around, and occlusion shades that half alone
+AMBIENT_SHARE = 0.5  # of a studio's light is indirect, the only light that occlusion darkens
 
 
 def finish(material: bpy.types.Material) -> None:
-    """Make an imported material look the same in both engines, and as its file says."""
-    # Cycles draws every side of a surface, EEVEE only what this allows; nothing of a product may vanish as it turns.
+    """Make an imported material look the same in both engines and as the glTF file defines it."""
+    # Cycles draws both sides of every surface, EEVEE only with this: no part of a product may vanish as it turns.
     material.use_backface_culling = False
     darken_by_occlusion(material)
 
 
 def darken_by_occlusion(material: bpy.types.Material) -> None:
-    """Let a glTF's occlusion texture darken the base colour; the importer keeps it for exports and draws nothing of it.
+    """Darken the base colour by the glTF's occlusion texture, which the importer keeps for export only.
 
-    glTF 2.0 (section 3.9.3) has occlusion shade indirect light and no direct light. No node can tell the two apart, so
-    the base colour is multiplied by the occlusion mixed with white, by the share that indirect light has.
+    In glTF 2.0 (section 3.9.3) occlusion affects indirect light only. No shader node can separate the two, so the base
+    colour is multiplied by the occlusion mixed with white, AMBIENT_SHARE being the occlusion's part.
     """
     tree = material.node_tree
     if tree is None:
@@ -27,7 +27,7 @@ def darken_by_occlusion(material: bpy.types.Material) -> None:
         return
     colour = shader.inputs["Base Color"]
     softened = tree.nodes.new("ShaderNodeMapRange")
-    softened.inputs["To Min"].default_value = 1 - AMBIENT
+    softened.inputs["To Min"].default_value = 1 - AMBIENT_SHARE
     tree.links.new(occlusion, softened.inputs["Value"])
     product = tree.nodes.new("ShaderNodeMix")
     product.data_type, product.blend_type = "RGBA", "MULTIPLY"
@@ -42,7 +42,7 @@ def darken_by_occlusion(material: bpy.types.Material) -> None:
 
 
 def _occlusion(tree: bpy.types.NodeTree) -> bpy.types.NodeSocket | None:
-    """Where the occlusion comes from, if the material has any."""
+    """The socket that the occlusion texture feeds from, if the material has one."""
     for link in tree.links:
         group = getattr(link.to_node, "node_tree", None)
         if group and group.name.startswith("glTF Material Output") and link.to_socket.name == "Occlusion":

@@ -1,4 +1,4 @@
-"""Pictures that Blender has written, as arrays; and arrays as the layers that a client reads. numpy alone, no bpy."""
+"""Read the pictures that Blender writes into arrays, and write arrays as layers for the client. Uses no bpy."""
 
 import itertools
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from farm.scene.shot import Layer
 
-TGA_HEADER = 18
+TGA_HEADER_BYTES = 18
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -27,7 +27,7 @@ def read_tga(path: Path) -> NDArray[np.uint8]:
     """Pixels of an uncompressed 32-bit TGA."""
     data = np.fromfile(path, dtype=np.uint8)
     width, height = (int(data[at]) | int(data[at + 1]) << 8 for at in (12, 14))
-    rows = data[TGA_HEADER : TGA_HEADER + width * height * 4].reshape(height, width, 4)
+    rows = data[TGA_HEADER_BYTES : TGA_HEADER_BYTES + width * height * 4].reshape(height, width, 4)
     return np.ascontiguousarray(rows[::-1, :, [2, 1, 0, 3]])
 
 
@@ -41,24 +41,24 @@ def read_tiff(path: Path) -> NDArray[np.uint16]:
 
 
 def clear(height: int, width: int, bits: int) -> Pixels:
-    """Pixels that show nothing."""
+    """Fully transparent pixels."""
     shape = height, width, 4
     return np.zeros(shape, np.uint8) if bits == 8 else np.zeros(shape, np.uint16)
 
 
 def write(pixels: Pixels, path: Path, left: int, top: int) -> Layer:
-    """A layer whose top left pixel belongs at (left, top) of the full frame."""
+    """Write a layer whose top left pixel is at (left, top) of the full frame."""
     pixels.tofile(path)
     return Layer(str(path), left, top, width=pixels.shape[1], height=pixels.shape[0])
 
 
 def settle_edges(pixels: Pixels, painted: NDArray[Any]) -> None:
-    """Give the silhouette's half-covered pixels the colour of the whole ones beside them, in place.
+    """Give the silhouette's partly covered pixels the colour of the fully covered pixels near them, in place.
 
-    Colours are denoised and alpha is not, so straight colours at the edge come out too dark or too bright by chance:
-    a fringe. Only pixels between empty and fully covered ones change; glass and thin wires keep their colours. A pixel
-    that is covered but was not `painted` (alpha of the colours' own exposure, shape (height, width)) has no colour of
-    its own: it takes that of any painted ones beside it.
+    Colours are denoised and alpha is not, so straight colours at the edge are too dark or too bright: a fringe. Only
+    pixels between empty and fully covered ones change; glass and thin wires keep their colours. A pixel that is covered
+    but has no alpha in `painted` (the alpha of the colours' own render, shape (height, width)) has no colour of its
+    own: it takes the mean of any painted pixels near it.
     """
     reach = 2  # pixels over which the pixel filter spreads an edge
     full = np.iinfo(pixels.dtype).max
@@ -76,12 +76,12 @@ def settle_edges(pixels: Pixels, painted: NDArray[Any]) -> None:
         at_the_rim |= near[:, 3] == 0
     bare = painted[rows, columns] == 0
     for mean, chosen in ((any_mean, bare), (solid_mean, at_the_rim | bare)):
-        mend = chosen & (mean.weight > 0)
-        pixels[rows[mend], columns[mend], :3] = np.rint(mean.total[mend] / mean.weight[mend, None])
+        fixed = chosen & (mean.weight > 0)
+        pixels[rows[fixed], columns[fixed], :3] = np.rint(mean.total[fixed] / mean.weight[fixed, None])
 
 
 class Mean:
-    """A weighted mean of colours for each of `count` pixels, under way."""
+    """Accumulates a weighted mean of colours for each of `count` pixels."""
 
     def __init__(self, count: int) -> None:
         self.total = np.zeros((count, 3), dtype=np.float32)

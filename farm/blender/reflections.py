@@ -1,7 +1,7 @@
-"""The floor's mirror image of the subject: what a camera mirrored at the ground sees, upside down, fading with height.
+"""The floor's mirror image of the subject: the view of a camera mirrored at the ground, flipped, fading with height.
 
-A point's image in the plane z = 0 appears where the mirrored camera sees the point itself. So the subject needs no
-second copy and the floor no material: it is drawn once more from below, and the picture is turned over.
+The image of a point in the plane z = 0 appears where the mirrored camera sees the point itself. So the subject needs no
+copy and the floor no material: the subject is drawn a second time from below, and the picture is flipped.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,53 +13,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.blender import pixels
-from farm.blender.film import photograph, read_exr
+from farm.blender.film import read_exr, render_image
 from farm.blender.stage import Stage
 from farm.scene.camera import Array, View, crop, mirrored
 from farm.scene.shot import Layer
 
 Plane = NDArray[np.float32]
-BORDER = 2  # pixels that the pixel filter adds around the subject
-BLUR = 0.15  # by how much of its height above a floor of roughness 1 a point's image is smeared
+BORDER_PIXELS = 2  # that the pixel filter adds around the subject
+BLUR = 0.15  # radius of a point's blur at roughness 1, as a share of its height above the floor
 
 
-def draw_reflection(stage: Stage, now: View, points: Array, path: Path) -> Layer:
+def draw_reflection(stage: Stage, camera: View, points: Array, path: Path) -> Layer:
     """Draw the mirror image into `path`."""
-    ground, below = stage.ground, mirrored(now)
+    ground, below = stage.ground, mirrored(camera)
     fade = float(ground["reflector_fade"])
-    reach = BLUR * float(ground["reflector_roughness"]) * fade * now.lens.pixels_per_unit / now.lens.distance
-    left, top, right, bottom = crop(below, points, BORDER + round(2 * reach))
+    reach = BLUR * float(ground["reflector_roughness"]) * fade * camera.lens.pixels_per_unit / camera.lens.distance
+    left, top, right, bottom = crop(below, points, BORDER_PIXELS + round(2 * reach))
     with _recorded_positions(path.parent) as positions:
-        drawn = photograph(stage, below, (left, top, right, bottom), path.parent)
-        where = positions()
+        drawn = render_image(stage, below, (left, top, right, bottom), path.parent)
+        world = positions()
     full = np.iinfo(drawn.dtype).max
     colours = drawn.astype(np.float32) / full
     colours[..., :3] *= colours[..., 3:]
-    image = fade_out(colours, where, fade=fade, strength=float(ground["reflector_strength"]), reach=reach)
+    image = fade_out(colours, world, fade=fade, strength=float(ground["reflector_strength"]), reach=reach)
     image[..., :3] /= np.maximum(image[..., 3:], 1e-6)
-    turned = np.rint(np.clip(image[::-1], 0, 1) * full).astype(drawn.dtype)
-    return pixels.write(np.ascontiguousarray(turned), path, left, now.lens.height - bottom)
+    flipped = np.rint(np.clip(image[::-1], 0, 1) * full).astype(drawn.dtype)
+    return pixels.write(np.ascontiguousarray(flipped), path, left, camera.lens.height - bottom)
 
 
-def fade_out(colours: Plane, where: Plane, *, fade: float, strength: float, reach: float) -> Plane:
-    """Premultiplied RGBA that is `strength` at the ground and nothing at the height `fade`, smeared by up to `reach`.
+def fade_out(colours: Plane, world: Plane, *, fade: float, strength: float, reach: float) -> Plane:
+    """Scale premultiplied RGBA from `strength` at the ground to 0 at the height `fade`, blurred with height.
 
-    `where` holds the world position that each pixel shows, zero where it shows none; both have shape (height, width,
-    ...). `reach` is in pixels.
+    `world` holds the world position that each pixel shows, zero where it shows none; both have shape (height, width,
+    ...). `reach` is the blur's radius in pixels at the height `fade`.
     """
-    known = where[..., :3].any(axis=-1, keepdims=True).astype(np.float32)
-    height = where[..., 2:3] * known
-    # The silhouette's outermost pixels hold a little colour but no position: they take their neighbours' height.
-    around = max(2 * reach, BORDER)
-    beside = smear(height, around) / np.maximum(smear(known, around), 1e-6)
+    known = world[..., :3].any(axis=-1, keepdims=True).astype(np.float32)
+    height = world[..., 2:3] * known
+    # The silhouette's outermost pixels have some colour but no position: they use their neighbours' height.
+    around = max(2 * reach, BORDER_PIXELS)
+    beside = blur(height, around) / np.maximum(blur(known, around), 1e-6)
     share = np.clip(np.where(known > 0, height, beside) / fade, 0, 1)
     faded = colours * (strength * (1 - share) ** 2)
-    image: Plane = faded + (smear(faded, reach) - faded) * share
+    image: Plane = faded + (blur(faded, reach) - faded) * share
     return image
 
 
-def smear(plane: Plane, reach: float) -> Plane:
-    """Blur by three running means of `reach` pixels to each side, which together are nearly a Gaussian."""
+def blur(plane: Plane, reach: float) -> Plane:
+    """Blur by three running means of `reach` pixels to each side, an approximation of a Gaussian."""
     radius = round(reach)
     if radius < 1:
         return plane
@@ -76,7 +76,7 @@ def smear(plane: Plane, reach: float) -> Plane:
 
 @contextmanager
 def _recorded_positions(folder: Path) -> Iterator[Callable[[], Plane]]:
-    """While it lasts, an exposure also records the world position that each pixel shows; yields what reads them."""
+    """Inside the block, a render also records every pixel's world position; yields a function that reads them."""
     scene = bpy.context.scene
     scene.use_nodes = scene.render.use_compositing = True
     nodes = scene.node_tree.nodes

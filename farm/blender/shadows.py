@@ -1,4 +1,4 @@
-"""The ground's shadow, baked once: a static subject under fixed lights throws the same one in every frame."""
+"""Bake the ground's shadow, which a static subject under fixed lights casts unchanged in every frame."""
 
 from pathlib import Path
 
@@ -12,28 +12,27 @@ from farm.blender.film import read_exr
 from farm.blender.stage import Stage
 from farm.scene.shot import ShadowMap
 
-LARGEST = 256  # pixels a side: a soft shadow has nothing finer to show
-SMALLEST = 64
+MIN_SIZE_PIXELS, MAX_SIZE_PIXELS = 64, 256  # per side; a soft shadow has no finer detail
 SAMPLES = 16
-ABOVE = 20.0  # height of the looking-down camera, above any subject
+CAMERA_HEIGHT = 20.0  # scene units, above any subject
 DISPLAY_GAMMA = 2.2
 
 
 def bake(stage: Stage, path: Path) -> ShadowMap:
-    """Look straight down on the ground as a shadow catcher, the subject hidden from the camera only; save to `path`.
+    """Render the ground as a shadow catcher from above, the subject hidden from the camera only; save to `path`.
 
-    Always drawn by Cycles, so that both engines stand on the same shadow.
+    Always drawn by Cycles, so that both engines have the same shadow.
     """
     extent = float(stage.ground["shadow_extent"])
-    size = min(max(stage.lens.height // 2, SMALLEST), LARGEST)
+    size = min(max(stage.lens.height // 2, MIN_SIZE_PIXELS), MAX_SIZE_PIXELS)
     scene = bpy.context.scene
     use_engine("cycles", SAMPLES)
     stage.ground.hide_render, stage.ground.is_shadow_catcher = False, True
-    for thing in stage.subject:
-        thing.visible_camera = False
+    for object_ in stage.subject:
+        object_.visible_camera = False
     above = bpy.data.objects.new("Above", bpy.data.cameras.new("Above"))
-    above.data.type, above.data.ortho_scale, above.data.clip_end = "ORTHO", 2 * extent, 2 * ABOVE
-    above.matrix_world = Matrix.Translation((0.0, 0.0, ABOVE))
+    above.data.type, above.data.ortho_scale, above.data.clip_end = "ORTHO", 2 * extent, 2 * CAMERA_HEIGHT
+    above.matrix_world = Matrix.Translation((0.0, 0.0, CAMERA_HEIGHT))
     scene.collection.objects.link(above)
     scene.camera = above
     render = scene.render
@@ -42,21 +41,21 @@ def bake(stage: Stage, path: Path) -> ShadowMap:
     render.use_compositing = render.use_sequencer = False
     render.image_settings.file_format, render.image_settings.color_mode = "OPEN_EXR", "RGBA"
     render.image_settings.color_depth = "32"
-    exposure = path.with_suffix(".exr")
-    render.filepath = str(exposure)
+    picture = path.with_suffix(".exr")
+    render.filepath = str(picture)
     bpy.ops.render.render(write_still=True)
-    for thing in stage.subject:
-        thing.visible_camera = True
+    for object_ in stage.subject:
+        object_.visible_camera = True
     bpy.data.objects.remove(above)
-    np.save(path, soften(read_exr(exposure)[..., 3], strength=float(stage.ground["shadow_strength"])))
-    exposure.unlink()
+    np.save(path, soften(read_exr(picture)[..., 3], strength=float(stage.ground["shadow_strength"])))
+    picture.unlink()
     return ShadowMap(path=str(path), size=size, extent=extent)
 
 
 def soften(alpha: NDArray[np.float32], *, strength: float) -> NDArray[np.float32]:
-    """From the catcher's alpha to opacities for compositing in display space, fading to nothing at the border.
+    """Convert the catcher's alpha to opacities for compositing in display space, fading to 0 at the border.
 
-    Darkening light by (1 - alpha) darkens display values by its gamma root, whatever the background is.
+    Scaling linear light by (1 - alpha) scales display values by the gamma root of that, for any background.
     """
     size = alpha.shape[0]
     across = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1

@@ -1,7 +1,7 @@
-"""Clean silhouettes for Cycles, which denoises colours but not alpha: few random samples leave an edge that crawls.
+"""Clean silhouettes for Cycles, which denoises colours but not alpha: few random samples leave a flickering edge.
 
-The subject is drawn once more without any light, all pixels taking the same sub-pixel samples, as a rasteriser does.
-That costs a quarter of the picture itself.
+The subject is drawn a second time without lighting, with the same sub-pixel samples in all pixels, as a rasteriser
+does. This takes a quarter of the picture's own time.
 """
 
 from collections.abc import Iterator
@@ -11,36 +11,39 @@ from typing import Any
 
 import bpy
 
-from farm.blender.film import changed
+from farm.blender.film import temporary_settings
 from farm.blender.stage import Stage
 
 SAMPLES = 8
-# All pixels share their samples, so the samples' own middle moves the whole silhouette. Of 24 seeds this one is best:
-# its middle is 0.02 pixels from the pixel's centre; that of Cycles' usual 0 is 0.12 pixels off.
+# All pixels share their samples, so an off-centre mean of the samples shifts the whole silhouette. Best of 24 seeds:
+# 0.02 pixels from the pixel's centre; with Cycles' default seed 0 it is 0.12 pixels.
 CENTRED_SEED = 1
 
 
 @dataclass(frozen=True)
 class Silhouette:
-    """How to draw one: with what all surfaces are painted; None where some are see-through and stay as they are."""
+    """How to draw one: the material override for all surfaces; None if some are see-through and keep their own."""
 
     paint: bpy.types.Material | None
 
     @classmethod
     def of(cls, stage: Stage) -> "Silhouette":
         """For the subject on the stage."""
-        materials = {slot.material for thing in stage.subject for slot in thing.material_slots if slot.material}
+        materials = {slot.material for object_ in stage.subject for slot in object_.material_slots if slot.material}
         return cls(_paint() if all(map(is_opaque, materials)) else None)
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
-        """While it lasts, exposures hold the silhouette in their alpha, and nothing of meaning in their colours."""
+        """Inside the block, the alpha of renders is the silhouette; their colours are meaningless."""
         override = {"material_override": self.paint}
-        with changed(bpy.context.scene.cycles, UNUSUAL), changed(bpy.context.view_layer, override):
+        with (
+            temporary_settings(bpy.context.scene.cycles, SILHOUETTE_SETTINGS),
+            temporary_settings(bpy.context.view_layer, override),
+        ):
             yield
 
 
-UNUSUAL: dict[str, Any] = {
+SILHOUETTE_SETTINGS: dict[str, Any] = {
     "samples": SAMPLES,
     "seed": CENTRED_SEED,
     "use_denoising": False,
@@ -50,7 +53,7 @@ UNUSUAL: dict[str, Any] = {
 
 
 def _paint() -> bpy.types.Material:
-    """Glows by itself, so that no light is asked for."""
+    """An emissive material, which needs no light rays."""
     paint = bpy.data.materials.new("Silhouette")
     paint.use_nodes = True
     nodes = paint.node_tree.nodes
@@ -61,7 +64,7 @@ def _paint() -> bpy.types.Material:
 
 
 def is_opaque(material: bpy.types.Material) -> bool:
-    """Whether nothing can be seen through it: anything but one opaque principled shader is taken for see-through."""
+    """Whether the material is opaque: no transparent shader, and no alpha but a constant 1."""
     if material.node_tree is None:
         return True
     kinds = {node.bl_idname for node in material.node_tree.nodes}

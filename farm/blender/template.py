@@ -1,32 +1,32 @@
-"""Opening a template, which is refused when it breaks a promise of its contract: nothing in it runs or loads others."""
+"""Open a template, or refuse it when it violates its contract. Nothing in it runs or loads other files."""
 
 from pathlib import Path
 
 import bpy
 
 from farm.blender.importing import Object
-from farm.blender.promises import broken_promises
 from farm.blender.unsafe import unsafe_content
+from farm.blender.violations import find_violations
 from farm.errors import BadTemplate
 from farm.templates import contract
 from farm.templates.blend_file import linked_libraries
-from farm.templates.contract import BrokenPromise
+from farm.templates.contract import Violation
 
 
 def open_template(path: Path) -> dict[str, Object]:
     """Open a template afresh: the contract's objects by name. Raises BadTemplate."""
-    broken = examine(path)
-    if broken:
-        more = f" ({len(broken) - 1} more: farm templates check tells all)" if len(broken) > 1 else ""
-        raise BadTemplate(f"The template {path.name} is refused. {broken[0]}{more}")
+    violations = examine(path)
+    if violations:
+        more = f" ({len(violations) - 1} more: farm templates check lists all)" if len(violations) > 1 else ""
+        raise BadTemplate(f"The template {path.name} is refused. {violations[0]}{more}")
     return {part.name: bpy.data.objects[part.name] for part in contract.PARTS}
 
 
-def examine(path: Path) -> list[BrokenPromise]:
-    """Open a .blend and list what is wrong with it. Raises BadTemplate when it cannot be opened.
+def examine(path: Path) -> list[Violation]:
+    """Open a .blend and list its violations of the contract. Raises BadTemplate when it cannot be opened.
 
-    One that links to other files is not even opened, for that would load them. Blender itself keeps scripts and drivers
-    with code from running, by use_scripts=False.
+    A file with linked libraries is not opened, because opening it would load them. `use_scripts=False` keeps Blender
+    from running scripts and drivers with code.
     """
     try:
         if libraries := linked_libraries(path):
@@ -37,10 +37,10 @@ def examine(path: Path) -> list[BrokenPromise]:
     except RuntimeError as error:
         raise BadTemplate(f"Blender cannot open {path.name}: {error}") from error
     bpy.context.view_layer.update()
-    return [*unsafe_content(), *broken_promises(bpy.context.scene)]
+    return [*unsafe_content(), *find_violations(bpy.context.scene)]
 
 
-def _linked(library: str) -> BrokenPromise:
-    return BrokenPromise(
+def _linked(library: str) -> Violation:
+    return Violation(
         library, "data is linked from this file", "Object > Relations > Make Local > All, then File > Clean Up > Purge"
     )

@@ -1,4 +1,4 @@
-"""One view of a dataset: the subject's picture, and its G-buffer."""
+"""Draw one view of a dataset: the subject's picture and its G-buffer."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from farm.blender.film import expose, prepare
+from farm.blender.film import prepare, render_to_file
 from farm.blender.frames import FILTER_BORDER, draw_subject, remove_leftovers
 from farm.blender.passes import Passes
 from farm.blender.silhouettes import Silhouette
@@ -18,14 +18,14 @@ from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import ShotSetup
 from farm.scene.views import Direction
 
-LAYERS = 128  # of cut-out surfaces behind each other, such as leaves, that are looked through
-# From glTF's axes (y up, z to the front) to Blender's, as its importer turns them.
+MAX_TRANSPARENT_LAYERS = 128  # of cut-out surfaces behind each other, such as leaves
+# From glTF's axes (y up, z to the front) to Blender's, as the importer converts them.
 Y_UP_TO_Z_UP = Matrix(((1, 0, 0, 0), (0, 0, -1, 0), (0, 1, 0, 0), (0, 0, 0, 1)))
 
 
 @dataclass(frozen=True)
 class OpenViews:
-    """A dataset's shot on its stage, with what all of its views share."""
+    """A dataset's shot on its stage, with the data that all of its views share."""
 
     shot: ShotSetup
     stage: Stage
@@ -33,9 +33,9 @@ class OpenViews:
     passes: Passes
 
     @property
-    def facts(self) -> Opened:
-        middle = Matrix.Translation((0.0, 0.0, -self.stage.lens.target))
-        matrix = np.array(middle @ self.stage.placed @ Y_UP_TO_Z_UP, dtype=float)
+    def info(self) -> Opened:
+        to_origin = Matrix.Translation((0.0, 0.0, -self.stage.lens.target))
+        matrix = np.array(to_origin @ self.stage.root_matrix @ Y_UP_TO_Z_UP, dtype=float)
         return Opened(matrix.tolist(), bpy.app.version_string)
 
 
@@ -46,23 +46,23 @@ def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
     passes = Passes.of(stage)
     prepare(stage, shot)
-    stage.camera.data.lens = views.FOCAL_LENGTH
+    stage.camera.data.lens = views.FOCAL_LENGTH_MM
     scene = bpy.context.scene
     scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
-    scene.cycles.transparent_max_bounces = LAYERS
-    for thing in scene.objects:
-        if thing.type == "LIGHT":  # from some side a camera looks past the subject into it
-            thing.visible_camera = False
+    scene.cycles.transparent_max_bounces = MAX_TRANSPARENT_LAYERS
+    for object_ in scene.objects:
+        if object_.type == "LIGHT":  # some cameras see it behind the subject
+            object_.visible_camera = False
     return OpenViews(shot, stage, silhouette, passes)
 
 
-def draw_view(opened: OpenViews, number: int, where: Direction, folder: Path) -> DrawnView:
+def draw_view(opened: OpenViews, number: int, direction: Direction, folder: Path) -> DrawnView:
     """Draw one view into files in `folder`, cropped to the subject."""
     name = f"frame-{number:06d}"
     stage = opened.stage
-    now = views.camera(where, opened.shot.width, stage.lens.target)
-    subject = draw_subject(stage, now, stage.points, folder / f"{name}.rgba", opened.silhouette)
-    recorded = folder / f"{name}.exr"
+    camera = views.camera(direction, opened.shot.width, stage.lens.target)
+    subject = draw_subject(stage, camera, stage.points, folder / f"{name}.rgba", opened.silhouette)
+    passes = folder / f"{name}.exr"
     with opened.passes.drawn():
-        expose(stage, now, crop(now, stage.points, FILTER_BORDER), recorded)
-    return DrawnView(number, subject, replace(subject, path=str(recorded)))
+        render_to_file(stage, camera, crop(camera, stage.points, FILTER_BORDER), passes)
+    return DrawnView(number, subject, replace(subject, path=str(passes)))

@@ -71,7 +71,7 @@ def blender(_: Settings) -> Check:
         host = BlenderHost(Path(folder))
         try:
             host.start()
-            with Blender(host.socket_path, engine.PROBE_TIMEOUT) as inside:
+            with Blender(host.socket_path, engine.PROBE_TIMEOUT_SECONDS) as inside:
                 return Check("blender", True, f"bpy {inside.hello()['version']}")
         except FarmError as error:
             return Check("blender", False, error.message, SETUP)
@@ -82,7 +82,7 @@ def blender(_: Settings) -> Check:
 def gpu(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         found = engine.probe(Path(folder))
-    chosen = engine.suited(settings, found)
+    chosen = engine.select_engine(settings, found)
     if found and not found.software:
         return Check("engine", True, f"{chosen} ({found.vendor} {found.renderer})")
     devices = engine.device_files()

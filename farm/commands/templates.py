@@ -1,4 +1,4 @@
-"""`farm templates ...`: what an artist does with scene templates. Each command parses, calls one function, prints."""
+"""`farm templates`: list, check and preview scene templates. Each command parses, calls one function and prints."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadTemplate, FarmError
 from farm.processes.scratch import own_scratch
 from farm.settings import Settings
-from farm.templates.contract import BrokenPromise
+from farm.templates.contract import Violation
 
 app = typer.Typer(no_args_is_help=True, help="Scene templates: the light and the look of a render.")
 console = Console(highlight=False, soft_wrap=True)
@@ -24,7 +24,7 @@ File = Annotated[str, typer.Argument(metavar="FILE.blend", help="A .blend, or th
 
 @app.command("list")
 def list_templates() -> None:
-    """List the templates that a render can ask for by its setting `scene`."""
+    """List the templates that the render setting `scene` accepts."""
     broken = False
     for name, blend in sorted(templates.found().items()):
         try:
@@ -40,7 +40,7 @@ def list_templates() -> None:
 
 @app.command()
 def check(file: File) -> None:
-    """List every promise that a template breaks, each with its mend. The exit code is 1 when there is one."""
+    """List all problems of a template, each with its fix. The exit code is 1 if there are any."""
     logs.configure("warning")
     settings = Settings()
     path = templates.locate(file)
@@ -49,19 +49,19 @@ def check(file: File) -> None:
         BlenderHost(scratch) as host,
         Blender(host.socket_path, settings.frame_timeout) as blender,
     ):
-        broken = blender.check(path)
+        violations = blender.check(path)
     toml = path.with_suffix(".toml")
     try:
         templates.read_toml(toml)
     except BadTemplate as error:
         problem = error.message.removeprefix(f"{toml.name}: ")
-        broken.append(BrokenPromise(toml.name, problem, "docs/artists.md shows a whole one"))
-    for promise in broken:
+        violations.append(Violation(toml.name, problem, "docs/artists.md has a complete example"))
+    for violation in violations:
         console.print("bad ", style="red", end="")
-        console.print(f"{promise.thing}: {promise.problem}\n    {promise.mend}", markup=False)
-    if broken:
+        console.print(f"{violation.object}: {violation.problem}\n    {violation.fix}", markup=False)
+    if violations:
         raise typer.Exit(1)
-    console.print(f"{path.name} keeps every promise")
+    console.print(f"{path.name} has no problems")
 
 
 @app.command("preview")
@@ -72,10 +72,11 @@ def preview_template(
         Path, typer.Option(exists=True, dir_okay=False, help="A .glb or .gltf instead of the stand-in.")
     ] = templates.STAND_IN,
     engine: Annotated[
-        Literal["eevee", "cycles"] | None, typer.Option(help="What draws it; what the farm takes, unless told.")
+        Literal["eevee", "cycles"] | None,
+        typer.Option(help="The render engine. Default: the farm's choice."),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Draw again whenever the file is saved. Ctrl-C ends it.")
+        bool, typer.Option("--watch", help="Draw again whenever the file is saved, until Ctrl-C.")
     ] = False,
 ) -> None:
     """Draw a still with a template."""
@@ -88,12 +89,12 @@ def preview_template(
     path = templates.locate(file)
     intake.check_model(model, model.name)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
-        drawn_by = choose_engine(settings, scratch)
+        chosen_engine = choose_engine(settings, scratch)
         with BlenderHost(scratch) as host:
             for _ in template_still.saves(path) if watch else [None]:
                 began = time.monotonic()
                 try:
-                    template_still.still(host, path, model, out, drawn_by, settings)
+                    template_still.still(host, path, model, out, chosen_engine, settings)
                 except FarmError as error:
                     if not watch:
                         raise

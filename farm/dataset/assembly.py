@@ -1,4 +1,4 @@
-"""A dataset's files in their order, made of the parts that its views were drawn into."""
+"""Assembles a dataset's files, in order, from the parts of its views."""
 
 import io
 import json
@@ -13,18 +13,18 @@ from PIL import Image
 
 import farm
 from farm.dataset import cameras, overview, points
-from farm.dataset.depth import Range, levels, tight
+from farm.dataset.depth import Range, enclosing_range, levels
 from farm.dataset.view_files import png, unpack_depths
 from farm.errors import BadModel
 from farm.orders.dataset_plan import DatasetSpec
 
 FOLDERS = ("images", "depth", "depth_16bit", "normals", "masks")  # of a PNG for each view, in the dataset's order
 DEPTH_BITS = {"depth": 8, "depth_16bit": 16}
-ABOUT = "about.json"  # in every part: farm.scene.drawn_view.Opened, the engine, and the view's range of depth
+ABOUT = "about.json"  # in every part: farm.scene.drawn_view.Opened, the engine, the view's depth range
 
 
 class Assembly:
-    """A dataset about to be written; `part_of` is asked for a view's part whenever it is opened."""
+    """The files of a dataset; `part_of` returns the path of a view's part and is called at every access."""
 
     def __init__(self, spec: DatasetSpec, part_of: Callable[[int], Path]) -> None:
         self._spec, self._part_of = spec, part_of
@@ -32,12 +32,12 @@ class Assembly:
 
     @cached_property
     def bounds(self) -> Range:
-        """The range of depth over all views. Raises BadModel when nothing is to be seen in any of them."""
+        """The range of depth over all views. Raises BadModel when the model is in none of them."""
         ranges = [self._about(number)["range"] for number in self._numbers]
         found = [Range(*each) for each in ranges if each]
         if not found:
-            raise BadModel("The model has no surface that can be seen: it is see-through from every side")
-        return tight(found)
+            raise BadModel("The model has no surface that can be seen: it is less than half opaque from every side")
+        return enclosing_range(found)
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """All files by name, in the dataset's order. Raises BadModel."""
@@ -45,12 +45,12 @@ class Assembly:
             for number in self._numbers:
                 yield name(folder, number), self.picture(folder, number)
         names = [name("images", number) for number in self._numbers]
-        poses = [cameras.pose(where, self._spec.side) for where in self._spec.directions()]
+        poses = [cameras.pose(direction, self._spec.side) for direction in self._spec.directions()]
         yield "transforms.json", _json(cameras.transforms(names, poses, self._spec.side, self.bounds))
         yield "overview.webp", overview.webp(overview.draw_overview(len(names), self._open))
         cloud = b"".join(self._read(number, "points.bin") for number in self._numbers)
         yield cameras.POINTS, points.ply(np.frombuffer(cloud, points.POINT))
-        # In a folder of its own: instant-ngp takes every .json beside transforms.json for more views.
+        # In a folder of its own: instant-ngp reads every .json beside transforms.json as more views.
         yield "metadata/dataset.json", _json(self.metadata())
 
     def picture(self, folder: str, number: int) -> bytes:
@@ -62,7 +62,7 @@ class Assembly:
         return png(levels(depths, mask, self.bounds, DEPTH_BITS[folder]))
 
     def metadata(self) -> dict[str, Any]:
-        """Where the dataset comes from."""
+        """The dataset's provenance."""
         spec, about = self._spec, self._about(0)
         return {
             "model_sha256": spec.model_sha256,

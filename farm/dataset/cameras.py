@@ -1,8 +1,8 @@
-"""The pinhole camera that all views share, and transforms.json, which tells trainers of it. Pure functions.
+"""The pinhole camera that all views share, and its description in transforms.json. Pure functions.
 
-Pixel (column, row) has its centre at (column + 0.5, row + 0.5), so the principal point is the middle of the picture.
+Pixel (column, row) has its centre at (column + 0.5, row + 0.5), so the principal point is the picture's centre.
 A camera looks along -Z, +X is right and +Y up (OpenGL). The world is z-up, the subject's bounding sphere has radius 1
-and lies around the origin: instant-ngp, which halves and more (x0.33, then +0.5), finds it inside its unit cube.
+and is centred at the origin: instant-ngp, which scales by 0.33 and adds 0.5, gets it inside its unit cube.
 """
 
 import math
@@ -18,11 +18,11 @@ from farm.scene.views import Direction, camera, focal
 POINTS = "sparse_pc.ply"
 
 
-def pose(where: Direction, side: int) -> Array:
+def pose(direction: Direction, side: int) -> Array:
     """A view's 4x4 camera-to-world matrix in the dataset's world."""
-    now = camera(where, side)
+    view = camera(direction, side)
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = now.axes, now.position
+    matrix[:3, :3], matrix[:3, 3] = view.axes, view.position
     return matrix
 
 
@@ -36,10 +36,10 @@ def unproject(columns: Array, rows: Array, depths: Array, side: int, pose: Array
 
 
 def transforms(names: Sequence[str], poses: Sequence[Array], side: int, bounds: Range) -> dict[str, Any]:
-    """transforms.json of these pictures and their 4x4 camera-to-world matrices.
+    """The content of transforms.json for these pictures and their 4x4 camera-to-world matrices.
 
-    There is no `mask_path`, with which nerfstudio would leave the background untaught, and no `depth_file_path`, for
-    nerfstudio and instant-ngp know depth as a multiple of the level alone, without a near plane.
+    There is no `mask_path`, with which nerfstudio would not train the background, and no `depth_file_path`, because
+    nerfstudio and instant-ngp only support depth as a multiple of the level, without a near plane.
     """
     angle = 2 * math.atan(side / 2 / focal(side))
     return {

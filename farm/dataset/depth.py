@@ -1,4 +1,4 @@
-"""Depth as grey levels: nearer is darker, and what is nowhere is as light as what is farthest. Pure functions."""
+"""Depth as grey levels: nearer is darker, the background is as light as the farthest pixel. Pure functions."""
 
 from typing import NamedTuple
 
@@ -10,25 +10,25 @@ Mask = NDArray[np.bool_]
 
 
 class Range(NamedTuple):
-    """The planar depths between which every foreground pixel of every view lies, in the dataset's units."""
+    """The planar depths of the nearest and the farthest foreground pixel of all views, in the dataset's units."""
 
     near: float
     far: float
 
 
-def tight(ranges: list[Range]) -> Range:
-    """The range around all of these. A flat thing seen face on gets a little room behind it.
+def enclosing_range(ranges: list[Range]) -> Range:
+    """The smallest range that holds all of these, widened slightly if it is empty (a flat object seen face on).
 
-    Raises ValueError when there is none.
+    Raises ValueError when `ranges` is empty.
     """
     near, far = min(each.near for each in ranges), max(each.far for each in ranges)
     return Range(near, max(far, near * (1 + 1e-6)))
 
 
 def levels(depths: Depths, mask: Mask, bounds: Range, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Grey levels of 8 or 16 bits, the whole range from near at 0 to far at the last one. Shapes are (height, width).
+    """Grey levels of 8 or 16 bits: near is 0, far and the background the highest level. Shapes are (height, width).
 
-    Decoded by depth = level / (2**bits - 1) * (far - near) + near, at most half a level off.
+    Decoded by depth = level / (2**bits - 1) * (far - near) + near, with an error of at most half a level.
     """
     last = 2**bits - 1
     shares = (depths.astype(np.float64) - bounds.near) / (bounds.far - bounds.near)

@@ -1,4 +1,4 @@
-"""The sparse point cloud that splatting starts from: points of the surface, with the colours that the views show."""
+"""The sparse point cloud that initialises Gaussian splatting: surface points with the colours of the views."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,16 +7,16 @@ from farm.dataset.cameras import unproject
 from farm.dataset.depth import Depths, Mask
 from farm.scene.camera import Array
 
-MOST = 50_000  # points of a whole dataset: as many as structure from motion finds in one
+MAX_POINTS = 50_000  # of a whole dataset, as many as structure from motion typically finds
 POINT = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 
 Points = NDArray[np.void]
 
 
 def sample(picture: NDArray[np.uint8], depths: Depths, mask: Mask, pose: Array, *, count: int, seed: int) -> Points:
-    """Up to `count` points that a view sees, of dtype POINT; the same every time for the same `seed`.
+    """Up to `count` points of a view's visible surface, of dtype POINT; deterministic for a given `seed`.
 
-    Pixels at the silhouette are left out: their colour is in part the background's.
+    Pixels at the silhouette are excluded: their colours are mixed with the background's.
     """
     rows, columns = np.nonzero(interior(mask))
     if len(rows) > count:
@@ -30,7 +30,7 @@ def sample(picture: NDArray[np.uint8], depths: Depths, mask: Mask, pose: Array, 
 
 
 def interior(mask: Mask) -> Mask:
-    """The pixels whose eight neighbours are in the mask as they are themselves. Outside the picture nothing is."""
+    """The mask's pixels whose eight neighbours are all in the mask. Pixels beyond the picture are not."""
     padded = np.pad(mask, 1)
     for axis in (0, 1):
         padded = padded & np.roll(padded, 1, axis) & np.roll(padded, -1, axis)

@@ -1,6 +1,6 @@
-"""Making a dataset: every view is drawn into a part of its own, and all parts together make the ZIP.
+"""Draw a dataset: every view becomes a part of its own, and all parts together the dataset's ZIP.
 
-A part is a ZIP of its view's files, finished but for depth, whose range is known only once all views are drawn.
+A part is a ZIP of its view's files. Depth is stored raw, because its range is known only once all views are drawn.
 """
 
 import json
@@ -20,9 +20,9 @@ from farm.scene.shot import ShotSetup
 def draw_views(
     blender: Blender, shot: ShotSetup, spec: DatasetSpec, numbers: Sequence[int], folder: Path
 ) -> Iterator[Path]:
-    """Draw the views with these numbers, yielding the part of each, in order, a file in `folder`.
+    """Draw the views with these numbers, yielding the path of each one's part in `folder`, in order.
 
-    Blender draws the next view while the files of this one are made. Raises RenderFailed of one kind or another.
+    Blender draws the next view while the files of this one are made. Raises RenderFailed and its subclasses.
     """
     opened = blender.open_views(shot)
     directions = spec.directions()
@@ -43,9 +43,10 @@ def draw_views(
 
 
 def finish(spec: DatasetSpec, part_of: Callable[[int], Path], out: Path) -> None:
-    """Write the dataset of its views' parts, which `part_of` finds by number, to `out`.
+    """Write the dataset's ZIP to `out`. `part_of` returns the path of a view's part by its number.
 
-    In memory are the files of one view at a time, and the sparse points. Raises BadModel when no view shows anything.
+    Holds the files of one view at a time in memory, and the sparse points. Raises BadModel when no view shows a
+    surface.
     """
     with zipfile.ZipFile(out, "w") as files:
         for name, content in Assembly(spec, part_of).files():

@@ -1,4 +1,4 @@
-"""A view's files: what Blender has drawn of it, made into PNGs, depths and points of the surface."""
+"""A view's files: PNGs, depths and surface points, made from Blender's renders of the view."""
 
 import io
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from farm.video.composite import Compositor
 from farm.video.layers import Box
 
 WHITE = 255, 255, 255
-NOWHERE = 1e9  # Cycles gives 1e10 for the depth of what is not there
-GREY = 128  # the normal of what is not there: it decodes to no direction
+NO_HIT_DEPTH = 1e9  # Cycles returns 1e10 where no surface is
+NO_NORMAL = 128  # the normal's level where no surface is: it decodes to no direction
 
 
 @dataclass(frozen=True)
-class View:
-    """What a view's pixels show: `picture` and `normals` of shape (side, side, 3), `depths` and `mask` (side, side)."""
+class DevelopedView:
+    """The pixels of a view: `picture` and `normals` of shape (side, side, 3), `depths` and `mask` (side, side)."""
 
     picture: NDArray[np.uint8]
     normals: NDArray[np.uint8]
@@ -40,32 +40,32 @@ class View:
 
     @property
     def range(self) -> Range | None:
-        """From the nearest foreground pixel to the farthest; None where there is none."""
+        """The depth range of the foreground; None when there is no foreground."""
         seen = self.depths[self.mask]
         return Range(float(seen.min()), float(seen.max())) if seen.size else None
 
 
 class Developer:
-    """Makes views of what the host hands over; all are squares of `side` pixels."""
+    """Converts the host's renders into views; all are squares of `side` pixels."""
 
     def __init__(self, side: int) -> None:
         self._side = side
         self._compositor = Compositor(plain(WHITE, side, side), vignette=0.0)
 
-    def develop(self, drawn: DrawnView) -> View:
-        """The view on the whole square, white and without depth where the subject is not."""
+    def develop(self, drawn: DrawnView) -> DevelopedView:
+        """The view on the whole square; the background is white and has no depth."""
         picture = self._compositor.over(Frame(drawn.number, 8, drawn.subject, None, None, ()))
         channels = exr.read(Path(drawn.passes.path))
         box = Box.of(drawn.passes).slices
         square = self._side, self._side
         depths, mask = np.zeros(square, np.float32), np.zeros(square, np.bool_)
-        mask[box] = (channels["Combined.A"] > 0.5) & (channels["Depth.Z"] < NOWHERE)
+        mask[box] = (channels["Combined.A"] > 0.5) & (channels["Depth.Z"] < NO_HIT_DEPTH)
         depths[box] = channels["Depth.Z"]
-        normals = np.full((*square, 3), GREY, np.uint8)
+        normals = np.full((*square, 3), NO_NORMAL, np.uint8)
         seen = mask[box]
         directions = np.stack([channels[f"Normal.{axis}"][seen] for axis in "XYZ"], axis=-1)
         normals[box][seen] = np.rint((directions * 0.5 + 0.5) * 255)
-        return View(picture.copy(), normals, depths, mask)
+        return DevelopedView(picture.copy(), normals, depths, mask)
 
 
 def png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
@@ -75,19 +75,19 @@ def png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     return file.getvalue()
 
 
-def pack_depths(view: View) -> bytes:
-    """The foreground's depths, exactly, row by row: for the PNGs, once the range of all views is known."""
+def pack_depths(view: DevelopedView) -> bytes:
+    """The foreground's exact depths, row by row, compressed: kept until the range of all views is known."""
     return zstandard.compress(view.depths[view.mask].astype("<f4").tobytes(), 1)
 
 
 def unpack_depths(packed: bytes, mask: Mask) -> Depths:
-    """The depths of shape (height, width) that `pack_depths` was given, 0 outside the mask."""
+    """The inverse of `pack_depths`: depths of shape (height, width), 0 outside the mask."""
     depths = np.zeros(mask.shape, np.float32)
     depths[mask] = np.frombuffer(zstandard.decompress(packed), "<f4")
     return depths
 
 
-def sample_points(view: View, number: int, pose: Array, views: int) -> bytes:
-    """The view's share of the sparse point cloud, as it stands in a PLY file."""
-    count = -(-points.MOST // views)
+def sample_points(view: DevelopedView, number: int, pose: Array, views: int) -> bytes:
+    """The view's share of the sparse point cloud, as bytes of a PLY file."""
+    count = -(-points.MAX_POINTS // views)
     return points.sample(view.picture, view.depths, view.mask, pose, count=count, seed=number).tobytes()

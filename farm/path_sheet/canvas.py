@@ -1,4 +1,4 @@
-"""A sheet of paper to draw on with Pillow: smooth lines, and type in a few sizes."""
+"""A canvas on top of Pillow: anti-aliased lines and shapes, and text."""
 
 from collections.abc import Sequence
 
@@ -13,31 +13,33 @@ SOFT: Colour = (112, 116, 124)
 HAIRLINE: Colour = (228, 226, 221)
 WASH: Colour = (240, 238, 234)
 WHITE: Colour = (255, 255, 255)
-TIME: tuple[Colour, ...] = ((36, 99, 235), (138, 76, 214), (238, 84, 58))  # from first to last moment
+# The colours of time, from t = 0 to t = 1.
+TIME_COLOURS: tuple[Colour, ...] = ((36, 99, 235), (138, 76, 214), (238, 84, 58))
 
-SMOOTH = 4  # lines are drawn that much larger and scaled down
+SUPERSAMPLING = 4  # everything but text is drawn larger by this factor and scaled down
 
 
 def time_colour(t: float) -> Colour:
-    """The colour of a moment, `t` in [0, 1]."""
-    place = min(max(t, 0.0), 1.0) * (len(TIME) - 1)
-    index = min(int(place), len(TIME) - 2)
-    red, green, blue = (round(a + (b - a) * (place - index)) for a, b in zip(TIME[index], TIME[index + 1], strict=True))
+    """The colour of the time `t` in [0, 1]."""
+    position = min(max(t, 0.0), 1.0) * (len(TIME_COLOURS) - 1)
+    index = min(int(position), len(TIME_COLOURS) - 2)
+    pairs = zip(TIME_COLOURS[index], TIME_COLOURS[index + 1], strict=True)
+    red, green, blue = (round(a + (b - a) * (position - index)) for a, b in pairs)
     return red, green, blue
 
 
 class Canvas:
-    """Paper of `width` x `height` pixels, origin at the top left. Type is laid over lines whatever the order."""
+    """A canvas of `width` x `height` pixels, origin at the top left. Text is drawn on top of lines and shapes."""
 
     def __init__(self, width: int, height: int) -> None:
         self._size = width, height
-        self._image = Image.new("RGB", (width * SMOOTH, height * SMOOTH), PAPER)
+        self._image = Image.new("RGB", (width * SUPERSAMPLING, height * SUPERSAMPLING), PAPER)
         self._draw = ImageDraw.Draw(self._image)
         self._text: list[tuple[Point, str, float, Colour, str]] = []
         self._pictures: list[tuple[Point, Image.Image]] = []
 
     def line(self, points: Sequence[Point], colour: Colour, width: float = 1) -> None:
-        self._draw.line([_up(point) for point in points], colour, round(width * SMOOTH), joint="curve")
+        self._draw.line([_scaled(point) for point in points], colour, round(width * SUPERSAMPLING), joint="curve")
 
     def dashes(self, start: Point, end: Point, colour: Colour, length: float = 4) -> None:
         """A dashed hairline."""
@@ -48,7 +50,7 @@ class Canvas:
             self.line([(x + (right - x) * t, y + (bottom - y) * t) for t in (a, b)], colour)
 
     def trace(self, points: Sequence[Point], width: float) -> None:
-        """A line whose colour goes with time, from its first point to its last."""
+        """A line that changes colour with time, from its first point to its last."""
         last = len(points) - 1
         for index in range(last):
             self.line(points[index : index + 2], time_colour((index + 0.5) / last), width)
@@ -57,31 +59,31 @@ class Canvas:
     def dot(
         self, centre: Point, radius: float, fill: Colour | None, rim: Colour | None = None, edge: float = 0
     ) -> None:
-        (x, y), r = _up(centre), radius * SMOOTH
-        self._draw.ellipse((x - r, y - r, x + r, y + r), fill, rim, round(edge * SMOOTH))
+        (x, y), r = _scaled(centre), radius * SUPERSAMPLING
+        self._draw.ellipse((x - r, y - r, x + r, y + r), fill, rim, round(edge * SUPERSAMPLING))
 
     def shape(self, corners: Sequence[Point], fill: Colour) -> None:
-        self._draw.polygon([_up(corner) for corner in corners], fill)
+        self._draw.polygon([_scaled(corner) for corner in corners], fill)
 
     def card(self, left: float, top: float, right: float, bottom: float, fill: Colour, radius: float = 0) -> None:
         """A filled rectangle with round corners."""
-        self._draw.rounded_rectangle((*_up((left, top)), *_up((right, bottom))), radius * SMOOTH, fill)
+        self._draw.rounded_rectangle((*_scaled((left, top)), *_scaled((right, bottom))), radius * SUPERSAMPLING, fill)
 
     def picture(self, at: Point, image: Image.Image) -> None:
         """An image, its top left corner at `at`."""
         self._pictures.append((at, image))
 
     def text(self, at: Point, text: str, size: float, colour: Colour = INK, anchor: str = "ls") -> None:
-        """A line of type; `anchor` as Pillow has it, such as "ls": left end of the baseline."""
+        """A line of text; `anchor` as in Pillow, for example "ls": left end of the baseline."""
         self._text.append((at, text, size, colour, anchor))
 
     def badge(self, centre: Point, number: int, t: float, radius: float = 12) -> None:
-        """A moment's number on its colour."""
+        """A sample's number on a dot in the colour of its time."""
         self.dot(centre, radius, time_colour(t), PAPER, 1.5)
         self.text(centre, str(number), radius * 1.25, WHITE, "mm")
 
     def finish(self) -> Image.Image:
-        """The finished sheet, in 256 colours: a third of the file, and no eye sees it."""
+        """The finished picture, reduced to 256 colours: a third of the file size without a visible difference."""
         sheet = self._image.resize(self._size, Image.Resampling.BOX)
         for (x, y), image in self._pictures:
             sheet.paste(image, (round(x), round(y)))
@@ -92,9 +94,9 @@ class Canvas:
 
 
 def text_width(text: str, size: float) -> float:
-    """How many pixels a line of type takes."""
+    """The width of a line of text in pixels."""
     return ImageFont.load_default(size).getlength(text)
 
 
-def _up(point: Point) -> Point:
-    return point[0] * SMOOTH, point[1] * SMOOTH
+def _scaled(point: Point) -> Point:
+    return point[0] * SUPERSAMPLING, point[1] * SUPERSAMPLING

@@ -1,4 +1,4 @@
-"""The movement over time: azimuth, distance and, where it changes, size."""
+"""Charts of the movement over time: azimuth, distance and, if it changes, size."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from camera_paths import Pose
 from farm.path_sheet.canvas import HAIRLINE, SOFT, WHITE, Canvas, time_colour
-from farm.path_sheet.moments import Moment, degrees
+from farm.path_sheet.samples import Sample, degrees
 
 HEAD, GAP = 34, 34  # above each chart's frame, and between charts
-AXIS = 60  # left of each chart's frame, for the figures
+AXIS = 60  # left of each chart's frame, for the numbers
 ANGLES = (5.0, 15.0, 30.0, 45.0, 90.0, 180.0, 360.0)
 NUMBERS = (0.2, 0.25, 0.5, 1.0, 2.0)
 SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
@@ -17,7 +17,7 @@ SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0)
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a chart shows: its name, its value in a pose, how that is written, the least span of the axis, its steps."""
+    """A charted quantity: title, value in a pose, format of values, minimum span of the axis, possible tick steps."""
 
     title: str
     of: Callable[[Pose], float]
@@ -34,7 +34,7 @@ SIZE = Quantity("Size of the subject", lambda pose: pose.scale, lambda value: f"
 def draw_charts(
     canvas: Canvas,
     curve: Sequence[Pose],
-    moments: Sequence[Moment],
+    samples: Sequence[Sample],
     seconds: float,
     *,
     left: float,
@@ -50,9 +50,9 @@ def draw_charts(
     for quantity, share in zip(shown, shares, strict=True):
         frame = _Frame(left + AXIS, right, top + HEAD, top + HEAD + unit * share)
         canvas.text((left, top + 12), quantity.title, 19)
-        _chart(canvas, frame, quantity, curve, moments)
+        _chart(canvas, frame, quantity, curve, samples)
         top = frame.bottom + GAP
-    step = fitting(seconds, SECONDS, 8)
+    step = tick_step(seconds, SECONDS, 8)
     for tick in range(int(seconds / step + 1e-9) + 1):
         x = frame.x(tick * step / seconds)
         canvas.text((x, bottom + 24), f"{tick * step:g} s", 15, SOFT, "ms")
@@ -69,7 +69,7 @@ class _Frame:
         return self.left + t * (self.right - self.left)
 
 
-def _chart(canvas: Canvas, frame: _Frame, quantity: Quantity, curve: Sequence[Pose], moments: Sequence[Moment]) -> None:
+def _chart(canvas: Canvas, frame: _Frame, quantity: Quantity, curve: Sequence[Pose], samples: Sequence[Sample]) -> None:
     values = [quantity.of(pose) for pose in curve]
     low, high, step = axis(min(values), max(values), quantity)
 
@@ -80,21 +80,21 @@ def _chart(canvas: Canvas, frame: _Frame, quantity: Quantity, curve: Sequence[Po
         value = low + tick * step
         canvas.line([(frame.left, y(value)), (frame.right, y(value))], HAIRLINE)
         canvas.text((frame.left - 12, y(value)), quantity.write(value), 15, SOFT, "rm")
-    for moment in moments:
-        canvas.dashes((frame.x(moment.t), frame.top), (frame.x(moment.t), frame.bottom), HAIRLINE, 3)
+    for sample in samples:
+        canvas.dashes((frame.x(sample.t), frame.top), (frame.x(sample.t), frame.bottom), HAIRLINE, 3)
     canvas.trace([(frame.x(step / (len(values) - 1)), y(value)) for step, value in enumerate(values)], 3)
-    for moment in moments:
-        canvas.dot((frame.x(moment.t), y(quantity.of(moment.pose))), 6, time_colour(moment.t), WHITE, 2)
+    for sample in samples:
+        canvas.dot((frame.x(sample.t), y(quantity.of(sample.pose))), 6, time_colour(sample.t), WHITE, 2)
 
 
 def axis(low: float, high: float, quantity: Quantity) -> tuple[float, float, float]:
-    """Round ends and the step of an axis that holds `low` to `high`, at least the quantity's span."""
+    """Round ends and the tick step of an axis from `low` to `high` with at least the quantity's span."""
     missing = max(quantity.span - (high - low), 0.0)
     low, high = low - missing / 2, high + missing / 2
-    step = fitting(high - low, quantity.steps, 4)
+    step = tick_step(high - low, quantity.steps, 4)
     return math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step, step
 
 
-def fitting(length: float, steps: Sequence[float], most: int) -> float:
-    """The smallest step that divides `length` into at most so many parts."""
-    return next((step for step in steps if length / step <= most), steps[-1])
+def tick_step(length: float, steps: Sequence[float], max_ticks: int) -> float:
+    """The smallest step that divides `length` into at most `max_ticks` parts."""
+    return next((step for step in steps if length / step <= max_ticks), steps[-1])

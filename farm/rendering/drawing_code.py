@@ -1,24 +1,27 @@
-"""The version of the drawing code: Blender's, and a digest of every source file of ours that decides pixels."""
+"""The version of the drawing code: Blender's version, and a digest of our source files that determine pixels."""
 
 import hashlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import camera_paths
 import farm
 
 # farm/scene has the camera and the views of datasets, farm/dataset turns passes into pictures, depth and normals.
-FOLDERS = ("blender", "scene", "dataset")
-DRAWS_NOTHING = {"client.py"}  # farm/blender/client.py: the caller's side of the socket
+FOLDERS = ("camera_paths", "farm/blender", "farm/scene", "farm/dataset")
+EXCLUDED = {"client.py"}  # farm/blender/client.py: the caller's side of the socket
 
 
 @cache
 def drawing_code() -> str:
-    """Two nodes with the same value draw the same pixels; frames are kept, and nodes admitted, by it."""
-    root = Path(farm.__file__).parent
-    folders = [Path(camera_paths.__file__).parent, *(root / folder for folder in FOLDERS)]
+    """Nodes with the same value draw the same pixels: it admits nodes to a farm, and identifies cached frames."""
+    return f"{version('bpy')} {source_digest(Path(farm.__file__).parents[1])}"
+
+
+def source_digest(root: Path) -> str:
+    """A digest of all source files in FOLDERS under `root`, by name and content."""
     digest = hashlib.sha256()
-    for path in sorted(path for folder in folders for path in folder.glob("*.py") if path.name not in DRAWS_NOTHING):
+    paths = (path for folder in FOLDERS for path in (root / folder).glob("*.py"))
+    for path in sorted(path for path in paths if path.name not in EXCLUDED):
         digest.update(path.name.encode() + path.read_bytes())
-    return f"{version('bpy')} {digest.hexdigest()}"
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Which engine draws on this machine: EEVEE where a real GPU does OpenGL, Cycles on the CPU elsewhere."""
+"""Select the render engine of this machine: EEVEE where a GPU provides OpenGL, Cycles on the CPU elsewhere."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from farm.settings import Settings
 
 log = structlog.get_logger()
 
-PROBE_TIMEOUT = 180.0  # seconds; a cold driver compiles EEVEE's shaders first
+PROBE_TIMEOUT_SECONDS = 180.0  # a cold driver compiles EEVEE's shaders first
 DEVICE_FILES = ("/dev/dri/renderD*", "/dev/nvidia[0-9]*", "/dev/dxg")
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """What OpenGL says of the device that EEVEE would draw on."""
+    """The OpenGL device that EEVEE would draw on."""
 
     renderer: str
     vendor: str
@@ -26,30 +26,30 @@ class Gpu:
 
 
 def choose_engine(settings: Settings, scratch: Path) -> Engine:
-    """The engine that FARM_ENGINE forces, or the one that suits this machine."""
-    return suited(settings, None if settings.engine != "auto" else probe(scratch))
+    """The engine set by FARM_ENGINE; if that is auto, the one that this machine supports best."""
+    return select_engine(settings, None if settings.engine != "auto" else probe(scratch))
 
 
-def suited(settings: Settings, gpu: Gpu | None) -> Engine:
-    """As `choose_engine`, for a device that is known."""
+def select_engine(settings: Settings, gpu: Gpu | None) -> Engine:
+    """As `choose_engine`, for a GPU that was probed already."""
     if settings.engine != "auto":
         return settings.engine
     engine: Engine = "cycles" if gpu is None or gpu.software else "eevee"
-    log.info("engine chosen", engine=engine, gpu=gpu.renderer if gpu else None)
+    log.info("engine_selected", engine=engine, gpu=gpu.renderer if gpu else None)
     return engine
 
 
 def probe(scratch: Path) -> Gpu | None:
-    """Ask a Blender of its own which device EEVEE draws on; None when there is no GPU device or EEVEE cannot start.
+    """The device that EEVEE draws on, from a separate Blender; None when there is no GPU or EEVEE cannot start.
 
-    Without any OpenGL driver the first EEVEE frame ends the process, hence a process of its own.
+    The Blender is a separate process because without an OpenGL driver its first EEVEE frame ends it.
     """
     if not device_files():
         return None
     host = BlenderHost(scratch)
     try:
         host.start()
-        with Blender(host.socket_path, PROBE_TIMEOUT) as blender:
+        with Blender(host.socket_path, PROBE_TIMEOUT_SECONDS) as blender:
             return Gpu(**blender.gpu())
     except RenderFailed:
         return None
@@ -58,5 +58,5 @@ def probe(scratch: Path) -> Gpu | None:
 
 
 def device_files() -> list[Path]:
-    """The GPU devices that this machine shows. None at all means that OpenGL can only be done in software."""
+    """The machine's GPU device files. Without any, OpenGL is available in software only."""
     return [path for pattern in DEVICE_FILES for path in Path("/").glob(pattern.lstrip("/"))]

@@ -1,4 +1,4 @@
-"""Rendering on this machine without a server, by the workers' own code: a video, a dataset, a few stills."""
+"""Render a video, a dataset or stills on this machine without a server, by the same code as the workers."""
 
 import asyncio
 import hashlib
@@ -13,10 +13,9 @@ from PIL import Image
 
 from farm import intake
 from farm.blender.client import Blender, BlenderHost
-from farm.dataset import produce as dataset_production
+from farm.dataset.produce import draw_views, finish
 from farm.errors import FarmError, InvalidSettings
-from farm.orders import plan
-from farm.orders.dataset_plan import dataset as plan_dataset
+from farm.orders import dataset_plan, plan
 from farm.orders.render_settings import RenderSettings
 from farm.processes.scratch import own_scratch
 from farm.rendering.engine import choose_engine
@@ -29,14 +28,14 @@ from farm.video.composite import Compositor
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
 
-STILL_SUPERSAMPLING = 2  # stills are drawn that much larger and scaled down: smooth edges from few samples
+STILL_SUPERSAMPLING = 2  # stills are drawn larger by this factor and scaled down: smooth edges from few samples
 STILL_SAMPLES = 4
-STILL_FPS = 30  # the frames that stills are chosen from
+STILL_FPS = 30  # of the frames that stills are selected from
 
 
 @dataclass(frozen=True)
 class LocalRender:
-    """A render about to run: `steps` yields how many of `frames` (or views) are done, and ends when OUT is written."""
+    """A render that is ready to run: iterating `steps` runs it, yielding the count of finished `frames` (or views)."""
 
     frames: int
     steps: Iterator[int]
@@ -44,12 +43,12 @@ class LocalRender:
 
 @contextmanager
 def render(model: Path, request: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
-    """Check the model, start Blender, and hand out the render. Raises FarmError.
+    """Check the model, start Blender, and yield the render, to be run inside the block. Raises FarmError.
 
-    Writes the video to `out` and the poster beside it, with the suffix .png.
+    Writes the video to `out` and the poster beside it, with the suffix .png, when the block ends.
     """
     _check(model, request)
-    make_room(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
+    prepare_output(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
     spec = plan.shot(_digest(model), request, settings)
     with _blender(settings) as (blender, engine, scratch):
         files = Files(scratch, spec.tier)
@@ -63,13 +62,13 @@ def render(model: Path, request: RenderSettings, out: Path, settings: Settings) 
 
 @contextmanager
 def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
-    """Check the model (a scan's zip is one, too), start Blender, and hand out the dataset's drawing. Raises FarmError.
+    """Check the model or a scan's ZIP, start Blender, and yield the dataset, to be run inside the block.
 
-    Writes the ZIP to `out`.
+    The last step writes the ZIP to `out`. Raises FarmError.
     """
-    make_room(out, ".zip")
-    spec = plan_dataset(_digest(model), request, settings)
-    # Beside OUT and not in memory: a large dataset takes gigabytes.
+    prepare_output(out, ".zip")
+    spec = dataset_plan.dataset(_digest(model), request, settings)
+    # On the disk of `out` and not in memory: a large dataset takes gigabytes.
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
         gltf = as_gltf(model, Path(folder))
         intake.check_model(gltf, gltf.name)
@@ -78,18 +77,18 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
             def steps() -> Iterator[int]:
                 parts = []
                 shot = spec.shot(str(gltf.absolute()), engine)
-                for part in dataset_production.draw_views(blender, shot, spec, range(spec.views), Path(folder)):
+                for part in draw_views(blender, shot, spec, range(spec.views), Path(folder)):
                     parts.append(part)
                     yield len(parts)
-                whole = Path(folder) / "dataset.zip"
-                dataset_production.finish(spec, parts.__getitem__, whole)
-                whole.replace(out)
+                archive = Path(folder) / "dataset.zip"
+                finish(spec, parts.__getitem__, archive)
+                archive.replace(out)
 
             yield LocalRender(spec.views, steps())
 
 
 def as_gltf(model: Path, folder: Path) -> Path:
-    """The model as Blender reads it: itself, or the GLB in `folder` that a scan becomes. Raises InvalidFormat."""
+    """The model as a glTF file: itself, or for a scan's ZIP a GLB made in `folder`. Raises InvalidFormat."""
     if not intake.is_scan(model.name):
         return model
     glb = folder / "scan.glb"
@@ -101,17 +100,17 @@ def as_gltf(model: Path, folder: Path) -> Path:
 def stills(
     model: Path, request: RenderSettings, settings: Settings, *, times: Sequence[float], size: int
 ) -> list[Image.Image]:
-    """The video's pictures at these normalised times in [0, 1], rising, each a square of `size` pixels.
+    """The video's pictures at these ascending normalised times in [0, 1], each a square of `size` pixels.
 
     Raises FarmError.
     """
     _check(model, request)
     video = plan.shot(_digest(model), request, settings.model_copy(update={"fps": STILL_FPS}))
-    drawn = plan.even(STILL_SUPERSAMPLING * size)
-    spec = replace(video, width=drawn, height=drawn, samples=settings.samples or STILL_SAMPLES)
+    side = plan.even(STILL_SUPERSAMPLING * size)
+    spec = replace(video, width=side, height=side, samples=settings.samples or STILL_SAMPLES)
     poses = spec.poses()
     numbers = [min(round(t * spec.frames), spec.frames - 1) for t in times]
-    compositor = Compositor(backgrounds.plain(request.background, drawn, drawn), request.vignette or 0.0)
+    compositor = Compositor(backgrounds.plain(request.background, side, side), request.vignette or 0.0)
     with _blender(settings) as (blender, engine, _):
         blender.open_shot(shot_setup(spec, model.absolute(), engine))
         return [
@@ -123,17 +122,17 @@ def stills(
 def _check(model: Path, request: RenderSettings) -> None:
     """Raises FarmError when the file is not a valid model, or cannot be rendered as requested here."""
     if request.is_dataset:
-        raise InvalidSettings("renderSettings ask for a dataset, and this makes videos: use `farm dataset`")
+        raise InvalidSettings("renderSettings request a dataset, and this command makes videos: use `farm dataset`")
     if request.bg_image_id:
         raise InvalidSettings(
-            "renderSettings.bgImageId names a picture that a farm keeps; here there is none: use bgColor"
+            "renderSettings.bgImageId names a picture stored by a farm, and this command runs without one: use bgColor"
         )
     request.check_against(intake.check_model(model, model.name).clips, admin=True)
 
 
 @contextmanager
 def _blender(settings: Settings) -> Iterator[tuple[Blender, Engine, Path]]:
-    """A Blender for as long as the block runs, the engine that suits this machine, and a folder for frames."""
+    """A Blender that runs for the duration of the block, the engine of this machine, and a scratch folder."""
     with own_scratch(settings.scratch) as scratch:
         engine = choose_engine(settings, scratch)
         with BlenderHost(scratch) as host, Blender(host.socket_path, settings.frame_timeout) as blender:
@@ -144,8 +143,8 @@ def _digest(model: Path) -> str:
     return hashlib.sha256(model.read_bytes()).hexdigest()
 
 
-def make_room(out: Path, suffix: str) -> None:
-    """Make the folder of OUT, and see now, not after minutes of drawing, that it can be written. Raises FarmError."""
+def prepare_output(out: Path, suffix: str) -> None:
+    """Create the folder of `out` and check that it is writable before any drawing starts. Raises FarmError."""
     if out.suffix.lower() != suffix or out.is_dir():
         raise FarmError(f"{out} cannot be written: name a file that ends in {suffix}")
     try:

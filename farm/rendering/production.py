@@ -1,4 +1,4 @@
-"""Making a render's files: draw_frames, composite, encode. The same for the farm's workers and for `farm render`."""
+"""Produce a render's files: draw, composite, encode. Shared by the farm's workers and `farm render`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from farm.video.variant import Variant
 
 
 def shot_setup(spec: ShotSpec, model: Path, engine: Engine) -> ShotSetup:
-    """What the Blender host is told of a shot."""
+    """The Blender host's settings for a shot."""
     template = templates.load(spec.template)
     return ShotSetup(
         model_path=str(model),
@@ -44,41 +44,41 @@ def draw_frames(
     cache: FrameCache | None = None,
     scratch: Path | None = None,
 ) -> Iterator[Frame]:
-    """The frames with these numbers, in order: those that the cache holds from there, the others drawn and then kept.
+    """Yield the frames with these numbers in order, from the cache if it holds them, else drawn and added to it.
 
-    Blender draws the next frame while the caller works on this one, whose files go when the caller comes back.
-    `scratch` is a folder for the frames of the cache. Raises RenderFailed of one kind or another.
+    Blender draws the next frame while the caller works on this one. A frame's files are removed when the caller
+    requests the next. `scratch` is a folder for frames from the cache. Raises RenderFailed and its subclasses.
     """
     poses = spec.poses()
     missing = {number: poses[number] for number in numbers if not (cache and cache.holds(number))}
     if missing:
         blender.open_shot(shot)
-    fresh = blender.frames(missing.items())
+    drawn = blender.frames(missing.items())
     for number in numbers:
         if not cache or number in missing:
-            frame = next(fresh)
+            frame = next(drawn)
             if cache:
-                cache.put(frame)
+                cache.store(frame)
             yield frame
         else:
-            assert scratch, "a cache's frames need a folder"
-            frame = cache.take(number, scratch)
+            assert scratch, "frames from a cache need a folder"
+            frame = cache.load(number, scratch)
             yield frame
             for layer in layers(frame):
                 Path(layer.path).unlink()
     if cache and missing:
-        cache.make_room()
+        cache.evict()
 
 
 def produce(frames: Iterable[Frame], variants: Sequence[Variant]) -> Iterator[int]:
-    """Write every frame to all of the variants, side by side, yielding the number of frames done after each.
+    """Write every frame to all variants in parallel, yielding the number of finished frames after each.
 
-    Raises RenderFailed of one kind or another.
+    Raises RenderFailed and its subclasses.
     """
     with ExitStack() as stack:
         for variant in variants:
             stack.enter_context(variant)
-        hands = stack.enter_context(ThreadPoolExecutor(len(variants)))
+        threads = stack.enter_context(ThreadPoolExecutor(len(variants)))
         for done, frame in enumerate(frames, start=1):
-            list(hands.map(lambda variant, frame=frame: variant.write(frame), variants))
+            list(threads.map(lambda variant, frame=frame: variant.write(frame), variants))
             yield done

@@ -1,4 +1,4 @@
-"""Where the camera stands and what it sees. Pure functions on numbers; bpy is not needed here.
+"""The camera's position and projection, as pure functions; needs no bpy.
 
 Scene units: the subject's bounding sphere has radius 1 and stands above the ground z = 0, z up. Azimuth 0 looks at the
 subject's front, which is Blender's -Y (glTF's +Z); positive azimuth moves the camera to its right, counter-clockwise
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-SENSOR = 36.0  # millimetres along the frame's longer side, Blender's default
+SENSOR_MM = 36.0  # along the frame's longer side, Blender's default
 
 
 @dataclass(frozen=True)
 class Lens:
-    """What does not change over a shot: `focal_length` in mm, `width` and `height` of the frame in pixels.
+    """Camera settings that are constant over a shot: `focal_length` in mm, the frame's `width` and `height` in pixels.
 
     `elevation` in degrees above the horizon, `margin` the room around the sphere (1 touches the frame's edge), `target`
     the height of the sphere's centre above the ground.
@@ -33,7 +33,7 @@ class Lens:
     @property
     def pixels_per_unit(self) -> float:
         """Pixels on the frame for one unit at distance one."""
-        return self.focal_length / SENSOR * max(self.width, self.height)
+        return self.focal_length / SENSOR_MM * max(self.width, self.height)
 
     @property
     def distance(self) -> float:
@@ -47,7 +47,7 @@ class Lens:
 
 @dataclass(frozen=True)
 class View:
-    """The camera at one moment: its position, and its axes (right, up, back) as the columns of a 3x3 rotation."""
+    """The camera in one frame: its position, and its axes (right, up, back) as the columns of a 3x3 rotation."""
 
     lens: Lens
     position: Array
@@ -87,14 +87,14 @@ def view(lens: Lens, azimuth: float, radius: float) -> View:
 
 
 def mirrored(view: View) -> View:
-    """The camera's own image in the ground z = 0. It sees what the ground would mirror, but upside down."""
+    """The camera mirrored at the ground z = 0. Its picture is the ground's mirror image, upside down."""
     flip = np.array([1.0, 1.0, -1.0])
     right, back = view.axes[:, 0] * flip, view.axes[:, 2] * flip
     return View(view.lens, view.position * flip, np.column_stack([right, np.cross(back, right), back]))
 
 
 def crop(view: View, points: Array, border: int) -> tuple[int, int, int, int]:
-    """The part of the frame that `points` cover: left, top, right, bottom in pixels, right and bottom excluded.
+    """The box of the frame that `points` cover: left, top, right, bottom in pixels, right and bottom excluded.
 
     `border` pixels are added all around for the pixel filter; the result lies within the frame and is never empty.
     """

@@ -1,4 +1,4 @@
-"""A view as the Blender host hands it over: plain data that crosses its socket."""
+"""A view as the Blender host returns it: plain data that crosses its socket."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,9 +8,9 @@ from farm.scene.shot import Layer
 
 @dataclass(frozen=True)
 class Opened:
-    """What is known of a dataset once its model stands on the stage.
+    """Facts of a dataset, known once its model is on the stage.
 
-    `source_to_dataset` is 4x4 and row-major: from the model file's own coordinates, y up as any glTF loader gives them,
+    `source_to_dataset` is 4x4 and row-major: from the model file's own coordinates, y up as in any glTF loader,
     to the dataset's world. `blender` is Blender's version.
     """
 
@@ -31,5 +31,5 @@ class DrawnView:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """From what `asdict` and JSON have made of a view."""
+        """From the JSON of a view's `asdict`."""
         return cls(wire["number"], Layer(**wire["subject"]), Layer(**wire["passes"]))

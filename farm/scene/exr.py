@@ -1,4 +1,4 @@
-"""Reading the multilayer OpenEXR files that Blender writes: numpy alone, no bpy, nothing rounded or colour managed.
+"""Read Blender's multilayer OpenEXR files with numpy alone: no bpy, no rounding, no colour management.
 
 Layout: "OpenEXR File Layout", openexr.com/en/latest/OpenEXRFileLayout.html.
 """
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"v/1\x01"
-FLOAT = 2
+FLOAT = 2  # the pixel type of 32-bit floats
 
 
 def read(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The channels of an uncompressed 32-bit file by their names without the layer's, such as "Depth.Z".
+    """The channels of an uncompressed 32-bit file by name without the layer's prefix, such as "Depth.Z".
 
     Each has the shape (height, width), rows top down. Raises ValueError for any other kind of EXR.
     """
@@ -25,7 +25,7 @@ def read(path: Path) -> dict[str, NDArray[np.float32]]:
         raise ValueError(f"{path.name} is compressed")
     left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"])
     width, height = right - left + 1, bottom - top + 1
-    # After a table of offsets comes row after row: its y, its size, and then all channels, one after the other.
+    # After a table of offsets come the rows: each is its y, its size, and then all channels, one after the other.
     rows = np.frombuffer(data, "<f4", offset=start + 8 * height).reshape(height, 2 + len(names) * width)
     if (rows[:, 0].view("<i4") != np.arange(top, bottom + 1)).any():
         raise ValueError(f"{path.name} has its rows in another order")
@@ -34,9 +34,9 @@ def read(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def _header(data: bytes) -> tuple[dict[str, bytes], int]:
-    """The attributes by name, and where they end."""
+    """The attributes by name, and the offset of their end."""
     if data[:4] != MAGIC:
-        raise ValueError("this is no OpenEXR file")
+        raise ValueError("not an OpenEXR file")
     attributes, at = {}, 8
     while data[at]:
         name, at = _text(data, at)
@@ -54,11 +54,11 @@ def _channels(listed: bytes) -> list[str]:
         if int.from_bytes(listed[at : at + 4], "little") != FLOAT:
             raise ValueError(f"the channel {name} is not of 32-bit floats")
         names.append(name)
-        at += 16  # its kind, its linearity, its sampling across and down
+        at += 16  # skips its pixel type, linearity and x and y sampling
     return names
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    """A text that a zero ends, and what comes after it."""
+    """A zero-terminated text, and the offset after it."""
     end = data.index(b"\0", at)
     return data[at:end].decode(), end + 1

@@ -1,4 +1,4 @@
-"""A shot: everything that decides the pixels Blender draws, as plain data that crosses the Blender host's socket."""
+"""A shot: everything that determines the pixels Blender draws, as plain data that crosses the host's socket."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -8,15 +8,15 @@ Engine = Literal["cycles", "eevee"]
 
 @dataclass(frozen=True)
 class ShotSetup:
-    """What Blender draws, apart from where the camera stands (that comes with each frame).
+    """All settings of a shot but the camera's pose, which comes with each frame.
 
-    `template` is the path of a .blend; `width` and `height` are pixels of the whole frame; `samples` is the
-    engine's samples a pixel; `shadows` asks for the ground shadow, `reflector` for the floor's mirror image; `bits` is
-    8 or 16, of every colour and alpha sample.
+    `template` is the path of a .blend; `width` and `height` are pixels of the whole frame; `samples` is the engine's
+    samples per pixel; `shadows` enables the ground shadow, `reflector` the floor's mirror image; `bits` is 8 or 16, of
+    every colour and alpha sample.
 
-    `animation` is the clip that plays, "*" the file's first, `animation_speed` times as fast as it was made and again
-    from its start when it is over; `fps` is what frame numbers count in. `roll_z`, `tilt_x` and `pan_x` turn the model
-    in degrees, in this order, about its axes towards the viewer, to the right and upwards.
+    `animation` is the clip that plays in a loop at `animation_speed` times its own speed ("*": the file's first clip);
+    `fps` is the rate of frame numbers. `roll_z`, `tilt_x` and `pan_x` rotate the model in degrees, in this order, about
+    its axes towards the viewer, to the right and upwards.
     """
 
     model_path: str
@@ -69,10 +69,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Frame:
-    """One drawn frame: its layers, each cropped to what it shows, and where the ground lies.
+    """One drawn frame: its layers, each cropped to its content, and the projection of the ground.
 
-    From below: `shadow` on the ground, the floor's mirror image `reflection` (faded already), the `subject`. All frames
-    of a static subject name the same shadow. `ground_to_pixel` is the 3x3 homography, row-major, from ground
+    From bottom to top: `shadow` on the ground, the floor's mirror image `reflection` (faded already), the `subject`.
+    All frames of a static subject share one shadow. `ground_to_pixel` is the 3x3 homography, row-major, from ground
     coordinates (x, y in scene units on z = 0) to full-frame pixels (x right, y down, pixel centres at +0.5).
     """
 
@@ -85,7 +85,7 @@ class Frame:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """From what `asdict` and JSON have made of a frame."""
+        """From the JSON of a frame's `asdict`."""
         return cls(
             number=wire["number"],
             bits=wire["bits"],

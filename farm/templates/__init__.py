@@ -1,4 +1,4 @@
-"""Scene templates as the farm sees them: each a .blend with a .toml of the same name beside it."""
+"""Find and load scene templates: each is a .blend with a .toml of the same name beside it."""
 
 import hashlib
 import os
@@ -17,30 +17,30 @@ from farm.tiers import TIERS
 
 BUILT_IN = Path(blender_scenes.__file__).parent
 STAND_IN = BUILT_IN / "stand_in.glb"
-LEAST_SAMPLES, MOST_SAMPLES = 4, 4096
+MIN_SAMPLES, MAX_SAMPLES = 4, 4096
 
 
 class Template(BaseModel):
-    """What a template's .toml says: `samples` is the samples a pixel for every quality tier, and for previews."""
+    """The content of a template's .toml. `samples` are the samples per pixel by tier, previews included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: Annotated[str, Field(min_length=1)]
     description: Annotated[str, Field(min_length=1)]
-    samples: Annotated[dict[str, int], Field(description="Tier name to samples a pixel")]
+    samples: Annotated[dict[str, int], Field(description="Tier name to samples per pixel")]
 
     @field_validator("samples")
     @classmethod
-    def _are_there_for_every_tier(cls, samples: dict[str, int]) -> dict[str, int]:
+    def _check_samples(cls, samples: dict[str, int]) -> dict[str, int]:
         for tier in samples.keys() - TIERS.keys():
             raise _wrong_samples(tier, f"is not a known key. Known: {', '.join(TIERS)}")
         for tier in TIERS:
             if tier not in samples:
                 raise _wrong_samples(
-                    tier, f"is missing: say how many samples a pixel it takes, {LEAST_SAMPLES} or more"
+                    tier, f"is missing: set its samples per pixel, from {MIN_SAMPLES} to {MAX_SAMPLES}"
                 )
-            if not LEAST_SAMPLES <= samples[tier] <= MOST_SAMPLES:
-                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {LEAST_SAMPLES} to {MOST_SAMPLES}")
+            if not MIN_SAMPLES <= samples[tier] <= MAX_SAMPLES:
+                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {MIN_SAMPLES} to {MAX_SAMPLES}")
         return samples
 
 
@@ -49,38 +49,38 @@ def _wrong_samples(tier: str, problem: str) -> PydanticCustomError:
 
 
 def folders() -> list[Path]:
-    """Where templates lie: FARM_TEMPLATES first, where the studio has one, then those that come with the farm."""
+    """The folders with templates: FARM_TEMPLATES if it is set, then the built-in one."""
     own = _own_folder(os.environ.get("FARM_TEMPLATES"))
     return [own, BUILT_IN] if own else [BUILT_IN]
 
 
 @lru_cache(maxsize=8)
 def _own_folder(_setting: str | None) -> Path | None:
-    """Settings are read once for each value of the variable, as reading all of them takes milliseconds."""
+    """Cached by the variable's value, because reading all settings takes milliseconds."""
     return Settings().templates
 
 
 def found() -> dict[str, Path]:
-    """The Blender file of every template that is there, a .blend with its .toml, by name."""
+    """The .blend of every template that has both files, by name. Earlier folders take precedence."""
     blends = (blend for folder in reversed(folders()) for blend in folder.glob("*.blend"))
     return {blend.stem: blend for blend in blends if blend.with_suffix(".toml").is_file()}
 
 
 def names() -> list[str]:
-    """The templates that are there, in alphabetical order."""
+    """The names of all templates, in alphabetical order."""
     return sorted(found())
 
 
 def blend(name: str) -> Path:
-    """The Blender file of the template called `name`. Raises BadTemplate when there is none."""
+    """The .blend of the template called `name`. Raises BadTemplate when there is none."""
     path = found().get(name)
     if path is None:
-        raise BadTemplate(f"There is no template called {name}. There are: {', '.join(names())}")
+        raise BadTemplate(f"There is no template called {name}. Templates: {', '.join(names())}")
     return path
 
 
 def locate(file_or_name: str) -> Path:
-    """The .blend that an artist means, by its path or by a template's name. Raises BadTemplate."""
+    """The .blend for a path or a template's name. Raises BadTemplate when there is neither."""
     path = found().get(file_or_name, Path(file_or_name))
     if not path.is_file():
         raise BadTemplate(f"{file_or_name} is neither a file nor a template. Templates: {', '.join(names())}")
@@ -88,12 +88,12 @@ def locate(file_or_name: str) -> Path:
 
 
 def load(name: str) -> Template:
-    """The template called `name`. Raises BadTemplate when there is none, or when its .toml is broken."""
+    """The template called `name`. Raises BadTemplate when there is none or its .toml is invalid."""
     return read_toml(blend(name).with_suffix(".toml"))
 
 
 def read_toml(path: Path) -> Template:
-    """A template's .toml. Raises BadTemplate, naming the file and the key."""
+    """Read a template's .toml. Raises BadTemplate, naming the file and the key."""
     try:
         return Template.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError as error:
@@ -103,16 +103,16 @@ def read_toml(path: Path) -> Template:
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
-        said = {
+        message = {
             "missing": f"{key} is missing",
             "extra_forbidden": f"{key} is not a known key. Known: {', '.join(Template.model_fields)}",
             "samples": problem["msg"],
         }.get(problem["type"], f"{key} is {problem['input']!r}: {problem['msg']}")
-        raise BadTemplate(f"{path.name}: {said}") from error
+        raise BadTemplate(f"{path.name}: {message}") from error
 
 
 def version(name: str) -> str:
-    """Changes whenever the template does: a hash of both its files. Raises BadTemplate when there is none."""
+    """A hash of the template's two files. Raises BadTemplate when there is no such template."""
     path = blend(name)
     both = [(file, file.stat()) for file in (path, path.with_suffix(".toml"))]
     digests = [_digest(file, stat.st_mtime_ns, stat.st_size) for file, stat in both]
@@ -121,5 +121,5 @@ def version(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _digest(file: Path, _changed: int, _size: int) -> str:
-    """Read once for as long as the file's time and size stay the same: a batch asks for it again and again."""
+    """Cached until the file's time or size changes, because a batch needs the digest repeatedly."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,11 +1,11 @@
-"""What a template must hold, as data: read by the stage, by `farm templates check` and by the artist's table."""
+"""The contract of a template, as data: read by the stage, by `farm templates check` and by the artists' table."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Property:
-    """A custom property of an object: a number from `minimum` to `maximum`, `usual` in a scene that has no reason."""
+    """A custom property of an object: a number from `minimum` to `maximum`; `usual` is the value of a plain scene."""
 
     name: str
     minimum: float
@@ -28,7 +28,7 @@ class Part:
 STAGE, LIGHTS = "Stage", "Lights"
 
 COLLECTIONS = {
-    STAGE: "what the farm uses: the subject's place, the camera, the ground",
+    STAGE: "what the farm uses: the model's parent, the camera, the ground",
     LIGHTS: "every light, at least one",
 }
 
@@ -44,7 +44,7 @@ PARTS = (
         "Camera",
         "CAMERA",
         STAGE,
-        "a perspective camera; its focal length counts, its place does not: the farm moves it",
+        "a perspective camera; its focal length is used, its position is not: the farm moves it",
         (
             Property("elevation", -80.0, 80.0, 12.0, "Degrees that the camera stands above the horizon"),
             Property("fit_margin", 1.0, 3.0, 1.12, "Room around the model; 1 touches the frame's edge"),
@@ -54,7 +54,7 @@ PARTS = (
         "Ground",
         "MESH",
         STAGE,
-        "a flat mesh on z = 0; the shadow and the mirror image are drawn from it, itself it is never seen",
+        "a flat mesh on z = 0; the shadow and the mirror image are computed from it, the mesh itself is never drawn",
         (
             Property("shadow_strength", 0.0, 1.0, 1.0, "How dark the shadow is; 0 is none"),
             Property(
@@ -74,12 +74,12 @@ VIEW_TRANSFORMS = ("Khronos PBR Neutral", "Standard", "AgX", "Filmic")
 
 
 @dataclass(frozen=True)
-class BrokenPromise:
-    """One thing that is wrong with a template: the object (or whatever else it is in), the problem, the mend."""
+class Violation:
+    """One violation of the contract: the object (or data-block or file) it is in, the problem, the fix."""
 
-    thing: str
+    object: str
     problem: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.thing}: {self.problem}. {self.mend}"
+        return f"{self.object}: {self.problem}. {self.fix}"

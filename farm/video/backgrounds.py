@@ -1,4 +1,4 @@
-"""What lies behind the subject: a plain colour, or a picture scaled to cover the frame."""
+"""Backgrounds of frames: a plain colour, or a picture scaled to cover the frame."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class BackgroundPicture:
-    """A picture file and the side or corner of it that stays in view whatever has to be cropped."""
+    """A picture file, and the anchor: the side or corner that cropping keeps."""
 
     path: Path
     anchor: Anchor
 
 
 def plain(colour: Colour, width: int, height: int) -> Image.Image:
-    """The colour alone, as RGB."""
+    """A picture of one colour, as RGB."""
     return Image.new("RGB", (width, height), colour)
 
 
@@ -48,8 +48,9 @@ def crop(
     else:
         part_width, part_height = picture_height * width / height, float(picture_height)
     down, across = ("center", "center") if anchor == "center" else anchor.split("-")
-    left, top = (picture_width - part_width) * PLACES[across], (picture_height - part_height) * PLACES[down]
+    left = (picture_width - part_width) * ANCHOR_SHARES[across]
+    top = (picture_height - part_height) * ANCHOR_SHARES[down]
     return left, top, min(left + part_width, picture_width), min(top + part_height, picture_height)
 
 
-PLACES = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
+ANCHOR_SHARES = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}

@@ -1,6 +1,6 @@
-"""Putting a drawn frame together over a background: the ground's shadow, the mirror image, the subject.
+"""Composite a drawn frame over a background: the ground's shadow, the mirror image, the subject.
 
-Everything happens on display values, where the background colour is exact and artists expect blending to happen.
+Blending works on display values, as artists expect, which keeps the background colour exact.
 """
 
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ import numpy as np
 from PIL import Image
 
 from farm.scene.shot import Frame
-from farm.video.layers import Box, Pixels, around, read
+from farm.video.layers import Box, Pixels, bounding_box, read
 from farm.video.shadow import CastShadow, Opacity, ShadowCaster
 from farm.video.vignette import Vignette
 
-AT_ONCE = 32  # rows; what is computed in between then stays in the processor's cache
+STRIP_ROWS = 32  # so that intermediate results fit the processor's cache
 
 
 class Compositor:
     """Composites the frames of one shot over one background picture, which has the frames' size.
 
-    Only the part that a frame's layers touch is computed; the rest is there already.
+    Only the part that a frame's layers touch is computed; the rest is precomputed.
     """
 
     def __init__(self, background: Image.Image, vignette: float) -> None:
@@ -31,25 +31,25 @@ class Compositor:
         self._picture = self._empty.copy()
 
     def over(self, frame: Frame) -> Pixels:
-        """The finished picture of a frame, shape (height, width, 3). The next call writes over it."""
+        """The finished picture of a frame, shape (height, width, 3). Overwritten by the next call."""
         self._picture[self._touched.slices] = self._empty[self._touched.slices]
         shadow = self._shadows.cast(frame.shadow, frame.ground_to_pixel) if frame.shadow else None
         layers = [(Box.of(layer), read(layer, frame.bits)) for layer in (frame.reflection, frame.subject) if layer]
         boxes = [box for box, _ in layers] + ([shadow.box] if shadow else [])
-        self._touched = around(boxes)
+        self._touched = bounding_box(boxes)
         for strip in strips(self._touched):
-            if parts := [part for box in boxes if (part := box.meet(strip))]:
-                self._draw(around(parts), shadow, layers)
+            if parts := [part for box in boxes if (part := box.intersection(strip))]:
+                self._composite(bounding_box(parts), shadow, layers)
         return self._picture
 
-    def _draw(self, box: Box, shadow: CastShadow | None, layers: list[tuple[Box, Pixels]]) -> None:
+    def _composite(self, box: Box, shadow: CastShadow | None, layers: list[tuple[Box, Pixels]]) -> None:
         part = self._background.crop(box)
-        if shadow and (seen := shadow.box.meet(box)):
-            part.paste((0, 0, 0), (seen.left - box.left, seen.top - box.top), mask(shadow.opacity(seen)))
-        for where, pixels in layers:
-            if seen := where.meet(box):
-                image = Image.fromarray(pixels[seen.top - where.top : seen.bottom - where.top])
-                part.paste(image, (seen.left - box.left, seen.top - box.top), image)
+        if shadow and (overlap := shadow.box.intersection(box)):
+            part.paste((0, 0, 0), (overlap.left - box.left, overlap.top - box.top), mask(shadow.opacity(overlap)))
+        for layer_box, pixels in layers:
+            if overlap := layer_box.intersection(box):
+                image = Image.fromarray(pixels[overlap.top - layer_box.top : overlap.bottom - layer_box.top])
+                part.paste(image, (overlap.left - box.left, overlap.top - box.top), image)
         self._picture[box.slices] = self._finish(part, box)
 
     def _finish(self, part: Image.Image, box: Box) -> Pixels:
@@ -61,9 +61,9 @@ class Compositor:
 
 
 def strips(box: Box) -> Iterator[Box]:
-    """The box in pieces of a few rows."""
-    for top in range(box.top, box.bottom, AT_ONCE):
-        yield box._replace(top=top, bottom=min(top + AT_ONCE, box.bottom))
+    """The box in strips of STRIP_ROWS rows."""
+    for top in range(box.top, box.bottom, STRIP_ROWS):
+        yield box._replace(top=top, bottom=min(top + STRIP_ROWS, box.bottom))
 
 
 def mask(opacity: Opacity) -> Image.Image:

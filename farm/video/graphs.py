@@ -1,4 +1,4 @@
-"""What ffmpeg is asked to do. Pure functions that build command lines; farm.video.run runs them."""
+"""Command lines for ffmpeg, built by pure functions; farm.video.run runs them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import ffmpeg
 
 from farm.orders.plan import even
 
-# One key frame a second and none elsewhere keeps every GOP closed, which a later join without re-encoding needs.
+# One key frame per second and no others keeps every GOP closed, as joining without re-encoding requires.
 H264 = {
     "vcodec": "libx264",
     "profile:v": "high",
@@ -18,7 +18,7 @@ H264 = {
     "movflags": "+faststart",
     "map_metadata": -1,
 }
-# A constant quantiser is four times as fast as the encoder's own search for a bit rate (docs/performance.md).
+# A constant quantiser encodes four times as fast as the encoder's own rate control (docs/performance.md).
 PRORES_4444 = {
     "vcodec": "prores_ks",
     "profile:v": 4,
@@ -43,17 +43,17 @@ class Output:
 
 
 def video(path: Path, width: int, height: int) -> Output:
-    """The delivered video: no difference from the frames that an eye sees."""
+    """The delivered video, visually lossless."""
     return Output(path, width, height, VIDEO_CRF)
 
 
 def web(path: Path, width: int, height: int) -> Output:
-    """The lighter variant for a page: half of each side, kept even."""
+    """The lighter variant for web pages: half of each side, rounded to even."""
     return Output(path, even(width / 2), even(height / 2), WEB_CRF)
 
 
 def thumb(path: Path, width: int, height: int) -> Output:
-    """A quarter of each side, kept even."""
+    """The thumbnail: a quarter of each side, rounded to even."""
     return Output(path, even(width / 4), even(height / 4), THUMB_CRF)
 
 
@@ -83,7 +83,7 @@ def prores(path: Path, *, width: int, height: int, fps: int) -> list[str]:
 
 
 def join(segments: list[Path], listing: Path, into: Path) -> list[str]:
-    """Arguments that join encoded segments, in order, without encoding again. Writes their names to `listing`."""
+    """Arguments that join encoded segments in order without re-encoding. Writes their paths to `listing`."""
     quoted = (str(segment.absolute()).replace("'", r"'\''") for segment in segments)
     listing.write_text("".join(f"file '{path}'\n" for path in quoted))
     joined = ffmpeg.input(str(listing), format="concat", safe=0)
@@ -97,6 +97,6 @@ def _limited(stream: ffmpeg.Stream, width: int, height: int, pixel_format: str) 
     scaled = stream.filter(
         "scale", width, height, flags="lanczos+accurate_rnd", in_range="full", out_range="tv", out_color_matrix="bt709"
     )
-    # Tags go on the frames: the encoder believes those, and not what the command line says of the stream.
+    # The tags are set on the frames, because the encoder ignores stream options on the command line.
     tags = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
     return scaled.filter("format", pixel_format).filter("setparams", **tags)

@@ -1,4 +1,4 @@
-"""Reading the layers of a drawn frame, and the part of a frame that they touch."""
+"""Read the layers of a drawn frame, and compute the boxes that they cover."""
 
 from typing import NamedTuple, Self
 
@@ -21,11 +21,11 @@ class Box(NamedTuple):
 
     @classmethod
     def of(cls, layer: Layer) -> Self:
-        """Where the layer lies."""
+        """The layer's box in the full frame."""
         return cls(layer.x, layer.y, layer.x + layer.width, layer.y + layer.height)
 
-    def meet(self, other: "Box") -> "Box | None":
-        """What both have in common; None when that is nothing."""
+    def intersection(self, other: "Box") -> "Box | None":
+        """The part of both boxes; None when they do not overlap."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         return Box(left, top, right, bottom) if left < right and top < bottom else None
@@ -41,7 +41,7 @@ class Box(NamedTuple):
         return self.right - self.left, self.bottom - self.top
 
 
-def around(boxes: list[Box]) -> Box:
+def bounding_box(boxes: list[Box]) -> Box:
     """The smallest box that holds all of these."""
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return Box(min(lefts), min(tops), max(rights), max(bottoms))
@@ -63,4 +63,4 @@ def read_deep(layer: Layer, bits: int) -> DeepPixels:
 
 def to_8_bits(deep: DeepPixels) -> Pixels:
     """Every sample divided by 257, rounded to nearest."""
-    return ((deep.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)  # the division without a division
+    return ((deep.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)  # exact, without a division

@@ -1,4 +1,4 @@
-"""The one place that starts ffmpeg."""
+"""Run ffmpeg: the only module that starts it."""
 
 import contextlib
 import os
@@ -18,42 +18,42 @@ from farm.errors import EncodingFailed
 
 log = structlog.get_logger()
 
-PIPE_SIZE = 1 << 20  # bytes, as many as Linux lets any process have: fewer turns for large frames
-MOST_WORDS = 4096  # bytes of what ffmpeg complains of that are kept, from the end
-PATIENCE = 600.0  # seconds that ffmpeg may take to write out what it holds after the last frame
+PIPE_BYTES = 1 << 20  # the maximum that Linux allows unprivileged processes: fewer context switches for large frames
+MAX_LOG_BYTES = 4096  # of ffmpeg's messages, from the end
+FINISH_TIMEOUT_SECONDS = 600.0  # for encoding and writing the frames that are buffered after the last one
 
 
 def executable(chosen: Path | None) -> Path:
-    """The ffmpeg to run: the chosen one, or the one that came with imageio-ffmpeg."""
+    """The ffmpeg to run: the chosen one, or the one bundled with imageio-ffmpeg."""
     return chosen or Path(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 class Encoder:
-    """A running ffmpeg that takes raw frames on its stdin. Leaving the block waits until its files are complete.
+    """A running ffmpeg that reads raw frames from stdin. Leaving the block waits until its files are complete.
 
-    Raises EncodingFailed, quoting ffmpeg's last line, when ffmpeg ends with an error or before its time.
+    Raises EncodingFailed, quoting ffmpeg's last line, when ffmpeg fails or ends early.
     """
 
     def __init__(self, ffmpeg: Path, arguments: list[str]) -> None:
-        # A file, not a pipe: nobody reads it meanwhile, and a full pipe would stop ffmpeg.
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
+        # A file, not a pipe: an unread pipe that fills up would block ffmpeg.
+        self._log_file = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 [str(ffmpeg), *arguments],
                 bufsize=0,
-                pipesize=PIPE_SIZE,
+                pipesize=PIPE_BYTES,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=self._complaints,
+                stderr=self._log_file,
             )
         except OSError as error:
-            self._complaints.close()
+            self._log_file.close()
             raise EncodingFailed(f"The video could not be encoded: {ffmpeg.name}: {error.strerror}") from error
 
     def write(self, frame: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
-        """Hand over one frame, height x width x samples; blocks while ffmpeg is behind.
+        """Write one frame, height x width x samples; blocks while ffmpeg is behind.
 
-        When it returns, the frame's memory may be used again. Nothing is copied unless the frame is not contiguous.
+        The frame's memory may be reused afterwards. A frame that is not contiguous is copied.
         """
         assert self._process.stdin
         left = np.ascontiguousarray(frame).data.cast("B")
@@ -72,28 +72,30 @@ class Encoder:
             if kind:
                 self._process.kill()
             assert self._process.stdin
-            with contextlib.suppress(BrokenPipeError):  # the exit code says it better
+            with contextlib.suppress(BrokenPipeError):  # the exit code tells more
                 self._process.stdin.close()
             try:
-                code = self._process.wait(PATIENCE)
+                code = self._process.wait(FINISH_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired as error:
-                raise EncodingFailed(f"ffmpeg did not finish its files within {PATIENCE:.0f} s") from error
+                raise EncodingFailed(
+                    f"ffmpeg did not finish its files within {FINISH_TIMEOUT_SECONDS:.0f} s"
+                ) from error
             if code and not kind:
                 raise EncodingFailed(self._reason())
         finally:
             self._process.kill()
             self._process.wait()
-            if said := self._said():
-                log.warning("ffmpeg complained", said=said)
-            self._complaints.close()
+            if output := self._log_tail():
+                log.warning("ffmpeg_warning", output=output)
+            self._log_file.close()
 
-    def _said(self) -> str:
-        size = self._complaints.seek(0, os.SEEK_END)
-        self._complaints.seek(max(size - MOST_WORDS, 0))
-        return self._complaints.read().decode(errors="replace").strip()
+    def _log_tail(self) -> str:
+        size = self._log_file.seek(0, os.SEEK_END)
+        self._log_file.seek(max(size - MAX_LOG_BYTES, 0))
+        return self._log_file.read().decode(errors="replace").strip()
 
     def _reason(self) -> str:
-        last = self._said().rpartition("\n")[2].strip() or "no reason given"
+        last = self._log_tail().rpartition("\n")[2].strip() or "no reason given"
         if (code := self._process.returncode) < 0:  # a killed ffmpeg leaves no last line
             last = f"ffmpeg was ended by {signal.Signals(-code).name}"
         return f"The video could not be encoded: {last}"

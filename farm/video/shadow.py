@@ -1,4 +1,4 @@
-"""The ground's shadow in a frame: a baked map, seen from above, laid out as the camera sees the ground."""
+"""The ground's shadow in a frame: a baked map, projected from above into the camera's view."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from PIL import Image
 from farm.scene.shot import ShadowMap
 from farm.video.layers import Box
 
-FINER = 4  # times as many pixels a side, by a smooth curve: the map's own pixels would show as facets in a large frame
-LEAST = 1 / 2048  # of opacity: less than half a step of a 10-bit alpha shows nowhere
+UPSAMPLING = 4  # per side, bicubic: the map's own pixels would show as facets in a large frame
+MIN_OPACITY = 1 / 2048  # half a step of a 10-bit alpha: invisible
 
 Matrix = NDArray[np.float64]
 Opacity = NDArray[np.float32]
@@ -18,7 +18,7 @@ Opacity = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CastShadow:
-    """A shadow as it lies in one frame: only inside `box`. `pixel_to_map` goes from pixels to the map's."""
+    """A shadow in one frame, within `box`. `pixel_to_map` maps frame pixels to pixels of `opacities`."""
 
     box: Box
     opacities: Image.Image
@@ -35,28 +35,28 @@ class CastShadow:
 
 
 class ShadowCaster:
-    """Casts ground shadows into frames of one size. Reads a map once for all following frames that share it."""
+    """Casts ground shadows into frames of one size. Reads a map once for all consecutive frames that share it."""
 
     def __init__(self, width: int, height: int) -> None:
         self._frame = Box(0, 0, width, height)
         self._read: tuple[ShadowMap, Image.Image, Box] | None = None
 
     def cast(self, shadow: ShadowMap, ground_to_pixel: tuple[float, ...]) -> CastShadow | None:
-        """The shadow in a frame; None when it lies beside it."""
-        fine, dark = self._fine(shadow)
-        fine_to_map = np.diag([1 / FINER, 1 / FINER, 1])
+        """The shadow in a frame; None when it is outside."""
+        fine, dark = self._upsampled(shadow)
+        fine_to_map = np.diag([1 / UPSAMPLING, 1 / UPSAMPLING, 1])
         map_to_pixel = np.array(ground_to_pixel).reshape(3, 3) @ map_to_ground(shadow) @ fine_to_map
-        outline = covered(map_to_pixel, dark)
-        box = outline.meet(self._frame) if outline else self._frame
+        outline = covered_box(map_to_pixel, dark)
+        box = outline.intersection(self._frame) if outline else self._frame
         return box and CastShadow(box, fine, np.linalg.inv(map_to_pixel), reaches_behind=outline is None)
 
-    def _fine(self, shadow: ShadowMap) -> tuple[Image.Image, Box]:
-        """The map with FINER pixels, and the part of it that is not empty."""
+    def _upsampled(self, shadow: ShadowMap) -> tuple[Image.Image, Box]:
+        """The upsampled map, and the box of it that is not empty."""
         if self._read is None or self._read[0] != shadow:
-            size = (shadow.size * FINER, shadow.size * FINER)
+            size = (shadow.size * UPSAMPLING, shadow.size * UPSAMPLING)
             smooth = Image.fromarray(np.load(shadow.path)).resize(size, Image.Resampling.BICUBIC)
             opacity = np.asarray(smooth).clip(0, 1)
-            dark = Image.fromarray(opacity >= LEAST).getbbox() or (0, 0, 0, 0)
+            dark = Image.fromarray(opacity >= MIN_OPACITY).getbbox() or (0, 0, 0, 0)
             self._read = shadow, Image.fromarray(opacity), Box(*dark)
         return self._read[1:]
 
@@ -67,8 +67,8 @@ def map_to_ground(shadow: ShadowMap) -> Matrix:
     return np.array([[step, 0.0, -shadow.extent], [0.0, -step, shadow.extent], [0.0, 0.0, 1.0]])
 
 
-def covered(map_to_pixel: Matrix, part: Box) -> Box | None:
-    """Which pixels a part of the map covers, inside the frame and outside; None when it reaches behind the camera."""
+def covered_box(map_to_pixel: Matrix, part: Box) -> Box | None:
+    """The pixels that a part of the map covers, within and beyond the frame; None if it reaches behind the camera."""
     left, top, right, bottom = part
     corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]]) @ map_to_pixel.T
     if (corners[:, 2] <= 0).any():
@@ -80,7 +80,7 @@ def covered(map_to_pixel: Matrix, part: Box) -> Box | None:
 
 
 def in_front(pixel_to_map: Matrix, width: int, height: int) -> NDArray[np.bool_]:
-    """Which pixels see the ground before the camera; the others, above the horizon, would see it behind themselves."""
+    """Which pixels show the ground in front of the camera; those above the horizon map to ground behind it."""
     across, down = np.arange(width) + 0.5, np.arange(height) + 0.5
     row = pixel_to_map[2]
     return np.asarray(across * row[0] + (down * row[1] + row[2])[:, None] > 0)

@@ -1,4 +1,4 @@
-"""A variant: one render's way through compositing and encoding, from drawn frames to its finished files."""
+"""A variant: composites and encodes drawn frames into the files of one render."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from farm.video.cutout import Cutout
 from farm.video.layers import Pixels
 from farm.video.run import Encoder
 
-POSTER_LONG_SIDE = 480
+POSTER_LONG_SIDE_PIXELS = 480
 
 
 @dataclass(frozen=True)
 class Files:
-    """A render's finished files, or a chunk's part of them. The posters are there from the video's first frame on, the
-    videos at the end.
+    """Paths of a render's finished files, or of a chunk's part of them, by asset kind.
 
-    Which videos there are depends on the quality tier; `videos` and `posters` tell by asset kind.
+    The posters exist from the video's first frame on, the videos at the end. The quality tier decides which videos
+    there are.
     """
 
     folder: Path
@@ -46,10 +46,10 @@ class Files:
 
 
 class Variant:
-    """Takes frames of a shot in order, all or a chunk's, inside a `with` block; leaving it completes the files.
+    """Accepts frames of a shot in order, all or a chunk's, inside a `with` block; leaving it completes the files.
 
-    `picture` lies behind the subject instead of the settings' background colour. For a tier with alpha the video itself
-    has no background; the other files have. Raises EncodingFailed, or RenderFailed over an unreadable picture.
+    `picture` replaces the settings' background colour. In a tier with alpha the video itself has no background; the
+    other files have one. Raises EncodingFailed, or RenderFailed over an unreadable picture.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Variant:
         self._encoders = ExitStack()
 
     def write(self, frame: Frame) -> None:
-        """Composite and encode the next frame; the video's first one becomes the posters, too."""
+        """Composite and encode the next frame; the video's first frame is also saved as posters."""
         picture = self._compositor.over(frame)
         if frame.number == 0:
             save_posters(picture, self._files)
@@ -97,19 +97,19 @@ class Variant:
         self._encoders.__exit__(kind, error, trace)
 
     def _outputs(self) -> list[graphs.Output]:
-        made = {"video": graphs.video, "web": graphs.web, "thumb": graphs.thumb}
+        makers = {"video": graphs.video, "web": graphs.web, "thumb": graphs.thumb}
         mp4s = {kind: path for kind, path in self._files.videos.items() if path.suffix == ".mp4"}
-        return [made[kind](path, self._spec.width, self._spec.height) for kind, path in mp4s.items()]
+        return [makers[kind](path, self._spec.width, self._spec.height) for kind, path in mp4s.items()]
 
 
 def save_posters(picture: Pixels, files: Files) -> None:
-    """The first frame as a full PNG and as a small one for previews."""
+    """Save the first frame as a full PNG and as a small one for previews."""
     full = Image.fromarray(picture)
     full.save(files.posters["poster-full"])
     save_thumbnail(full, files.posters["poster"])
 
 
 def save_thumbnail(picture: Image.Image, path: Path) -> None:
-    """A picture as a small PNG for previews."""
-    picture.thumbnail((POSTER_LONG_SIDE, POSTER_LONG_SIDE), Image.Resampling.LANCZOS)
+    """Save a picture as a small PNG for previews."""
+    picture.thumbnail((POSTER_LONG_SIDE_PIXELS, POSTER_LONG_SIDE_PIXELS), Image.Resampling.LANCZOS)
     picture.save(path, optimize=True)

@@ -1,4 +1,4 @@
-"""The vignette: a picture that darkens smoothly towards its corners."""
+"""The vignette: darkens pictures smoothly towards their corners."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from farm.video.layers import Box, DeepPixels, Pixels
 
 ONE = 1 << 15  # factors are whole numbers of 15 bits, so that products fit into 32
-AT_ONCE = 64  # rows; what is computed in between then stays in the processor's cache
+STRIP_ROWS = 64  # so that intermediate results fit the processor's cache
 
 
 class Vignette:
     """Darkens parts of frames of one size.
 
-    With r the distance from the middle, 0 there and 1 in the corners, measured in ellipses that fit the frame, colours
-    are multiplied by 1 - intensity * r^2 * (3 - 2r): untouched in the middle, black in the corners at intensity 1,
-    with no edge in between.
+    With r the distance from the middle, 0 there and 1 in the corners, measured along ellipses of the frame's shape,
+    colours are multiplied by 1 - intensity * r^2 * (3 - 2r): unchanged in the middle, black in the corners at
+    intensity 1, smooth in between.
     """
 
     def __init__(self, width: int, height: int, intensity: float) -> None:
@@ -27,18 +27,18 @@ class Vignette:
     def darken(self, pixels: Pixels, box: Box) -> None:
         """Darken 8-bit RGB in place: the part of the frame in `box`.
 
-        Between two steps of brightness the rounding is dithered, the same in every frame, so that no bands are seen.
+        Rounding is dithered, identically in every frame, to avoid visible bands.
         """
         self._multiply(pixels, box, self._noise[box.slices])
 
     def darken_deep(self, pixels: DeepPixels, box: Box) -> None:
-        """Darken the colours of 16-bit RGBA in place, rounding to nearest: so fine steps need no dither."""
+        """Darken the colours of 16-bit RGBA in place, rounding to nearest: steps this fine need no dither."""
         self._multiply(pixels[..., :3], box, np.full((box.bottom - box.top, 1), ONE // 2, dtype=np.uint16))
 
     def _multiply(self, pixels: Pixels | DeepPixels, box: Box, rounding: NDArray[np.uint16]) -> None:
         factor = self._factor[box.slices]
-        for top in range(0, len(pixels), AT_ONCE):
-            rows = slice(top, top + AT_ONCE)
+        for top in range(0, len(pixels), STRIP_ROWS):
+            rows = slice(top, top + STRIP_ROWS)
             for channel in range(3):
                 part = pixels[rows, :, channel]
                 part[:] = (part.astype(np.uint32) * factor[rows] + rounding[rows]) >> 15

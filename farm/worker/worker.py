@@ -179,7 +179,7 @@ def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -
         registry.check_storage(database, open_storage(settings))
         open_storage.cache_clear()  # no connection to the storage may cross a fork
         device = engine.probe(scratch)
-        return facts.gather(name, list(tags), engine.suited(settings, device), device, database, settings)
+        return facts.gather(name, list(tags), engine.select_engine(settings, device), device, database, settings)
 
 
 def _join(settings: Settings, own_facts: Facts) -> bool:

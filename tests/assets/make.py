@@ -45,20 +45,20 @@ def material(
     return made
 
 
-def dress(thing: bpy.types.Object, made: bpy.types.Material) -> bpy.types.Object:
+def dress(object_: bpy.types.Object, made: bpy.types.Material) -> bpy.types.Object:
     """Give a part its material, and its texture coordinates the scale that the material wants."""
-    thing.data.materials.append(made)
+    object_.data.materials.append(made)
     repeat, (centre_x, centre_z) = made["repeat"], made["centre"]
-    for corner in thing.data.uv_layers["UVMap"].data:
+    for corner in object_.data.uv_layers["UVMap"].data:
         corner.uv = ((corner.uv[0] - centre_x) * repeat + 0.5, (corner.uv[1] - centre_z) * repeat + 0.5)
-    return thing
+    return object_
 
 
-def facing_front(thing: bpy.types.Object, x: float, y: float, z: float) -> bpy.types.Object:
+def facing_front(object_: bpy.types.Object, x: float, y: float, z: float) -> bpy.types.Object:
     """Turn a part made around z so that its top looks at the viewer (Blender's -y, glTF's +z) and put it in place."""
-    thing.rotation_euler = (math.pi / 2, 0.0, 0.0)
-    thing.location = (x, y, z)
-    return thing
+    object_.rotation_euler = (math.pi / 2, 0.0, 0.0)
+    object_.location = (x, y, z)
+    return object_
 
 
 def build_product(scratch: Path) -> None:
@@ -117,11 +117,11 @@ def build_product(scratch: Path) -> None:
     _wordmark(steel, -0.125, -0.0605, middle - 0.062)
 
 
-def _flat_texture(thing: bpy.types.Object, across: float) -> None:
+def _flat_texture(object_: bpy.types.Object, across: float) -> None:
     """Lay the texture flat over a turned part's top, once over `across` metres."""
-    layer = thing.data.uv_layers["UVMap"].data
-    for loop in thing.data.loops:
-        position = thing.data.vertices[loop.vertex_index].co
+    layer = object_.data.uv_layers["UVMap"].data
+    for loop in object_.data.loops:
+        position = object_.data.vertices[loop.vertex_index].co
         layer[loop.index].uv = (position.x / across + 0.5, position.y / across + 0.5)
 
 

@@ -100,8 +100,8 @@ def _skin(name: str, rings: list[Ring], *, caps: bool) -> bpy.types.Object:
         faces.append(tuple(range(len(points) - count, len(points))))
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(points, [], faces)
-    thing = bpy.data.objects.new(name, mesh)
-    bpy.context.scene.collection.objects.link(thing)
+    object_ = bpy.data.objects.new(name, mesh)
+    bpy.context.scene.collection.objects.link(object_)
     _clean(mesh)
     layer = mesh.uv_layers.new(name="UVMap")
     for loop in mesh.loops:
@@ -109,7 +109,7 @@ def _skin(name: str, rings: list[Ring], *, caps: bool) -> bpy.types.Object:
         layer.data[loop.index].uv = (position.x, position.z)
     mesh.shade_smooth()
     mesh.set_sharp_from_angle(angle=math.radians(40))
-    return thing
+    return object_
 
 
 def _clean(mesh: bpy.types.Mesh) -> None:

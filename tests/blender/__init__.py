@@ -1,1 +1,1 @@
-"""Blender behind its door: the camera, the stage, the shadow and the host."""
+"""Tests that drive Blender: the stage, frames, shadows, reflections, templates and the host."""

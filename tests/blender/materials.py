@@ -1,4 +1,4 @@
-"""A plate with one glTF material, written by hand: what the tests of materials look at."""
+"""A plate with one glTF material, written without Blender, for the tests of materials."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""GLB files written by hand, to say exactly what is in them, and the shots that the tests draw."""
+"""GLB files written without Blender, with exactly known content, and the shots that the tests draw."""
 
 import json
 import math

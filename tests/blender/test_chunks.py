@@ -1,7 +1,6 @@
-"""Frames do not know which chunk they were drawn in, nor whether they were drawn or kept."""
+"""A frame has the same pixels in any chunk, whether it was drawn or loaded from the cache."""
 
 import hashlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,52 +36,40 @@ def order(model: str, settings: dict[str, object]) -> ShotSpec:
     return replace(spec, width=96, height=54)
 
 
-def encoders_see(spec: ShotSpec, frames: Iterator[Frame]) -> list[str]:
-    """A digest of every frame as it goes into the encoders."""
+def digests(spec: ShotSpec, frames: Iterator[Frame]) -> list[str]:
+    """A digest of every frame as the encoders receive it."""
     over = Compositor(backgrounds.plain((255, 255, 255), spec.width, spec.height), 0.0)
     cut = Cutout(spec.width, spec.height, 0.0)
     return [hashlib.sha256(over.over(each).tobytes() + cut.of(each).tobytes()).hexdigest() for each in frames]
 
 
 def drawn(folder: Path, model: str, spec: ShotSpec, numbers: range, cache: FrameCache | None = None) -> list[str]:
-    """By a Blender of their own, as on another node."""
+    """Digests of frames drawn by a new Blender, as on another node."""
     folder.mkdir()
     with BlenderHost(folder) as host, Blender(host.socket_path, 300) as blender:
         shot = shot_setup(spec, ASSETS / model, "cycles")
-        return encoders_see(spec, draw_frames(blender, shot, spec, numbers, cache, folder))
+        return digests(spec, draw_frames(blender, shot, spec, numbers, cache, folder))
 
 
 @pytest.mark.parametrize(("model", "settings"), CASES)
-def test_frames_of_chunks_are_those_of_one_that_draws_all(
-    tmp_path: Path, model: str, settings: dict[str, object]
-) -> None:
-    spec = order(model, settings)
-    alone = drawn(tmp_path / "alone", model, spec, range(FRAMES))
-    assert len(set(alone)) == FRAMES, "they all differ"
-    parts = [drawn(tmp_path / f"{part.start}", model, spec, part) for part in (range(2), range(2, 5), range(5, 6))]
-    assert list(itertools.chain(*parts)) == alone
-
-
-@pytest.mark.parametrize(("model", "settings"), CASES)
-def test_kept_frames_are_those_that_were_drawn(tmp_path: Path, model: str, settings: dict[str, object]) -> None:
+def test_draws_and_caches_the_same_frames_in_any_chunk(tmp_path: Path, model: str, settings: dict[str, object]) -> None:
     spec = order(model, settings)
     cache = FrameCache(tmp_path / "cache", 10**9, spec, "cycles")
-    some = drawn(tmp_path / "some", model, spec, range(1, 4), cache)
-    every = drawn(tmp_path / "every", model, spec, range(FRAMES), cache)
-    assert every[1:4] == some
-    nobody = Blender.__new__(Blender)  # whoever asked it to draw would fail
-    kept = encoders_see(
-        spec, draw_frames(nobody, shot_setup(spec, Path(), "cycles"), spec, range(FRAMES), cache, tmp_path)
-    )
-    assert kept == every
-    assert not list(tmp_path.glob("kept-*-0")), "their files go as they are used"
+    alone = drawn(tmp_path / "alone", model, spec, range(FRAMES))
+    assert len(set(alone)) == FRAMES, "all frames differ"
+    assert drawn(tmp_path / "chunk", model, spec, range(1, 4), cache) == alone[1:4]
+    assert drawn(tmp_path / "rest", model, spec, range(FRAMES), cache) == alone, "three drawn, three from the cache"
+    unconnected = Blender.__new__(Blender)  # any request to it would fail
+    shot = shot_setup(spec, Path(), "cycles")
+    assert digests(spec, draw_frames(unconnected, shot, spec, range(FRAMES), cache, tmp_path)) == alone
+    assert not list(tmp_path.glob("cached-*-0")), "a frame's files are removed after use"
 
 
-def test_a_shot_that_is_open_stays_open(blender: Blender) -> None:
+def test_draws_the_same_frames_in_a_shot_that_is_already_open(blender: Blender) -> None:
     spec = order("draco.glb", {"quality": "share"})
     shot = shot_setup(spec, ASSETS / "draco.glb", "cycles")
-    first = encoders_see(spec, draw_frames(blender, shot, spec, range(2)))
-    again = encoders_see(spec, draw_frames(blender, shot, spec, range(2)))
-    other = encoders_see(spec, draw_frames(blender, replace(shot, shadows=False), spec, range(2)))
+    first = digests(spec, draw_frames(blender, shot, spec, range(2)))
+    again = digests(spec, draw_frames(blender, shot, spec, range(2)))
+    other = digests(spec, draw_frames(blender, replace(shot, shadows=False), spec, range(2)))
     assert first == again
     assert first != other

@@ -1,4 +1,4 @@
-"""How a Blender host lives and dies: what it leaves behind, who outlives whom, and what is said of it."""
+"""The life of a Blender host: reuse, replacement, cleanup and death."""
 
 import json
 import subprocess
@@ -14,23 +14,16 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
 from farm.scene.shot import ShotSetup
-from tests.support.blender import PATIENCE, draw, shot
+from tests.support.blender import TIMEOUT_SECONDS, draw_frames, process_of, shot
 
 pytestmark = pytest.mark.slow
 SLOW = shot("product.glb", size=(1280, 720), samples=512)  # a frame takes many seconds
 CRATE = shot("draco.glb")
 
 
-def process_of(host: BlenderHost) -> psutil.Process:
-    """The host as the system sees it."""
-    children = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    [process] = [child for child in children if str(host.socket_path) in child.cmdline()]
-    return process
-
-
-def ends(pid: int, patience: float = 20.0) -> bool:
-    """Whether a process is gone (or dead and not yet collected) within `patience` seconds."""
-    deadline = time.monotonic() + patience
+def ends(pid: int, timeout: float = 20.0) -> bool:
+    """Whether a process is gone (or a zombie) within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
@@ -42,44 +35,42 @@ def frame_files(host: BlenderHost) -> list[Path]:
     return list(host.folder.glob("frame-*"))
 
 
-class TestWarm:
-    def test_is_one_process_for_many_models_the_bad_ones_too(self, host: BlenderHost) -> None:
+class TestReuse:
+    def test_keeps_one_process_for_many_models_even_bad_ones(self, host: BlenderHost) -> None:
         before = process_of(host).pid
-        draw(host, CRATE, 0.0)
+        draw_frames(host, CRATE, 0.0)
         with pytest.raises(BadModel, match="no mesh"):
-            draw(host, shot("no_mesh.glb"), 0.0)
-        draw(host, shot("walker.glb"), 0.0)
+            draw_frames(host, shot("no_mesh.glb"), 0.0)
+        draw_frames(host, shot("walker.glb"), 0.0)
         host.ensure_ready()
         assert process_of(host).pid == before
 
-    def test_leaves_the_cores_to_blender_where_numpy_would_keep_them_spinning(self, host: BlenderHost) -> None:
+    def test_limits_openblas_to_one_thread(self, host: BlenderHost) -> None:
         assert process_of(host).environ()["OPENBLAS_NUM_THREADS"] == "1"
 
-    def test_is_replaced_after_many_shots_or_when_it_has_grown(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("farm.blender.client.MOST_SHOTS", 1)
-        with BlenderHost(tmp_path, most_memory=2**40) as host:
+    def test_replaces_a_host_above_its_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("farm.blender.client.MAX_SHOTS", 1)
+        with BlenderHost(tmp_path, max_memory_bytes=2**40) as host:
             first = process_of(host).pid
             host.ensure_ready()
-            assert process_of(host).pid == first, "nothing was opened yet"
-            draw(host, CRATE, 0.0)
+            assert process_of(host).pid == first, "no shot was opened yet"
+            draw_frames(host, CRATE, 0.0)
             host.ensure_ready()
             second = process_of(host).pid
             assert second != first
-            host.most_memory = 2**20  # bpy alone takes more
+            host.max_memory_bytes = 2**20  # less than bpy alone uses
             host.ensure_ready()
             assert process_of(host).pid != second
 
-    def test_calls_an_error_of_ours_no_fault_of_the_model(self, host: BlenderHost) -> None:
+    def test_does_not_blame_the_model_for_an_internal_error(self, host: BlenderHost) -> None:
         broken = ShotSetup(**CRATE.to_wire() | {"samples": "many"})
         with pytest.raises(RenderFailed) as failure:
-            draw(host, broken, 0.0)
+            draw_frames(host, broken, 0.0)
         assert type(failure.value) is RenderFailed
         assert host.is_idle()
 
-    def test_draws_any_frames_in_the_order_asked_for(self, host: BlenderHost) -> None:
-        with Blender(host.socket_path, PATIENCE) as blender:
+    def test_draws_any_frames_in_the_requested_order(self, host: BlenderHost) -> None:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             poses = [(7, Pose(0.0)), (3, Pose(10.0)), (9, Pose(20.0, 2.0))]
             frames = list(blender.frames(poses))
@@ -87,9 +78,9 @@ class TestWarm:
             assert frames[2].subject.width < frames[0].subject.width, "twice as far away is smaller"
             assert list(blender.frames([])) == []
 
-    def test_outlives_a_client_that_hangs_up_before_its_answer(self, host: BlenderHost) -> None:
+    def test_survives_a_client_that_disconnects_early(self, host: BlenderHost) -> None:
         before = process_of(host).pid
-        with Blender(host.socket_path, PATIENCE) as blender:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             next(blender.frames((number, Pose(0.0)) for number in range(5)))
         assert host.is_idle()
@@ -97,82 +88,82 @@ class TestWarm:
 
 
 class TestFrameFiles:
-    def test_are_two_at_most_and_removed_after_use(self, host: BlenderHost) -> None:
-        with Blender(host.socket_path, PATIENCE) as blender:
+    def test_are_two_at_most_and_are_removed_after_use(self, host: BlenderHost) -> None:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             for _ in blender.frames((number, Pose(number)) for number in range(6)):
-                time.sleep(0.1)  # time to draw further ahead, if it were to
+                time.sleep(0.1)  # time in which the host could draw further ahead
                 assert 1 <= len(frame_files(host)) <= 2
         assert not frame_files(host)
 
-    def test_left_by_a_client_that_hung_up_go_with_the_next_shot(self, host: BlenderHost) -> None:
-        with Blender(host.socket_path, PATIENCE) as blender:
+    def test_are_removed_by_the_next_shot_after_a_disconnect(self, host: BlenderHost) -> None:
+        with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(CRATE)
             frames = blender.frames((number, Pose(number)) for number in range(6))
             next(frames)
             next(frames)
-        draw(host, CRATE, 0.0)
+        draw_frames(host, CRATE, 0.0)
         assert not frame_files(host)
 
-    def test_lie_where_only_their_owner_may_look(self, host: BlenderHost) -> None:
-        """And so does the socket: whoever can write to it can have any file opened."""
+    def test_are_accessible_to_their_owner_only(self, host: BlenderHost) -> None:
+        """So is the socket: a client can have the host open any file."""
         assert host.folder.stat().st_mode & 0o077 == 0
 
 
 class TestDeath:
-    def test_in_the_middle_of_a_frame_is_told_at_once_and_mended_once(self, mortal: BlenderHost) -> None:
-        process = process_of(mortal)
+    def test_reports_death_mid_frame_and_replaces_the_host_once(self, own_host: BlenderHost) -> None:
+        process = process_of(own_host)
         killed_at = []
 
         def kill() -> None:
             killed_at.append(time.monotonic())
             process.kill()
 
-        with Blender(mortal.socket_path, PATIENCE) as blender:
+        with Blender(own_host.socket_path, TIMEOUT_SECONDS) as blender:
             blender.open_shot(SLOW)
             threading.Timer(0.5, kill).start()
             with pytest.raises(BlenderCrashed, match="stopped unexpectedly"):
                 list(blender.frames([(0, Pose(0.0))]))
         assert time.monotonic() - killed_at[0] < 2
-        assert not mortal.is_idle()
-        mortal.ensure_ready()
-        fresh = process_of(mortal).pid
+        assert not own_host.is_idle()
+        own_host.ensure_ready()
+        fresh = process_of(own_host).pid
         assert fresh != process.pid
-        mortal.ensure_ready()
-        assert process_of(mortal).pid == fresh, "a healthy host is kept"
-        assert len(draw(mortal, CRATE, 0.0)) == 1
+        own_host.ensure_ready()
+        assert process_of(own_host).pid == fresh, "a healthy host is reused"
+        assert len(draw_frames(own_host, CRATE, 0.0)) == 1
 
-    def test_replaces_a_host_that_still_draws_for_a_client_that_is_gone(
-        self, mortal: BlenderHost, monkeypatch: pytest.MonkeyPatch
+    def test_replaces_a_host_that_draws_for_a_disconnected_client(
+        self, own_host: BlenderHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("farm.blender.client.IDLE_TIMEOUT", 0.5)
-        stuck = process_of(mortal)
+        monkeypatch.setattr("farm.blender.client.IDLE_TIMEOUT_SECONDS", 0.5)
+        stuck = process_of(own_host)
         began = time.monotonic()
-        with Blender(mortal.socket_path, 1.0) as blender:
+        with Blender(own_host.socket_path, 1.0) as blender:
             blender.open_shot(SLOW)
             with pytest.raises(BlenderStuck, match="longer than allowed"):
                 list(blender.frames([(0, Pose(0.0))]))
         assert time.monotonic() - began < 5
-        assert not mortal.is_idle()
-        mortal.ensure_ready()
+        assert not own_host.is_idle()
+        own_host.ensure_ready()
         assert ends(stuck.pid)
-        assert process_of(mortal).pid != stuck.pid
+        assert process_of(own_host).pid != stuck.pid
 
-    def test_by_stop_leaves_no_socket_and_comes_twice_without_harm(self, mortal: BlenderHost) -> None:
-        process = process_of(mortal)
-        mortal.stop()
+    def test_stops_twice_and_leaves_no_socket(self, own_host: BlenderHost) -> None:
+        process = process_of(own_host)
+        own_host.stop()
         assert ends(process.pid)
-        assert not mortal.socket_path.exists()
-        mortal.stop()
+        assert not own_host.socket_path.exists()
+        own_host.stop()
 
-    def test_at_the_start_quotes_the_log(self, tmp_path: Path) -> None:
+    def test_quotes_the_log_when_the_start_fails(self, tmp_path: Path) -> None:
         host = BlenderHost(tmp_path)
         host.socket_path = tmp_path / ("long" * 40)  # the system refuses such a socket
         with pytest.raises(BlenderCrashed, match=r"path too long.*farm doctor"):
             host.start()
 
     @pytest.mark.parametrize("seconds", [0.2, 0.6])
-    def test_comes_with_the_parents_even_before_bpy_is_imported(self, tmp_path: Path, seconds: float) -> None:
+    def test_follows_the_parents_even_before_bpy_is_imported(self, tmp_path: Path, seconds: float) -> None:
         program = (
             "import sys, threading, time; from pathlib import Path; from farm.blender.client import BlenderHost\n"
             "host = BlenderHost(Path(sys.argv[1]))\n"
@@ -189,10 +180,10 @@ class TestDeath:
         assert ends(pid)
 
 
-class TestDoor:
-    def test_no_bpy_is_on_this_side_of_it(self) -> None:
-        """The worker forks, and a Blender does not survive that."""
+class TestClientImports:
+    def test_never_include_bpy(self) -> None:
+        """The worker forks, and Blender does not survive a fork."""
         modules = "farm.blender.client, farm.worker.worker, farm.rendering.local, farm.cli, farm.commands.up, api.app"
         program = f"import json, sys, {modules}; print(json.dumps([*sys.modules]))"
-        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert not {"bpy", "mathutils"} & set(json.loads(told.stdout.splitlines()[-1]))
+        output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert not {"bpy", "mathutils"} & set(json.loads(output.stdout.splitlines()[-1]))

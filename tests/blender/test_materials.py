@@ -1,5 +1,6 @@
-"""glTF materials look as the file says: every feature of the list makes its difference to a plate."""
+"""glTF materials look as the file defines them: every supported feature changes the picture of a plate."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ GREY = {"baseColorFactor": [0.5, 0.5, 0.5, 1.0], "metallicFactor": 0.0}
 RED, GREEN = (200, 20, 20), (20, 200, 20)
 
 
-class Look:
-    """A drawn plate: straight RGBA, 0 to 255, of the middle and of its halves."""
+class DrawnPlate:
+    """A drawn plate: mean straight RGBA from 0 to 255 of its middle and of both halves."""
 
     def __init__(self, picture: Any) -> None:
         self.picture = picture
@@ -30,11 +31,14 @@ class Look:
         self.right = picture[middle, SIZE // 2 + 6 : SIZE // 2 + 10].reshape(-1, 4).mean(axis=0)
 
 
-@pytest.fixture
-def look(blender: Blender, tmp_path: Path) -> Any:
-    """Draws a plate of this material, `azimuth` degrees from its front."""
+DrawPlate = Callable[..., DrawnPlate]
 
-    def draw(material: dict[str, Any], azimuth: float = 0.0, samples: int = 16, **more: Any) -> Look:
+
+@pytest.fixture
+def draw_plate(blender: Blender, tmp_path: Path) -> DrawPlate:
+    """Draws a plate with the given material, `azimuth` degrees from its front."""
+
+    def draw(material: dict[str, Any], azimuth: float = 0.0, samples: int = 16, **more: Any) -> DrawnPlate:
         model = plate(tmp_path / "plate.glb", material, **more)
         blender.open_shot(shot(model, size=(SIZE, SIZE), samples=samples))
         whole = np.zeros((SIZE, SIZE, 4))
@@ -42,7 +46,7 @@ def look(blender: Blender, tmp_path: Path) -> Any:
             at = frame.subject
             pixels = np.fromfile(at.path, np.uint8).reshape(at.height, at.width, 4)
             whole[at.y : at.y + at.height, at.x : at.x + at.width] = pixels
-        return Look(whole)
+        return DrawnPlate(whole)
 
     return draw
 
@@ -56,75 +60,75 @@ def extended(name: str, **values: Any) -> dict[str, Any]:
 
 
 class TestColour:
-    def test_base_colour(self, look: Any) -> None:
-        seen = look(pbr(baseColorFactor=[0.6, 0.05, 0.05, 1.0]))
+    def test_applies_the_base_colour(self, draw_plate: DrawPlate) -> None:
+        seen = draw_plate(pbr(baseColorFactor=[0.6, 0.05, 0.05, 1.0]))
         assert seen.red > 2 * seen.green
         assert seen.alpha == 255
 
-    def test_texture_lies_the_right_way_round(self, look: Any) -> None:
-        seen = look(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture={"index": 0}), picture=halves(RED, GREEN))
+    def test_maps_a_texture_the_right_way_round(self, draw_plate: DrawPlate) -> None:
+        seen = draw_plate(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture={"index": 0}), picture=halves(RED, GREEN))
         assert seen.left[0] > 2 * seen.left[1]
         assert seen.right[1] > 2 * seen.right[0]
 
-    def test_texture_transform_moves_it(self, look: Any) -> None:
+    def test_applies_the_texture_transform(self, draw_plate: DrawPlate) -> None:
         moved = {"index": 0, "extensions": {"KHR_texture_transform": {"offset": [0.5, 0.0]}}}
-        seen = look(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture=moved), picture=halves(RED, GREEN))
+        seen = draw_plate(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture=moved), picture=halves(RED, GREEN))
         assert seen.left[1] > 2 * seen.left[0]
         assert seen.right[0] > 2 * seen.right[1]
 
-    def test_vertex_colours(self, look: Any) -> None:
+    def test_applies_vertex_colours(self, draw_plate: DrawPlate) -> None:
         red, green = (1.0, 0.05, 0.05, 1.0), (0.05, 1.0, 0.05, 1.0)
-        seen = look(pbr(baseColorFactor=[1, 1, 1, 1]), colours=[red, green, green, red])
+        seen = draw_plate(pbr(baseColorFactor=[1, 1, 1, 1]), colours=[red, green, green, red])
         assert seen.left[0] > 1.3 * seen.left[1]
         assert seen.right[1] > 1.3 * seen.right[0]
 
-    def test_metal_shows_its_surroundings_and_roughness_blurs_them(self, look: Any) -> None:
-        plastic = look(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], roughnessFactor=0.9))
-        metal = look(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], metallicFactor=1.0, roughnessFactor=0.05))
-        brushed = look(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], metallicFactor=1.0, roughnessFactor=0.6))
+    def test_applies_metalness_and_roughness(self, draw_plate: DrawPlate) -> None:
+        plastic = draw_plate(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], roughnessFactor=0.9))
+        metal = draw_plate(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], metallicFactor=1.0, roughnessFactor=0.05))
+        brushed = draw_plate(pbr(baseColorFactor=[0.9, 0.4, 0.1, 1], metallicFactor=1.0, roughnessFactor=0.6))
         assert abs(plastic.brightness - metal.brightness) > 10
         assert abs(brushed.brightness - metal.brightness) > 5
 
-    def test_unlit_is_its_own_colour_from_every_side(self, look: Any) -> None:
+    def test_draws_unlit_in_its_own_colour_from_every_side(self, draw_plate: DrawPlate) -> None:
         material = pbr(baseColorFactor=[0.2, 0.2, 0.2, 1]) | {"extensions": {"KHR_materials_unlit": {}}}
-        front, side = look(material), look(material, azimuth=60)
+        front, side = draw_plate(material), draw_plate(material, azimuth=60)
         assert front.brightness == pytest.approx(side.brightness, abs=2)
-        # Khronos PBR Neutral takes 0.04 from all but the darkest colours; linear 0.16 is 111 in sRGB.
+        # Khronos PBR Neutral subtracts 0.04 from all but the darkest colours; linear 0.16 is 111 in sRGB.
         assert front.brightness == pytest.approx(111, abs=2)
 
 
 class TestSurface:
-    def test_normal_texture_tilts_the_light(self, look: Any) -> None:
+    def test_applies_the_normal_texture(self, draw_plate: DrawPlate) -> None:
         flat = halves((128, 128, 255), (128, 128, 255))
         tilted = halves((128, 128, 255), (128, 20, 140))
         plain, bumpy = (
-            look(pbr(roughnessFactor=0.8) | {"normalTexture": {"index": 0}}, picture=picture)
+            draw_plate(pbr(roughnessFactor=0.8) | {"normalTexture": {"index": 0}}, picture=picture)
             for picture in (flat, tilted)
         )
         assert np.abs(plain.left - bumpy.left)[:3].max() < 4
         assert np.abs(plain.right - bumpy.right)[:3].max() > 15
 
-    def test_occlusion_darkens_by_its_strength(self, look: Any) -> None:
+    def test_darkens_by_the_occlusions_strength(self, draw_plate: DrawPlate) -> None:
         closed = halves((0, 0, 0), (255, 255, 255))
         full, half, none = (
-            look(pbr() | {"occlusionTexture": {"index": 0, "strength": strength}}, picture=closed)
+            draw_plate(pbr() | {"occlusionTexture": {"index": 0, "strength": strength}}, picture=closed)
             for strength in (1.0, 0.5, 0.0)
         )
         assert full.left[0] + 10 < half.left[0] < none.left[0] - 10
         assert full.right[0] == pytest.approx(none.right[0], abs=2)
 
-    def test_emission_glows_and_its_strength_counts(self, look: Any) -> None:
+    def test_applies_emission_and_its_strength(self, draw_plate: DrawPlate) -> None:
         black = {"pbrMetallicRoughness": {"baseColorFactor": [0, 0, 0, 1]}, "emissiveFactor": [0.0, 0.1, 0.0]}
-        weak = look(black)
-        strong = look(black | {"extensions": {"KHR_materials_emissive_strength": {"emissiveStrength": 5.0}}})
+        weak = draw_plate(black)
+        strong = draw_plate(black | {"extensions": {"KHR_materials_emissive_strength": {"emissiveStrength": 5.0}}})
         assert weak.green > weak.red + 30
         assert strong.green > weak.green + 40
 
-    def test_morph_targets_move_it(self, look: Any) -> None:
+    def test_applies_morph_targets(self, draw_plate: DrawPlate) -> None:
         narrow = [(0.6, 0, 0), (-0.6, 0, 0), (-0.6, 0, 0), (0.6, 0, 0)]
-        plain, moved = look(pbr()), look(pbr(), morph=narrow)
+        plain, moved = draw_plate(pbr()), draw_plate(pbr(), morph=narrow)
 
-        def shape(seen: Look) -> float:
+        def shape(seen: DrawnPlate) -> float:
             rows, columns = np.nonzero(seen.picture[..., 3] > 127)
             return float(np.ptp(columns) / np.ptp(rows))
 
@@ -133,24 +137,26 @@ class TestSurface:
 
 class TestTransparency:
     @pytest.mark.parametrize(("alpha", "seen"), [(0.4, 0), (0.6, 255)])
-    def test_mask_is_all_or_nothing(self, look: Any, alpha: float, seen: int) -> None:
+    def test_draws_mask_fully_or_not_at_all(self, draw_plate: DrawPlate, alpha: float, seen: int) -> None:
         material = pbr(baseColorFactor=[1, 1, 1, alpha]) | {"alphaMode": "MASK", "alphaCutoff": 0.5}
-        assert look(material).alpha == seen
+        assert draw_plate(material).alpha == seen
 
-    def test_mask_cuts_along_its_texture(self, look: Any) -> None:
+    def test_cuts_mask_along_its_texture(self, draw_plate: DrawPlate) -> None:
         leaf = Image.new("RGBA", (16, 16), (20, 200, 20, 255))
         leaf.paste((20, 200, 20, 0), (8, 0, 16, 16))
-        seen = look(pbr(baseColorTexture={"index": 0}) | {"alphaMode": "MASK"}, picture=leaf)
+        seen = draw_plate(pbr(baseColorTexture={"index": 0}) | {"alphaMode": "MASK"}, picture=leaf)
         assert seen.left[3] == 255
         assert seen.right[3] == 0
 
-    def test_blend_lets_the_background_through(self, look: Any) -> None:
-        assert look(pbr(baseColorFactor=[1, 1, 1, 0.5]) | {"alphaMode": "BLEND"}).alpha == pytest.approx(128, abs=6)
+    def test_draws_blend_with_its_alpha(self, draw_plate: DrawPlate) -> None:
+        assert draw_plate(pbr(baseColorFactor=[1, 1, 1, 0.5]) | {"alphaMode": "BLEND"}).alpha == pytest.approx(
+            128, abs=6
+        )
 
     @pytest.mark.parametrize("double_sided", [True, False])
-    def test_a_surface_is_seen_from_both_sides(self, look: Any, double_sided: bool) -> None:
-        """Also a single-sided one: a product that vanishes when it turns is no product video."""
-        assert look(pbr() | {"doubleSided": double_sided}, azimuth=180).alpha == 255
+    def test_draws_both_sides_of_a_surface(self, draw_plate: DrawPlate, double_sided: bool) -> None:
+        """Even of a single-sided one: no part of a product may vanish as it turns."""
+        assert draw_plate(pbr() | {"doubleSided": double_sided}, azimuth=180).alpha == 255
 
 
 class TestExtensions:
@@ -171,6 +177,6 @@ class TestExtensions:
         ],
         ids=["clearcoat", "transmission", "ior", "specular", "sheen"],
     )
-    def test_make_their_difference(self, look: Any, less: dict[str, Any], more: dict[str, Any]) -> None:
-        plain, special = (look(material, azimuth=50, samples=64) for material in (less, more))
+    def test_change_the_picture(self, draw_plate: DrawPlate, less: dict[str, Any], more: dict[str, Any]) -> None:
+        plain, special = (draw_plate(material, azimuth=50, samples=64) for material in (less, more))
         assert np.abs(plain.picture - special.picture)[..., :3].max() > 6

@@ -1,4 +1,4 @@
-"""Animation clips: the right one plays, at the right speed, framed and grounded over all of it."""
+"""Animation clips: selection, speed, framing and shadows."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +11,18 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel
 from farm.scene.shot import Frame, ShotSetup
-from tests.support.blender import PATIENCE, InsideBlender, shot
+from tests.support.blender import TIMEOUT_SECONDS, InsideBlender, shot
 
 pytestmark = pytest.mark.slow
 WALKING = replace(shot("walker.glb"), animation="Walk", fps=8)
 Pixels = NDArray[np.uint8]
 
 
-def film(host: BlenderHost, wanted: ShotSetup, *numbers: int) -> list[tuple[Frame, Pixels, NDArray[np.float32] | None]]:
-    """Frames by number, seen from the side, each with its subject's pixels and its shadow."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+def draw_numbered(
+    host: BlenderHost, wanted: ShotSetup, *numbers: int
+) -> list[tuple[Frame, Pixels, NDArray[np.float32] | None]]:
+    """Draw frames by number from the side; returns each with its subject's pixels and its shadow."""
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         blender.open_shot(wanted)
         return [
             (
@@ -32,41 +34,41 @@ def film(host: BlenderHost, wanted: ShotSetup, *numbers: int) -> list[tuple[Fram
         ]
 
 
-def clouds_of(wanted: ShotSetup, moments: int) -> tuple[float, list[NDArray[np.float64]], float]:
-    """The clip's seconds, the subject all along it, and the height of the lens's target. Runs where bpy is."""
+def clouds_of(wanted: ShotSetup, count: int) -> tuple[float, list[NDArray[np.float64]], float]:
+    """The clip's duration, the subject's points along it, and the lens's target. Runs in a process with bpy."""
     from farm.blender.stage import set_up
 
     stage = set_up(wanted)
     seconds = stage.clip_seconds
-    return seconds, [stage.go_to(seconds * moment / moments).copy() for moment in range(moments)], stage.lens.target
+    return seconds, [stage.show_at(seconds * step / count).copy() for step in range(count)], stage.lens.target
 
 
 class TestClip:
-    def test_moves_the_model_and_without_one_it_stands_still(self, host: BlenderHost) -> None:
-        (_, first, _), (_, second, _) = film(host, WALKING, 0, 3)
+    def test_moves_the_model_only_if_it_is_requested(self, host: BlenderHost) -> None:
+        (_, first, _), (_, second, _) = draw_numbered(host, WALKING, 0, 3)
         assert first.shape != second.shape or (first != second).any()
-        (_, first, _), (_, second, _) = film(host, replace(WALKING, animation=None), 0, 3)
+        (_, first, _), (_, second, _) = draw_numbered(host, replace(WALKING, animation=None), 0, 3)
         assert (first == second).all()
 
-    def test_star_is_the_first(self, host: BlenderHost) -> None:
-        [(_, named, _)] = film(host, WALKING, 3)
-        [(_, first, _)] = film(host, replace(WALKING, animation="*"), 3)
+    def test_selects_the_first_clip_by_star(self, host: BlenderHost) -> None:
+        [(_, named, _)] = draw_numbered(host, WALKING, 3)
+        [(_, first, _)] = draw_numbered(host, replace(WALKING, animation="*"), 3)
         assert (named == first).all()
 
-    def test_plays_at_its_speed_and_starts_again_when_it_is_over(self, host: BlenderHost) -> None:
+    def test_plays_at_its_speed_and_loops(self, host: BlenderHost) -> None:
         """The clip lasts one second, which is eight frames."""
-        (_, one, _), (_, two, _), (_, nine, _) = film(host, WALKING, 1, 2, 9)
-        [(_, twice_as_fast, _)] = film(host, replace(WALKING, animation_speed=2.0), 1)
+        (_, one, _), (_, two, _), (_, nine, _) = draw_numbered(host, WALKING, 1, 2, 9)
+        [(_, twice_as_fast, _)] = draw_numbered(host, replace(WALKING, animation_speed=2.0), 1)
         assert (twice_as_fast == two).all()
         assert (nine == one).all()
 
-    def test_that_is_not_there_is_refused_with_those_that_are(self, blender: Blender) -> None:
+    def test_refuses_an_unknown_clip_and_lists_the_known(self, blender: Blender) -> None:
         with pytest.raises(BadModel, match="no animation clip 'Run'; it has: 'Walk'"):
             blender.open_shot(replace(WALKING, animation="Run"))
         with pytest.raises(BadModel, match="no animation clips"):
             blender.open_shot(replace(shot("draco.glb"), animation="*"))
 
-    def test_is_framed_and_grounded_over_all_of_it(self, inside: InsideBlender) -> None:
+    def test_is_framed_and_grounded_over_its_whole_duration(self, inside: InsideBlender) -> None:
         seconds, clouds, target = inside(clouds_of, WALKING, 30)
         assert seconds == pytest.approx(1.0)
         assert min(cloud[:, 2].min() for cloud in clouds) == pytest.approx(0, abs=2e-3)
@@ -75,13 +77,13 @@ class TestClip:
         spans = [np.ptp(cloud[:, 1]) for cloud in clouds]
         assert max(spans) > 1.5 * min(spans), "the walker strides"
 
-    def test_throws_another_shadow_in_every_frame(self, host: BlenderHost) -> None:
-        (_, _, first), (_, _, second) = film(host, replace(WALKING, shadows=True), 0, 2)
+    def test_casts_a_different_shadow_in_every_frame(self, host: BlenderHost) -> None:
+        (_, _, first), (_, _, second) = draw_numbered(host, replace(WALKING, shadows=True), 0, 2)
         assert first is not None
         assert second is not None
         assert np.abs(first - second).max() > 0.1
 
     def test_leaves_no_file_behind(self, host: BlenderHost) -> None:
-        frames = film(host, replace(WALKING, shadows=True), 0, 1)
+        frames = draw_numbered(host, replace(WALKING, shadows=True), 0, 1)
         folder = Path(frames[0][0].subject.path).parent
         assert not list(folder.glob("frame-*"))

@@ -1,4 +1,4 @@
-"""A template is refused for every promise that it breaks, in words that name the object, the problem and the mend."""
+"""A template is refused for every violation of its contract, with a message that names object, problem and fix."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +12,14 @@ from farm.blender.client import Blender
 from farm.errors import BadTemplate
 from farm.scene.shot import ShotSetup
 from farm.templates import contract
-from farm.templates.contract import BrokenPromise
+from farm.templates.contract import Violation
 from tests.blender.models import ASSETS
-from tests.blender.test_stage import draw
+from tests.blender.test_stage import draw_frame
 from tests.support.blender import InsideBlender
 
 pytestmark = pytest.mark.slow
 STUDIO = templates.blend("studio")
-Change = Callable[[Any], object]  # gets bpy; every change is done to a copy of studio.blend, where bpy is
+Change = Callable[[Any], object]  # takes bpy; applied to a copy of studio.blend in a process with bpy
 
 
 def save_changed(change: Change, target: Path) -> None:
@@ -30,7 +30,7 @@ def save_changed(change: Change, target: Path) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=str(target), compress=True, relative_remap=False)
 
 
-def examine_changed(change: Change, target: Path) -> list[BrokenPromise]:
+def examine_changed(change: Change, target: Path) -> list[Violation]:
     from farm.blender.template import examine
 
     save_changed(change, target)
@@ -227,7 +227,7 @@ def linked_light(bpy: Any) -> None:
     bpy.data.collections["Lights"].objects.link(lamp)
 
 
-BROKEN: list[tuple[Change, str, str]] = [
+VIOLATIONS: list[tuple[Change, str, str]] = [
     (rename_subject, "Subject", "there is no such object"),
     (camera_is_an_empty, "Camera", "of type EMPTY, not a camera"),
     (take_ground_out_of_stage, "Ground", "not in the collection Stage"),
@@ -271,14 +271,16 @@ BROKEN: list[tuple[Change, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "thing", "problem"), BROKEN, ids=[change.__name__ for change, _, _ in BROKEN])
-def test_a_broken_promise_is_told_with_its_mend(
-    inside: InsideBlender, tmp_path: Path, change: Change, thing: str, problem: str
+@pytest.mark.parametrize(
+    ("change", "object_", "problem"), VIOLATIONS, ids=[change.__name__ for change, _, _ in VIOLATIONS]
+)
+def test_reports_each_violation_with_its_fix(
+    inside: InsideBlender, tmp_path: Path, change: Change, object_: str, problem: str
 ) -> None:
-    broken = inside(examine_changed, change, tmp_path / "changed.blend")
-    matching = [promise for promise in broken if promise.thing == thing and problem in promise.problem]
-    assert matching, broken
-    assert all(promise.mend for promise in broken)
+    found = inside(examine_changed, change, tmp_path / "changed.blend")
+    matching = [violation for violation in found if violation.object == object_ and problem in violation.problem]
+    assert matching, found
+    assert all(violation.fix for violation in found)
     assert not (tmp_path / "changed.blend.ran").exists()
 
 
@@ -303,12 +305,12 @@ def hidden_helper(bpy: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [nothing, simple_driver, notes, packed_image, hidden_helper])
-def test_what_does_no_harm_is_left_to_the_artist(inside: InsideBlender, tmp_path: Path, change: Change) -> None:
+def test_accepts_harmless_changes(inside: InsideBlender, tmp_path: Path, change: Change) -> None:
     assert inside(examine_changed, change, tmp_path / "changed.blend") == []
 
 
 @pytest.mark.parametrize("name", templates.names())
-def test_templates_that_come_with_the_farm_keep_every_promise(blender: Blender, name: str) -> None:
+def test_accepts_the_built_in_templates(blender: Blender, name: str) -> None:
     assert blender.check(templates.blend(name)) == []
 
 
@@ -316,28 +318,29 @@ def properties_of(path: Path) -> dict[str, dict[str, Any]]:
     import bpy
 
     bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
-    things = {part.name: bpy.data.objects[part.name] for part in contract.PARTS}
+    objects = {part.name: bpy.data.objects[part.name] for part in contract.PARTS}
     return {
-        wanted.name: things[part.name].id_properties_ui(wanted.name).as_dict()
+        property_.name: objects[part.name].id_properties_ui(property_.name).as_dict()
         for part in contract.PARTS
-        for wanted in part.properties
+        for property_ in part.properties
     }
 
 
 @pytest.mark.parametrize("name", templates.names())
-def test_blenders_panel_shows_what_the_properties_take_and_mean(inside: InsideBlender, name: str) -> None:
+def test_describes_the_properties_in_blenders_panel(inside: InsideBlender, name: str) -> None:
     shown = inside(properties_of, templates.blend(name))
-    for wanted in (wanted for part in contract.PARTS for wanted in part.properties):
-        said = shown[wanted.name]
-        assert (said["min"], said["max"], said["description"]) == (wanted.minimum, wanted.maximum, wanted.meaning)
+    for property_ in (property_ for part in contract.PARTS for property_ in part.properties):
+        panel = shown[property_.name]
+        expected = property_.minimum, property_.maximum, property_.meaning
+        assert (panel["min"], panel["max"], panel["description"]) == expected
 
 
-class TestUse:
+class TestOpenShot:
     def shot(self, template: Path) -> ShotSetup:
         return ShotSetup(str(ASSETS / "product.glb"), str(template), 64, 36, samples=1, engine="cycles", shadows=False)
 
     @pytest.mark.parametrize("change", [script_to_run, driver_with_code, linked_light, remove_property])
-    def test_of_a_broken_template_is_refused(
+    def test_refuses_a_template_with_violations(
         self, inside: InsideBlender, blender: Blender, tmp_path: Path, change: Change
     ) -> None:
         inside(save_changed, change, tmp_path / "changed.blend")
@@ -345,16 +348,14 @@ class TestUse:
             blender.open_shot(self.shot(tmp_path / "changed.blend"))
         assert not (tmp_path / "changed.blend.ran").exists()
 
-    def test_of_a_file_that_is_none_is_refused(self, blender: Blender, tmp_path: Path) -> None:
+    def test_refuses_a_missing_file(self, blender: Blender, tmp_path: Path) -> None:
         with pytest.raises(BadTemplate, match=r"nowhere\.blend cannot be read"):
             blender.open_shot(self.shot(tmp_path / "nowhere.blend"))
 
-    def test_shows_the_light_that_the_artist_has_saved(
-        self, inside: InsideBlender, blender: Blender, tmp_path: Path
-    ) -> None:
+    def test_draws_with_the_saved_light(self, inside: InsideBlender, blender: Blender, tmp_path: Path) -> None:
         inside(save_changed, darken_key, tmp_path / "changed.blend")
-        _, before = draw(blender, self.shot(STUDIO))
-        _, after = draw(blender, self.shot(tmp_path / "changed.blend"))
+        _, before = draw_frame(blender, self.shot(STUDIO))
+        _, after = draw_frame(blender, self.shot(tmp_path / "changed.blend"))
         covered = before[..., 3] == 255
         assert after[covered][:, :3].mean() < before[covered][:, :3].mean() - 20
         assert (np.abs(after[..., 3].astype(int) - before[..., 3]) < 64).all()

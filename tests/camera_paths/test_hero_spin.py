@@ -32,7 +32,7 @@ def test_comes_to_rest(ratio: float) -> None:
 
 
 @given(t=st.floats(0.01, 1), ratio=st.floats(0.05, 1))
-def test_velocity_has_no_jump(t: float, ratio: float) -> None:
+def test_has_no_jump_in_velocity(t: float, ratio: float) -> None:
     deceleration = 540 / (1 - ratio / 2) / ratio
     assert abs(speed(t, ratio) - speed(t - STEP, ratio)) <= 3 * deceleration * STEP + 1e-3
 
@@ -43,11 +43,11 @@ def test_never_turns_back(t: float, ratio: float) -> None:
 
 
 @given(t=TIMES)
-def test_without_easing_its_speed_is_constant(t: float) -> None:
+def test_has_constant_speed_without_easing(t: float) -> None:
     assert hero_spin(t, easing=False).azimuth == pytest.approx(540 * (t - 1))
 
 
-def test_its_last_frame_is_at_rest_and_no_step_short() -> None:
+def test_is_at_rest_at_the_front_in_its_last_frame() -> None:
     last_but_one, last = PATHS["hero-spin"].poses(90)[-2:]
     assert last.azimuth == 0
     assert last_but_one.azimuth == pytest.approx(0, abs=0.1)

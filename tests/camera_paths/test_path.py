@@ -32,48 +32,46 @@ def turned(pose: Pose) -> tuple[float, float]:
 
 
 @given(frames=st.integers(1, 5000))
-def test_a_loop_ends_one_step_before_its_start(frames: int) -> None:
+def test_ends_a_loop_one_step_before_its_start(frames: int) -> None:
     poses = CameraPath("line", loops=True, pose=line).poses(frames)
     assert [pose.azimuth for pose in poses] == pytest.approx([frame / frames for frame in range(frames)])
 
 
 @given(frames=st.integers(2, 5000))
-def test_an_entrance_ends_exactly_at_its_end(frames: int) -> None:
+def test_ends_an_entrance_exactly_at_time_1(frames: int) -> None:
     poses = CameraPath("line", loops=False, pose=line).poses(frames)
     assert (len(poses), poses[0].azimuth, poses[-1].azimuth) == (frames, 0, 1)
 
 
-def test_an_entrance_of_one_frame_is_its_start() -> None:
+def test_starts_an_entrance_of_one_frame() -> None:
     assert CameraPath("line", loops=False, pose=line).poses(1) == [Pose(azimuth=0)]
 
 
-def test_the_five_of_the_reference_are_there() -> None:
+def test_includes_the_five_reference_paths() -> None:
     assert {"turntable", "hero-spin", "showcase", "zoom-orbit", "reveal"} <= set(PATHS)
 
 
 @EVERY_PATH
 class TestEveryPath:
-    def test_can_be_asked_for(self, path: CameraPath) -> None:
+    def test_is_an_accepted_effect(self, path: CameraPath) -> None:
         assert f'"{path.name}"' in allowed("effect")
 
-    def test_has_options_that_a_client_can_set(self, path: CameraPath) -> None:
+    def test_has_options_that_clients_can_set(self, path: CameraPath) -> None:
         assert set(path.options) <= set(EFFECT_FIELDS)
 
-    def test_is_headed_with_what_it_shows(self, path: CameraPath) -> None:
+    def test_has_a_title_and_a_description(self, path: CameraPath) -> None:
         assert path.title.lower().replace(" ", "-") == path.name
         assert path.description.endswith(".")
 
     @given(data=st.data(), t=st.floats(0, 1))
-    def test_gives_poses_that_can_be_drawn(self, path: CameraPath, data: st.DataObject, t: float) -> None:
+    def test_returns_valid_poses(self, path: CameraPath, data: st.DataObject, t: float) -> None:
         pose = path.pose(t, **data.draw(options(path)))
         assert math.isfinite(pose.azimuth)
         assert pose.radius > 0
         assert 0 <= pose.scale <= 1
 
     @given(data=st.data())
-    def test_a_loop_comes_back_and_an_entrance_ends_at_its_front_in_full_size(
-        self, path: CameraPath, data: st.DataObject
-    ) -> None:
+    def test_closes_its_loop_or_ends_at_the_front_in_full_size(self, path: CameraPath, data: st.DataObject) -> None:
         render_settings = data.draw(options(path))
         first, last = path.pose(0, **render_settings), path.pose(1, **render_settings)
         if path.loops:
@@ -96,13 +94,13 @@ class TestEveryPath:
         assert abs(after.radius - before.radius) <= 3 * 6 / FINE + 1e-9
         assert abs(after.scale - before.scale) <= 3 / FINE + 1e-9
 
-    def test_with_easing_it_comes_to_rest_or_goes_round(self, path: CameraPath) -> None:
+    def test_comes_to_rest_or_keeps_its_speed_with_easing(self, path: CameraPath) -> None:
         poses = [path.pose(step / FINE) for step in range(FINE + 1)]
         speeds = [after.azimuth - before.azimuth for before, after in pairwise(poses)]
         end = speeds[0] if path.loops else 0
         assert speeds[-1] == pytest.approx(end, abs=1e-3)
 
-    def test_keeps_its_front_and_its_distance_whatever_else(self, path: CameraPath) -> None:
+    def test_applies_rotate_y_and_zoom(self, path: CameraPath) -> None:
         plain, moved = path.pose(0.3), path.pose(0.3, rotate_y=50, zoom=1.5)
         assert moved.azimuth - plain.azimuth == pytest.approx(50)
         assert moved.radius / plain.radius == pytest.approx(1.5)
@@ -120,7 +118,7 @@ class TestNewFile:
         PATHS.update(known)
         sys.modules.pop("camera_paths.pendulum", None)
 
-    def test_of_the_artists_page_is_an_effect_that_keeps_the_promises(self, folder: Path) -> None:
+    def test_becomes_an_effect_as_in_the_docs_example(self, folder: Path) -> None:
         [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
         (folder / "pendulum.py").write_text(example)
         camera_paths.discover()
@@ -129,10 +127,10 @@ class TestNewFile:
         assert path.description == "swings like a clock's, wide at first, and comes to rest facing front."
         assert path.poses(100, amplitude=180.0, rotate_y=30.0)[-1] == Pose(azimuth=30)
 
-    def test_that_takes_a_name_again_is_refused(self) -> None:
+    def test_is_refused_with_a_taken_name(self) -> None:
         with pytest.raises(ValueError, match='two camera paths named "turntable"'):
             register("turntable", loops=True)(PATHS["turntable"].pose)
 
-    def test_without_an_option_that_all_have_is_refused(self) -> None:
+    def test_is_refused_without_a_common_option(self) -> None:
         with pytest.raises(ValueError, match="must take easing, rotate_y, zoom"):
             register("line", loops=True)(line)

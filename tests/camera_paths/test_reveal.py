@@ -21,7 +21,7 @@ def test_goes_from_its_start_to_full_size_at_the_front(sweep: float, scale: floa
     assert (last.azimuth, last.scale) == (front, 1), "exactly, not nearly"
 
 
-def test_starts_from_nothing_and_half_a_turn_away_unless_told_otherwise() -> None:
+def test_starts_at_scale_0_and_half_a_turn_away_by_default() -> None:
     assert (reveal(0).azimuth, reveal(0).scale) == (-180, 0)
 
 
@@ -39,12 +39,12 @@ def test_lands_softly(t: float) -> None:
 
 
 @given(t=st.floats(STEP, 1 - STEP))
-def test_its_speed_has_no_jump(t: float) -> None:
+def test_has_no_jump_in_speed(t: float) -> None:
     before, now, after = (reveal(moment).scale for moment in (t - STEP, t, t + STEP))
     assert abs((after - now) - (now - before)) <= 6 * STEP**2 + 1e-12, "the largest second derivative of t**3 is 6"
 
 
 @given(t=TIMES)
-def test_without_easing_it_grows_and_turns_evenly(t: float) -> None:
+def test_grows_and_turns_evenly_without_easing(t: float) -> None:
     pose = reveal(t, easing=False)
     assert (pose.azimuth, pose.scale) == pytest.approx((180 * (t - 1), t))

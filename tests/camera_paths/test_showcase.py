@@ -26,7 +26,7 @@ def test_never_leaves_the_swing(t: float, amplitude: float, easing: bool) -> Non
 
 
 @given(frames=st.integers(90, 900), easing=EASING)
-def test_no_step_is_larger_than_the_others_may_be_and_the_loop_closes(frames: int, easing: bool) -> None:
+def test_takes_bounded_steps_and_closes_its_loop(frames: int, easing: bool) -> None:
     azimuths = [pose.azimuth for pose in PATHS["showcase"].poses(frames, easing=easing)]
     steps = [abs(after - before) for before, after in zip(azimuths, azimuths[1:] + azimuths[:1], strict=True)]
     fastest = 60 / 2 * 2 * 3.1416 / frames
@@ -34,7 +34,7 @@ def test_no_step_is_larger_than_the_others_may_be_and_the_loop_closes(frames: in
 
 
 @given(t=st.floats(0, 1))
-def test_with_easing_its_speed_has_no_jump_not_even_where_the_loop_closes(t: float) -> None:
+def test_has_no_jump_in_speed_even_at_the_loops_seam(t: float) -> None:
     before, now, after = (showcase((t + shift) % 1).azimuth for shift in (-STEP, 0, STEP))
     assert abs((after - now) - (now - before)) <= 30 * (2 * math.pi * STEP) ** 2 + 1e-9
 

@@ -22,7 +22,7 @@ def speed(t: float, easing: bool) -> float:
 
 
 @given(easing=EASING, rotate_y=ANGLES)
-def test_starts_where_it_was_told_and_turns_once(easing: bool, rotate_y: int) -> None:
+def test_starts_at_rotate_y_and_turns_once(easing: bool, rotate_y: int) -> None:
     assert turntable(0, easing=easing, rotate_y=rotate_y).azimuth == rotate_y
     assert turntable(1, easing=easing, rotate_y=rotate_y).azimuth == pytest.approx(rotate_y + 360)
 
@@ -38,23 +38,23 @@ def test_never_stops_and_never_turns_back(t: float, easing: bool) -> None:
 
 
 @given(t=TIMES)
-def test_without_easing_the_speed_is_constant(t: float) -> None:
+def test_has_constant_speed_without_easing(t: float) -> None:
     assert speed(t, easing=False) == pytest.approx(360)
 
 
-def test_with_easing_it_is_slowest_at_the_front_and_fastest_at_the_back() -> None:
+def test_is_slowest_at_the_front_and_fastest_at_the_back() -> None:
     speeds = [speed(step / 100, easing=True) for step in range(101)]
     assert min(speeds) == pytest.approx(speeds[0])
     assert max(speeds) == pytest.approx(speeds[50])
 
 
 @given(t=st.floats(0, 0.5))
-def test_the_second_half_mirrors_the_first(t: float) -> None:
+def test_mirrors_the_first_half_in_the_second(t: float) -> None:
     assert turntable(t).azimuth + turntable(1 - t).azimuth == pytest.approx(360)
 
 
 @given(frames=st.integers(2, 2000), easing=EASING)
-def test_a_loop_shows_no_seam(frames: int, easing: bool) -> None:
+def test_loops_without_a_seam(frames: int, easing: bool) -> None:
     poses = PATHS["turntable"].poses(frames, easing=easing)
     assert len(poses) == frames
     steps = [after.azimuth - before.azimuth for before, after in pairwise([*poses, Pose(poses[0].azimuth + 360)])]

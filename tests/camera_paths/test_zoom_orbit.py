@@ -26,7 +26,7 @@ def test_stays_between_start_and_end(t: float, start: float, end: float, easing:
     assert min(start, end) - 1e-9 <= radius <= max(start, end) + 1e-9
 
 
-def test_with_easing_it_begins_and_ends_at_rest() -> None:
+def test_starts_and_ends_at_rest_with_easing() -> None:
     azimuths = [pose.azimuth for pose in PATHS["zoom-orbit"].poses(100)]
     assert azimuths[1] - azimuths[0] < 0.2
     assert azimuths[-1] - azimuths[-2] < 0.2
@@ -41,6 +41,6 @@ def test_never_turns_back_and_keeps_coming_closer(a: float, b: float, easing: bo
 
 
 @given(t=st.floats(STEP, 1 - STEP))
-def test_its_speed_has_no_jump(t: float) -> None:
+def test_has_no_jump_in_speed(t: float) -> None:
     before, now, after = (zoom_orbit(moment).azimuth for moment in (t - STEP, t, t + STEP))
     assert abs((after - now) - (now - before)) <= 360 * 6 * STEP**2 + 1e-9, "smoothstep accelerates by at most 6"

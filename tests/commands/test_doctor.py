@@ -187,11 +187,11 @@ class TestSoftwareOpenGl:
         settings = fooled.model_copy(update={"engine": forced})
         device = engine.probe(Path())
         with contextlib.closing(Database(settings.database)) as database:
-            joins = facts.gather("one", [], engine.suited(settings, device), device, database, settings)
+            joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
 
     def test_is_told_from_a_card(self, well: Settings) -> None:
         card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
         with contextlib.closing(Database(well.database)) as database:
-            joins = facts.gather("one", [], engine.suited(well, card), card, database, well)
+            joins = facts.gather("one", [], engine.select_engine(well, card), card, database, well)
         assert (joins.has_gpu, joins.engine) == (True, "eevee")

@@ -1,4 +1,4 @@
-"""`farm templates`: what an artist sees, and that no mistake ends in a traceback."""
+"""`farm templates`: its output, and that no mistake ends in a traceback."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ STUDIO = templates.blend("studio")
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the studio to play with, its .toml beside it."""
+    """A copy of the studio template, with its .toml, to change."""
     shutil.copy(STUDIO.with_suffix(".toml"), tmp_path / "shop.toml")
     return Path(shutil.copy(STUDIO, tmp_path / "shop.blend"))
 
@@ -35,16 +35,16 @@ def pixels(path: Path) -> NDArray[np.uint8]:
 
 
 class TestList:
-    def test_shows_the_three_with_their_descriptions(self) -> None:
+    def test_shows_the_built_in_templates_with_descriptions(self) -> None:
         lines = done("templates", "list").splitlines()
         assert [line.split()[0] for line in lines] == ["dark", "daylight", "studio"]
         assert templates.load("dark").description in lines[0]
 
-    def test_shows_the_studios_own_and_where_they_lie(self, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_shows_a_studios_own_templates_with_their_paths(self, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_TEMPLATES", str(copy.parent))
         assert str(copy) in done("templates", "list")
 
-    def test_tells_of_a_broken_toml_and_shows_the_others(self, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reports_a_broken_toml_and_shows_the_others(self, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_TEMPLATES", str(copy.parent))
         copy.with_suffix(".toml").write_text('title = "Shop"')
         result = farm("templates", "list")
@@ -56,10 +56,10 @@ class TestList:
 @pytest.mark.slow
 class TestCheck:
     @pytest.mark.parametrize("name", ["studio", str(STUDIO)])
-    def test_of_a_good_template_says_so(self, name: str) -> None:
-        assert done("templates", "check", name) == "studio.blend keeps every promise\n"
+    def test_accepts_a_valid_template(self, name: str) -> None:
+        assert done("templates", "check", name) == "studio.blend has no problems\n"
 
-    def test_of_a_broken_one_lists_object_problem_and_mend(self, inside: InsideBlender, copy: Path) -> None:
+    def test_lists_object_problem_and_fix(self, inside: InsideBlender, copy: Path) -> None:
         inside(save_changed, rename_subject, copy)
         copy.with_suffix(".toml").unlink()
         result = farm("templates", "check", copy)
@@ -68,10 +68,10 @@ class TestCheck:
         assert "Add > Empty > Plain Axes, call it Subject" in result.stdout
         assert "bad shop.toml: shop.toml is missing" in result.stdout
 
-    def test_of_something_else_is_told_in_one_line(self, tmp_path: Path) -> None:
+    def test_refuses_other_files_with_one_line(self, tmp_path: Path) -> None:
         assert "neither a file nor a template" in refused("templates", "check", "atlantis")
         (tmp_path / "poem.blend").write_text("Shall I compare thee to a summer's day?")
-        assert "poem.blend is not a whole .blend" in refused("templates", "check", tmp_path / "poem.blend")
+        assert "poem.blend is not a complete .blend" in refused("templates", "check", tmp_path / "poem.blend")
 
 
 @pytest.mark.slow
@@ -84,27 +84,29 @@ class TestPreview:
         assert (picture[0, 0] == 255).all()
         assert (picture < 250).any(axis=2).mean() > 0.1
 
-    def test_draws_the_model_that_is_named(self, tmp_path: Path) -> None:
+    def test_draws_the_given_model(self, tmp_path: Path) -> None:
         done("templates", "preview", "studio", "--model", PRODUCT, "-o", tmp_path / "product.png")
         done("templates", "preview", "studio", "-o", tmp_path / "stand-in.png")
         assert (pixels(tmp_path / "product.png") != pixels(tmp_path / "stand-in.png")).any()
 
-    def test_of_a_broken_template_says_what_is_wrong(self, inside: InsideBlender, copy: Path) -> None:
+    def test_refuses_a_template_with_violations(self, inside: InsideBlender, copy: Path) -> None:
         inside(save_changed, rename_subject, copy)
         assert "Subject: there is no such object" in refused("templates", "preview", copy, "-o", "still.png")
         assert not Path("still.png").exists()
 
     @pytest.mark.parametrize("out", ["still.jpg", "."])
-    def test_into_a_place_that_cannot_take_it_names_it(self, out: str) -> None:
+    def test_refuses_an_output_that_is_no_png(self, out: str) -> None:
         assert out in refused("templates", "preview", "studio", "-o", out)
 
 
 @contextmanager
 def watching(file: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "farm.cli", "templates", "preview", str(file), "--watch", "-o", str(out)]
-    # Whoever runs the tests in the background has them ignore Ctrl-C, and with them all that they start.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heed)
+    # A shell that runs the tests in the background has them and their children ignore Ctrl-C.
+    heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heed_ctrl_c
+    )
     try:
         yield process
     finally:
@@ -112,27 +114,27 @@ def watching(file: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def next_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     return process.stdout.readline()
 
 
 @pytest.mark.slow
-def test_watch_draws_at_every_save_and_survives_a_half_written_one(
+def test_watch_draws_at_every_save_and_survives_a_partial_one(
     inside: InsideBlender,
     copy: Path,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "still.png"
     with watching(copy, out) as process:
-        assert str(out) in said(process)
+        assert str(out) in next_line(process)
         bright = pixels(out)
         content = copy.read_bytes()
         copy.write_bytes(content[: len(content) // 2])
-        assert "not a whole .blend" in said(process)
+        assert "not a whole .blend" in next_line(process)
         assert (pixels(out) == bright).all()
         inside(save_changed, darken_key, copy)
-        assert str(out) in said(process)
+        assert str(out) in next_line(process)
         assert pixels(out).mean() < bright.mean()
         time.sleep(1)
         process.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ from farm.scene.shot import Engine
 from farm.tiers import Coverage
 from tests.dataset import models
 from tests.dataset.dataset import Dataset
-from tests.support.blender import PATIENCE
+from tests.support.blender import TIMEOUT_SECONDS
 
 VIEWS, SIDE = 12, 160
 MODELS = {"concave": models.concave, "thin": models.thin, "scan": models.scan}
@@ -30,7 +30,7 @@ def spec(
 
 def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:
     """The ZIP of a dataset."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         shot = wanted.shot(str(model), engine)
         parts = list(produce.draw_views(blender, shot, wanted, range(wanted.views), folder))
     out = folder / "dataset.zip"

@@ -29,7 +29,7 @@ def source(name: str, folder: Path) -> Any:
 
 @pytest.mark.parametrize(("name", "coverage"), EVERY)
 class TestAgainstRays:
-    def test_depth_masks_and_normals_are_true(
+    def test_agrees_in_depth_masks_and_normals(
         self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
     ) -> None:
         found = proof.against_mesh(dataset_of(name, coverage), source(name, tmp_path))
@@ -38,12 +38,12 @@ class TestAgainstRays:
         assert found.degrees < 0.5
         assert found.bounded
 
-    def test_points_out_of_all_depths_lie_on_the_surface(
+    def test_puts_points_of_all_depths_on_the_surface(
         self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
     ) -> None:
         assert proof.fused(dataset_of(name, coverage), source(name, tmp_path)) < 1e-3
 
-    def test_the_sparse_points_lie_on_the_surface(
+    def test_puts_the_sparse_points_on_the_surface(
         self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
     ) -> None:
         dataset = dataset_of(name, coverage)
@@ -71,26 +71,24 @@ class TestPictures:
         assert np.abs(proof.picture_shift(*black)).max() < 0.05
 
     @pytest.mark.parametrize(("key", "place"), [("cx", 0), ("cy", 1)])
-    def test_that_are_a_tenth_of_a_pixel_aside_are_found_out(
-        self, black: tuple[Dataset, Any], key: str, place: int
-    ) -> None:
+    def test_are_measured_to_a_tenth_of_a_pixel(self, black: tuple[Dataset, Any], key: str, place: int) -> None:
         dataset, source = black
         aside = proof.picture_shift(changed(dataset, shift(key, 0.1)), source) - proof.picture_shift(dataset, source)
         assert aside[place] == pytest.approx(-0.1, abs=0.03)
         assert aside[1 - place] == pytest.approx(0, abs=0.03)
 
 
-class TestAnyOrder:
+class TestOtherSettings:
     """What else is ordered changes nothing about the truth."""
 
-    def test_a_turned_model_is_where_the_dataset_says(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_reports_the_position_of_a_rotated_model(self, host: BlenderHost, tmp_path: Path) -> None:
         turned = spec(views=4, tilt_x=25, pan_x=-70, roll_z=15)
         model = models.concave(tmp_path)
         found = proof.against_mesh(Dataset.read(drawn(host, model, turned, tmp_path)), models.source(model))
         assert found.near_enough >= 0.999
         assert found.overlap >= 0.999
 
-    def test_it_is_the_same_whichever_engine_draws_the_pictures(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_gives_the_same_ground_truth_with_eevee(self, host: BlenderHost, tmp_path: Path) -> None:
         small, model = spec(views=2, side=64), models.concave(tmp_path)
         (tmp_path / "eevee").mkdir()
         by_cycles = Dataset.read(drawn(host, model, small, tmp_path))
@@ -107,18 +105,16 @@ class TestAnyOrder:
 
 
 @pytest.mark.parametrize(("name", "coverage"), EVERY)
-class TestByItself:
-    def test_views_agree_with_each_other(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
+class TestConsistency:
+    def test_agrees_between_views(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
         assert proof.across_views(dataset_of(name, coverage)) >= 0.999
 
-    def test_near_and_far_are_tight(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
+    def test_has_a_tight_depth_range(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
         dataset = dataset_of(name, coverage)
         levels = [dataset.picture("depth_16bit", view)[dataset.mask(view)] for view in dataset.views]
         assert (np.concatenate(levels).min(), np.concatenate(levels).max()) == (0, 65535)
 
-    def test_what_is_not_the_model_is_white_far_and_grey(
-        self, dataset_of: DatasetOf, name: str, coverage: Coverage
-    ) -> None:
+    def test_has_a_white_far_and_grey_background(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
         dataset = dataset_of(name, coverage)
         for view in dataset.views:
             mask = dataset.mask(view)
@@ -128,13 +124,13 @@ class TestByItself:
             outside = ~proof.grown(mask, 2)  # the picture's edges are smooth, the mask's are not
             assert (dataset.picture("images", view)[outside] == 255).all()
 
-    def test_both_depths_say_the_same(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
+    def test_agrees_between_both_depths(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
         dataset = dataset_of(name, coverage)
         for view in dataset.views:
             coarse, fine = dataset.picture("depth", view) / 255, dataset.picture("depth_16bit", view) / 65535
             assert np.abs(coarse - fine).max() <= 0.5 / 255 + 1 / 65535
 
-    def test_every_view_shows_the_whole_model_with_room_around(
+    def test_shows_the_whole_model_with_a_margin_in_every_view(
         self, dataset_of: DatasetOf, name: str, coverage: Coverage
     ) -> None:
         dataset = dataset_of(name, coverage)
@@ -174,7 +170,7 @@ def shift(key: str, pixels: float) -> Callable[[Dataset], None]:
     return change
 
 
-class TestTheProofItself:
+class TestMeasures:
     """Whoever breaks the conventions in one of the usual ways is found out."""
 
     @pytest.mark.parametrize(
@@ -188,7 +184,7 @@ class TestTheProofItself:
             shift("cy", -0.5),
         ],
     )
-    def test_finds_wrong_cameras(
+    def test_detect_wrong_cameras(
         self, dataset_of: DatasetOf, change: Callable[[Dataset], None], tmp_path: Path
     ) -> None:
         wrong = changed(dataset_of("concave", "sphere"), change)
@@ -197,12 +193,10 @@ class TestTheProofItself:
         assert found.overlap < 0.999
 
     @pytest.mark.parametrize("change", [shift("cx", 0.5), shift("cy", -0.5)])
-    def test_finds_half_a_pixel_without_any_mesh(
-        self, dataset_of: DatasetOf, change: Callable[[Dataset], None]
-    ) -> None:
+    def test_detect_half_a_pixel_without_a_mesh(self, dataset_of: DatasetOf, change: Callable[[Dataset], None]) -> None:
         assert proof.across_views(changed(dataset_of("concave", "sphere"), change)) < 0.9
 
-    def test_finds_distances_along_the_ray(self, dataset_of: DatasetOf, tmp_path: Path) -> None:
+    def test_detect_distances_along_the_ray(self, dataset_of: DatasetOf, tmp_path: Path) -> None:
         right = dataset_of("concave", "sphere")
         wrong = RayDistances(right.transforms, right.metadata, right.files)
         assert proof.against_mesh(wrong, source("concave", tmp_path)).near_enough < 0.9

@@ -33,9 +33,7 @@ def flat_view() -> tuple[
     where=st.builds(Direction, st.floats(0, 360), st.floats(-89, 89)),
     pixels=st.lists(st.tuples(st.integers(0, 63), st.integers(0, 63), st.floats(0.5, 10)), min_size=1, max_size=20),
 )
-def test_pixels_come_back_from_the_world_where_they_were(
-    where: Direction, pixels: list[tuple[int, int, float]]
-) -> None:
+def test_unprojects_pixels_to_points_that_project_back(where: Direction, pixels: list[tuple[int, int, float]]) -> None:
     columns, rows, depths = np.array(pixels, dtype=float).T
     pose = cameras.pose(where, 64)
     world = cameras.unproject(columns, rows, depths, 64, pose)
@@ -45,12 +43,12 @@ def test_pixels_come_back_from_the_world_where_they_were(
 
 
 @given(mask=MASKS)
-def test_the_interior_is_what_has_all_its_neighbours(mask: Mask) -> None:
+def test_finds_pixels_with_all_neighbours_in_the_mask(mask: Mask) -> None:
     assert (points.interior(mask) == interior(mask)).all()
 
 
 class TestSample:
-    def test_takes_as_many_as_asked_for_with_their_own_colours(self) -> None:
+    def test_returns_the_requested_count_with_their_colours(self) -> None:
         picture, depths, mask = flat_view()
         pose = cameras.pose(Direction(30, 20), SIDE)
         sampled = points.sample(picture, depths, mask, pose, count=50, seed=1)
@@ -61,18 +59,18 @@ class TestSample:
         assert np.floor(columns).astype(int).tolist() == sampled["rgb"][:, 1].tolist()
         assert found == pytest.approx(2.0, abs=1e-5)
 
-    def test_is_the_same_for_the_same_seed_and_another_for_another(self) -> None:
+    def test_depends_on_the_seed_only(self) -> None:
         pose = cameras.pose(Direction(30, 20), SIDE)
         first, again, other = (points.sample(*flat_view(), pose, count=50, seed=seed) for seed in (1, 1, 2))
         assert first.tobytes() == again.tobytes() != other.tobytes()
 
-    def test_takes_all_where_there_are_fewer(self) -> None:
+    def test_returns_all_if_there_are_fewer(self) -> None:
         picture, depths, mask = flat_view()
         sampled = points.sample(picture, depths, mask, np.eye(4), count=10_000, seed=1)
         assert len(sampled) == points.interior(mask).sum()
 
 
-def test_a_ply_is_read_by_others() -> None:
+def test_writes_a_ply_that_trimesh_reads() -> None:
     picture, depths, mask = flat_view()
     sampled = points.sample(picture, depths, mask, np.eye(4), count=40, seed=3)
     read = trimesh.load(io.BytesIO(points.ply(sampled)), file_type="ply")

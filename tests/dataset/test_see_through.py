@@ -68,7 +68,7 @@ def opaque_fields(found: Dataset, view: int, square: trimesh.Trimesh) -> tuple[p
 
 
 class TestMask:
-    def test_cuts_mask_depth_and_normals_along_the_textures_own_edge(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_cuts_mask_depth_and_normals_along_the_textures_edge(self, host: BlenderHost, tmp_path: Path) -> None:
         square = sheet(0.0, chequered("MASK"))
         found = dataset(host, tmp_path, square)
         common = either = 0
@@ -82,7 +82,7 @@ class TestMask:
             assert (found.picture("normals", view)[~mask] == 128).all()
         assert common / either >= 0.999
 
-    def test_cuts_them_as_it_cuts_the_picture(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_cuts_the_masks_like_the_picture(self, host: BlenderHost, tmp_path: Path) -> None:
         found = dataset(host, tmp_path, sheet(0.0, chequered("MASK")))
         for view in found.views:
             mask, white = found.mask(view), (found.picture("images", view) == 255).all(axis=-1)
@@ -90,18 +90,18 @@ class TestMask:
             # A field that is seen from its edge may lie between the pixels' centres, and yet tint a pixel.
             assert white[~proof.grown(mask, 2)].mean() > 0.999
 
-    def test_shows_the_depth_of_what_is_behind_the_holes(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_shows_the_depth_behind_the_holes(self, host: BlenderHost, tmp_path: Path) -> None:
         front, back = sheet(0.3, chequered("MASK")), sheet(-0.3, SOLID)
         found = dataset(host, tmp_path, front, back)
         assert planes_seen(found, front, back) == {"front", "back"}
 
 
 class TestBlend:
-    def test_of_less_than_half_is_not_there(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_is_ignored_below_half_opacity(self, host: BlenderHost, tmp_path: Path) -> None:
         front, back = sheet(0.3, tinted(0.4)), sheet(-0.3, SOLID)
         assert planes_seen(dataset(host, tmp_path, front, back), front, back) == {"back"}
 
-    def test_of_half_or_more_is_there_as_a_whole(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_is_included_from_half_opacity_on(self, host: BlenderHost, tmp_path: Path) -> None:
         front, back = sheet(0.3, tinted(0.6)), sheet(-0.3, SOLID)
         found = dataset(host, tmp_path, front, back)
         assert planes_seen(found, front, back) == {"front", "back"}
@@ -111,14 +111,14 @@ class TestBlend:
             close = np.abs(found.depth(view) - truth.depths)[inside] < 1e-3
             assert close.mean() > 0.99
 
-    def test_shows_through_in_the_picture(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_is_blended_in_the_picture(self, host: BlenderHost, tmp_path: Path) -> None:
         found = dataset(host, tmp_path, sheet(0.3, tinted(0.4)), sheet(-0.3, SOLID))
         front_view = found.picture("images", 0)[54:74, 54:74].reshape(-1, 3).mean(axis=0)
         red, _, blue = front_view
         assert red > 100, "the yellow behind is seen"
         assert blue > 100, "the blue before it is seen"
 
-    def test_alone_and_thin_leaves_no_surface(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_is_refused_if_no_surface_is_left(self, host: BlenderHost, tmp_path: Path) -> None:
         with pytest.raises(BadModel, match="no surface that can be seen"):
             dataset(host, tmp_path, sheet(0.0, tinted(0.2)))
 

@@ -62,10 +62,10 @@ class TestNerfstudio:
             assert path.suffix in {".png", ".ply"}
         assert len(set(files(transforms))) == len(files(transforms))
 
-    def test_gets_no_mask_and_no_depth_that_it_would_misread(self, transforms: dict[str, Any]) -> None:
+    def test_finds_no_mask_and_no_depth_that_it_would_misread(self, transforms: dict[str, Any]) -> None:
         assert not any({"mask_path", "depth_file_path"} & set(frame) for frame in transforms["frames"])
 
-    def test_is_told_of_no_transform_that_the_points_would_lack(self, transforms: dict[str, Any]) -> None:
+    def test_finds_no_transform_that_the_points_would_lack(self, transforms: dict[str, Any]) -> None:
         """Points are taken to be in the frames' own coordinates; an applied_transform would be undone on export."""
         unwanted = {"applied_transform", "applied_scale", "orientation_override", "train_filenames"}
         assert not unwanted & transforms.keys()
@@ -95,7 +95,7 @@ class TestInstantNgp:
         assert 1 <= size <= 128
         assert size & (size - 1) == 0
 
-    def test_has_the_whole_subject_in_its_usual_box_and_the_cameras_around_it(self, transforms: dict[str, Any]) -> None:
+    def test_has_the_subject_in_its_default_box_and_cameras_outside(self, transforms: dict[str, Any]) -> None:
         """The subject's sphere of radius 1 around the origin goes to position x 0.33 + 0.5 in the unit cube."""
         assert not {"scale", "offset", "aabb", "up"} & transforms.keys()
         assert NGP_OFFSET - NGP_SCALE > 0
@@ -104,13 +104,13 @@ class TestInstantNgp:
         assert max(distances) - min(distances) < 1e-9
         assert min(distances) > 1
 
-    def test_knows_the_pictures_kind_by_their_extension(self, transforms: dict[str, Any]) -> None:
+    def test_supports_the_pictures_extension(self, transforms: dict[str, Any]) -> None:
         assert {path.suffix for path in files(transforms)} <= SUPPORTED
 
-    def test_is_not_led_to_depth_or_transparency_that_are_not_there(self, transforms: dict[str, Any]) -> None:
+    def test_finds_no_field_for_missing_depth_or_transparency(self, transforms: dict[str, Any]) -> None:
         assert not {"integer_depth_scale", "enable_depth_loading", "white_transparent", "n_frames"} & transforms.keys()
         assert not any({"depth_path", "sharpness"} & set(frame) for frame in transforms["frames"])
 
 
-def test_the_range_of_depth_is_told(transforms: dict[str, Any]) -> None:
+def test_states_the_depth_range(transforms: dict[str, Any]) -> None:
     assert (transforms["depth_near"], transforms["depth_far"]) == (2.1, 3.9)

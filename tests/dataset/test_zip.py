@@ -18,7 +18,7 @@ from farm.dataset.assembly import FOLDERS
 from farm.errors import BadModel
 from tests.blender.models import glb
 from tests.dataset.conftest import SHA256, drawn, spec
-from tests.support.blender import ASSETS, PATIENCE
+from tests.support.blender import ASSETS, TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -31,21 +31,21 @@ def archive(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 class TestContents:
-    def test_are_those_documented_in_a_stable_order(self, archive: Path) -> None:
+    def test_are_the_documented_files_in_order(self, archive: Path) -> None:
         pictures = [f"{folder}/{number:04d}.png" for folder in FOLDERS for number in range(6)]
         others = ["transforms.json", "overview.webp", "sparse_pc.ply", "metadata/dataset.json"]
         with zipfile.ZipFile(archive) as files:
             assert files.namelist() == pictures + others
             assert files.testzip() is None
 
-    def test_are_stored_with_a_fixed_time_and_readable_by_all(self, archive: Path) -> None:
+    def test_are_stored_with_fixed_times_and_permissions(self, archive: Path) -> None:
         with zipfile.ZipFile(archive) as files:
             entries = files.infolist()
         assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
         assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
         assert {entry.external_attr >> 16 for entry in entries} == {0o644}
 
-    def test_have_the_documented_kinds_of_pixels(self, archive: Path) -> None:
+    def test_have_the_documented_pixel_formats(self, archive: Path) -> None:
         kinds = {"images": "RGB", "depth": "L", "depth_16bit": "I;16", "normals": "RGB", "masks": "L"}
         with zipfile.ZipFile(archive) as files:
             for folder, kind in kinds.items():
@@ -54,7 +54,7 @@ class TestContents:
             mask = np.asarray(Image.open(io.BytesIO(files.read("masks/0003.png"))))
         assert set(np.unique(mask)) == {0, 255}
 
-    def test_say_where_they_come_from(self, archive: Path) -> None:
+    def test_state_their_provenance(self, archive: Path) -> None:
         with zipfile.ZipFile(archive) as files:
             metadata = json.loads(files.read("metadata/dataset.json"))
             transforms = json.loads(files.read("transforms.json"))
@@ -76,27 +76,31 @@ class TestContents:
         with zipfile.ZipFile(archive) as files:
             sheet = Image.open(io.BytesIO(files.read("overview.webp"))).convert("RGB")
             first = Image.open(io.BytesIO(files.read("images/0000.png")))
-        side = 2 * overview.ACROSS * overview.CELL
+        side = 2 * overview.COLUMNS * overview.CELL_PIXELS
         assert sheet.size == (side, side)
-        cell = np.asarray(sheet.crop((0, 0, overview.CELL, overview.CELL)), dtype=float)
-        small = np.asarray(first.resize((overview.CELL, overview.CELL), Image.Resampling.LANCZOS), dtype=float)
+        cell = np.asarray(sheet.crop((0, 0, overview.CELL_PIXELS, overview.CELL_PIXELS)), dtype=float)
+        small = np.asarray(
+            first.resize((overview.CELL_PIXELS, overview.CELL_PIXELS), Image.Resampling.LANCZOS), dtype=float
+        )
         assert np.abs(cell - small).mean() < 6
         normals = np.asarray(sheet)[side // 2 + 2, 2]
         assert np.abs(normals.astype(int) - 128).max() <= 3
 
 
-class TestSameBytes:
-    def test_come_out_again(self, archive: Path, host: BlenderHost, tmp_path: Path) -> None:
+class TestReproducibility:
+    def test_writes_the_same_bytes_again(self, archive: Path, host: BlenderHost, tmp_path: Path) -> None:
         host.stop()
         host.start()
         assert drawn(host, ASSETS / "product.glb", WANTED, tmp_path).read_bytes() == archive.read_bytes()
 
-    def test_come_out_whoever_draws_which_view_when(self, archive: Path, host: BlenderHost, tmp_path: Path) -> None:
+    def test_writes_the_same_bytes_from_views_in_any_order(
+        self, archive: Path, host: BlenderHost, tmp_path: Path
+    ) -> None:
         parts: dict[int, Path] = {}
         for numbers in ([5, 2], [4], [3, 1, 0]):
             host.stop()
             host.start()
-            with Blender(host.socket_path, PATIENCE) as blender:
+            with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
                 shot = WANTED.shot(str(ASSETS / "product.glb"), "cycles")
                 found = list(produce.draw_views(blender, shot, WANTED, numbers, tmp_path))
             parts |= dict(zip(numbers, found, strict=True))
@@ -107,24 +111,24 @@ class TestSameBytes:
 
 class TestOverview:
     def test_shows_a_hundred_views_spread_evenly(self) -> None:
-        assert overview.chosen(100) == list(range(100))
-        assert overview.chosen(400) == list(range(0, 400, 4))
-        assert len(set(overview.chosen(196))) == 100
-        assert overview.chosen(3) == [0, 1, 2]
+        assert overview.selected_views(100) == list(range(100))
+        assert overview.selected_views(400) == list(range(0, 400, 4))
+        assert len(set(overview.selected_views(196))) == 100
+        assert overview.selected_views(3) == [0, 1, 2]
 
 
-class TestModelsWithoutSurface:
-    def test_that_hold_no_mesh_are_refused(self, host: BlenderHost, tmp_path: Path) -> None:
+class TestModelWithoutSurface:
+    def test_is_refused_without_a_mesh(self, host: BlenderHost, tmp_path: Path) -> None:
         with pytest.raises(BadModel, match="no mesh"):
             drawn(host, ASSETS / "no_mesh.glb", WANTED, tmp_path)
 
-    def test_that_are_bare_points_are_refused(self, host: BlenderHost, tmp_path: Path) -> None:
+    def test_is_refused_as_bare_points(self, host: BlenderHost, tmp_path: Path) -> None:
         cloud = glb(tmp_path / "cloud.glb", [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)], mode=0)
         with pytest.raises(BadModel, match="no surface"):
             drawn(host, cloud, WANTED, tmp_path)
 
 
-def test_the_blender_that_drew_is_named(archive: Path) -> None:
+def test_names_the_blender_version(archive: Path) -> None:
     with zipfile.ZipFile(archive) as files:
         named = json.loads(files.read("metadata/dataset.json"))["versions"]["blender"]
     assert named.startswith(version("bpy").rsplit(".", 1)[0])

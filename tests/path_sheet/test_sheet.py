@@ -14,8 +14,8 @@ from camera_paths import PATHS
 from farm import path_sheet
 from farm.orders.render_settings import RenderSettings, parse
 from farm.path_sheet.charts import AZIMUTH, DISTANCE, SIZE, Quantity, axis
-from farm.path_sheet.moments import Moment
-from farm.path_sheet.plan_view import BADGE, SUBJECT, covers_itself, lay_out
+from farm.path_sheet.plan_view import BADGE, SUBJECT, lay_out, overlaps_itself
+from farm.path_sheet.samples import Sample
 from tests.camera_paths.strategies import numbers
 
 GREEN = (0, 200, 0)
@@ -36,7 +36,7 @@ def requests(effect: str) -> st.SearchStrategy[RenderSettings]:
 @pytest.mark.parametrize("effect", PATHS)
 @given(data=st.data())
 @settings(max_examples=3)
-def test_shows_eight_stills_whatever_the_settings(effect: str, data: st.DataObject) -> None:
+def test_shows_eight_stills_for_any_settings(effect: str, data: st.DataObject) -> None:
     picture = np.asarray(sheet(data.draw(requests(effect))).convert("RGB")).astype(int)
     assert picture.shape == (path_sheet.HEIGHT, path_sheet.WIDTH, 3)
     green = np.abs(picture - GREEN).sum(axis=2) < 12
@@ -44,9 +44,9 @@ def test_shows_eight_stills_whatever_the_settings(effect: str, data: st.DataObje
 
 
 @pytest.mark.parametrize(("effect", "last"), [("turntable", 7 / 8), ("reveal", 1.0)])
-def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats(effect: str, last: float) -> None:
-    moments = path_sheet.times(parse({"effect": effect}))
-    assert (len(moments), moments[0], moments[-1]) == (8, 0, last)
+def test_ends_its_times_at_1_or_before_a_loop_repeats(effect: str, last: float) -> None:
+    samples = path_sheet.times(parse({"effect": effect}))
+    assert (len(samples), samples[0], samples[-1]) == (8, 0, last)
 
 
 @pytest.mark.parametrize(
@@ -60,23 +60,23 @@ def test_its_moments_go_to_the_end_of_an_entrance_and_stop_before_a_loop_repeats
         ("showcase", {}, True),
     ],
 )
-def test_a_way_that_covers_itself_is_drawn_apart(effect: str, render_settings: dict[str, float], covers: bool) -> None:
+def test_detects_a_track_that_overlaps_itself(effect: str, render_settings: dict[str, float], covers: bool) -> None:
     curve = [PATHS[effect].pose(step / 100, **render_settings) for step in range(101)]
-    assert covers_itself(curve) is covers
+    assert overlaps_itself(curve) is covers
 
 
 @pytest.mark.parametrize("effect", PATHS)
-def test_no_number_covers_another_or_the_subject(effect: str) -> None:
+def test_places_badges_apart_and_off_the_subject(effect: str) -> None:
     path, centre, size = PATHS[effect], (300.0, 300.0), 548.0
     curve = [path.pose(step / 480) for step in range(481)]
-    moments = [Moment(number, t, path.pose(t)) for number, t in enumerate(path_sheet.times(parse({"effect": effect})))]
-    badges = lay_out(curve, moments, centre, size).badges
+    samples = [Sample(number, t, path.pose(t)) for number, t in enumerate(path_sheet.times(parse({"effect": effect})))]
+    badges = lay_out(curve, samples, centre, size).badges
     assert min(math.dist(one, other) for one, other in combinations(badges, 2)) > 2 * BADGE
     assert min(math.dist(badge, centre) for badge in badges) > SUBJECT * size + BADGE
 
 
 @given(low=st.floats(-1080, 1080), length=st.floats(0, 1080), quantity=st.sampled_from([AZIMUTH, DISTANCE, SIZE]))
-def test_an_axis_holds_every_value_between_round_ends(low: float, length: float, quantity: Quantity) -> None:
+def test_spans_all_values_between_round_ends_of_an_axis(low: float, length: float, quantity: Quantity) -> None:
     bottom, top, step = axis(low, low + length, quantity)
     assert bottom <= low + 1e-5 * step
     assert top >= low + length - 1e-5 * step
@@ -84,7 +84,7 @@ def test_an_axis_holds_every_value_between_round_ends(low: float, length: float,
     assert (top - bottom) >= quantity.span - 1e-6
 
 
-def test_growing_gets_a_chart_of_its_own() -> None:
+def test_adds_a_chart_for_a_subject_that_grows() -> None:
     grows, stays = (np.asarray(sheet(parse({"effect": name})).convert("L")) for name in ("reveal", "hero-spin"))
     column = slice(724, 784)  # where the charts' titles stand
     assert count_lines(grows[180:700, column]) > count_lines(stays[180:700, column])

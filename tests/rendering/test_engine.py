@@ -15,12 +15,12 @@ def fail_probe(_: Path) -> Gpu:
 
 class TestChoice:
     @pytest.mark.parametrize("forced", ["eevee", "cycles"])
-    def test_is_what_farm_engine_forces(self, forced: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_follows_farm_engine(self, forced: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_ENGINE", forced)
         monkeypatch.setattr(engine, "probe", fail_probe)
         assert choose_engine(Settings(), tmp_path) == forced
 
-    def test_without_a_gpu_device_is_cycles_and_starts_no_blender(
+    def test_is_cycles_without_a_gpu_and_starts_no_blender(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("FARM_ENGINE", raising=False)
@@ -36,7 +36,7 @@ class TestChoice:
             (None, "cycles"),
         ],
     )
-    def test_on_auto_is_eevee_on_a_real_gpu_alone(
+    def test_is_eevee_on_a_real_gpu_only(
         self, found: Gpu | None, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("FARM_ENGINE", raising=False)
@@ -46,7 +46,7 @@ class TestChoice:
 
 class TestProbe:
     @pytest.mark.slow
-    def test_tells_software_from_a_card(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_detects_software_opengl(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A device file that leads nowhere (a container's, say) must not lead to EEVEE in software."""
         if device_files():
             pytest.skip("this machine has a GPU")
@@ -54,9 +54,7 @@ class TestProbe:
         found = engine.probe(tmp_path)
         assert found is None or found.software
 
-    def test_of_a_blender_that_does_not_start_finds_nothing(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_finds_nothing_if_blender_does_not_start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])
         monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
         assert engine.probe(tmp_path) is None

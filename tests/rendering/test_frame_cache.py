@@ -19,15 +19,15 @@ def order(**settings: object) -> ShotSpec:
 
 
 def put(cache: FrameCache, folder: Path, number: int = 0) -> None:
-    cache.put(replace(frame(folder, shadow=all_dark(folder)), number=number))
+    cache.store(replace(frame(folder, shadow=all_dark(folder)), number=number))
 
 
 def shelf_of(tmp_path: Path, spec: ShotSpec, budget: int = 10**9) -> FrameCache:
     return FrameCache(tmp_path / "cache", budget, spec, "cycles")
 
 
-class TestShelf:
-    def test_of_another_shot_engine_or_template_is_another(self, tmp_path: Path) -> None:
+class TestFrameCache:
+    def test_is_separate_per_shot_engine_and_template(self, tmp_path: Path) -> None:
         spec = order()
         put(shelf_of(tmp_path, spec), tmp_path)
         assert shelf_of(tmp_path, spec).holds(0)
@@ -35,31 +35,31 @@ class TestShelf:
         assert not shelf_of(tmp_path, replace(spec, template_version="2")).holds(0)
         assert not FrameCache(tmp_path / "cache", 10**9, spec, "eevee").holds(0)
 
-    def test_least_recently_used_makes_room(self, tmp_path: Path) -> None:
+    def test_evicts_the_least_recently_used(self, tmp_path: Path) -> None:
         specs = [order(rotateY=number) for number in range(3)]
         for spec in specs:
             put(shelf_of(tmp_path, spec), tmp_path)
         size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file()) // 3
         shelf_of(tmp_path, specs[0])  # is used once more
-        shelf_of(tmp_path, specs[2], int(2.5 * size)).make_room()
+        shelf_of(tmp_path, specs[2], int(2.5 * size)).evict()
         assert [shelf_of(tmp_path, spec, 0).holds(0) for spec in specs] == [True, False, True]
 
-    def test_larger_than_the_whole_budget_is_not_kept(self, tmp_path: Path) -> None:
+    def test_evicts_itself_if_it_exceeds_the_budget(self, tmp_path: Path) -> None:
         cache = shelf_of(tmp_path, order(), 10)
         put(cache, tmp_path)
-        cache.make_room()
+        cache.evict()
         assert not cache.holds(0)
 
-    def test_what_a_killed_worker_has_left_counts_and_goes_with_its_shelf(self, tmp_path: Path) -> None:
+    def test_counts_and_evicts_files_left_by_killed_workers(self, tmp_path: Path) -> None:
         put(shelf_of(tmp_path, order(rotateY=1)), tmp_path)
         [folder] = (tmp_path / "cache").iterdir()
         (folder / ".put-half").write_bytes(bytes(1000))
         put(shelf_of(tmp_path, order()), tmp_path)
         size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file())
-        shelf_of(tmp_path, order(), size - 1).make_room()
+        shelf_of(tmp_path, order(), size - 1).evict()
         assert not folder.exists()
 
-    def test_damaged_frame_is_told_and_drawn_again_next_time(self, tmp_path: Path) -> None:
+    def test_reports_and_removes_a_damaged_frame(self, tmp_path: Path) -> None:
         cache = shelf_of(tmp_path, order())
         put(cache, tmp_path)
         [kept] = (tmp_path / "cache").rglob("frame-*")
@@ -67,20 +67,20 @@ class TestShelf:
         content[len(content) // 2] ^= 0xFF
         kept.write_bytes(content)
         with pytest.raises(RenderFailed, match="Frame 0"):
-            cache.take(0, tmp_path)
+            cache.load(0, tmp_path)
         assert not cache.holds(0)
 
-    def test_full_disk_costs_only_the_copy(self, tmp_path: Path) -> None:
+    def test_ignores_a_full_disk(self, tmp_path: Path) -> None:
         cache = FrameCache(Path("/dev/full/cache"), 10**9, order(), "cycles")
         put(cache, tmp_path)
         assert not cache.holds(0)
 
-    def test_without_room_to_unpack_it_a_frame_stays(self, tmp_path: Path) -> None:
+    def test_keeps_a_frame_that_there_is_no_space_to_unpack(self, tmp_path: Path) -> None:
         cache = shelf_of(tmp_path, order())
         put(cache, tmp_path)
         full = tmp_path / "full"
         full.mkdir()
-        (full / "kept-000000-0").symlink_to("/dev/full")
+        (full / "cached-000000-0").symlink_to("/dev/full")
         with pytest.raises(OSError, match="No space left"):
-            cache.take(0, full)
+            cache.load(0, full)
         assert cache.holds(0)

@@ -36,14 +36,14 @@ def sphere(target: float) -> Array:
 class TestFit:
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS)
-    def test_the_sphere_lies_inside_the_frame_whatever_the_lens(self, lens: Lens, azimuth: float) -> None:
+    def test_keeps_the_sphere_inside_the_frame_for_any_lens(self, lens: Lens, azimuth: float) -> None:
         pixels = view(lens, azimuth, 1.0).pixels(sphere(lens.target))
         assert (pixels >= -1e-6).all()
         assert (pixels <= np.array([lens.width, lens.height]) + 1e-6).all()
 
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS)
-    def test_without_margin_the_sphere_touches_the_shorter_side_and_not_less(self, lens: Lens, azimuth: float) -> None:
+    def test_fills_the_shorter_side_without_margin(self, lens: Lens, azimuth: float) -> None:
         lens = replace(lens, margin=1.0)
         pixels = view(lens, azimuth, 1.0).pixels(sphere(lens.target))
         extent = pixels.max(axis=0) - pixels.min(axis=0)
@@ -51,7 +51,7 @@ class TestFit:
 
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS, st.floats(1, 3))
-    def test_the_sphere_stands_in_the_middle(self, lens: Lens, azimuth: float, radius: float) -> None:
+    def test_centres_the_sphere(self, lens: Lens, azimuth: float, radius: float) -> None:
         centre = np.array([[0.0, 0.0, lens.target]])
         assert view(lens, azimuth, radius).pixels(centre) == pytest.approx(
             np.array([[lens.width / 2, lens.height / 2]]), abs=1e-6
@@ -59,40 +59,40 @@ class TestFit:
 
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS, st.floats(1.1, 3))
-    def test_a_greater_radius_shows_the_sphere_smaller(self, lens: Lens, azimuth: float, radius: float) -> None:
+    def test_shows_the_sphere_smaller_at_a_greater_radius(self, lens: Lens, azimuth: float, radius: float) -> None:
         near, far = (np.ptp(view(lens, azimuth, at).pixels(sphere(lens.target)), axis=0) for at in (1.0, radius))
         assert (far < near).all()
 
 
 class TestDirections:
-    def test_azimuth_0_looks_at_the_front_from_minus_y(self) -> None:
+    def test_puts_azimuth_0_at_minus_y(self) -> None:
         x, y, z = view(LENS, 0, 1.0).position
         assert x == pytest.approx(0)
         assert y < -1
         assert z > LENS.target
 
-    def test_a_positive_azimuth_moves_the_camera_to_plus_x(self) -> None:
+    def test_moves_the_camera_to_plus_x_at_positive_azimuth(self) -> None:
         x, y, _ = view(LENS, 90, 1.0).position
         assert x > 1
         assert y == pytest.approx(0)
 
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS)
-    def test_a_full_turn_comes_back(self, lens: Lens, azimuth: float) -> None:
+    def test_repeats_after_a_full_turn(self, lens: Lens, azimuth: float) -> None:
         there, again = view(lens, azimuth, 1.0), view(lens, azimuth + 360, 1.0)
         assert there.position == pytest.approx(again.position, abs=1e-6)
         assert there.axes == pytest.approx(again.axes, abs=1e-6)
 
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS)
-    def test_the_axes_are_a_right_handed_rotation(self, lens: Lens, azimuth: float) -> None:
+    def test_returns_right_handed_rotations_as_axes(self, lens: Lens, azimuth: float) -> None:
         axes = view(lens, azimuth, 1.0).axes
         assert axes.T @ axes == pytest.approx(np.eye(3), abs=1e-9)
         assert np.linalg.det(axes) == pytest.approx(1)
 
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS)
-    def test_up_is_up_and_right_is_right_on_the_frame(self, lens: Lens, azimuth: float) -> None:
+    def test_projects_up_and_right_to_up_and_right(self, lens: Lens, azimuth: float) -> None:
         now = view(lens, azimuth, 1.0)
         middle = np.array([0.0, 0.0, lens.target])
         centre, higher, further_right = now.pixels(
@@ -105,7 +105,7 @@ class TestDirections:
 class TestGround:
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS, st.floats(-1, 1), st.floats(-1, 1))
-    def test_the_homography_says_what_the_projection_says(self, lens: Lens, azimuth: float, x: float, y: float) -> None:
+    def test_agrees_with_the_projection(self, lens: Lens, azimuth: float, x: float, y: float) -> None:
         now = view(lens, azimuth, 1.0)
         homogeneous = now.ground_to_pixel @ [x, y, 1.0]
         expected = now.pixels(np.array([[x, y, 0.0]]))[0]
@@ -115,7 +115,7 @@ class TestGround:
 class TestCrop:
     @settings(deadline=None)
     @given(LENSES, AZIMUTHS, st.floats(0.5, 2), st.integers(0, 8), st.integers(0, 2**32 - 1))
-    def test_holds_every_point_that_the_frame_shows_and_stays_within_it(
+    def test_contains_every_visible_point_and_stays_in_the_frame(
         self, lens: Lens, azimuth: float, radius: float, border: int, seed: int
     ) -> None:
         points = sphere(lens.target)[np.random.default_rng(seed).integers(0, 4000, size=12)]
@@ -145,7 +145,7 @@ class TestCrop:
         assert crop(inside, sphere(LENS.target), 2) == (0, 0, 960, 540)
 
     @pytest.mark.parametrize("away", [(50.0, 0.0), (-50.0, 0.0), (0.0, 50.0), (0.0, -50.0)])
-    def test_of_something_beside_the_frame_is_one_pixel_at_its_edge(self, away: tuple[float, float]) -> None:
+    def test_is_one_pixel_at_the_edge_for_points_outside(self, away: tuple[float, float]) -> None:
         now = view(LENS, 0, 1.0)
         across, up = away
         point = np.array([[0.0, 0.0, LENS.target]]) + across * now.axes[:, 0] + up * now.axes[:, 1]
@@ -154,6 +154,6 @@ class TestCrop:
         assert 0 <= top < bottom <= 540
         assert (right - left) == 1 or (bottom - top) == 1
 
-    def test_of_a_single_point_is_never_empty(self) -> None:
+    def test_is_not_empty_for_a_single_point(self) -> None:
         left, top, right, bottom = crop(view(LENS, 0, 1.0), np.array([[0.0, 0.0, LENS.target]]), 0)
         assert (left, top, right, bottom) == (480, 270, 481, 271)

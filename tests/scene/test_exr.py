@@ -39,7 +39,7 @@ def written(path: Path, channels: dict[str, NDArray[np.float32]], *, compression
 PIXELS = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 
-def test_every_channel_comes_back_exactly_without_its_layers_name(tmp_path: Path) -> None:
+def test_reads_channels_exactly_without_the_layers_name(tmp_path: Path) -> None:
     channels = {"View.Depth.Z": PIXELS * np.float32(0.1), "View.Normal.X": -PIXELS}
     read = exr.read(written(tmp_path / "a.exr", channels))
     assert list(read) == ["Depth.Z", "Normal.X"]
@@ -48,13 +48,13 @@ def test_every_channel_comes_back_exactly_without_its_layers_name(tmp_path: Path
 
 
 @pytest.mark.parametrize(("change", "words"), [({"compression": 3}, "compressed"), ({"kind": 1}, "32-bit floats")])
-def test_other_kinds_are_refused(tmp_path: Path, change: dict[str, int], words: str) -> None:
+def test_refuses_other_kinds_of_exr(tmp_path: Path, change: dict[str, int], words: str) -> None:
     path = written(tmp_path / "a.exr", {"View.Depth.Z": PIXELS}, **change)
     with pytest.raises(ValueError, match=words):
         exr.read(path)
 
 
-def test_what_is_no_openexr_is_refused(tmp_path: Path) -> None:
+def test_refuses_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.exr").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match="no OpenEXR"):
+    with pytest.raises(ValueError, match="not an OpenEXR file"):
         exr.read(tmp_path / "a.exr")

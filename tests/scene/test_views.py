@@ -32,7 +32,7 @@ def spacing(count: int, coverage: Coverage) -> float:
 
 class TestLattice:
     @given(count=counts, coverage=coverages)
-    def test_has_as_many_views_as_asked_for_and_covers_what_it_should(self, count: int, coverage: Coverage) -> None:
+    def test_has_the_requested_count_and_coverage(self, count: int, coverage: Coverage) -> None:
         elevations = [where.elevation for where in directions(count, coverage)]
         assert len(elevations) == count
         assert all(abs(elevation) < 90 for elevation in elevations)
@@ -65,7 +65,7 @@ class TestOrder:
         assert steps.mean() < 1.2
 
     @pytest.mark.parametrize("tier", DATASET_TIERS)
-    def test_rises_from_the_front_over_a_hemisphere_and_descends_over_a_sphere(self, tier: str) -> None:
+    def test_rises_over_a_hemisphere_and_descends_over_a_sphere(self, tier: str) -> None:
         count = next(found.views for name, found in DATASET_TIERS.items() if name == tier)
         first, *_, last = directions(count, "hemisphere")
         assert first.azimuth == 0
@@ -74,13 +74,13 @@ class TestOrder:
         assert (top.elevation > 70, bottom.elevation < -70) == (True, True)
 
     @given(count=counts, coverage=coverages)
-    def test_is_the_same_every_time(self, count: int, coverage: Coverage) -> None:
+    def test_is_reproducible(self, count: int, coverage: Coverage) -> None:
         assert directions(count, coverage) == directions(count, coverage)
 
 
 class TestPose:
     @given(where=ANYWHERE, side=SIDES)
-    def test_is_a_rotation_that_looks_at_the_origin_with_up_upwards(self, where: Direction, side: int) -> None:
+    def test_looks_at_the_origin_upright(self, where: Direction, side: int) -> None:
         pose = cameras.pose(where, side)
         right, up, back, place = pose[:3].T
         assert pose[:3, :3].T @ pose[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
@@ -91,7 +91,7 @@ class TestPose:
         assert pose[3].tolist() == [0, 0, 0, 1]
 
     @given(where=ANYWHERE, side=SIDES)
-    def test_is_so_far_away_that_the_bounding_sphere_just_fits(self, where: Direction, side: int) -> None:
+    def test_fits_the_bounding_sphere(self, where: Direction, side: int) -> None:
         distance = np.linalg.norm(cameras.pose(where, side)[:3, 3])
         half_view = math.atan(side / 2 / focal(side))
         assert math.asin(MARGIN / distance) == pytest.approx(half_view)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.storage.copies import SPARED_SECONDS, Copies
+from farm.storage.copies import MIN_AGE_SECONDS, Copies
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def test_are_made_once(copies: Copies) -> None:
     assert copies.get("models/a.glb", ten_bytes) == copies.get("models/a.glb", never)
 
 
-def test_have_the_ending_that_blender_goes_by(copies: Copies) -> None:
+def test_keep_the_suffix_that_blender_relies_on(copies: Copies) -> None:
     assert copies.get("models/a.glb", ten_bytes).suffix == ".glb"
 
 
-def test_of_two_keys_are_two(copies: Copies) -> None:
+def test_differ_between_keys(copies: Copies) -> None:
     assert copies.get("a/b.glb", ten_bytes) != copies.get("a-b.glb", ten_bytes)
 
 
-def test_that_cannot_be_made_are_not_there(copies: Copies) -> None:
+def test_leave_nothing_if_they_cannot_be_made(copies: Copies) -> None:
     def fail(_: Path) -> None:
         raise FileNotFoundError
 
@@ -47,17 +47,17 @@ def test_that_cannot_be_made_are_not_there(copies: Copies) -> None:
     assert list(copies.folder.iterdir()) == []
 
 
-def test_make_room_for_new_ones_the_least_recently_used_first(copies: Copies) -> None:
+def test_evict_the_least_recently_used(copies: Copies) -> None:
     first, second = copies.get("1", ten_bytes), copies.get("2", ten_bytes)
-    age(first, SPARED_SECONDS + 20)
-    age(second, SPARED_SECONDS + 10)
+    age(first, MIN_AGE_SECONDS + 20)
+    age(second, MIN_AGE_SECONDS + 10)
     third = copies.get("3", ten_bytes)
     assert set(copies.folder.iterdir()) == {second, third}
 
 
-def test_that_were_just_asked_for_stay_beyond_the_budget(copies: Copies) -> None:
+def test_are_kept_over_budget_if_requested_recently(copies: Copies) -> None:
     paths = {copies.get(str(number), ten_bytes) for number in range(4)}
-    age(copies.get("0", never), SPARED_SECONDS + 10)
+    age(copies.get("0", never), MIN_AGE_SECONDS + 10)
     copies.get("0", never)
     paths.add(copies.get("4", ten_bytes))
     assert set(copies.folder.iterdir()) == paths

@@ -20,7 +20,7 @@ def everything(storage: FolderStorage) -> list[Path]:
     return sorted(storage.root.rglob("*"))
 
 
-def test_a_put_that_fails_leaves_the_old_file_and_nothing_else(
+def test_leaves_only_the_old_file_after_a_failed_put(
     storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.put(KEY, source)
@@ -37,7 +37,7 @@ def test_a_put_that_fails_leaves_the_old_file_and_nothing_else(
     assert everything(storage) == files
 
 
-def test_a_delete_takes_emptied_folders_along(storage: FolderStorage, source: Path) -> None:
+def test_deletes_emptied_folders(storage: FolderStorage, source: Path) -> None:
     storage.put(KEY, source)
     storage.put("renders/other/1/video.mp4", source)
     storage.delete(KEY)
@@ -46,21 +46,21 @@ def test_a_delete_takes_emptied_folders_along(storage: FolderStorage, source: Pa
 
 
 @pytest.mark.parametrize("key", ["../secret", "/etc/passwd", "renders/../../secret"])
-def test_no_key_leads_out_of_the_folder(storage: FolderStorage, source: Path, key: str) -> None:
+def test_refuses_a_key_outside_the_folder(storage: FolderStorage, source: Path, key: str) -> None:
     with pytest.raises(ValueError, match="leaves the storage folder"):
         storage.put(key, source)
     with pytest.raises(ValueError, match="leaves the storage folder"):
         storage.read(key)
 
 
-def test_what_a_killed_put_has_left_is_among_the_keys(storage: FolderStorage) -> None:
+def test_lists_files_left_by_a_killed_put(storage: FolderStorage) -> None:
     left = storage.root / "renders/Xz7pQ4w8nR2k/1/video.mp4.put-x"
     left.parent.mkdir(parents=True)
     left.touch()
     assert list(storage.keys("renders/Xz7pQ4w8nR2k/")) == ["renders/Xz7pQ4w8nR2k/1/video.mp4.put-x"]
 
 
-def test_a_folder_that_a_delete_takes_away_under_a_put_is_made_again(
+def test_recreates_a_folder_deleted_during_a_put(
     storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emptied: list[Path] = []

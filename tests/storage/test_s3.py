@@ -24,20 +24,20 @@ def storage_kind() -> str:
 
 
 class TestBusy:
-    def test_for_a_moment_is_not_noticed(self, storage: Storage, s3_door: Door, source: Path) -> None:
+    def test_is_retried_if_brief(self, storage: Storage, s3_door: Door, source: Path) -> None:
         s3_door.busy = TRIES - 1
         storage.put(KEY, source)
         s3_door.busy = TRIES - 1
         assert b"".join(storage.read(KEY)) == source.read_bytes()
 
-    def test_for_long_is_told_and_nothing_is_stored(self, storage: Storage, s3_door: Door, source: Path) -> None:
+    def test_is_reported_if_lasting_and_stores_nothing(self, storage: Storage, s3_door: Door, source: Path) -> None:
         s3_door.busy = 1000
         with pytest.raises(Unavailable, match="SlowDown"):
             storage.put(KEY, source)
         s3_door.busy = 0
         assert list(storage.keys("renders/")) == []
 
-    def test_is_told_whatever_is_asked(self, storage: Storage, s3_door: Door, source: Path) -> None:
+    def test_is_reported_by_every_operation(self, storage: Storage, s3_door: Door, source: Path) -> None:
         storage.put(KEY, source)
         s3_door.busy = 1000
         for call in (storage.local, storage.delete, storage.read, lambda key: list(storage.keys(key))):
@@ -46,7 +46,7 @@ class TestBusy:
 
 
 class TestSilent:
-    def test_is_given_up_after_some_tries(self, settings: Settings, s3_door: Door, source: Path) -> None:
+    def test_is_reported_after_the_last_retry(self, settings: Settings, s3_door: Door, source: Path) -> None:
         s3_door.silent = True
         storage = open_storage(settings.model_copy(update={"s3_timeout": 0.2}))
         with pytest.raises(Unavailable, match="ReadTimeout"):
@@ -54,32 +54,32 @@ class TestSilent:
         assert s3_door.asked == ["PUT"] * TRIES
 
 
-class TestNotThere:
-    def test_is_told(self, storage: Storage, s3_door: Door, source: Path) -> None:
+class TestUnavailable:
+    def test_is_reported(self, storage: Storage, s3_door: Door, source: Path) -> None:
         s3_door.server_close()
         s3_door.shutdown()
         with pytest.raises(Unavailable, match="EndpointConnectionError"):
             storage.put(KEY, source)
 
-    def test_as_a_bucket_is_told(self, storage: Storage, s3_door: Door) -> None:
+    def test_is_reported_for_a_missing_bucket(self, storage: Storage, s3_door: Door) -> None:
         s3_door.client().delete_bucket(Bucket=s3_door.bucket)
         with pytest.raises(Unavailable, match="NoSuchBucket"):
             storage.read(KEY)
 
 
-class TestBrokenOff:
-    def test_downloads_go_on_where_they_stopped(self, storage: Storage, s3_door: Door, source: Path) -> None:
+class TestInterrupted:
+    def test_downloads_resume(self, storage: Storage, s3_door: Door, source: Path) -> None:
         storage.put(KEY, source)
         s3_door.breaks = [BLOCK + 7, 0, 0, 1, 0, 0, BLOCK]
         assert b"".join(storage.read(KEY, 5, 3 * BLOCK - 10)) == source.read_bytes()[5:-8]
 
-    def test_downloads_that_get_no_further_are_given_up(self, storage: Storage, s3_door: Door, source: Path) -> None:
+    def test_downloads_fail_without_progress(self, storage: Storage, s3_door: Door, source: Path) -> None:
         storage.put(KEY, source)
         s3_door.breaks = [BLOCK + 7] + [0] * TRIES
         with pytest.raises(Unavailable):
             list(storage.read(KEY))
 
-    def test_copies_are_whole_or_not_there(
+    def test_copies_are_complete_or_absent(
         self, storage: Storage, s3_door: Door, source: Path, settings: Settings
     ) -> None:
         storage.put(KEY, source)
@@ -103,7 +103,7 @@ class TestCopy:
 
 
 class TestLarge:
-    def test_files_go_in_parts_and_leave_none_behind(self, storage: Storage, s3_door: Door, tmp_path: Path) -> None:
+    def test_uploads_in_parts_and_leaves_none_behind(self, storage: Storage, s3_door: Door, tmp_path: Path) -> None:
         large = tmp_path / "large"
         large.write_bytes(bytes(40 * MB))
         storage.put(KEY, large)

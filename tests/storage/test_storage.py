@@ -19,22 +19,22 @@ def content(storage: Storage, key: str = KEY) -> bytes:
 
 
 class TestPut:
-    def test_then_read_gives_the_same_bytes(self, storage: Storage, source: Path) -> None:
+    def test_stores_the_same_bytes_that_read_returns(self, storage: Storage, source: Path) -> None:
         storage.put(KEY, source)
         assert content(storage) == source.read_bytes() == storage.local(KEY).read_bytes()
 
-    def test_replaces_what_was_there(self, storage: Storage, source: Path) -> None:
+    def test_replaces_an_existing_file(self, storage: Storage, source: Path) -> None:
         storage.put(KEY, source)
         source.write_bytes(b"new")
         storage.put(KEY, source)
         assert content(storage) == b"new"
 
-    def test_of_a_missing_source_leaves_nothing(self, storage: Storage, tmp_path: Path) -> None:
+    def test_stores_nothing_from_a_missing_source(self, storage: Storage, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             storage.put(KEY, tmp_path / "nothing")
         assert list(storage.keys("renders/")) == []
 
-    def test_takes_a_file_without_a_name_as_uploads_are(self, storage: Storage) -> None:
+    def test_accepts_an_unnamed_file_as_in_uploads(self, storage: Storage) -> None:
         with TemporaryFile() as file:
             file.write(b"unnamed")
             file.flush()
@@ -45,28 +45,28 @@ class TestPut:
 class TestRead:
     @pytest.mark.parametrize("start", [0, 1, BLOCK, 3 * BLOCK, 4 * BLOCK])
     @pytest.mark.parametrize("length", [0, 1, 3, BLOCK + 1, None])
-    def test_gives_just_the_part(self, storage: Storage, source: Path, start: int, length: int | None) -> None:
+    def test_returns_only_the_range(self, storage: Storage, source: Path, start: int, length: int | None) -> None:
         storage.put(KEY, source)
         end = None if length is None else start + length
         assert b"".join(storage.read(KEY, start, length)) == source.read_bytes()[start:end]
 
-    def test_gives_blocks_and_never_the_whole_file(self, storage: Storage, source: Path) -> None:
+    def test_returns_blocks(self, storage: Storage, source: Path) -> None:
         storage.put(KEY, source)
         assert max(len(block) for block in storage.read(KEY)) == BLOCK
 
-    def test_of_an_empty_file_gives_nothing(self, storage: Storage, source: Path) -> None:
+    def test_returns_nothing_from_an_empty_file(self, storage: Storage, source: Path) -> None:
         source.write_bytes(b"")
         storage.put(KEY, source)
         assert content(storage) == b""
 
     @pytest.mark.parametrize("length", [None, 0, 5])
-    def test_tells_at_once_that_a_file_is_missing(self, storage: Storage, length: int | None) -> None:
+    def test_reports_a_missing_file_immediately(self, storage: Storage, length: int | None) -> None:
         with pytest.raises(FileNotFoundError):
             storage.read(KEY, 0, length)
         with pytest.raises(FileNotFoundError):
             storage.local(KEY)
 
-    def test_goes_on_while_the_file_is_deleted(self, storage: Storage, source: Path) -> None:
+    def test_continues_while_the_file_is_deleted(self, storage: Storage, source: Path) -> None:
         storage.put(KEY, source)
         blocks = storage.read(KEY)
         storage.delete(KEY)
@@ -74,7 +74,7 @@ class TestRead:
 
 
 class TestDelete:
-    def test_takes_just_that_file(self, storage: Storage, source: Path) -> None:
+    def test_removes_only_that_file(self, storage: Storage, source: Path) -> None:
         storage.put(KEY, source)
         storage.put("renders/other/1/video.mp4", source)
         storage.delete(KEY)
@@ -82,7 +82,7 @@ class TestDelete:
         with pytest.raises(FileNotFoundError):
             storage.read(KEY)
 
-    def test_of_nothing_is_no_error(self, storage: Storage) -> None:
+    def test_ignores_a_missing_file(self, storage: Storage) -> None:
         storage.delete(KEY)
 
 

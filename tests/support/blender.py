@@ -1,4 +1,4 @@
-"""A real Blender host kept for the whole session, and a process in which the code behind the door can be called."""
+"""A Blender host shared by the whole session, and a process in which code that needs bpy can be called."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -17,7 +18,7 @@ from farm.blender.client import Blender, BlenderHost
 from farm.scene.shot import Engine, Frame, ShadowMap, ShotSetup
 
 ASSETS = Path(__file__).parents[1] / "assets"
-PATIENCE = 300.0  # seconds; EEVEE's first frame without a GPU compiles its shaders on the processor
+TIMEOUT_SECONDS = 300.0  # EEVEE's first frame without a GPU compiles its shaders on the CPU
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -36,23 +37,23 @@ def shot(
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn frame and its pixels: RGBA, as the host left them and on the whole frame."""
+    """A drawn frame and its RGBA pixels: cropped, as the host wrote them, and on the whole frame."""
 
     frame: Frame
     pixels: NDArray[np.uint8]
     whole: NDArray[np.uint8]
 
 
-def draw(host: BlenderHost, shot: ShotSetup, *azimuths: float) -> list[Drawing]:
-    """The shot's frames at these azimuths."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+def draw_frames(host: BlenderHost, shot: ShotSetup, *azimuths: float) -> list[Drawing]:
+    """Draw the shot's frames at these azimuths."""
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         blender.open_shot(shot)
-        return [_look(frame, shot) for frame in blender.frames(enumerate(map(Pose, azimuths)))]
+        return [_load(frame, shot) for frame in blender.frames(enumerate(map(Pose, azimuths)))]
 
 
 def bake(host: BlenderHost, shot: ShotSetup) -> tuple[ShadowMap, NDArray[np.float32]]:
-    """The shot's shadow and its opacities."""
-    with Blender(host.socket_path, PATIENCE) as blender:
+    """Bake the shot's shadow; returns it with its opacities."""
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         blender.open_shot(shot)
         [frame] = blender.frames([(0, Pose(0))])
     shadow = frame.shadow
@@ -60,7 +61,7 @@ def bake(host: BlenderHost, shot: ShotSetup) -> tuple[ShadowMap, NDArray[np.floa
     return shadow, np.load(shadow.path)
 
 
-def _look(frame: Frame, shot: ShotSetup) -> Drawing:
+def _load(frame: Frame, shot: ShotSetup) -> Drawing:
     layer = frame.subject
     pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
     whole = np.zeros((shot.height, shot.width, 4), dtype=np.uint8)
@@ -70,7 +71,7 @@ def _look(frame: Frame, shot: ShotSetup) -> Drawing:
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
-    """A started host, for tests that do it no harm."""
+    """A running host for tests that do not break it."""
     host = BlenderHost(tmp_path_factory.mktemp("host"))
     host.start()
     yield host
@@ -78,22 +79,29 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
 
 
 @pytest.fixture
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
-    """A started host of the test's own, to be killed."""
-    host = BlenderHost(tmp_path_factory.mktemp("mortal"))
+def own_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlenderHost]:
+    """A running host of the test's own, to break."""
+    host = BlenderHost(tmp_path_factory.mktemp("own_host"))
     host.start()
     yield host
     host.stop()
 
 
+def process_of(host: BlenderHost) -> psutil.Process:
+    """The host's process, found by its command line."""
+    children = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    [process] = [child for child in children if str(host.socket_path) in child.cmdline()]
+    return process
+
+
 class InsideBlender:
-    """Calls functions in a process where bpy may be imported; the tests' own process stays without it."""
+    """Calls functions in a process that may import bpy; the tests' own process must not."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
     def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._pool.submit(function, *args, **kwargs).result(PATIENCE)
+        return self._pool.submit(function, *args, **kwargs).result(TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +112,7 @@ def inside() -> Iterator[InsideBlender]:
 
 @pytest.fixture
 def blender(host: BlenderHost) -> Iterator[Blender]:
-    """A conversation with the session's host."""
+    """A connection to the session's host."""
     host.ensure_ready()
-    with Blender(host.socket_path, PATIENCE) as blender:
+    with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
         yield blender

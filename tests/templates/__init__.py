@@ -1,1 +1,1 @@
-"""Scene templates: their files, their contract, and the commands for artists."""
+"""Tests of scene templates that need no Blender host."""

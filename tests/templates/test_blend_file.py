@@ -1,4 +1,4 @@
-"""Linked libraries are found without Blender, in every form in which Blender writes a file."""
+"""Linked libraries are found without Blender, in all variants of the .blend format."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ STUDIO = templates.blend("studio")
 
 
 def save_linking(library: Path, target: Path, *, compress: bool, large_blocks: bool) -> None:
-    """A .blend that links a light from `library`. Runs where bpy is."""
+    """A .blend that links a light from `library`. Runs in a process with bpy."""
     import bpy
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -31,7 +31,7 @@ def save_linking(library: Path, target: Path, *, compress: bool, large_blocks: b
 @pytest.mark.slow
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("large_blocks", [False, True])
-def test_a_linked_file_is_named(inside: InsideBlender, tmp_path: Path, compress: bool, large_blocks: bool) -> None:
+def test_names_a_linked_file(inside: InsideBlender, tmp_path: Path, compress: bool, large_blocks: bool) -> None:
     target = tmp_path / "linking.blend"
     inside(save_linking, STUDIO, target, compress=compress, large_blocks=large_blocks)
     assert (target.read_bytes()[:9] == b"BLENDER17") is (large_blocks and not compress)
@@ -39,20 +39,20 @@ def test_a_linked_file_is_named(inside: InsideBlender, tmp_path: Path, compress:
     assert library.endswith(str(STUDIO))
 
 
-def test_a_file_of_its_own_links_to_nothing() -> None:
+def test_finds_no_library_in_a_self_contained_file() -> None:
     assert linked_libraries(STUDIO) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"BLEND", b"no .blend at all, but long enough", b"\x28\xb5\x2f\xfdrubbish"])
-def test_what_is_no_blend_is_told(tmp_path: Path, content: bytes) -> None:
+def test_refuses_other_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.blend").write_bytes(content)
-    with pytest.raises(BadTemplate, match=r"broken\.blend is not a whole \.blend"):
+    with pytest.raises(BadTemplate, match=r"broken\.blend is not a complete \.blend"):
         linked_libraries(tmp_path / "broken.blend")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
-def test_a_file_that_is_half_written_is_told(tmp_path: Path, part: float) -> None:
+def test_refuses_a_truncated_file(tmp_path: Path, part: float) -> None:
     whole = STUDIO.read_bytes()
     (tmp_path / "half.blend").write_bytes(whole[: int(len(whole) * part)])
-    with pytest.raises(BadTemplate, match=r"half\.blend is not a whole \.blend"):
+    with pytest.raises(BadTemplate, match=r"half\.blend is not a complete \.blend"):
         linked_libraries(tmp_path / "half.blend")

@@ -1,4 +1,4 @@
-"""What the farm reads of a template without opening Blender."""
+"""Templates without Blender: finding them, their .toml, and the setting `scene`."""
 
 import shutil
 from pathlib import Path
@@ -24,8 +24,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestBuiltIn:
-    def test_are_three(self) -> None:
+    def test_are_dark_daylight_and_studio(self) -> None:
         assert templates.names() == ["dark", "daylight", "studio"]
+
+    @pytest.mark.parametrize("suffix", [".blend", ".toml"])
+    def test_have_a_blend_and_a_toml_each(self, suffix: str) -> None:
+        assert sorted(path.stem for path in templates.BUILT_IN.glob(f"*{suffix}")) == ["dark", "daylight", "studio"]
 
     @pytest.mark.parametrize("name", ["dark", "daylight", "studio"])
     def test_have_a_title_and_at_least_four_samples_for_every_tier(self, name: str) -> None:
@@ -35,7 +39,7 @@ class TestBuiltIn:
         assert min(template.samples.values()) >= 4
 
     @pytest.mark.parametrize("name", ["atlantis", "", "../tests/studio", "studio.blend"])
-    def test_do_not_include_just_any_name(self, name: str) -> None:
+    def test_include_no_other_name(self, name: str) -> None:
         with pytest.raises(BadTemplate, match="dark, daylight, studio"):
             templates.blend(name)
 
@@ -45,7 +49,7 @@ class TestOwnFolder:
         assert templates.names() == ["dark", "daylight", "shop", "studio"]
         assert templates.blend("shop") == own / "shop.blend"
 
-    def test_comes_first(self, own: Path) -> None:
+    def test_takes_precedence(self, own: Path) -> None:
         for suffix in (".blend", ".toml"):
             (own / f"shop{suffix}").rename(own / f"studio{suffix}")
         assert templates.blend("studio") == own / "studio.blend"
@@ -54,21 +58,21 @@ class TestOwnFolder:
         (own / "shop.toml").unlink()
         assert "shop" not in templates.names()
 
-    def test_is_offered_as_a_scene(self, own: Path) -> None:  # noqa: ARG002
+    def test_adds_its_templates_to_the_scenes(self, own: Path) -> None:  # noqa: ARG002
         assert parse({"scene": "shop"}).scene == "shop"
         assert '"shop"' in allowed("scene")
 
-    def test_that_is_not_there_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_reported_if_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_TEMPLATES", "/nowhere")
         with pytest.raises(ValueError, match="templates"):
             Settings()
 
 
 class TestScene:
-    def test_is_the_studio_unless_told(self) -> None:
+    def test_defaults_to_studio(self) -> None:
         assert parse(None).scene == "studio"
 
-    def test_that_is_unknown_is_answered_with_those_that_are_there(self) -> None:
+    def test_is_refused_with_the_known_names_if_unknown(self) -> None:
         with pytest.raises(InvalidSettings) as refused:
             parse({"scene": "atlantis"})
         assert refused.value.message == (
@@ -76,17 +80,17 @@ class TestScene:
         )
 
     @pytest.mark.parametrize("scene", [None, 1, ["studio"], "../studio"])
-    def test_is_the_name_of_a_template(self, scene: object) -> None:
+    def test_must_be_the_name_of_a_template(self, scene: object) -> None:
         with pytest.raises(InvalidSettings, match=r"renderSettings\.scene is"):
             parse({"scene": scene})
 
-    def test_decides_the_shot(self) -> None:
+    def test_identifies_the_shot(self) -> None:
         studio, dark = (plan.shot("a", RenderSettings(scene=scene), Settings()) for scene in ("studio", "dark"))
         assert (studio.template, dark.template) == ("studio", "dark")
         assert studio.digest != dark.digest
 
     @pytest.mark.parametrize("suffix", [".blend", ".toml"])
-    def test_gives_other_pixels_once_one_of_its_files_has_changed(self, own: Path, suffix: str) -> None:
+    def test_identifies_another_shot_once_a_file_has_changed(self, own: Path, suffix: str) -> None:
         before = plan.shot("a", RenderSettings(scene="shop"), Settings()).digest
         assert plan.shot("a", RenderSettings(scene="shop"), Settings()).digest == before
         with (own / f"shop{suffix}").open("ab") as file:
@@ -110,14 +114,14 @@ class TestToml:
             ("[samples]", "[samples", "shop.toml is not readable TOML"),
         ],
     )
-    def test_that_is_broken_is_told_with_file_and_key(self, own: Path, old: str, new: str, said: str) -> None:
+    def test_is_refused_with_file_and_key_if_invalid(self, own: Path, old: str, new: str, said: str) -> None:
         assert old in GOOD
         (own / "shop.toml").write_text(GOOD.replace(old, new))
         with pytest.raises(BadTemplate) as refused:
             templates.load("shop")
         assert said in refused.value.message
 
-    def test_that_is_no_text_is_told(self, own: Path) -> None:
+    def test_is_refused_if_it_is_no_text(self, own: Path) -> None:
         (own / "shop.toml").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(BadTemplate, match=r"shop\.toml is not readable TOML"):
             templates.load("shop")

@@ -27,7 +27,7 @@ def saved(folder: Path, picture: Image.Image) -> Path:
 
 class TestCrop:
     @given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(ANCHORS))
-    def test_lies_in_the_picture_has_the_frames_shape_and_is_as_large_as_can_be(
+    def test_is_the_largest_box_of_the_frames_shape(
         self, picture_width: int, picture_height: int, width: int, height: int, anchor: Anchor
     ) -> None:
         left, top, right, bottom = crop(picture_width, picture_height, width, height, anchor)
@@ -72,7 +72,7 @@ class TestCover:
         place = {"left": 0, "top": 0, "center": 1, "right": 2, "bottom": 2}[word]
         assert (seen[20:40, 20:40, 0] == place * 100).all()
 
-    def test_of_the_frames_own_size_is_the_picture_itself(self, tmp_path: Path) -> None:
+    def test_keeps_a_picture_of_the_frames_size_unchanged(self, tmp_path: Path) -> None:
         pixels = np.random.default_rng(1).integers(0, 256, (54, 96, 3)).astype(np.uint8)
         path = saved(tmp_path, Image.fromarray(pixels))
         assert (np.asarray(cover(BackgroundPicture(path, "center"), WHITE, 96, 54)) == pixels).all()
@@ -91,7 +91,7 @@ class TestCover:
         seen = np.asarray(cover(BackgroundPicture(saved(tmp_path, half), "center"), (200, 100, 50), 20, 20))
         assert (seen == (160, 80, 40)).all()
 
-    def test_turns_a_photograph_upright(self, tmp_path: Path) -> None:
+    def test_applies_the_exif_orientation(self, tmp_path: Path) -> None:
         photo = Image.new("RGB", (40, 20), (255, 0, 0))
         photo.paste((0, 0, 255), (0, 0, 20, 20))
         lying = photo.getexif()
@@ -103,12 +103,12 @@ class TestCover:
         assert (seen[35, :, 0] > 200).all()
 
     @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-    def test_of_an_unreadable_file_says_so(self, tmp_path: Path, content: bytes) -> None:
+    def test_refuses_an_unreadable_file(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "broken.png"
         path.write_bytes(content)
         with pytest.raises(RenderFailed, match="background picture"):
             cover(BackgroundPicture(path, "center"), WHITE, 20, 20)
 
 
-def test_plain_is_the_colour_alone() -> None:
+def test_fills_a_plain_background_with_the_colour() -> None:
     assert (np.asarray(backgrounds.plain((1, 2, 3), 8, 6)) == (1, 2, 3)).all()

@@ -49,7 +49,7 @@ class TestBackground:
         assert (picture == BACKGROUND).all()
 
     @pytest.mark.parametrize("vignette", [0, 0.7])
-    def test_comes_back_where_the_frame_before_was(self, tmp_path: Path, vignette: float) -> None:
+    def test_is_restored_after_the_previous_frame(self, tmp_path: Path, vignette: float) -> None:
         compositor = Compositor(backgrounds.plain(BACKGROUND, WIDTH, HEIGHT), vignette)
         compositor.over(scene(tmp_path))
         assert (compositor.over(frame(tmp_path)) == composite(frame(tmp_path), vignette)).all()
@@ -64,7 +64,7 @@ class TestBackground:
         seen[9:13, 7:12] = part
         assert (seen == picture).all()
 
-    def test_picture_darkens_in_the_shadow(self, tmp_path: Path) -> None:
+    def test_is_darkened_by_the_shadow(self, tmp_path: Path) -> None:
         picture = np.random.default_rng(2).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         dark = shadow_map(tmp_path, np.full((64, 64), 0.6, dtype=np.float32), extent=20.0)
         seen = Compositor(Image.fromarray(picture), 0).over(frame(tmp_path, CLEAR, STEEP, shadow=dark))
@@ -93,7 +93,7 @@ class TestSubject:
         subject[..., 3] = 0
         assert (composite(frame(tmp_path, subject)) == BACKGROUND).all()
 
-    def test_of_16_bits_is_the_same_picture_rounded(self, tmp_path: Path) -> None:
+    def test_rounds_16_bit_layers(self, tmp_path: Path) -> None:
         deep = np.random.default_rng(1).integers(0, 65536, (9, 8, 4)).astype(np.uint16)
         flat = np.rint(deep / 257).astype(np.uint8)
         one = composite(frame(tmp_path, deep, at=(3, 4)))
@@ -125,16 +125,16 @@ class TestVignette:
 
 
 class TestSamples:
-    def test_of_a_mask_are_rounded_to_nearest(self) -> None:
+    def test_round_a_mask_to_nearest(self) -> None:
         assert np.asarray(mask(np.array([[0.0, 1.0, 0.5, 0.3]], dtype=np.float32))).tolist() == [[0, 255, 128, 77]]
 
-    def test_of_16_bits_become_8_rounded_to_nearest(self) -> None:
+    def test_round_16_bits_to_8(self) -> None:
         every = np.arange(65536, dtype=np.uint16)
         assert (to_8_bits(every) == np.floor(every / 257 + 0.5)).all()
 
     @settings(deadline=None)
     @given(arrays.arrays(np.uint16, (3, 4, 4)), st.integers(0, 2))
-    def test_of_one_channel_never_reach_another(self, deep: DeepPixels, channel: int) -> None:
+    def test_keep_channels_independent(self, deep: DeepPixels, channel: int) -> None:
         other = deep.copy()
         other[..., channel] ^= 0xFFFF
         differ = (to_8_bits(deep) != to_8_bits(other)).any(axis=(0, 1))

@@ -72,7 +72,7 @@ class TestProRes:
 class TestSizes:
     @given(st.integers(2, 4096), st.integers(2, 4096))
     @pytest.mark.parametrize(("make", "part"), [(graphs.video, 1), (graphs.web, 2), (graphs.thumb, 4)])
-    def test_are_the_promised_part_of_each_side_and_even(
+    def test_are_the_documented_share_of_each_side_and_even(
         self, make: Callable[[Path, int, int], Output], part: int, width: int, height: int
     ) -> None:
         made = make(Path("x.mp4"), width, height)
@@ -81,5 +81,5 @@ class TestSizes:
             assert small >= 2
             assert abs(small - side / part) <= 1 or small == 2
 
-    def test_of_a_share_thumb_keep_its_shape(self) -> None:
+    def test_keep_the_shape_of_a_share_thumb(self) -> None:
         assert graphs.thumb(Path("x.mp4"), 960, 540) == Output(Path("x.mp4"), 240, 136, graphs.THUMB_CRF)

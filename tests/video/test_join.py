@@ -74,7 +74,7 @@ def packets(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("tier", ["standard", "pro"])
-def test_has_every_frame_at_its_time_and_tags_as_before(tmp_path: Path, tier: str) -> None:
+def test_keeps_every_frames_time_and_the_tags(tmp_path: Path, tier: str) -> None:
     for kind, path in joined(tmp_path, tier).videos.items():
         with av.open(str(path)) as container:
             [stream] = container.streams.video
@@ -89,12 +89,12 @@ def test_has_every_frame_at_its_time_and_tags_as_before(tmp_path: Path, tier: st
             assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1), "BT.709"
 
 
-def test_prores_frames_are_the_very_same(tmp_path: Path) -> None:
+def test_keeps_prores_frames_identical(tmp_path: Path) -> None:
     alone, together = encoded(tmp_path / "alone", "pro", range(FRAMES)), joined(tmp_path, "pro")
     assert packets(alone.videos["video"]) == packets(together.videos["video"])
 
 
-def test_h264_is_as_good_and_as_small(tmp_path: Path) -> None:
+def test_keeps_h264_as_good_and_as_small(tmp_path: Path) -> None:
     files = encoded(tmp_path / "alone", "standard", range(FRAMES)), joined(tmp_path, "standard")
     compositor = Compositor(backgrounds.plain((255, 255, 255), 320, 180), 0.0)
     truth = np.array([compositor.over(grainy(tmp_path, 8, number)).copy() for number in range(FRAMES)])

@@ -55,12 +55,12 @@ def ffmpegs() -> list[psutil.Process]:
 
 
 class TestFiles:
-    def test_hold_every_frame_that_was_written(self, colours: Path) -> None:
+    def test_contain_every_written_frame(self, colours: Path) -> None:
         for name, size in (("video.mp4", (54, 96, 3)), ("thumb.mp4", (14, 24, 3))):
             frames = decode(colours / name)
             assert [frame.shape for frame in frames] == [size] * len(COLOURS)
 
-    def test_show_the_colours_that_were_written(self, colours: Path) -> None:
+    def test_show_the_written_colours(self, colours: Path) -> None:
         for name in ("video.mp4", "thumb.mp4"):
             for frame, colour in zip(decode(colours / name), COLOURS, strict=True):
                 assert np.abs(frame.astype(int) - colour).max() <= 2, (name, colour)
@@ -80,11 +80,11 @@ class TestFiles:
             assert [frame.key_frame for frame in frames] == [number % FPS == 0 for number in range(len(COLOURS))]
             assert [frame.time for frame in frames] == [number / FPS for number in range(len(COLOURS))]
 
-    def test_of_one_frame_are_whole_files_too(self, tmp_path: Path) -> None:
+    def test_are_complete_with_one_frame(self, tmp_path: Path) -> None:
         encode(arguments(tmp_path), [flat((9, 9, 9))])
         assert len(decode(tmp_path / "video.mp4")) == 1
 
-    def test_take_a_frame_that_is_not_contiguous(self, tmp_path: Path) -> None:
+    def test_accept_a_frame_that_is_not_contiguous(self, tmp_path: Path) -> None:
         left_red = flat((255, 255, 255))
         left_red[:, : WIDTH // 2] = (255, 0, 0)
         encode(arguments(tmp_path), [left_red[:, ::-1]])
@@ -92,7 +92,7 @@ class TestFiles:
         assert frame[27, 5].min() > 250
         assert frame[27, -5].tolist() == pytest.approx([255, 0, 0], abs=3)
 
-    def test_hold_frames_larger_than_any_pipe(self, tmp_path: Path) -> None:
+    def test_accept_frames_larger_than_a_pipe(self, tmp_path: Path) -> None:
         video, thumb = graphs.video(tmp_path / "v.mp4", 1920, 1080), graphs.thumb(tmp_path / "t.mp4", 1920, 1080)
         frame = np.full((1080, 1920, 3), 90, dtype=np.uint8)
         frame[540:] = 200
@@ -103,18 +103,18 @@ class TestFiles:
 
 
 class TestFailure:
-    def test_of_bad_arguments_quotes_what_ffmpeg_says(self, tmp_path: Path) -> None:
+    def test_quotes_ffmpegs_message(self, tmp_path: Path) -> None:
         wrong = [word.replace("libx264", "no_such_encoder") for word in arguments(tmp_path)]
         with pytest.raises(EncodingFailed, match="Encoder not found") as failure:
             encode(wrong, [flat((0, 0, 0))] * 200)
         assert "\n" not in failure.value.message
 
-    def test_of_a_folder_that_is_not_there_says_so(self, tmp_path: Path) -> None:
+    def test_names_a_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(EncodingFailed, match="No such file"):
             encode(arguments(tmp_path / "nowhere"), [flat((0, 0, 0))])
 
     @pytest.mark.parametrize("frames_after", [0, 200])
-    def test_of_an_ffmpeg_that_is_killed_names_the_signal(self, tmp_path: Path, frames_after: int) -> None:
+    def test_names_the_signal_that_killed_ffmpeg(self, tmp_path: Path, frames_after: int) -> None:
         def frames() -> Iterator[Pixels]:
             yield flat((0, 0, 0))
             [process] = ffmpegs()
@@ -124,22 +124,22 @@ class TestFailure:
         with pytest.raises(EncodingFailed, match="SIGKILL"):
             encode(arguments(tmp_path), frames())
 
-    def test_of_an_ffmpeg_that_never_ends_is_noticed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_kills_an_ffmpeg_that_does_not_finish(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def frames() -> Iterator[Pixels]:
             yield flat((0, 0, 0))
             ffmpegs()[0].suspend()
 
-        monkeypatch.setattr("farm.video.run.PATIENCE", 0.5)
+        monkeypatch.setattr("farm.video.run.FINISH_TIMEOUT_SECONDS", 0.5)
         with pytest.raises(EncodingFailed, match="did not finish"):
             encode(arguments(tmp_path), frames())
         assert not ffmpegs()
 
-    def test_of_an_ffmpeg_that_cannot_be_started_names_it(self, tmp_path: Path) -> None:
+    def test_names_an_ffmpeg_that_cannot_be_started(self, tmp_path: Path) -> None:
         for broken in (tmp_path / "no-ffmpeg", tmp_path):
             with pytest.raises(EncodingFailed, match=broken.name):
                 Encoder(broken, arguments(tmp_path))
 
-    def test_of_the_caller_ends_ffmpeg_at_once_and_passes_on(self, tmp_path: Path) -> None:
+    def test_kills_ffmpeg_when_the_caller_fails(self, tmp_path: Path) -> None:
         def frames() -> Iterator[Pixels]:
             yield flat((0, 0, 0))
             raise ZeroDivisionError
@@ -158,6 +158,6 @@ class TestFailure:
 
 
 class TestExecutable:
-    def test_is_the_chosen_one_or_the_one_that_came_along(self) -> None:
+    def test_is_the_configured_or_the_bundled_one(self) -> None:
         assert executable(Path("/x/ffmpeg")) == Path("/x/ffmpeg")
         assert executable(None).is_file()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from farm.scene.camera import Lens, view
 from farm.scene.shot import Frame, ShadowMap
 from farm.video.layers import Box
-from farm.video.shadow import ShadowCaster, covered, map_to_ground
+from farm.video.shadow import ShadowCaster, covered_box, map_to_ground
 from tests.video.frames import CLEAR, HEIGHT, LENS, STEEP, WIDTH, all_dark, frame, shadow_map
 
 WHOLE_MAP = Box(0, 0, 64, 64)
@@ -33,7 +33,7 @@ class TestShadow:
 
     @pytest.mark.parametrize("azimuth", [0.0, 30.0, 90.0, -135.0])
     @pytest.mark.parametrize("spot", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.4), (-0.6, -0.3)])
-    def test_of_one_texel_lands_where_the_ground_is_seen(
+    def test_projects_one_texel_to_its_ground_position(
         self, tmp_path: Path, spot: tuple[float, float], azimuth: float
     ) -> None:
         size, extent = 256, 2.0
@@ -59,14 +59,14 @@ class TestShadow:
         assert (dark.max(axis=0) <= np.ceil(pixels.max(axis=0))).all()
         assert np.ptp(dark, axis=0) == pytest.approx(np.ptp(pixels, axis=0), abs=2.5)
 
-    def test_beside_the_frame_is_none(self, tmp_path: Path) -> None:
+    def test_is_none_outside_the_frame(self, tmp_path: Path) -> None:
         beside = frame(tmp_path, shadow=all_dark(tmp_path, extent=2.0))
         away = np.array([[1.0, 0.0, 5000.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         moved = (away @ np.array(beside.ground_to_pixel).reshape(3, 3)).ravel().tolist()
         beside = replace(beside, ground_to_pixel=tuple(moved))
         assert (cast(beside) == 0).all()
 
-    def test_that_reaches_behind_the_camera_stays_below_the_horizon(self, tmp_path: Path) -> None:
+    def test_stays_below_the_horizon(self, tmp_path: Path) -> None:
         level = Lens(85, 3, 1.12, 0.8, WIDTH, HEIGHT)
         now = view(level, 0, 1.0)
         opacity = cast(frame(tmp_path, CLEAR, level, shadow=all_dark(tmp_path, extent=10_000.0)))
@@ -76,7 +76,7 @@ class TestShadow:
         assert (opacity[: int(horizon) - 1] == 0).all(), "no shadow in the sky"
         assert (opacity[int(horizon) + 3 :] == 1).all(), "the ground before the camera lies in the shadow"
 
-    def test_is_as_smooth_as_a_curve_where_the_map_is_coarse(self, tmp_path: Path) -> None:
+    def test_is_smooth_from_a_coarse_map(self, tmp_path: Path) -> None:
         across = np.linspace(-1, 1, 16, dtype=np.float32)
         bump = np.clip(1 - np.hypot(across, across[:, None]), 0, 1).astype(np.float32) ** 2
         tall = Lens(85, 89, 1.12, 0.0, 960, 540)
@@ -89,7 +89,7 @@ class TestShadow:
         bends = np.abs(np.diff(middle[20:-20], 2))
         assert bends.max() < 0.004, "facets of a linear interpolation would bend three times as sharply"
 
-    def test_of_a_part_is_the_part_of_the_whole(self, tmp_path: Path) -> None:
+    def test_is_the_same_computed_in_parts(self, tmp_path: Path) -> None:
         rough = np.random.default_rng(1).random((64, 64)).astype(np.float32)
         drawn = frame(tmp_path, CLEAR, STEEP, azimuth=30, shadow=shadow_map(tmp_path, rough, 1.0))
         assert drawn.shadow
@@ -99,7 +99,7 @@ class TestShadow:
         part = Box(left + 7, top + 5, right - 3, bottom - 4)
         assert np.abs(shadow.opacity(part) - shadow.opacity(shadow.box)[5:-4, 7:-3]).max() < 1e-4
 
-    def test_map_is_read_once_for_all_frames_that_share_it(self, tmp_path: Path) -> None:
+    def test_reads_a_shared_map_once(self, tmp_path: Path) -> None:
         drawn = frame(tmp_path, CLEAR, STEEP, shadow=all_dark(tmp_path))
         assert drawn.shadow
         caster = ShadowCaster(WIDTH, HEIGHT)
@@ -115,15 +115,15 @@ class TestMap:
         assert (ground @ [3.5, 3.5, 1.0]).tolist() == [1.5, -1.5, 1.0]
         assert (ground @ [2.0, 2.0, 1.0]).tolist() == [0.0, 0.0, 1.0]
 
-    def test_that_reaches_behind_the_camera_has_no_outline(self) -> None:
+    def test_has_no_outline_when_it_reaches_behind_the_camera(self) -> None:
         wide = view(LENS, 0, 1.0).ground_to_pixel @ map_to_ground(ShadowMap("", 64, 100.0))
-        assert covered(wide, WHOLE_MAP) is None
+        assert covered_box(wide, WHOLE_MAP) is None
 
     @settings(deadline=None)
     @given(st.floats(0.1, 2.0), st.floats(-180, 180), st.floats(5, 80))
-    def test_covers_every_pixel_that_it_throws_on(self, extent: float, azimuth: float, elevation: float) -> None:
+    def test_covers_every_pixel_of_its_shadow(self, extent: float, azimuth: float, elevation: float) -> None:
         now = view(Lens(85, elevation, 1.12, 0.8, WIDTH, HEIGHT), azimuth, 1.0)
-        box = covered(now.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
+        box = covered_box(now.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
         assert box
         spots = np.random.default_rng(1).uniform(-extent, extent, (50, 3)) * [1, 1, 0]
         pixels = now.pixels(spots)

@@ -76,7 +76,7 @@ class TestFiles:
             ("pro", {"video": (160, 90), "web": (80, 44), "thumb": (40, 22)}),
         ],
     )
-    def test_of_a_tier_have_its_sizes_and_every_frame(
+    def test_have_the_tiers_sizes_and_every_frame(
         self, tmp_path: Path, tier: str, sizes: dict[str, tuple[int, int]]
     ) -> None:
         files = make(tmp_path, tier)
@@ -91,7 +91,7 @@ class TestFiles:
         with Image.open(files.posters["poster-full"]) as poster:
             assert (poster.size, poster.mode) == ((160, 90), "RGB")
 
-    def test_posters_are_the_first_frame_full_and_small(self, tmp_path: Path) -> None:
+    def test_include_the_first_frame_as_posters(self, tmp_path: Path) -> None:
         spec, render_settings = order("share")
         large = replace(spec, width=960, height=540)
         files = Files(tmp_path, "share")
@@ -114,7 +114,7 @@ class TestBackground:
                 for frame in frames(path):
                     assert np.abs(frame[corners].astype(int) - (0x12, 0xAB, 0x9F)).max() <= 2
 
-    def test_picture_covers_the_frame_from_its_anchor(self, tmp_path: Path) -> None:
+    def test_covers_the_frame_with_a_picture_from_its_anchor(self, tmp_path: Path) -> None:
         picture = Image.new("RGB", (10, 30), (255, 0, 0))
         picture.paste((0, 0, 255), (0, 20, 10, 30))
         picture.save(tmp_path / "overlay.png")
@@ -122,7 +122,7 @@ class TestBackground:
         poster = np.asarray(Image.open(files.posters["poster-full"]))
         assert (poster[[0, -1], [0, -1]] == (0, 0, 255)).all()
 
-    def test_vignette_reaches_every_file(self, tmp_path: Path) -> None:
+    def test_darkens_every_file_by_the_vignette(self, tmp_path: Path) -> None:
         files = make(tmp_path, "standard", vignette=1.0)
         assert np.asarray(Image.open(files.posters["poster-full"]))[0, 0].max() < 5
         for path in files.videos.values():
@@ -141,7 +141,7 @@ def decoded(movie: Path) -> list[Values]:
 
 
 class TestProRes:
-    def test_is_4444_with_alpha_as_apple_writes_it(self, movie: Path) -> None:
+    def test_is_4444_with_alpha_in_apples_format(self, movie: Path) -> None:
         with av.open(str(movie)) as container:
             context = container.streams.video[0].codec_context
             assert (context.name, context.profile, context.codec_tag) == ("prores", "4444", "ap4h")
@@ -154,14 +154,14 @@ class TestProRes:
         header = content.index(b"icpf") + 4  # a frame of Apple's ProRes: SMPTE RDD 36, 6.1
         assert content[header + 4 : header + 8] == b"apl0"
 
-    def test_is_clear_in_the_corner_and_full_inside(self, decoded: list[Values]) -> None:
+    def test_is_transparent_in_the_corner_and_opaque_inside(self, decoded: list[Values]) -> None:
         for number, frame in enumerate(decoded):
             assert (frame[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
             inside = frame[20:60, 65 + number : 95 + number]
             assert (inside[..., 3] > 0.999).all()
             assert np.abs(inside[..., :3] - COLOUR).max() < 3 / 255
 
-    def test_holds_the_soft_shadow_as_black(self, decoded: list[Values]) -> None:
+    def test_contains_the_soft_shadow_as_black(self, decoded: list[Values]) -> None:
         shadow = decoded[0][72:80, 60:100]
         assert 0.2 < shadow[..., 3].max() < 0.6
         assert np.abs(shadow[..., :3] * shadow[..., 3:]).max() < 2 / 255
@@ -173,9 +173,7 @@ class TestProRes:
             assert beyond_triangle(lay(frame, background), COLOUR, np.array(background, float)).max() < 3 / 255
 
     @pytest.mark.parametrize("background", BACKGROUNDS)
-    def test_subject_without_a_shadow_keeps_its_colour_to_the_very_edge(
-        self, tmp_path: Path, background: tuple[int, int, int]
-    ) -> None:
+    def test_keeps_the_subjects_colour_up_to_its_edge(self, tmp_path: Path, background: tuple[int, int, int]) -> None:
         """Blackness under zero alpha would bleed in by twice as much."""
         spec, render_settings = order("pro")
         files = Files(tmp_path, "pro")
@@ -207,7 +205,7 @@ def beyond_triangle(colours: Values, one: Values, other: Values) -> Values:
 
 
 class TestFailure:
-    def test_of_one_ffmpeg_ends_them_all_and_says_why(self, tmp_path: Path) -> None:
+    def test_ends_all_encoders_with_the_reason(self, tmp_path: Path) -> None:
         spec, render_settings = order("pro")
         nowhere = Files(tmp_path / "nowhere", "pro")
 

@@ -23,12 +23,12 @@ def darkened(value: int, intensity: float) -> Pixels:
 
 
 class TestIntensity:
-    def test_of_1_is_black_in_the_corners_and_clear_in_the_middle(self) -> None:
+    def test_is_black_in_the_corners_at_intensity_1(self) -> None:
         picture = darkened(255, 1)
         assert picture[[0, 0, -1, -1], [0, -1, 0, -1]].max() <= 1
         assert picture[HEIGHT // 2, WIDTH // 2].min() >= 254
 
-    def test_of_0_leaves_every_value_as_it_is(self) -> None:
+    def test_changes_no_value_at_intensity_0(self) -> None:
         every = np.arange(256, dtype=np.uint8).repeat(3 * 54).reshape(54, 256, 3)
         picture = every.copy()
         Vignette(256, 54, 0).darken(picture, Box(0, 0, 256, 54))
@@ -36,16 +36,16 @@ class TestIntensity:
 
     @settings(deadline=None)
     @given(st.floats(0, 1), st.floats(0, 1))
-    def test_darkens_the_more_the_higher_it_is(self, one: float, other: float) -> None:
+    def test_darkens_more_at_higher_intensity(self, one: float, other: float) -> None:
         low, high = sorted([one, other])
         assert (darkened(200, high) <= darkened(200, low)).all()
 
-    def test_is_how_much_of_the_corner_goes(self) -> None:
+    def test_is_the_share_removed_in_the_corners(self) -> None:
         assert darkened(200, 0.5)[0, 0] == pytest.approx(100, abs=2)
 
 
 class TestShape:
-    def test_is_the_same_on_all_four_sides(self) -> None:
+    def test_is_symmetric(self) -> None:
         deep = np.full((HEIGHT, WIDTH, 4), 60000, dtype=np.uint16)
         Vignette(WIDTH, HEIGHT, 0.8).darken_deep(deep, WHOLE)
         assert (deep == deep[::-1]).all()
@@ -57,7 +57,7 @@ class TestShape:
         for axis in (0, 1):
             assert np.abs(np.diff(deep[..., 0].astype(int), axis=axis)).max() < 65535 / 255
 
-    def test_of_a_part_is_the_part_of_the_whole(self) -> None:
+    def test_is_the_same_computed_in_parts(self) -> None:
         box = Box(17, 5, 150, 93)
         part = grey(177, *box.size)
         Vignette(WIDTH, HEIGHT, 0.9).darken(part, box)
@@ -82,7 +82,7 @@ class TestBands:
         banded = np.abs(blocks(np.rint(truth)) - blocks(truth)).mean()
         assert dithered < banded / 4
 
-    def test_noise_is_evenly_spread(self) -> None:
+    def test_uses_evenly_spread_noise(self) -> None:
         noise = dither(256, 256) / ONE
         assert noise.min() >= 0
         assert noise.max() < 1
