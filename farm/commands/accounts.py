@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from farm.accounts import accounts, credits
-from farm.commands.shared import Data, Json, console, database, fail
+from farm.commands.shared import Data, Json, console, fail, open_database
 from farm.db.tables import Account, Key, now
 from farm.errors import FarmError
 
@@ -32,9 +32,9 @@ def create_account(
     as_json: Json = False,
 ) -> None:
     """Create an account."""
-    with database(data) as truth:
+    with open_database(data) as database:
         try:
-            with truth.write() as db:
+            with database.write() as db:
                 account = accounts.create(db, email, admin=admin, credits_=credits_)
         except ValueError as error:
             fail(str(error))
@@ -45,7 +45,7 @@ def create_account(
 @accounts_app.command("list")
 def list_accounts(data: Data = None, as_json: Json = False) -> None:
     """List all accounts."""
-    with database(data) as truth, truth.read() as db:
+    with open_database(data) as database, database.read() as db:
         rows = list(db.scalars(select(Account).order_by(Account.email)))
     if as_json:
         console.print(json.dumps([_account(row) for row in rows]))
@@ -58,7 +58,7 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
 @accounts_app.command("suspend")
 def suspend_account(email: str, data: Data = None) -> None:
     """Shut an account out: all its keys are refused until it is resumed. Renders under way go on."""
-    with database(data) as truth, truth.write() as db:
+    with open_database(data) as database, database.write() as db:
         _find(db, email).suspended_at = now()
     console.print(f"Suspended {email}")
 
@@ -66,7 +66,7 @@ def suspend_account(email: str, data: Data = None) -> None:
 @accounts_app.command("resume")
 def resume_account(email: str, data: Data = None) -> None:
     """Let a suspended account in again."""
-    with database(data) as truth, truth.write() as db:
+    with open_database(data) as database, database.write() as db:
         _find(db, email).suspended_at = None
     console.print(f"Resumed {email}")
 
@@ -78,7 +78,7 @@ def grant_credits(
     data: Data = None,
 ) -> None:
     """Give an account credits."""
-    with database(data) as truth, truth.write() as db:
+    with open_database(data) as database, database.write() as db:
         account = _find(db, email)
         credits.grant(db, account.id, number)
         db.refresh(account)
@@ -99,7 +99,7 @@ def create_key(
     """Create an API key and print it: alone, and this once."""
     allowed = None if scopes is None else _scopes(scopes)
     expires_at = None if expires is None else _moment(expires)
-    with database(data) as truth, truth.write() as db:
+    with open_database(data) as database, database.write() as db:
         key = accounts.create_key(db, _find(db, email), scopes=allowed, expires_at=expires_at)
     print(key)
 
@@ -107,7 +107,7 @@ def create_key(
 @keys_app.command("list")
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids; the keys themselves are shown by nothing."""
-    with database(data) as truth, truth.read() as db:
+    with open_database(data) as database, database.read() as db:
         rows = [_key(row) for row in accounts.keys_of(db, _find(db, email))]
     if as_json:
         console.print(json.dumps(rows))
@@ -122,9 +122,9 @@ def revoke_key(
     key: Annotated[str, typer.Argument(help="The key itself, or its id from `farm keys list`.")], data: Data = None
 ) -> None:
     """End an API key for good."""
-    with database(data) as truth:
+    with open_database(data) as database:
         try:
-            with truth.write() as db:
+            with database.write() as db:
                 accounts.revoke_key(db, key)
         except FarmError:
             fail("That is not a key of this farm, or it was revoked before")

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from farm.commands.shared import Data, console, database, fail
+from farm.commands.shared import Data, console, fail, open_database
 from farm.db import attempt_logs
 from farm.db.tables import AttemptLog, Chunk, Render
 
 
 def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None) -> None:
     """Show what every attempt at a render's chunks said: our own lines, ffmpeg's and Blender's, failed attempts too."""
-    with database(data) as truth, truth.read() as db:
+    with open_database(data) as database, database.read() as db:
         render = db.get(Render, render_id)
         if render is None:
             fail(f"There is no render {render_id}: it was deleted, or never was")

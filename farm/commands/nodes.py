@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import Data, Json, console, database
+from farm.commands.shared import Data, Json, console, open_database
 from farm.db import nodes
 from farm.db.tables import Chunk, Node, now
 from farm.nodes import registry
@@ -33,7 +33,7 @@ COLOURS: dict[registry.State, str] = {
 @app.command("list")
 def list_nodes(data: Data = None, as_json: Json = False) -> None:
     """Every node: its state, what it works on, what it draws with, when it was last seen."""
-    with database(data) as truth, truth.read() as db:
+    with open_database(data) as database, database.read() as db:
         rows = [_shown(node, chunk) for node, chunk in nodes.every(db)]
     if as_json:
         console.print(json.dumps(rows))
@@ -63,9 +63,9 @@ def forget(names: Names, data: Data = None) -> None:
 
 
 def _each(names: list[str], change: Callable[[Session, str], object], data: Any, what: str) -> None:
-    with database(data) as truth:
+    with open_database(data) as database:
         for name in names:
-            with truth.write() as db:
+            with database.write() as db:
                 change(db, name)
             console.print(f"{name} {what}")
 

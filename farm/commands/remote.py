@@ -11,7 +11,7 @@ from typing import Annotated, Literal, cast
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
-from farm.commands.shared import Json, console, fail, settings_with
+from farm.commands.shared import Json, Set, console, fail, settings_with
 from farm.orders.render_settings import read_pairs
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
 
@@ -22,7 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="A farm elsewhere, over its API.")
 
 Url = Annotated[str | None, typer.Option(help="The farm's address (or FARM_API_URL).")]
 Key = Annotated[str | None, typer.Option(help="An API key of that farm (or FARM_API_KEY).")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")]
 RenderId = Annotated[str, typer.Argument(help="The render's id.")]
 
 

