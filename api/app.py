@@ -13,9 +13,9 @@ from api import health, metrics
 from api.account import endpoints as account
 from api.assets import endpoints as assets
 from api.dependencies import Farm
-from api.errors import answer
+from api.errors import handle_error
 from api.models import endpoints as models
-from api.openapi import Api
+from api.openapi import ApiWithExamples
 from api.overlays import endpoints as overlays
 from api.renders import endpoints as renders
 from api.request_id import RequestId
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
             redis.close()
             database.close()
 
-    app = Api(
+    app = ApiWithExamples(
         title="Plinth",
         version=__version__,
         description="3D models in, product videos out.",
@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.state.methods = _methods([*routers, metrics.router])
     for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, OSError):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, handle_error)
     app.add_middleware(RequestId)
     return app
 

@@ -3,11 +3,11 @@
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-MOST = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 
 def limited(receive: Receive) -> Receive:
-    """`receive`, which raises once the body has grown beyond MOST bytes.
+    """`receive`, which raises once the body has grown beyond MAX_BODY_BYTES bytes.
 
     It raises HTTPException and not our BodyTooLarge, because FastAPI takes any other exception for a broken body.
     """
@@ -17,7 +17,7 @@ def limited(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST:
+        if received > MAX_BODY_BYTES:
             raise HTTPException(413)
         return message
 

@@ -17,7 +17,7 @@ from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
 
-CONVERSIONS_AT_ONCE = 2
+MAX_CONCURRENT_CONVERSIONS = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Farm:
     storage: Storage
     redis: Redis
     # Each may take a core and gigabytes for a while; the others wait their turn without holding a thread.
-    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(CONVERSIONS_AT_ONCE))
+    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_CONVERSIONS))
     # How many models each account has this API fetch from URLs right now.
     ingests: Counter[str] = field(default_factory=Counter)
 
@@ -46,4 +46,4 @@ async def _farm(request: Request) -> Farm:  # async, because FastAPI sends anyth
     return farm_of(request)
 
 
-TheFarm = Annotated[Farm, Depends(_farm)]
+FarmDep = Annotated[Farm, Depends(_farm)]

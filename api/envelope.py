@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 T = TypeVar("T")
 
 
-class Wire(BaseModel):
+class ApiModel(BaseModel):
     """Anything that crosses HTTP: snake_case in Python, camelCase in JSON."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
@@ -63,7 +63,7 @@ def _to_milliseconds(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[
+Timestamp = Annotated[
     datetime,
     PlainSerializer(_to_milliseconds, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-02-15T20:00:00.000Z"]}),

@@ -28,27 +28,27 @@ from farm.errors import (
     Unauthorized,
     Unavailable,
     UrlRequired,
-    is_no_room,
+    is_disk_full,
 )
 
 log = structlog.get_logger()
 
-LONGEST_MESSAGE = 1000
+MAX_MESSAGE_LENGTH = 1000
 
 # Body fields that the contract gives a code of their own when they are missing or wrong.
-FIELDS: dict[str, type[FarmError]] = {
+FIELD_ERRORS: dict[str, type[FarmError]] = {
     "modelId": ModelIdRequired,
     "renders": RendersRequired,
     "url": UrlRequired,
     "sha256": Sha256Required,
     **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
 }
-STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+STATUS_ERRORS: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
 
 
-def answer(request: Request, error: Exception) -> JSONResponse:
+def handle_error(request: Request, error: Exception) -> JSONResponse:
     """The handler of every expected exception: ours, the validation's, the framework's, and those of a farm in need."""
-    response = respond(_explain(error))
+    response = error_response(_to_farm_error(error))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
@@ -57,10 +57,10 @@ def answer(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def respond(error: FarmError) -> JSONResponse:
+def error_response(error: FarmError) -> JSONResponse:
     """The canonical answer to an error."""
     # A message may quote what a client sent: lone surrogates cannot be encoded, and a megabyte helps nobody.
-    message = error.message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    message = error.message[:MAX_MESSAGE_LENGTH].encode("utf-8", "backslashreplace").decode()
     body = Error(error=ErrorDetail(code=error.code, message=message, status=error.status))
     headers = {}
     if isinstance(error, Unauthorized):
@@ -87,20 +87,20 @@ def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dic
     return dict(sorted(responses.items(), key=lambda item: str(item[0])))
 
 
-def _explain(error: Exception) -> FarmError:
+def _to_farm_error(error: Exception) -> FarmError:
     match error:
         case FarmError():
             return error
         case RequestValidationError():
             return _from_validation(error.errors()[0])
-        case HTTPException() if error.status_code in STATUSES:
-            return STATUSES[error.status_code]()
+        case HTTPException() if error.status_code in STATUS_ERRORS:
+            return STATUS_ERRORS[error.status_code]()
         case HTTPException():
             return InvalidRequest(str(error.detail))
         case OperationalError():
             log.warning("the database fails", error=str(error.orig))
             return Unavailable("The farm's database does not do its work: try again in a moment")
-        case OSError() if is_no_room(error):
+        case OSError() if is_disk_full(error):
             log.warning("a disk is full", error=str(error))
             return Unavailable("A disk of the farm is full: try again later")
     raise error
@@ -111,21 +111,21 @@ def _from_validation(problem: dict[str, Any]) -> FarmError:
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == InvalidSettings.code:
-        return InvalidSettings(_spelled([*path[:-1], problem["msg"]]))  # the message names the field from there on
-    if place == "body" and path and path[-1] in FIELDS and problem["type"] != "extra_forbidden":
-        return _about_field(FIELDS[path[-1]], path, problem)
-    return InvalidRequest(f"{(_spelled(path) or place)[:100]}: {problem['msg']}")
+        return InvalidSettings(_format_path([*path[:-1], problem["msg"]]))  # the message names the field from there on
+    if place == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
+        return _about_field(FIELD_ERRORS[path[-1]], path, problem)
+    return InvalidRequest(f"{(_format_path(path) or place)[:100]}: {problem['msg']}")
 
 
 def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str, Any]) -> FarmError:
     if kind is InvalidSettings:
-        return InvalidSettings(f"{_spelled(path)}: {problem['msg']}")
+        return InvalidSettings(f"{_format_path(path)}: {problem['msg']}")
     if kind is RendersRequired and problem["type"] == "too_long":
         return TooMany()
-    return kind() if len(path) == 1 else kind(f"{_spelled(path[:-1])}: {kind.default}")
+    return kind() if len(path) == 1 else kind(f"{_format_path(path[:-1])}: {kind.default}")
 
 
-def _spelled(path: list[str | int]) -> str:
+def _format_path(path: list[str | int]) -> str:
     """A place in a body as people write it: renders[3].modelId."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")

@@ -10,8 +10,8 @@ from redis import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.dependencies import Farm, TheFarm
-from api.envelope import Data, Wire
+from api.dependencies import Farm, FarmDep
+from api.envelope import ApiModel, Data
 from api.errors import errors
 from farm.db.tables import Account
 from farm.errors import Unavailable
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 router = APIRouter(tags=["Health"])
 
 
-class Health(Wire):
+class Health(ApiModel):
     """All parts are well."""
 
     status: Annotated[Literal["ok"], Field(description="The farm's front door")] = "ok"
@@ -29,9 +29,9 @@ class Health(Wire):
 
 
 @router.get("/health", responses=errors(Unavailable, public=True))
-def health(farm: TheFarm) -> Data[Health]:
+def health(farm: FarmDep) -> Data[Health]:
     """Ask the database and Redis. 503 names the parts that are down."""
-    checks: dict[str, Callable[[Farm], object]] = {"database": _ask_database, "redis": lambda farm: farm.redis.ping()}
+    checks: dict[str, Callable[[Farm], object]] = {"database": _query_database, "redis": lambda farm: farm.redis.ping()}
     down = []
     for part, check in checks.items():
         try:
@@ -44,6 +44,6 @@ def health(farm: TheFarm) -> Data[Health]:
     return Data(data=Health())
 
 
-def _ask_database(farm: Farm) -> None:
+def _query_database(farm: Farm) -> None:
     with farm.database.read() as db:
         db.execute(select(Account.id).limit(1))  # a real table: a database that was never migrated is no use either

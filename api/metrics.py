@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.auth import AccountRead, KeyedRoute
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from farm import metrics
 from farm.errors import Forbidden
 
@@ -12,7 +12,7 @@ router = APIRouter(route_class=KeyedRoute, include_in_schema=False)
 
 
 @router.get("/metrics")
-def get_metrics(farm: TheFarm, account: AccountRead) -> Response:
+def get_metrics(farm: FarmDep, account: AccountRead) -> Response:
     """Prometheus' text format. Only for admin accounts: it tells what all of the farm's clients do together."""
     if not account.is_admin:
         raise Forbidden("The farm's metrics are for admin accounts")

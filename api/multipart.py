@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FILE = "file"
-AROUND_THE_FILE = 1024 * 1024  # what a body may hold besides the file
-LONGEST_NAME = 255
+MAX_FORM_OVERHEAD_BYTES = 1024 * 1024  # what a body may hold besides the file
+MAX_NAME_LENGTH = 255
 # So do HTTP libraries that cannot send what they were given: Node's fetch makes "[object Object]" of a stream.
-FILE_AS_TEXT = "'file' came as a text field. Send the file's bytes with a file name; from Node, a Blob and not a stream"
+FILE_SENT_AS_TEXT = (
+    "'file' came as a text field. Send its bytes with a file name; from Node.js, a Blob and not a stream"
+)
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class TextField:
-    """A field that a form may have: at most `most` bytes of UTF-8, or else `refusal` is raised."""
+    """A field that a form may have: at most `max_bytes` bytes of UTF-8, or else `refusal` is raised."""
 
     name: str
-    most: int
+    max_bytes: int
     refusal: type[FarmError] = InvalidRequest
 
 
@@ -69,26 +71,26 @@ def form(file: str, named: str, fields: dict[str, Any], encoding: dict[str, Any]
 
 
 @asynccontextmanager
-async def receive(request: Request, most: int, fields: Sequence[TextField] = ()) -> AsyncIterator[Upload]:
-    """Yield what was sent: one file of at most `most` bytes, and some of the `fields`, each once at most.
+async def receive(request: Request, max_bytes: int, fields: Sequence[TextField] = ()) -> AsyncIterator[Upload]:
+    """Yield what was sent: one file of at most `max_bytes` bytes, and some of the `fields`, each once at most.
 
     Raises NoFile, FileTooLarge, InvalidRequest for a form that cannot be read, or a field's own refusal.
     """
-    most_in_all = most + AROUND_THE_FILE
-    too_large = FileTooLarge(f"The file exceeds the {most / 2**20:g} MB limit")
+    max_body_bytes = max_bytes + MAX_FORM_OVERHEAD_BYTES
+    too_large = FileTooLarge(f"The file exceeds the {max_bytes / 2**20:g} MB limit")
     boundary = _boundary(request.headers.get("content-type"))
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most_in_all:
+    if announced.isdecimal() and int(announced) > max_body_bytes:
         raise too_large
     # A file without a name in the file system: whatever ends this process, nothing is left behind.
     with TemporaryFile(dir=farm_of(request).settings.data) as file:
-        form = _Form(file, most, too_large, fields)
+        form = _Form(file, max_bytes, too_large, fields)
         received = 0
         try:
             parser = MultipartParser(boundary, form.callbacks)
             async for block in request.stream():
                 received += len(block)
-                if received > most_in_all:
+                if received > max_body_bytes:
                     raise too_large
                 await run_in_threadpool(parser.write, block)
         except FormParserError as error:
@@ -110,12 +112,12 @@ def _boundary(content_type: str | None) -> bytes:
 class _Form:
     """Follows the parser's events. Parts of other names are passed over."""
 
-    def __init__(self, file: IO[bytes], most: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
-        self.file, self.most, self.too_large = file, most, too_large
+    def __init__(self, file: IO[bytes], max_bytes: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
+        self.file, self.max_bytes, self.too_large = file, max_bytes, too_large
         self.fields = {field.name: field for field in fields}
         self.digest, self.size = hashlib.sha256(), 0
         self.name: str | None = None
-        self.file_as_text = False
+        self.file_sent_as_text = False
         self.texts: dict[str, bytearray] = {}
         self.complete = False
         self._part: str | None = None
@@ -135,7 +137,7 @@ class _Form:
         if not self.complete:
             raise InvalidRequest("The multipart body ends before its last boundary")
         if self.name is None:
-            raise NoFile(FILE_AS_TEXT if self.file_as_text else None)
+            raise NoFile(FILE_SENT_AS_TEXT if self.file_sent_as_text else None)
         self.file.flush()
         return Upload(path_of(self.file), self.name, self.size, self.digest.hexdigest(), self._decoded())
 
@@ -170,7 +172,7 @@ class _Form:
                 raise InvalidRequest("Send one file an upload")
             self._part, self.name = FILE, clean_name(options[b"filename"].decode("utf-8", "replace"))
         elif name == FILE:
-            self.file_as_text = b"filename" not in options
+            self.file_sent_as_text = b"filename" not in options
         elif name in self.fields:
             if name in self.texts:
                 raise InvalidRequest(f"Send {name} once")
@@ -179,15 +181,15 @@ class _Form:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part == FILE:
             self.size += end - start
-            if self.size > self.most:
+            if self.size > self.max_bytes:
                 raise self.too_large
             block = memoryview(data)[start:end]
             self.file.write(block)
             self.digest.update(block)
         elif self._part in self.texts:
             field, text = self.fields[self._part], self.texts[self._part]
-            if len(text) + end - start > field.most:
-                raise field.refusal(f"{field.name} is larger than {field.most / 1024:g} KB")
+            if len(text) + end - start > field.max_bytes:
+                raise field.refusal(f"{field.name} is larger than {field.max_bytes / 1024:g} KB")
             text += data[start:end]
 
     def _end(self) -> None:
@@ -203,5 +205,5 @@ def clean_name(raw: str) -> str:
     """The base name of what a client calls its file: printable, at most 255 characters, its ending kept."""
     base = re.split(r"[/\\]", unicodedata.normalize("NFC", raw))[-1]
     printable = "".join(letter for letter in base if letter.isprintable()).strip()
-    ending = PurePath(printable).suffix[:LONGEST_NAME]
-    return printable.removesuffix(ending)[: LONGEST_NAME - len(ending)] + ending
+    ending = PurePath(printable).suffix[:MAX_NAME_LENGTH]
+    return printable.removesuffix(ending)[: MAX_NAME_LENGTH - len(ending)] + ending

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 Schema = dict[str, Any]
 
 
-class Api(FastAPI):
+class ApiWithExamples(FastAPI):
     """A FastAPI whose schemas all have examples."""
 
     def openapi(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import respond
+from api.errors import error_response
 from farm.db.tables import new_id
 from farm.errors import FarmError
 
@@ -37,5 +37,7 @@ class RequestId:
                 log.exception("a request failed", method=scope["method"], path=scope["path"])
                 if started:  # too late for another answer: let the server cut the connection
                     raise
-                answer = respond(FarmError(f"Internal server error; if you report it, quote request {request_id}"))
-                await answer(scope, receive, send_with_id)
+                response = error_response(
+                    FarmError(f"Internal server error; if you report it, quote request {request_id}")
+                )
+                await response(scope, receive, send_with_id)

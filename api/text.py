@@ -8,13 +8,13 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-CONTROLS = (
+CONTROL_CHARACTERS = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but tab and line feed; PostgreSQL refuses NUL, and nobody means the rest
 )
 
 
 @dataclass(frozen=True)
-class Without:
+class ForbidCharacters:
     """Marks text as free of `characters` (the inside of a regex class), which `called` names; space around it goes.
 
     Unlike a bare pattern it tells people in words what is wrong, and OpenAPI still shows the pattern.
@@ -40,4 +40,4 @@ class Without:
         return text.strip()
 
 
-PLAIN = Without(CONTROLS, "control characters")
+NO_CONTROL_CHARACTERS = ForbidCharacters(CONTROL_CHARACTERS, "control characters")

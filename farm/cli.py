@@ -12,9 +12,9 @@ from typer.core import TyperGroup
 from farm.commands import (
     accounts,
     camera_paths,
-    chunk_logs,
     database,
     doctor,
+    logs,
     nodes,
     reaper,
     remote,
@@ -61,7 +61,7 @@ app.command("reaper")(reaper.run_reaper)
 app.command("render")(render.render_video)
 app.command("dataset")(render.render_dataset)
 app.command("doctor")(doctor.print_report)
-app.command("logs")(chunk_logs.show)
+app.command("logs")(logs.print_logs)
 app.add_typer(accounts.accounts_app, name="accounts")
 app.add_typer(accounts.keys_app, name="keys")
 app.add_typer(database.app, name="db")

@@ -4,15 +4,15 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from api.envelope import Wire
+from api.envelope import ApiModel
 from api.ids import AccountId
-from api.renders.schemas import MOST_AT_ONCE
+from api.renders.schemas import MAX_BATCH_SIZE
 from farm.db.tables import Account
 from farm.orders.price import Cost
 from farm.tiers import DatasetQuality, Quality
 
 
-class AccountDetail(Wire):
+class AccountDetail(ApiModel):
     """Whose key it is, and how many credits are left."""
 
     id: AccountId
@@ -24,15 +24,15 @@ class AccountDetail(Wire):
         return cls(id=row.id, email=row.email, credits=row.credits)
 
 
-class AskQuote(Wire):
+class QuoteRequest(ApiModel):
     """Renders to be priced, each with the fields of render settings; only those that decide the price are looked at."""
 
     renders: Annotated[
-        list[Cost], Field(min_length=1, max_length=MOST_AT_ONCE, description=f"1 to {MOST_AT_ONCE} renders")
+        list[Cost], Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders")
     ]
 
 
-class Priced(Wire):
+class Priced(ApiModel):
     """What one render would cost: by its `quality`, or a dataset by its `datasetQuality`."""
 
     quality: Annotated[Quality | None, Field(description="Of a video; not there otherwise", examples=["standard"])] = (
@@ -48,7 +48,7 @@ class Priced(Wire):
         return cls(quality=cost.quality, credits=cost.credits)
 
 
-class Quote(Wire):
+class Quote(ApiModel):
     """What renders would cost, in credits, and whether the account has as many."""
 
     credits_required: Annotated[int, Field(ge=1, description="Price of all renders, in credits", examples=[4])]

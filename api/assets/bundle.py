@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
-from api.assets.service import FOREVER, StoredFile, client_has, deliver, disposition, stem
+from api.assets.service import IMMUTABLE, StoredFile, disposition, file_response, is_not_modified, stem
 from farm.db import renders
 from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
@@ -36,28 +36,28 @@ def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile
     if found := by_kind.get("dataset"):
         name = disposition("attachment", f"{stem(render)}.zip")
         tag = f'"{found.id}"'
-        return StoredFile(found.storage_key, found.size, found.content_type, tag, VideoNotFound, name, FOREVER)
+        return StoredFile(found.storage_key, found.size, found.content_type, tag, VideoNotFound, name, IMMUTABLE)
     assets = {
         NAMES[kind] + PurePath(by_kind[kind].storage_key).suffix: by_kind[kind] for kind in NAMES if kind in by_kind
     }
     return Bundle(f"{stem(render)}.zip", assets)
 
 
-def deliver_bundle(request: Request, storage: Storage, bundle: Bundle | StoredFile) -> Response:
+def bundle_response(request: Request, storage: Storage, bundle: Bundle | StoredFile) -> Response:
     """The answer to GET or HEAD: 200 or 304, of a dataset what any file is answered with.
 
     Raises VideoNotFound when a file is gone.
     """
     if isinstance(bundle, StoredFile):
-        return deliver(request, storage, bundle)
+        return file_response(request, storage, bundle)
     tag = f'"{hashlib.sha256(" ".join(asset.id for asset in bundle.assets.values()).encode()).hexdigest()}"'
     headers = {
         "ETag": f"W/{tag}",  # weak: the files are the same each time, the moment written beside their names is not
         "Accept-Ranges": "none",
         "Content-Disposition": disposition("attachment", bundle.name),
-        **FOREVER,
+        **IMMUTABLE,
     }
-    if client_has(request, tag):
+    if is_not_modified(request, tag):
         return Response(status_code=304, headers=headers)
     archive = ZipStream(compress_type=ZIP_STORED, sized=True)
     for name, asset in bundle.assets.items():

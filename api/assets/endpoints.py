@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.assets import service
-from api.assets.bundle import bundle, deliver_bundle
+from api.assets.bundle import bundle, bundle_response
 from api.auth import KeyedRoute, RendersRead
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from api.errors import errors
 from api.ids import RenderInPath
 from farm.errors import (
@@ -23,10 +23,10 @@ from farm.errors import (
 router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=KeyedRoute)
 
 
-UNCHANGED: dict[int | str, dict[str, Any]] = {
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has it already, as `If-None-Match` tells"}
 }
-ELSEWHERE: dict[int | str, dict[str, Any]] = {
+REDIRECT: dict[int | str, dict[str, Any]] = {
     302: {"description": "`Location` is where to fetch the file, for an hour; only on farms that are set up so"}
 }
 VIDEO_TYPES = ["video/mp4", "video/quicktime"]
@@ -37,7 +37,7 @@ def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[in
     content = {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in content_types}
     whole = {"description": "The file", "content": content}
     part = {"description": "The part that `Range` asks for", "content": content}
-    return {200: whole, 206: part, **ELSEWHERE, **UNCHANGED} | errors(RangeNotSatisfiable, Unavailable, *kinds)
+    return {200: whole, 206: part, **REDIRECT, **NOT_MODIFIED} | errors(RangeNotSatisfiable, Unavailable, *kinds)
 
 
 @router.head("/video", include_in_schema=False)
@@ -50,7 +50,7 @@ def get_video(
     request: Request,
     render_id: RenderInPath,
     account: RendersRead,
-    farm: TheFarm,
+    farm: FarmDep,
     quality: Annotated[
         Literal["web"] | None, Query(description="`web`: the lighter MP4, where `hasWebVariant` says that there is one")
     ] = None,
@@ -58,7 +58,7 @@ def get_video(
     """The finished video: an MP4, for quality `pro` a QuickTime movie."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
-    return service.deliver(request, farm.storage, file)
+    return service.file_response(request, farm.storage, file)
 
 
 @router.head("/poster", include_in_schema=False)
@@ -67,33 +67,33 @@ def get_poster(
     request: Request,
     render_id: RenderInPath,
     account: RendersRead,
-    farm: TheFarm,
+    farm: FarmDep,
     quality: Annotated[Literal["full"] | None, Query(description="`full`: at the video's own size")] = None,
 ) -> Response:
     """The first frame, there as soon as the status is `poster-done`: small, or at the video's own size."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
-    return service.deliver(request, farm.storage, file)
+    return service.file_response(request, farm.storage, file)
 
 
 @router.head("/thumb", include_in_schema=False)
 @router.get("/thumb", response_class=Response, responses=file_responses(["video/mp4"], RenderNotFound, ThumbNotFound))
-def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
+def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
     """The video at a quarter of each side."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
-    return service.deliver(request, farm.storage, file)
+    return service.file_response(request, farm.storage, file)
 
 
 @router.head("/bundle", include_in_schema=False)
 @router.get(
     "/bundle", response_class=Response, responses=file_responses(["application/zip"], RenderNotFound, VideoNotFound)
 )
-def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
+def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
     """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail.
 
     Of a dataset it is the dataset itself. Only this one takes `Range`.
     """
     with farm.database.read() as db:
         found = bundle(db, account, render_id)
-    return deliver_bundle(request, farm.storage, found)
+    return bundle_response(request, farm.storage, found)

@@ -18,11 +18,13 @@ from farm.orders.render_settings import parse
 from farm.storage import Storage
 
 # What follows the model's name in the names of a render's files.
-NAME_ENDS = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
+NAME_SUFFIXES = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
 
 
 VIDEOS = ("video", "web", "thumb")
-FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # of a bundle: a render that is done stays as it is
+IMMUTABLE = {
+    "Cache-Control": "private, max-age=31536000, immutable"
+}  # of a bundle: a render that is done stays as it is
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def asset(db: Session, account: Account, render_id: str, kind: str, missing: typ
         raise missing("This render is a dataset, which has no video: download its bundle")
     if found is None:
         raise missing
-    name = f"{stem(render)}{NAME_ENDS[kind]}{PurePath(found.storage_key).suffix}"
+    name = f"{stem(render)}{NAME_SUFFIXES[kind]}{PurePath(found.storage_key).suffix}"
     return StoredFile(
         found.storage_key, found.size, found.content_type, f'"{found.id}"', missing, disposition("inline", name)
     )
@@ -66,13 +68,13 @@ def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
+def file_response(request: Request, storage: Storage, file: StoredFile) -> Response:
     """The answer to GET or HEAD: 200, 206, 302 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
     try:
         link = storage.link(file.key, file.content_type, file.disposition)
         tag = link.tag if link else file.tag
         headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Disposition": file.disposition, **file.headers}
-        if client_has(request, tag):
+        if is_not_modified(request, tag):
             return Response(status_code=304, headers=headers)
         part = None
         if request.method == "GET" and request.headers.get("if-range", tag) == tag:
@@ -91,7 +93,7 @@ def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
     return StreamingResponse(blocks, 206 if part else 200, headers)
 
 
-def client_has(request: Request, tag: str) -> bool:
+def is_not_modified(request: Request, tag: str) -> bool:
     """Whether If-None-Match says that the client holds the very thing already."""
     tags = request.headers.get("if-none-match", "").split(",")
     return bool({tag, "*"} & {tag.strip().removeprefix("W/") for tag in tags})

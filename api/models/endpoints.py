@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.assets.endpoints import file_responses
-from api.assets.service import deliver
+from api.assets.service import file_response
 from api.auth import KeyedRoute, ModelsRead, ModelsWrite
-from api.dependencies import TheFarm, farm_of
+from api.dependencies import FarmDep, farm_of
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import ModelInPath
@@ -76,7 +76,7 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
     response_model_exclude_none=True,
     openapi_extra=FORM,
 )
-async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
+async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
     A file that the account has uploaded before gets another render, and `duplicate: true` in the answer. A zipped OBJ
@@ -84,7 +84,7 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) ->
     """
     text = upload.fields.get(SETTINGS.name)
     render_settings = RenderSettings() if text is None else parse_json(text)
-    return Data(data=await service.take_in(farm, account, upload, render_settings))
+    return Data(data=await service.accept_upload(farm, account, upload, render_settings))
 
 
 @router.post(
@@ -96,13 +96,13 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) ->
     ),
     response_model_exclude_none=True,
 )
-async def ingest_model(body: IngestModel, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
+async def ingest_model(body: IngestModel, account: ModelsWrite, farm: FarmDep) -> Data[Uploaded]:
     """As an upload, of a GLB or glTF that the farm fetches from a public address, within 2 minutes."""
     return Data(data=await service.ingest(farm, account, body.url, body.render_settings))
 
 
 @router.post("/check-hash", responses=errors(Sha256Required, BodyTooLarge), response_model_exclude_none=True)
-def check_hash(body: CheckHash, account: ModelsRead, farm: TheFarm) -> Data[HashChecked]:
+def check_hash(body: CheckHash, account: ModelsRead, farm: FarmDep) -> Data[HashChecked]:
     """Whether uploading the file with this SHA-256 would be a duplicate: ask before sending it."""
     with farm.database.read() as db:
         model = models.with_content(db, account.id, body.sha256.lower())
@@ -112,7 +112,7 @@ def check_hash(body: CheckHash, account: ModelsRead, farm: TheFarm) -> Data[Hash
 @router.get("", responses=errors())
 def list_models(
     account: ModelsRead,
-    farm: TheFarm,
+    farm: FarmDep,
     tags_: Annotated[
         str,
         Query(
@@ -134,35 +134,35 @@ def list_models(
 
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
-def get_model(model_id: ModelInPath, account: ModelsRead, farm: TheFarm) -> Data[ModelDetail]:
+def get_model(model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Data[ModelDetail]:
     """One model with all its renders."""
     with farm.database.read() as db:
         return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
 
 
 @router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))
-def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
     """Change title, SKU or tags: what is not sent stays as it is."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.update(db, account, model_id, body)))
 
 
 @router.patch("/{model_id}/archive", responses=errors(ModelNotFound))
-def archive_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+def archive_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
     """Leave a model out of lists, unless they ask for archived ones. Uploading its file again brings it back, too."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.archive(db, account, model_id)))
 
 
 @router.patch("/{model_id}/unarchive", responses=errors(ModelNotFound))
-def unarchive_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
+def unarchive_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
     """Bring an archived model back into all lists."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.unarchive(db, account, model_id)))
 
 
 @router.delete("/{model_id}", responses=errors(ModelNotFound))
-def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelDeleted]:
+def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelDeleted]:
     """Delete a model. Its renders stay, those under way are finished; uploading the file again makes a new model."""
     with farm.database.write() as db:
         service.delete(db, account, model_id)
@@ -175,8 +175,8 @@ def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> 
     response_class=Response,
     responses=file_responses(list(service.CONTENT_TYPES.values()), ModelNotFound, FileNotFound),
 )
-def get_model_file(request: Request, model_id: ModelInPath, account: ModelsRead, farm: TheFarm) -> Response:
+def get_model_file(request: Request, model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Response:
     """The model's file, as it was uploaded; of a scan the GLB that was made of it."""
     with farm.database.read() as db:
         file = service.file_of(db, account, model_id)
-    return deliver(request, farm.storage, file)
+    return file_response(request, farm.storage, file)

@@ -5,20 +5,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from api.envelope import Moment, Wire
+from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
 from api.models.tags import Tags
-from api.renders.schemas import RenderSummary, RequestedSettings
-from api.text import PLAIN
+from api.renders.schemas import RenderSettingsInput, RenderSummary
+from api.text import NO_CONTROL_CHARACTERS
 from farm.db.tables import Model
 from farm.orders.render_settings import RenderSettings
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-ShortText = Annotated[str, Field(max_length=255), PLAIN]
+ShortText = Annotated[str, Field(max_length=255), NO_CONTROL_CHARACTERS]
 
 
-class Uploaded(Wire):
+class Uploaded(ApiModel):
     """What an upload became."""
 
     model_id: ModelId
@@ -28,7 +28,7 @@ class Uploaded(Wire):
     ] = None
 
 
-class IngestModel(Wire):
+class IngestModel(ApiModel):
     """Where a model is to be had, and how it shall be rendered."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
@@ -40,12 +40,12 @@ class IngestModel(Wire):
             examples=["https://example.com/model.glb"],
         ),
     ]
-    render_settings: Annotated[RequestedSettings, Field(description="How to render it; all defaults unless sent")] = (
+    render_settings: Annotated[RenderSettingsInput, Field(description="How to render it; all defaults unless sent")] = (
         RenderSettings()
     )
 
 
-class UpdateModel(Wire):
+class UpdateModel(ApiModel):
     """What shall change about a model: only the fields that are sent. null takes a title or a SKU away."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
@@ -69,7 +69,7 @@ class UpdateModel(Wire):
     ]
 
 
-class CheckHash(Wire):
+class CheckHash(ApiModel):
     """The hash of a file that may be uploaded already."""
 
     sha256: Annotated[
@@ -77,7 +77,7 @@ class CheckHash(Wire):
     ]
 
 
-class HashChecked(Wire):
+class HashChecked(ApiModel):
     """Whether the account has uploaded a file with this hash, and what model it is."""
 
     exists: Annotated[bool, Field(description="Whether the account has a model of this file", examples=[True])]
@@ -86,7 +86,7 @@ class HashChecked(Wire):
     ] = None
 
 
-class ModelItem(Wire):
+class ModelItem(ApiModel):
     """A model in a list."""
 
     id: ModelId
@@ -110,7 +110,7 @@ class ModelItem(Wire):
     sha256: Annotated[
         str, Field(description="SHA-256 of the uploaded file in hex, of a scan the zip's", examples=[SHA256])
     ]
-    created_at: Annotated[Moment, Field(description="When it was uploaded first, UTC")]
+    created_at: Annotated[Timestamp, Field(description="When it was uploaded first, UTC")]
 
     @classmethod
     def from_row(cls, row: Model) -> Self:
@@ -141,7 +141,7 @@ class ModelDetail(ModelItem):
         return {**ModelItem._fields_of(row), "renders": [RenderSummary.from_row(render) for render in row.renders]}
 
 
-class ModelDeleted(Wire):
+class ModelDeleted(ApiModel):
     """The id of a model that is no more."""
 
     id: ModelId

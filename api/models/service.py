@@ -13,64 +13,64 @@ from starlette.concurrency import run_in_threadpool
 
 from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
-from api.keeping import kept
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
+from api.upload_storage import store_upload
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, new_id, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
-from farm.intake import Checked, check_model, convert_scan, is_scan
+from farm.intake import CheckedModel, check_model, convert_scan, is_scan
 from farm.intake.fetch import fetch
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import submit, validation
 
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
-INGEST_SECONDS = 120
-INGESTS_AT_ONCE = 10  # of one account
+INGEST_TIMEOUT_SECONDS = 120
+MAX_CONCURRENT_INGESTS = 10  # of one account
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedModel:
     """A file that can be kept as a model: what came, or what was made of it."""
 
     path: Path
-    checked: Checked
+    checked: CheckedModel
 
 
-async def take_in(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
+async def accept_upload(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
     """Keep an uploaded model and queue its preview and its render; a known file only gets another render.
 
     Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit; then, as on any other failure, no row and no file
     is left behind.
     """
     if is_scan(upload.name) and (
-        known := await run_in_threadpool(_render_known, farm, account, upload, render_settings)
+        known := await run_in_threadpool(_render_existing, farm, account, upload, render_settings)
     ):
         return known  # without converting it again
-    async with _made_ready(farm, upload) as ready:
-        return await run_in_threadpool(_keep_once, farm, account, upload, ready, render_settings)
+    async with _prepare(farm, upload) as prepared:
+        return await run_in_threadpool(_store_unless_known, farm, account, upload, prepared, render_settings)
 
 
 async def ingest(farm: Farm, account: Account, url: str, render_settings: RenderSettings) -> Uploaded:
-    """As `take_in`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
-    with _one_of_few(farm, account), TemporaryFile(dir=farm.settings.data) as file:
+    """As `accept_upload`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
+    with _limit_concurrent_ingests(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
             url,
             file,
-            most=farm.settings.max_upload_bytes,
-            seconds=INGEST_SECONDS,
+            max_bytes=farm.settings.max_upload_bytes,
+            timeout_seconds=INGEST_TIMEOUT_SECONDS,
             allow_loopback=farm.settings.ingest_loopback,
         )
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
-        return await take_in(farm, account, upload, render_settings)
+        return await accept_upload(farm, account, upload, render_settings)
 
 
 @contextmanager
-def _one_of_few(farm: Farm, account: Account) -> Iterator[None]:
+def _limit_concurrent_ingests(farm: Farm, account: Account) -> Iterator[None]:
     """Counts the account's ingests. Raises UploadLimit for one too many: each may hold a connection for minutes."""
-    if farm.ingests[account.id] >= INGESTS_AT_ONCE:
-        raise UploadLimit(f"{INGESTS_AT_ONCE} models are being fetched for this account: wait until one is done")
+    if farm.ingests[account.id] >= MAX_CONCURRENT_INGESTS:
+        raise UploadLimit(f"{MAX_CONCURRENT_INGESTS} models are being fetched for this account: wait until one is done")
     farm.ingests[account.id] += 1
     try:
         yield
@@ -94,40 +94,42 @@ def _gltf_name(name: str, file: IO[bytes]) -> str:
 
 
 @asynccontextmanager
-async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
+async def _prepare(farm: Farm, upload: Upload) -> AsyncIterator[PreparedModel]:
     if not is_scan(upload.name):
-        yield Ready(upload.path, await run_in_threadpool(check_model, upload.path, upload.name))
+        yield PreparedModel(upload.path, await run_in_threadpool(check_model, upload.path, upload.name))
         return
     with TemporaryFile(dir=farm.settings.data) as glb:
         async with farm.conversions:
             await convert_scan(upload.path, glb)
-        yield Ready(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
+        yield PreparedModel(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
 
 
-def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, render_settings: RenderSettings) -> Uploaded:
+def _store_unless_known(
+    farm: Farm, account: Account, upload: Upload, prepared: PreparedModel, render_settings: RenderSettings
+) -> Uploaded:
     with farm.database.read() as db:
-        validation.check(db, account, ready.checked.clips, render_settings)
-    if known := _render_known(farm, account, upload, render_settings):
+        validation.check(db, account, prepared.checked.clips, render_settings)
+    if known := _render_existing(farm, account, upload, render_settings):
         return known
     model = Model(
         id=new_id(),
         account_id=account.id,
         original_name=upload.name,
-        format=ready.checked.format,
-        clips=ready.checked.clips,
-        file_size=ready.path.stat().st_size,
+        format=prepared.checked.format,
+        clips=prepared.checked.clips,
+        file_size=prepared.path.stat().st_size,
         sha256=upload.sha256,
     )
     try:
-        return _keep(farm, account, model, ready.path, render_settings)
+        return _store(farm, account, model, prepared.path, render_settings)
     except IntegrityError:
         # The same file came in twice at once, and the other request was first.
-        if known := _render_known(farm, account, upload, render_settings):
+        if known := _render_existing(farm, account, upload, render_settings):
             return known
         raise
 
 
-def _render_known(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
+def _render_existing(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
     with farm.database.write() as db:
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
@@ -138,8 +140,8 @@ def _render_known(farm: Farm, account: Account, upload: Upload, render_settings:
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
 
-def _keep(farm: Farm, account: Account, model: Model, path: Path, render_settings: RenderSettings) -> Uploaded:
-    with kept(farm, model, path) as db:
+def _store(farm: Farm, account: Account, model: Model, path: Path, render_settings: RenderSettings) -> Uploaded:
+    with store_upload(farm, model, path) as db:
         submit.preview(db, model, farm.settings, farm.doorbell)
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
         # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from api.auth import KeyedRoute, OverlaysRead, OverlaysWrite
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import OverlayInPath
@@ -18,8 +18,8 @@ from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound, Un
 
 router = APIRouter(prefix="/overlays", tags=["Overlays"], route_class=KeyedRoute)
 
-MOST_BYTES = 10 * 1024 * 1024
-FIELDS = [TextField(name, most=4096) for name in OverlayFields.model_fields]
+MAX_OVERLAY_BYTES = 10 * 1024 * 1024
+FIELDS = [TextField(name, max_bytes=4096) for name in OverlayFields.model_fields]
 
 FORM = form(
     "A PNG, JPEG or WebP of 10 MB and 50 million pixels at most",
@@ -29,7 +29,7 @@ FORM = form(
 
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
-    async with receive(request, MOST_BYTES, FIELDS) as upload:
+    async with receive(request, MAX_OVERLAY_BYTES, FIELDS) as upload:
         yield upload
 
 
@@ -37,15 +37,15 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
 
 
 @router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge, Unavailable), openapi_extra=FORM)
-async def upload_overlay(upload: Received, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayCreated]:
+async def upload_overlay(upload: Received, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayCreated]:
     """Upload a picture. It is kept upright, in sRGB and without metadata; of an animated one the first frame."""
-    return Data(data=OverlayCreated.from_row(await service.take_in(farm, account, upload)))
+    return Data(data=OverlayCreated.from_row(await service.accept_upload(farm, account, upload)))
 
 
 @router.get("", responses=errors())
 def list_overlays(
     account: OverlaysRead,
-    farm: TheFarm,
+    farm: FarmDep,
     layer: Annotated[Layer | None, Query(description="Only overlays of this layer")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Overlays a page, 1 to 100")] = 100,
     offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Overlays to leave out, from the newest on")] = 0,
@@ -57,21 +57,21 @@ def list_overlays(
 
 
 @router.patch("/{overlay_id}/publish", responses=errors(OverlayNotFound))
-def publish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
+def publish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayDetail]:
     """Admin accounts only: let every account use this overlay of yours."""
     with farm.database.write() as db:
         return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, True)))
 
 
 @router.patch("/{overlay_id}/unpublish", responses=errors(OverlayNotFound))
-def unpublish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
+def unpublish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayDetail]:
     """Admin accounts only: keep this overlay of yours to yourself again. Renders already ordered keep it."""
     with farm.database.write() as db:
         return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, False)))
 
 
 @router.delete("/{overlay_id}", responses=errors(OverlayNotFound))
-def delete_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDeleted]:
+def delete_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayDeleted]:
     """Delete an overlay of your own. Renders already ordered with it are finished; new ones cannot name it."""
     with farm.database.write() as db:
         service.delete(db, account, overlay_id)

@@ -8,25 +8,29 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Farm
-from api.keeping import kept
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayFields
+from api.upload_storage import store_upload
 from farm.db import overlays
 from farm.db.tables import Account, Overlay, new_id, now
 from farm.errors import Forbidden, InvalidRequest
 from farm.intake import sandbox
 
-PICTURE_SECONDS, PICTURE_MEGABYTES = 30, 2048
+PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 
 
-async def take_in(farm: Farm, account: Account, upload: Upload) -> Overlay:
+async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay:
     """Keep a picture, encoded anew. Raises InvalidFormat or InvalidRequest; then no row and no file is left behind."""
     fields = _checked(upload.fields)
     with TemporaryFile(dir=farm.settings.data) as file:
         async with farm.conversions:
             facts = await sandbox.run(
-                "farm.intake.picture", upload.path, file, seconds=PICTURE_SECONDS, megabytes=PICTURE_MEGABYTES
+                "farm.intake.picture",
+                upload.path,
+                file,
+                timeout_seconds=PICTURE_TIMEOUT_SECONDS,
+                memory_mb=MAX_PICTURE_MEMORY_MB,
             )
         path, overlay_id = path_of(file), new_id()
         overlay = Overlay(
@@ -40,7 +44,7 @@ async def take_in(farm: Farm, account: Account, upload: Upload) -> Overlay:
             file_size=path.stat().st_size,
             **facts,
         )
-        await run_in_threadpool(_keep, farm, overlay, path)
+        await run_in_threadpool(_store, farm, overlay, path)
     return overlay
 
 
@@ -52,8 +56,8 @@ def _checked(fields: dict[str, str]) -> OverlayFields:
         raise InvalidRequest(f"{problem['loc'][0]}: {problem['msg']}") from error
 
 
-def _keep(farm: Farm, overlay: Overlay, path: Path) -> None:
-    with kept(farm, overlay, path):
+def _store(farm: Farm, overlay: Overlay, path: Path) -> None:
+    with store_upload(farm, overlay, path):
         pass
 
 

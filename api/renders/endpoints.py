@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.auth import KeyedRoute, RendersRead, RendersWrite
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import RenderInPath
@@ -34,19 +34,19 @@ from farm.errors import (
 
 router = APIRouter(prefix="/renders", tags=["Renders"], route_class=KeyedRoute)
 
-REFUSED_ORDERS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
+CREATE_ERRORS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
 
 
-@router.post("", status_code=201, responses=errors(*REFUSED_ORDERS))
-def create_render(body: CreateRender, account: RendersWrite, farm: TheFarm) -> Data[RenderCreated]:
+@router.post("", status_code=201, responses=errors(*CREATE_ERRORS))
+def create_render(body: CreateRender, account: RendersWrite, farm: FarmDep) -> Data[RenderCreated]:
     """Queue one render of a model."""
     with farm.database.write() as db:
         render = service.create(db, farm, account, body.model_id, body.render_settings)
     return Data(data=RenderCreated.from_row(render))
 
 
-@router.post("/batch", status_code=201, responses=errors(*REFUSED_ORDERS, RendersRequired, TooMany))
-def create_batch(body: CreateBatch, account: RendersWrite, farm: TheFarm) -> Data[list[RenderQueued]]:
+@router.post("/batch", status_code=201, responses=errors(*CREATE_ERRORS, RendersRequired, TooMany))
+def create_batch(body: CreateBatch, account: RendersWrite, farm: FarmDep) -> Data[list[RenderQueued]]:
     """Queue up to 100 renders: all of them, or none when anything is wrong or the credits do not suffice."""
     requests = [(render_settings.model_id, render_settings.render_settings) for render_settings in body.renders]
     with farm.database.write() as db:
@@ -57,7 +57,7 @@ def create_batch(body: CreateBatch, account: RendersWrite, farm: TheFarm) -> Dat
 @router.get("", responses=errors())
 def list_renders(
     account: RendersRead,
-    farm: TheFarm,
+    farm: FarmDep,
     model: Annotated[str | None, Query(description="Only renders of this model")] = None,
     status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Most renders to answer with")] = 50,
@@ -71,14 +71,14 @@ def list_renders(
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))
-def get_render(render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Data[RenderDetail]:
+def get_render(render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Data[RenderDetail]:
     """One render, with its progress."""
     with farm.database.read() as db:
         return Data(data=RenderDetail.from_detail(renders.detail(db, account.id, render_id)))
 
 
 @router.patch("/{render_id}/dismiss", responses=errors(RenderNotFound, Conflict))
-def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm) -> Data[RenderDetail]:
+def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep) -> Data[RenderDetail]:
     """Put an errored render aside: its status goes from `error` to `failed`. Again, it stays `failed`."""
     with farm.database.write() as db:
         service.dismiss(db, account, render_id)
@@ -87,7 +87,7 @@ def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm
 
 
 @router.delete("/{render_id}", responses=errors(RenderNotFound))
-def delete_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm) -> Data[RenderDeleted]:
+def delete_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep) -> Data[RenderDeleted]:
     """Delete a render for good, with its files. A worker that is busy with it stops.
 
     The credits of a render that no worker has begun (`pending`) come back.

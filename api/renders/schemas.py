@@ -6,20 +6,20 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from api.envelope import Moment, Wire
+from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
 from farm.db.renders import Detail
 from farm.db.tables import Render
 from farm.errors import InvalidSettings
 from farm.orders.render_settings import RenderSettings, parse
 
-MOST_AT_ONCE = 100
+MAX_BATCH_SIZE = 100
 
 Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
 
 # What an answer tells of a render.
-StatusShown = Annotated[Status, Field(description="How far it has come", examples=["pending"])]
-SettingsShown = Annotated[RenderSettings, Field(description="What was ordered, defaults spelled out")]
+StatusField = Annotated[Status, Field(description="How far it has come", examples=["pending"])]
+SettingsField = Annotated[RenderSettings, Field(description="What was ordered, defaults spelled out")]
 
 
 def _parse(raw: Any) -> RenderSettings:
@@ -30,36 +30,36 @@ def _parse(raw: Any) -> RenderSettings:
         raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": error.message}) from error
 
 
-RequestedSettings = Annotated[RenderSettings, BeforeValidator(_parse)]
+RenderSettingsInput = Annotated[RenderSettings, BeforeValidator(_parse)]
 
 
-class CreateRender(Wire):
+class CreateRender(ApiModel):
     """The render_settings for one more render of a model."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     model_id: ModelId
-    render_settings: Annotated[RequestedSettings, Field(description="How to render it; all defaults unless sent")] = (
+    render_settings: Annotated[RenderSettingsInput, Field(description="How to render it; all defaults unless sent")] = (
         RenderSettings()
     )
 
 
-class CreateBatch(Wire):
+class CreateBatch(ApiModel):
     """The render_settings for several renders at once, of one model or of several."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     renders: Annotated[
-        list[CreateRender], Field(min_length=1, max_length=MOST_AT_ONCE, description=f"1 to {MOST_AT_ONCE} renders")
+        list[CreateRender], Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders")
     ]
 
 
-class RenderQueued(Wire):
+class RenderQueued(ApiModel):
     """A render of a batch that now waits for a worker."""
 
     id: RenderId
     model_id: ModelId
-    status: StatusShown
+    status: StatusField
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -69,25 +69,25 @@ class RenderQueued(Wire):
 class RenderCreated(RenderQueued):
     """A render that now waits for a worker."""
 
-    render_settings: SettingsShown
+    render_settings: SettingsField
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
         return cls(id=row.id, model_id=row.model_id, status=row.status, render_settings=parse(row.settings))
 
 
-class RenderSummary(Wire):
+class RenderSummary(ApiModel):
     """A render in its model's list."""
 
     id: RenderId
-    status: StatusShown
+    status: StatusField
     is_system_preview: Annotated[
         bool,
         Field(alias="is_system_preview", description="Whether it is the free preview of an upload", examples=[False]),
     ]
-    render_settings: SettingsShown
-    created_at: Annotated[Moment, Field(description="When it was ordered, UTC")]
-    updated_at: Annotated[Moment, Field(description="When its status changed last, UTC")]
+    render_settings: SettingsField
+    created_at: Annotated[Timestamp, Field(description="When it was ordered, UTC")]
+    updated_at: Annotated[Timestamp, Field(description="When its status changed last, UTC")]
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -105,7 +105,7 @@ class RenderSummary(Wire):
         }
 
 
-class Progress(Wire):
+class Progress(ApiModel):
     """How many frames are drawn, of how many."""
 
     frames: Annotated[int, Field(ge=0, description="Frames drawn so far", examples=[72])]
@@ -136,7 +136,7 @@ class RenderDetail(RenderSummary):
         )
 
 
-class RenderDeleted(Wire):
+class RenderDeleted(ApiModel):
     """The id of a render that is no more."""
 
     id: RenderId

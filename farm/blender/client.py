@@ -17,7 +17,7 @@ from typing import Any, Self
 import structlog
 
 from camera_paths import Pose
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, NoRoom, RenderFailed
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, RenderFailed
 from farm.processes import child_process
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
@@ -49,7 +49,7 @@ class BlenderHost:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderStuck."""
+        """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderTimeout."""
         self.socket_path.unlink(missing_ok=True)
         # By way of farm.processes.child_process: it ends with this process from the start, not once bpy is imported.
         host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
@@ -69,7 +69,7 @@ class BlenderHost:
                 raise BlenderCrashed(f"Blender does not start: {self._last_words()}. `farm doctor` tells more")
             if time.monotonic() > deadline:
                 self.kill()
-                raise BlenderStuck(f"Blender did not start within {START_TIMEOUT:.0f} s")
+                raise BlenderTimeout(f"Blender did not start within {START_TIMEOUT:.0f} s")
             time.sleep(0.05)
 
     @property
@@ -133,7 +133,7 @@ class Blender:
     """A conversation with a host. `timeout` is the number of seconds that one answer may take.
 
     Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
-    BlenderStuck when it does not answer in time, and RenderFailed when Blender itself reports an error.
+    BlenderTimeout when it does not answer in time, and RenderFailed when Blender itself reports an error.
     """
 
     def __init__(self, socket_path: Path, timeout: float) -> None:
@@ -234,7 +234,7 @@ class Blender:
         try:
             line = self._lines.readline()
         except TimeoutError as error:
-            raise BlenderStuck from error
+            raise BlenderTimeout from error
         except (OSError, ValueError) as error:
             raise BlenderCrashed from error
         if not line.endswith(b"\n"):
@@ -248,5 +248,5 @@ class Blender:
         if problem["code"] == "bad_template":
             raise BadTemplate(problem["message"])
         if problem["code"] == "no_room":
-            raise NoRoom
+            raise DiskFull
         raise RenderFailed(f"Blender could not render this model: {problem['message']}")

@@ -18,7 +18,7 @@ import typer
 from farm import logs
 from farm.accounts import accounts
 from farm.commands.shared import Data, console, fail, settings_with
-from farm.commands.worker_group import FARM, workers_of
+from farm.commands.worker_group import FARM_COMMAND, workers_of
 from farm.db.session import Database
 from farm.db.tables import Account
 from farm.errors import CannotStart
@@ -29,10 +29,10 @@ from farm.scheduling import reaper
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 
-READY_TIMEOUT = 60.0
-COLD_STOP_AFTER = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
-STOP_TIMEOUT = 15.0
-ADMIN = "admin@localhost"
+READY_TIMEOUT_SECONDS = 60.0
+COLD_STOP_DELAY_SECONDS = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
+STOP_TIMEOUT_SECONDS = 15.0
+ADMIN_EMAIL = "admin@localhost"
 ADMIN_CREDITS = 1000  # enough to try everything out
 
 
@@ -63,13 +63,13 @@ def _run(settings: Settings, workers: int) -> None:
             os.environ |= _environment(settings, url)
             if admin_key := _first_admin_key(settings):
                 console.print(f"Admin API key, shown this once: {admin_key}")
-            parts = [Child("api", [*FARM, "serve"])]
+            parts = [Child("api", [*FARM_COMMAND, "serve"])]
             parts += workers_of(settings, names.usual(None), workers)
             for child in parts:
                 child.start()
                 children.append(child)
-            sweeper = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
-            sweeper.start()
+            reaper_thread = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
+            reaper_thread.start()
             _await_health(settings, stop, children)
             console.print(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
             while not stop.wait(0.2):
@@ -100,7 +100,7 @@ def _start_redis(children: list[Child], runtime: Path) -> str:
     child.start()
     children.append(child)
     url = f"unix://{path}"
-    deadline = time.monotonic() + READY_TIMEOUT
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < deadline and child.process.poll() is None:
         try:
             if connect(url).ping():
@@ -128,25 +128,25 @@ def _first_admin_key(settings: Settings) -> str | None:
         with database.write() as db:
             if db.query(Account).first():
                 return None
-            return accounts.create_key(db, accounts.create(db, ADMIN, admin=True, credits_=ADMIN_CREDITS))
+            return accounts.create_key(db, accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS))
     finally:
         database.close()
 
 
 def _await_health(settings: Settings, stop: threading.Event, children: Sequence[Child]) -> None:
     url = f"http://{settings.host}:{settings.port}/v1/health"
-    deadline = time.monotonic() + READY_TIMEOUT
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while not stop.wait(0.05):
         if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.TOLD_TO)]:
             raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                if response.status == 200:
                     return
         except OSError:
             pass
         if time.monotonic() > deadline:
-            raise CannotStart(f"The API did not answer at {url} within {READY_TIMEOUT:.0f} s.")
+            raise CannotStart(f"The API did not response at {url} within {READY_TIMEOUT_SECONDS:.0f} s.")
 
 
 def _stop(children: Sequence[Child]) -> None:
@@ -154,11 +154,11 @@ def _stop(children: Sequence[Child]) -> None:
     for group in (children[1:], children[:1]):
         for child in group:
             child.signal(signal.SIGTERM)
-        if ended(group, COLD_STOP_AFTER):
+        if ended(group, COLD_STOP_DELAY_SECONDS):
             continue
         for child in group:
             child.signal(signal.SIGTERM)
-        if not ended(group, STOP_TIMEOUT):
+        if not ended(group, STOP_TIMEOUT_SECONDS):
             for child in group:
                 child.process.kill()
                 child.process.wait()

@@ -58,12 +58,12 @@ class DatasetSpec:
         return self.side
 
     @property
-    def inseparable(self) -> int:
+    def min_chunk_frames(self) -> int:
         """Views that only one chunk can draw."""
         return 1
 
     @property
-    def renders_at_once(self) -> int:
+    def max_renders(self) -> int:
         """How many renders may share the views: each keeps parts of its own."""
         return 1
 

@@ -12,10 +12,10 @@ from farm.orders.render_settings import Aspect, RenderSettings
 from farm.settings import Settings
 from farm.tiers import TIERS
 
-SHAPES: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
+ASPECT_RATIOS: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
 PREVIEW_FPS = 10
-LEAST_CHUNK_SECONDS = 10.0  # of drawing: what a chunk must take to be worth the opening of its shot
-PIXELS_AT_ONCE, MOST_VARIANTS = 8 * 1920 * 1080, 16  # about 2 GB of encoders
+MIN_CHUNK_SECONDS = 10.0  # of drawing: what a chunk must take to be worth the opening of its shot
+MAX_CONCURRENT_PIXELS, MAX_VARIANTS = 8 * 1920 * 1080, 16  # about 2 GB of encoders
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class ShotSpec:
         return asdict(self)
 
     @property
-    def inseparable(self) -> int:
+    def min_chunk_frames(self) -> int:
         """Frames that only one chunk can draw: those of a GOP."""
         return self.fps
 
     @property
-    def renders_at_once(self) -> int:
+    def max_renders(self) -> int:
         """How many renders may share the shot."""
-        return variants_at_once(self.width, self.height)
+        return max_variants(self.width, self.height)
 
     def poses(self) -> list[Pose]:
         """Where the camera stands, frame by frame."""
@@ -105,7 +105,7 @@ def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, previ
 
 def frame_size(tier: str, aspect: Aspect, scale: float = 1.0) -> tuple[int, int]:
     """Width and height in pixels: the tier's short side, the aspect's shape, both even as 4:2:0 video needs."""
-    across, up = SHAPES[aspect]
+    across, up = ASPECT_RATIOS[aspect]
     unit = TIERS[tier].short_side / min(across, up) * scale
     return even(across * unit), even(up * unit)
 
@@ -115,25 +115,25 @@ def even(length: float) -> int:
     return max(2 * round(length / 2), 2)
 
 
-def chunks(frames: int, gop: int, seconds_a_frame: float, nodes: int, most_seconds: float) -> list[range]:
+def chunks(frames: int, gop: int, seconds_per_frame: float, nodes: int, max_seconds: float) -> list[range]:
     """The frame ranges that a shot is worked off in, each of whole GOPs of `gop` frames (the last as long as it gets).
 
     They are as many as there are `nodes`, where that gives each enough to do to be worth its start, and more where a
-    chunk would otherwise take longer than `most_seconds`: much to draw again when a node dies, and long to wait for.
+    chunk would otherwise take longer than `max_seconds`: much to draw again when a node dies, and long to wait for.
     """
-    gop_seconds = gop * seconds_a_frame
+    gop_seconds = gop * seconds_per_frame
     gops = -(-frames // gop)
-    worth_it = max(math.ceil(LEAST_CHUNK_SECONDS / gop_seconds), 1)
+    worth_it = max(math.ceil(MIN_CHUNK_SECONDS / gop_seconds), 1)
     spread = max(-(-gops // max(nodes, 1)), worth_it)
-    length = gop * max(min(spread, int(most_seconds / gop_seconds)), 1)
+    length = gop * max(min(spread, int(max_seconds / gop_seconds)), 1)
     return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
 
 
-def variants_at_once(width: int, height: int) -> int:
+def max_variants(width: int, height: int) -> int:
     """How many renders may share one shot: each needs compositing and encoders of its own, in memory side by side."""
-    return min(max(PIXELS_AT_ONCE // (width * height), 1), MOST_VARIANTS)
+    return min(max(MAX_CONCURRENT_PIXELS // (width * height), 1), MAX_VARIANTS)
 
 
-def guessed_seconds_a_frame(width: int, height: int) -> float:
+def estimated_seconds_per_frame(width: int, height: int) -> float:
     """How long a frame takes before any was measured: a processor of two cores, about."""
     return width * height * 4e-6

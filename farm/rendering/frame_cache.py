@@ -16,7 +16,7 @@ from tempfile import NamedTemporaryFile
 import structlog
 import zstandard
 
-from farm.errors import RenderFailed, is_no_room
+from farm.errors import RenderFailed, is_disk_full
 from farm.orders.plan import ShotSpec
 from farm.rendering.drawing_code import drawing_code
 from farm.scene.shot import Engine, Frame, Layer, ShadowMap
@@ -58,7 +58,7 @@ class FrameCache:
             frame = Frame.from_wire(json.loads(head))
             return self._unpack(frame, bodies, into)
         except (OSError, ValueError, zstandard.ZstdError) as error:
-            if is_no_room(error):  # then the kept frame is not at fault
+            if is_disk_full(error):  # then the kept frame is not at fault
                 raise
             self._path(number).unlink(missing_ok=True)
             raise RenderFailed(f"Frame {number} was drawn before but cannot be read: {error}") from error

@@ -7,7 +7,7 @@ from farm.accounts import credits
 from farm.db import cleanups, counters, renders
 from farm.db.session import send
 from farm.db.tables import Render, now
-from farm.errors import ImpossibleStep
+from farm.errors import InvalidTransition
 
 # Forward steps come in this order; a second attempt passes the early ones again without going back.
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
@@ -39,12 +39,12 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
     """Move `render` to status `to`; `message` tells a client why, with `error`.
 
     An error gives the render's credits back, and its segments up. A step that the render has taken already is passed
-    over, so that every job can run twice. Raises ImpossibleStep.
+    over, so that every job can run twice. Raises InvalidTransition.
     """
     if any({to, render.status} <= set(way) and way.index(to) <= way.index(render.status) for way in WAYS):
         return
     if to not in NEXT[render.status]:
-        raise ImpossibleStep(f"render {render.id} cannot go from {render.status} to {to}")
+        raise InvalidTransition(f"render {render.id} cannot go from {render.status} to {to}")
     render.status, render.error_message, render.updated_at = to, message or render.error_message, now()
     if to == "error":
         credits.refund(db, render.id)

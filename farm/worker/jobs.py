@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from farm.db import chunks
 from farm.db.session import Database, after_commit
 from farm.db.tables import Shot, now
-from farm.errors import FarmError, LeaseLost, NoRoom, RenderFailed, Unavailable, is_no_room
+from farm.errors import DiskFull, FarmError, LeaseLost, RenderFailed, Unavailable, is_disk_full
 from farm.nodes import quarantine, registry
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell, connect
@@ -111,7 +111,7 @@ def give_back(node: Node, database: Database, doorbell: Doorbell, chunk: Claimed
         with database.write() as db:
             leases.postpone(db, chunk.id, chunk.attempt)
         return
-    reason = error if isinstance(error, FarmError) else NoRoom() if is_no_room(error) else RenderFailed()
+    reason = error if isinstance(error, FarmError) else DiskFull() if is_disk_full(error) else RenderFailed()
     with database.write() as db:
         model_id = db.scalar(select(Shot.model_id).where(Shot.id == chunk.shot_id))
         again = leases.fail(db, chunk.id, chunk.attempt, reason, attempts=node.settings.attempts)

@@ -9,7 +9,7 @@ import pytest
 
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
-from farm.errors import BadModel, BlenderCrashed, BlenderStuck
+from farm.errors import BadModel, BlenderCrashed, BlenderTimeout
 from tests.blender.models import ASSETS, box, glb, shot
 
 pytestmark = pytest.mark.slow
@@ -83,7 +83,7 @@ class TestSilence:
         process = the_process(mortal)
         process.suspend()
         try:
-            with Blender(mortal.socket_path, 0.2) as blender, pytest.raises(BlenderStuck):
+            with Blender(mortal.socket_path, 0.2) as blender, pytest.raises(BlenderTimeout):
                 blender.hello()
         finally:
             process.resume()

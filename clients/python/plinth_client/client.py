@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from plinth_client.answers import Account, Health, Quote, read
 from plinth_client.models import Models
 from plinth_client.overlays import Overlays
 from plinth_client.render_settings import RenderSettings
 from plinth_client.renders import Renders
+from plinth_client.responses import Account, Health, Quote, from_json
 from plinth_client.transport import Transport
 
 
@@ -37,13 +37,13 @@ class Plinth:
 
     def account(self) -> Account:
         """Whose key it is, and how many credits are left."""
-        return read(Account, self._api.get("account")["data"])
+        return from_json(Account, self._api.get("account")["data"])
 
     def quote(self, renders: Sequence[RenderSettings]) -> Quote:
         """What up to 100 renders with these settings would cost."""
-        answer = self._api.ask("POST", "quote", idempotent=True, json={"renders": [*renders]})
-        return read(Quote, answer["data"])
+        response = self._api.request("POST", "quote", idempotent=True, json={"renders": [*renders]})
+        return from_json(Quote, response["data"])
 
     def health(self) -> Health:
         """Whether the farm's front door works; needs no key. Raises ServerError naming what is down."""
-        return read(Health, self._api.get("health")["data"])
+        return from_json(Health, self._api.get("health")["data"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from plinth_client.errors import ConnectionFailed
-from plinth_client.transport import FIRST_PAUSE, TRIES, Transport, refused
+from plinth_client.transport import FIRST_RETRY_DELAY_SECONDS, MAX_ATTEMPTS, Transport, error_from_response
 
 Progress = Callable[[int, int | None], None]
 
@@ -32,16 +32,16 @@ def download(
     while True:
         before = _parts_size(place)
         try:
-            _once(transport, path, place, on_progress, render_settings)
+            _download_once(transport, path, place, on_progress, render_settings)
             return place
         except ConnectionFailed:
             failures = 1 if _parts_size(place) > before else failures + 1
-            if failures == TRIES:
+            if failures == MAX_ATTEMPTS:
                 raise
-        time.sleep(FIRST_PAUSE * 2 ** (failures - 1))
+        time.sleep(FIRST_RETRY_DELAY_SECONDS * 2 ** (failures - 1))
 
 
-def _once(
+def _download_once(
     transport: Transport, path: str, place: Path, on_progress: Progress | None, parameters: dict[str, str]
 ) -> None:
     part = next(iter(_parts(place)), None)
@@ -54,7 +54,7 @@ def _once(
             raise ConnectionFailed(f"{path}: what was there of it does not fit any more")
         if not response.is_success:
             response.read()
-            raise refused(response)
+            raise error_from_response(response)
         if part and response.status_code == 206:
             done, mode = part.stat().st_size, "ab"
         else:

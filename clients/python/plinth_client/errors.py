@@ -1,7 +1,7 @@
 """What can go wrong, as a tree.
 
 PlinthError               code, status, message
-+- ApiError               the server refused; code and status are those of the API reference
++- ApiError               the server error_from_response; code and status are those of the API reference
 |  +- InvalidRequest      400, 405, 408, 413, 416, 422: the request must be changed
 |  +- Unauthorized        401: the key is missing, wrong, revoked or expired
 |  +- NoCredits           402
@@ -14,7 +14,7 @@ PlinthError               code, status, message
 +- WaitTimeout            the render was not done in time; status 0
 """
 
-from plinth_client.answers import Render
+from plinth_client.responses import Render
 
 
 class PlinthError(Exception):
@@ -28,7 +28,7 @@ class PlinthError(Exception):
 
 
 class ApiError(PlinthError):
-    """The server refused. `request_id` finds the request in the server's log."""
+    """The server error_from_response. `request_id` finds the request in the server's log."""
 
     def __init__(self, code: str, status: int, message: str, request_id: str | None = None) -> None:
         super().__init__(code, status, message)
@@ -86,12 +86,18 @@ class WaitTimeout(PlinthError):
         self.render = render
 
 
-KINDS: dict[int, type[ApiError]] = {401: Unauthorized, 402: NoCredits, 403: Forbidden, 404: NotFound, 429: UploadLimit}
+STATUS_ERRORS: dict[int, type[ApiError]] = {
+    401: Unauthorized,
+    402: NoCredits,
+    403: Forbidden,
+    404: NotFound,
+    429: UploadLimit,
+}
 
 
-def refusal(status: int, body: object, request_id: str | None) -> ApiError:
+def error_from_body(status: int, body: object, request_id: str | None) -> ApiError:
     """The error that an answer with this status and JSON body tells of."""
-    kind = KINDS.get(status, ServerError if status >= 500 else InvalidRequest)
+    kind = STATUS_ERRORS.get(status, ServerError if status >= 500 else InvalidRequest)
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):  # something between us and the server answered in its stead
         return kind("internal", status, f"The server answered {status} without saying why", request_id)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from plinth_client import download, upload
-from plinth_client.answers import HashCheck, Model, ModelDetail, Page, Upload, read
-from plinth_client.paging import MOST, every, page
+from plinth_client.paging import MAX_PAGE_SIZE, list_all, page
 from plinth_client.render_settings import RenderSettings
+from plinth_client.responses import HashCheck, Model, ModelDetail, Page, Upload, from_json
 from plinth_client.transport import Transport
 
-BLOCK = 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
 
 
 class Models:
@@ -36,9 +36,9 @@ class Models:
         sent and the bytes in all. A file that the account has already makes another render of that model.
         """
         fields = {} if render_settings is None else {"renderSettings": json.dumps(render_settings)}
-        with upload.opened(file, name, on_progress) as content:
-            answer = self._api.ask("POST", "models", idempotent=False, files={"file": content}, data=fields)
-        return read(Upload, answer["data"])
+        with upload.open_source(file, name, on_progress) as content:
+            response = self._api.request("POST", "models", idempotent=False, files={"file": content}, data=fields)
+        return from_json(Upload, response["data"])
 
     def ingest(self, url: str, render_settings: RenderSettings | None = None) -> Upload:
         """Let the server fetch a .glb or .gltf from a public address, and queue a render of it."""
@@ -46,8 +46,8 @@ class Models:
         if render_settings is not None:
             body["renderSettings"] = render_settings
         # The server may take two minutes to fetch the file.
-        answer = self._api.ask("POST", "models/ingest", idempotent=False, json=body, timeout=150)
-        return read(Upload, answer["data"])
+        response = self._api.request("POST", "models/ingest", idempotent=False, json=body, timeout=150)
+        return from_json(Upload, response["data"])
 
     def list(
         self,
@@ -62,13 +62,13 @@ class Models:
         joined = ",".join(tags) if tags else None
         return page(Model, self._api.get("models", limit=limit, offset=offset, tags=joined, archived=shown))
 
-    def every(self, *, tags: Sequence[str] | None = None, archived: bool | None = None) -> Iterator[Model]:
+    def list_all(self, *, tags: Sequence[str] | None = None, archived: bool | None = None) -> Iterator[Model]:
         """All models, fetched page by page."""
-        return every(lambda offset: self.list(tags=tags, archived=archived, limit=MOST, offset=offset))
+        return list_all(lambda offset: self.list(tags=tags, archived=archived, limit=MAX_PAGE_SIZE, offset=offset))
 
     def get(self, model_id: str) -> ModelDetail:
         """One model with all its renders."""
-        return read(ModelDetail, self._api.get(f"models/{model_id}")["data"])
+        return from_json(ModelDetail, self._api.get(f"models/{model_id}")["data"])
 
     def update(
         self,
@@ -81,30 +81,30 @@ class Models:
         """Change what is given, and leave the rest; "" takes a title or a SKU away, [] all tags."""
         given = {"title": title, "sku": sku, "tags": None if tags is None else [*tags]}
         body = {field: value for field, value in given.items() if value is not None}
-        return self._patched(f"models/{model_id}", json=body)
+        return self._patch(f"models/{model_id}", json=body)
 
     def archive(self, model_id: str) -> Model:
         """Leave the model out of lists."""
-        return self._patched(f"models/{model_id}/archive")
+        return self._patch(f"models/{model_id}/archive")
 
     def unarchive(self, model_id: str) -> Model:
         """Bring an archived model back."""
-        return self._patched(f"models/{model_id}/unarchive")
+        return self._patch(f"models/{model_id}/unarchive")
 
     def delete(self, model_id: str) -> None:
         """Delete the model; its renders stay until they are deleted themselves."""
-        self._api.ask("DELETE", f"models/{model_id}", idempotent=False)
+        self._api.request("DELETE", f"models/{model_id}", idempotent=False)
 
     def check_hash(self, sha256: str) -> HashCheck:
         """Whether the account has a file with this SHA-256, in hex, already."""
-        answer = self._api.ask("POST", "models/check-hash", idempotent=True, json={"sha256": sha256})
-        return read(HashCheck, answer["data"])
+        response = self._api.request("POST", "models/check-hash", idempotent=True, json={"sha256": sha256})
+        return from_json(HashCheck, response["data"])
 
     def check_file(self, path: str | PathLike[str]) -> HashCheck:
         """Whether the account has this very file already."""
         digest = hashlib.sha256()
         with Path(path).open("rb") as file:
-            while block := file.read(BLOCK):
+            while block := file.read(BLOCK_BYTES):
                 digest.update(block)
         return self.check_hash(digest.hexdigest())
 
@@ -114,6 +114,6 @@ class Models:
         """Save the model's file as `target`; see `plinth_client.download`."""
         return download.download(self._api, f"models/{model_id}/file", target, on_progress)
 
-    def _patched(self, path: str, **request: Any) -> Model:
+    def _patch(self, path: str, **request: Any) -> Model:
         # Setting the same values twice changes nothing, so a second try does no harm.
-        return read(Model, self._api.ask("PATCH", path, idempotent=True, **request)["data"])
+        return from_json(Model, self._api.request("PATCH", path, idempotent=True, **request)["data"])

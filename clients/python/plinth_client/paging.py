@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from plinth_client.answers import Page, read
+from plinth_client.responses import Page, from_json
 
-MOST = 100  # items that a page may have
+MAX_PAGE_SIZE = 100  # items that a page may have
 
 
 class Identified(Protocol):
@@ -21,11 +21,11 @@ T = TypeVar("T", bound=Identified)
 def page(kind: type[T], body: Any) -> Page[T]:
     """A page from an answer's {data, meta}."""
     meta = body.get("meta") or {"total": len(body["data"]), "offset": 0, "limit": len(body["data"])}
-    items = tuple(read(kind, item) for item in body["data"])
+    items = tuple(from_json(kind, item) for item in body["data"])
     return Page(items, int(meta["total"]), int(meta["offset"]), int(meta["limit"]))
 
 
-def every(load: Callable[[int], Page[T]]) -> Iterator[T]:
+def list_all(load: Callable[[int], Page[T]]) -> Iterator[T]:
     """All items, page by page; `load` gets a page from an offset. What moves to a later page meanwhile comes once."""
     seen: set[str] = set()
     offset = 0

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plinth_client import download
-from plinth_client.answers import Page, QueuedRender, Render, read
 from plinth_client.errors import RenderFailed, WaitTimeout
-from plinth_client.paging import MOST, every, page
+from plinth_client.paging import MAX_PAGE_SIZE, list_all, page
 from plinth_client.render_settings import BatchItem, RenderSettings, Status
+from plinth_client.responses import Page, QueuedRender, Render, from_json
 from plinth_client.transport import Transport
 
-SHORTEST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 10.0, 1.5  # seconds between two looks at a render
+MIN_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.5, 10.0, 1.5  # seconds between two looks at a render
 Target = str | PathLike[str]
 OnRender = Callable[[Render], None]
 
@@ -29,12 +29,12 @@ class Renders:
         body: dict[str, Any] = {"modelId": model_id}
         if render_settings is not None:
             body["renderSettings"] = render_settings
-        return read(QueuedRender, self._api.ask("POST", "renders", idempotent=False, json=body)["data"])
+        return from_json(QueuedRender, self._api.request("POST", "renders", idempotent=False, json=body)["data"])
 
     def batch(self, renders: Sequence[BatchItem]) -> tuple[QueuedRender, ...]:
         """Queue up to 100 renders: all of them, or none where there are too few credits."""
-        answer = self._api.ask("POST", "renders/batch", idempotent=False, json={"renders": [*renders]})
-        return tuple(read(QueuedRender, item) for item in answer["data"])
+        response = self._api.request("POST", "renders/batch", idempotent=False, json={"renders": [*renders]})
+        return tuple(from_json(QueuedRender, item) for item in response["data"])
 
     def list(
         self, *, model_id: str | None = None, status: Status | None = None, limit: int = 50, offset: int = 0
@@ -42,22 +42,22 @@ class Renders:
         """One page of renders, newest first."""
         return page(Render, self._api.get("renders", model=model_id, status=status, limit=limit, offset=offset))
 
-    def every(self, *, model_id: str | None = None, status: Status | None = None) -> Iterator[Render]:
+    def list_all(self, *, model_id: str | None = None, status: Status | None = None) -> Iterator[Render]:
         """All renders, fetched page by page."""
-        return every(lambda offset: self.list(model_id=model_id, status=status, limit=MOST, offset=offset))
+        return list_all(lambda offset: self.list(model_id=model_id, status=status, limit=MAX_PAGE_SIZE, offset=offset))
 
     def get(self, render_id: str) -> Render:
         """One render, with its progress."""
-        return read(Render, self._api.get(f"renders/{render_id}")["data"])
+        return from_json(Render, self._api.get(f"renders/{render_id}")["data"])
 
     def dismiss(self, render_id: str) -> Render:
         """Acknowledge a render's error; its status becomes `failed`."""
         # Dismissing twice changes nothing, so a second try does no harm.
-        return read(Render, self._api.ask("PATCH", f"renders/{render_id}/dismiss", idempotent=True)["data"])
+        return from_json(Render, self._api.request("PATCH", f"renders/{render_id}/dismiss", idempotent=True)["data"])
 
     def delete(self, render_id: str) -> None:
         """Delete a render and its files for good."""
-        self._api.ask("DELETE", f"renders/{render_id}", idempotent=False)
+        self._api.request("DELETE", f"renders/{render_id}", idempotent=False)
 
     def wait(self, render_id: str, *, on_progress: OnRender | None = None, timeout: float | None = None) -> Render:
         """The render, once it is done. `on_progress` gets it at every look, `timeout` is in seconds.
@@ -66,7 +66,7 @@ class Renders:
         WaitTimeout.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        pause, before = SHORTEST_PAUSE, None
+        pause, before = MIN_POLL_SECONDS, None
         while True:
             render = self.get(render_id)
             if on_progress:
@@ -76,7 +76,7 @@ class Renders:
             if render.status in ("error", "failed"):
                 raise RenderFailed(render)
             seen = render.status, render.progress
-            pause = SHORTEST_PAUSE if seen != before else min(pause * GROWTH, LONGEST_PAUSE)
+            pause = MIN_POLL_SECONDS if seen != before else min(pause * POLL_GROWTH, MAX_POLL_SECONDS)
             before = seen
             if deadline is not None:
                 left = deadline - time.monotonic()

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from plinth_client.errors import ConnectionFailed, ServerError, refusal
+from plinth_client.errors import ConnectionFailed, ServerError, error_from_body
 
-TRIES = 4
-FIRST_PAUSE = 0.5  # seconds before the second try; each further pause is twice as long
+MAX_ATTEMPTS = 4
+FIRST_RETRY_DELAY_SECONDS = 0.5  # seconds before the second try; each further pause is twice as long
 
 
 class Transport:
@@ -24,24 +24,24 @@ class Transport:
     def close(self) -> None:
         self._http.close()
 
-    def ask(self, method: str, path: str, *, idempotent: bool, **request: Any) -> Any:
+    def request(self, method: str, path: str, *, idempotent: bool, **request: Any) -> Any:
         """The answer's JSON. A call that is `idempotent` is tried again when the connection fails.
 
         Raises ApiError or ConnectionFailed.
         """
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 return _body(self._http.request(method, path, **request))
             except httpx.TransportError as error:
-                if not idempotent or attempt == TRIES - 1:
+                if not idempotent or attempt == MAX_ATTEMPTS - 1:
                     raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
-            time.sleep(FIRST_PAUSE * 2**attempt)
+            time.sleep(FIRST_RETRY_DELAY_SECONDS * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
     def get(self, path: str, **parameters: Any) -> Any:
         """GET; parameters that are None are left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
-        return self.ask("GET", path, idempotent=True, params=given)
+        return self.request("GET", path, idempotent=True, params=given)
 
     @contextlib.contextmanager
     def stream(self, path: str, parameters: dict[str, str], headers: dict[str, str]) -> Iterator[httpx.Response]:
@@ -53,18 +53,18 @@ class Transport:
             raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
 
 
-def refused(response: httpx.Response) -> Exception:
+def error_from_response(response: httpx.Response) -> Exception:
     """The error that a response with a read body tells of."""
     try:
         body = response.json()
     except ValueError:
         body = None
-    return refusal(response.status_code, body, response.headers.get("X-Request-ID"))
+    return error_from_body(response.status_code, body, response.headers.get("X-Request-ID"))
 
 
 def _body(response: httpx.Response) -> Any:
     if not response.is_success:
-        raise refused(response)
+        raise error_from_response(response)
     try:
         return response.json()
     except ValueError as error:

@@ -11,7 +11,7 @@ Progress = Callable[[int, int | None], None]
 Source = str | PathLike[str] | BinaryIO
 
 
-class _Watched(io.RawIOBase):
+class _ProgressReader(io.RawIOBase):
     """A file that tells how much of it has been read."""
 
     def __init__(self, file: BinaryIO, on_progress: Progress) -> None:
@@ -39,7 +39,7 @@ class _Watched(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def opened(source: Source, name: str | None, on_progress: Progress | None) -> Iterator[tuple[str, IO[bytes]]]:
+def open_source(source: Source, name: str | None, on_progress: Progress | None) -> Iterator[tuple[str, IO[bytes]]]:
     """The file's name for the server, and the file, open for as long as the block runs. Raises OSError."""
     with contextlib.ExitStack() as stack:
         if isinstance(source, str | PathLike):
@@ -47,5 +47,5 @@ def opened(source: Source, name: str | None, on_progress: Progress | None) -> It
             file: BinaryIO = stack.enter_context(path.open("rb"))
         else:
             path, file = Path(str(getattr(source, "name", "model.glb"))), source
-        watched: IO[bytes] = _Watched(file, on_progress) if on_progress else file  # type: ignore[assignment]
+        watched: IO[bytes] = _ProgressReader(file, on_progress) if on_progress else file  # type: ignore[assignment]
         yield name or path.name, watched

@@ -14,7 +14,7 @@ from farm.storage import discard
 
 
 @contextmanager
-def kept(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
+def store_upload(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
     """Store the file at `path` and open the transaction that adds its row.
 
     When that fails the file is taken out again. Where nobody is left to do so, or nobody knows whether the transaction

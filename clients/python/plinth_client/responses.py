@@ -170,7 +170,7 @@ class Page(Generic[T]):
     limit: int
 
 
-def read(kind: type[T], wire: Any) -> T:
+def from_json(kind: type[T], wire: Any) -> T:
     """A dataclass from decoded JSON. Raises ValueError where a field is missing that has no default."""
     if not isinstance(wire, Mapping):
         raise ValueError(f"{kind.__name__} is not a JSON object")
@@ -192,7 +192,7 @@ def _value(hint: Any, wire: Any) -> Any:
         return tuple(_value(get_args(hint)[0], item) for item in wire)
     if hint is datetime:
         return datetime.fromisoformat(wire)
-    return read(hint, wire) if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") else wire
+    return from_json(hint, wire) if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") else wire
 
 
 def _camel(name: str) -> str:
