@@ -1,4 +1,4 @@
-"""The REST API, put together: routers, handlers, lifespan."""
+"""The FastAPI application: routers, error handlers, lifespan."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -28,11 +28,11 @@ from farm.storage import open_storage
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The API over the farm that `settings` describes; its database must be migrated."""
+    """The API of the farm that `settings` describes. The database must be migrated."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        settings.data.mkdir(parents=True, exist_ok=True)  # uploads under way lie here, wherever the database is
+        settings.data.mkdir(parents=True, exist_ok=True)  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
         app.state.farm = Farm(settings, database, open_storage(settings), redis)
         try:
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         description="3D models in, product videos out.",
         lifespan=lifespan,
         redoc_url=None,
-        redirect_slashes=False,  # an address that is not there is a 404 like any other, with a body that says so
+        redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
     )
     routers = [models.router, renders.router, assets.router, overlays.router, account.router, health.router]
     for router in routers:
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _methods(routers: Iterable[APIRouter]) -> dict[str, list[str]]:
-    """The methods that each path takes, by path as the router spells it."""
+    """The methods of each path, by the router's path template."""
     methods: dict[str, list[str]] = {}
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):

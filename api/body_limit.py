@@ -1,4 +1,4 @@
-"""A bound for request bodies that are read whole. Starlette's own bound answers in text/plain, past our envelope."""
+"""Size limit of request bodies that are read whole. Starlette's own limit bypasses our error envelope."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
@@ -7,9 +7,9 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 def limited(receive: Receive) -> Receive:
-    """`receive`, which raises once the body has grown beyond MAX_BODY_BYTES bytes.
+    """`receive`, which raises once the body exceeds MAX_BODY_BYTES.
 
-    It raises HTTPException and not our BodyTooLarge, because FastAPI takes any other exception for a broken body.
+    It raises HTTPException and not our BodyTooLarge, because FastAPI treats any other exception as a malformed body.
     """
     received = 0
 

@@ -1,4 +1,4 @@
-"""The one place where an exception becomes {error: {code, message, status}}, and where OpenAPI learns of it."""
+"""Conversion of exceptions to {error: {code, message, status}}, and their documentation in OpenAPI."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 MAX_MESSAGE_LENGTH = 1000
 
-# Body fields that the contract gives a code of their own when they are missing or wrong.
+# Body fields with an error code of their own in the API contract, for when they are missing or wrong.
 FIELD_ERRORS: dict[str, type[FarmError]] = {
     "modelId": ModelIdRequired,
     "renders": RendersRequired,
@@ -47,19 +47,19 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowe
 
 
 def handle_error(request: Request, error: Exception) -> JSONResponse:
-    """The handler of every expected exception: ours, the validation's, the framework's, and those of a farm in need."""
+    """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
     response = error_response(_to_farm_error(error))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
-        # The framework names those of one route alone.
+        # The framework lists the methods of one route only.
         response.headers["Allow"] = ", ".join(request.app.state.methods[route.path])
     return response
 
 
 def error_response(error: FarmError) -> JSONResponse:
-    """The canonical answer to an error."""
-    # A message may quote what a client sent: lone surrogates cannot be encoded, and a megabyte helps nobody.
+    """The canonical response for an error."""
+    # A message may quote client input: lone surrogates cannot be encoded, and long texts are useless.
     message = error.message[:MAX_MESSAGE_LENGTH].encode("utf-8", "backslashreplace").decode()
     body = Error(error=ErrorDetail(code=error.code, message=message, status=error.status))
     headers = {}
@@ -71,12 +71,12 @@ def error_response(error: FarmError) -> JSONResponse:
 
 
 def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it wants a key, and input."""
-    everywhere: list[type[FarmError]] = [FarmError, Unavailable]
+    """OpenAPI `responses` of an endpoint that raises these errors; unless `public`, it requires a key and has input."""
+    common: list[type[FarmError]] = [FarmError, Unavailable]
     if not public:
-        everywhere += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
+        common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
     responses: dict[int | str, dict[str, Any]] = {}
-    for kind in dict.fromkeys([*kinds, *everywhere]):
+    for kind in dict.fromkeys([*kinds, *common]):
         entry = responses.setdefault(
             kind.status,
             {"model": Error, "description": "", "content": {"application/json": {"examples": {}}}},
@@ -98,23 +98,23 @@ def _to_farm_error(error: Exception) -> FarmError:
         case HTTPException():
             return InvalidRequest(str(error.detail))
         case OperationalError():
-            log.warning("the database fails", error=str(error.orig))
-            return Unavailable("The farm's database does not do its work: try again in a moment")
+            log.warning("database_failed", error=str(error.orig))
+            return Unavailable("The farm's database is unavailable: try again shortly")
         case OSError() if is_disk_full(error):
-            log.warning("a disk is full", error=str(error))
+            log.warning("disk_full", error=str(error))
             return Unavailable("A disk of the farm is full: try again later")
     raise error
 
 
 def _from_validation(problem: dict[str, Any]) -> FarmError:
-    place, *path = problem["loc"]
+    location, *path = problem["loc"]
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == InvalidSettings.code:
-        return InvalidSettings(_format_path([*path[:-1], problem["msg"]]))  # the message names the field from there on
-    if place == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
+        return InvalidSettings(_format_path([*path[:-1], problem["msg"]]))  # the message names the field
+    if location == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
         return _about_field(FIELD_ERRORS[path[-1]], path, problem)
-    return InvalidRequest(f"{(_format_path(path) or place)[:100]}: {problem['msg']}")
+    return InvalidRequest(f"{(_format_path(path) or location)[:100]}: {problem['msg']}")
 
 
 def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str, Any]) -> FarmError:
@@ -126,6 +126,6 @@ def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str
 
 
 def _format_path(path: list[str | int]) -> str:
-    """A place in a body as people write it: renders[3].modelId."""
+    """A path in a body in JavaScript notation: renders[3].modelId."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")

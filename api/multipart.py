@@ -1,4 +1,4 @@
-"""Receives a multipart form with one file: it streams to disk while it is hashed, never held whole in memory."""
+"""Receives a multipart form with one file, which is hashed and streamed to disk, never held whole in memory."""
 
 import hashlib
 import re
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FILE = "file"
-MAX_FORM_OVERHEAD_BYTES = 1024 * 1024  # what a body may hold besides the file
+MAX_FORM_OVERHEAD_BYTES = 1024 * 1024  # of a body besides the file
 MAX_NAME_LENGTH = 255
-# So do HTTP libraries that cannot send what they were given: Node's fetch makes "[object Object]" of a stream.
+# A mistake of HTTP libraries, too: Node's fetch sends a stream as the text "[object Object]".
 FILE_SENT_AS_TEXT = (
     "'file' came as a text field. Send its bytes with a file name; from Node.js, a Blob and not a stream"
 )
@@ -33,7 +33,7 @@ FILE_SENT_AS_TEXT = (
 
 @dataclass(frozen=True)
 class Upload:
-    """A received file, there until the request ends, and the text fields that were sent with it."""
+    """A received file, which exists until the request ends, and the text fields of the form."""
 
     path: Path
     name: str
@@ -44,24 +44,26 @@ class Upload:
 
 @dataclass(frozen=True)
 class TextField:
-    """A field that a form may have: at most `max_bytes` bytes of UTF-8, or else `refusal` is raised."""
+    """An optional field of a form: at most `max_bytes` of UTF-8; otherwise `error` is raised."""
 
     name: str
     max_bytes: int
-    refusal: type[FarmError] = InvalidRequest
+    error: type[FarmError] = InvalidRequest
 
 
-def form(file: str, named: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What OpenAPI tells of a form that is read as a stream, so that FastAPI cannot know of it.
+def form(
+    file: str, example_name: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The OpenAPI request body of a form, which FastAPI cannot derive because the form is read as a stream.
 
-    `file` describes the file, `named` is a name that one might have, and `fields` are the schemas of what may be sent
-    beside it.
+    `file` describes the file, `example_name` is the name of an example, and `fields` are the JSON schemas of the
+    optional fields.
     """
     properties = {FILE: {"type": "string", "format": "binary", "description": file}, **fields}
     disposition = {
-        "description": "The file's name, which says what it is",
+        "description": "The file's name, whose suffix tells its format",
         "schema": {"type": "string"},
-        "example": f'form-data; name="{FILE}"; filename="{named}"',
+        "example": f'form-data; name="{FILE}"; filename="{example_name}"',
     }
     content = {
         "schema": {"type": "object", "required": [FILE], "properties": properties},
@@ -72,17 +74,17 @@ def form(file: str, named: str, fields: dict[str, Any], encoding: dict[str, Any]
 
 @asynccontextmanager
 async def receive(request: Request, max_bytes: int, fields: Sequence[TextField] = ()) -> AsyncIterator[Upload]:
-    """Yield what was sent: one file of at most `max_bytes` bytes, and some of the `fields`, each once at most.
+    """Yield the form's one file, of at most `max_bytes`, and those of the `fields` that it has.
 
-    Raises NoFile, FileTooLarge, InvalidRequest for a form that cannot be read, or a field's own refusal.
+    Raises NoFile, FileTooLarge, InvalidRequest for a malformed form, or a field's own error.
     """
     max_body_bytes = max_bytes + MAX_FORM_OVERHEAD_BYTES
     too_large = FileTooLarge(f"The file exceeds the {max_bytes / 2**20:g} MB limit")
     boundary = _boundary(request.headers.get("content-type"))
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_body_bytes:
+    content_length = request.headers.get("content-length", "")
+    if content_length.isdecimal() and int(content_length) > max_body_bytes:
         raise too_large
-    # A file without a name in the file system: whatever ends this process, nothing is left behind.
+    # An unnamed file: nothing is left behind however this process ends.
     with TemporaryFile(dir=farm_of(request).settings.data) as file:
         form = _Form(file, max_bytes, too_large, fields)
         received = 0
@@ -96,7 +98,7 @@ async def receive(request: Request, max_bytes: int, fields: Sequence[TextField] 
         except FormParserError as error:
             raise InvalidRequest(f"The multipart body cannot be read: {error}") from error
         except ClientDisconnect as error:
-            raise InvalidRequest("The upload broke off") from error
+            raise InvalidRequest("The connection was closed during the upload") from error
         yield form.finish()
 
 
@@ -105,12 +107,12 @@ def _boundary(content_type: str | None) -> bytes:
     if kind != b"multipart/form-data":
         raise NoFile
     if not options.get(b"boundary"):
-        raise InvalidRequest("The Content-Type lacks the multipart boundary")
+        raise InvalidRequest("The Content-Type header lacks the multipart boundary")
     return options[b"boundary"]
 
 
 class _Form:
-    """Follows the parser's events. Parts of other names are passed over."""
+    """Handles the parser's events. Parts with unknown names are ignored."""
 
     def __init__(self, file: IO[bytes], max_bytes: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
         self.file, self.max_bytes, self.too_large = file, max_bytes, too_large
@@ -133,7 +135,7 @@ class _Form:
         }
 
     def finish(self) -> Upload:
-        """What was received. Raises NoFile, or InvalidRequest when the body ends too early."""
+        """The received file and fields. Raises NoFile, or InvalidRequest when the body is incomplete."""
         if not self.complete:
             raise InvalidRequest("The multipart body ends before its last boundary")
         if self.name is None:
@@ -147,7 +149,7 @@ class _Form:
             try:
                 texts[name] = text.decode()
             except UnicodeDecodeError as error:
-                raise self.fields[name].refusal(f"{name} is not UTF-8 text") from error
+                raise self.fields[name].error(f"{name} is not UTF-8 text") from error
         return texts
 
     def _begin(self) -> None:
@@ -169,13 +171,13 @@ class _Form:
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if name == FILE and options.get(b"filename"):
             if self.name is not None:
-                raise InvalidRequest("Send one file an upload")
+                raise InvalidRequest("Send exactly one file")
             self._part, self.name = FILE, clean_name(options[b"filename"].decode("utf-8", "replace"))
         elif name == FILE:
             self.file_sent_as_text = b"filename" not in options
         elif name in self.fields:
             if name in self.texts:
-                raise InvalidRequest(f"Send {name} once")
+                raise InvalidRequest(f"Send the field {name} only once")
             self._part, self.texts[name] = name, bytearray()
 
     def _data(self, data: bytes, start: int, end: int) -> None:
@@ -189,7 +191,7 @@ class _Form:
         elif self._part in self.texts:
             field, text = self.fields[self._part], self.texts[self._part]
             if len(text) + end - start > field.max_bytes:
-                raise field.refusal(f"{field.name} is larger than {field.max_bytes / 1024:g} KB")
+                raise field.error(f"{field.name} is larger than {field.max_bytes / 1024:g} KB")
             text += data[start:end]
 
     def _end(self) -> None:
@@ -197,13 +199,13 @@ class _Form:
 
 
 def path_of(file: IO[bytes]) -> Path:
-    """A path to an open file that has no name of its own."""
+    """A path to an open file that has no name in the file system."""
     return Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def clean_name(raw: str) -> str:
-    """The base name of what a client calls its file: printable, at most 255 characters, its ending kept."""
+    """The base name of a client's file name: printable, at most 255 characters, with its suffix."""
     base = re.split(r"[/\\]", unicodedata.normalize("NFC", raw))[-1]
     printable = "".join(letter for letter in base if letter.isprintable()).strip()
-    ending = PurePath(printable).suffix[:MAX_NAME_LENGTH]
-    return printable.removesuffix(ending)[: MAX_NAME_LENGTH - len(ending)] + ending
+    suffix = PurePath(printable).suffix[:MAX_NAME_LENGTH]
+    return printable.removesuffix(suffix)[: MAX_NAME_LENGTH - len(suffix)] + suffix

@@ -1,4 +1,4 @@
-"""/v1/account and /v1/quote: the account's credits, and what renders would cost."""
+"""/v1/account and /v1/quote: the account's credits and the price of renders."""
 
 from fastapi import APIRouter
 
@@ -23,5 +23,5 @@ def get_account(account: AccountRead) -> Data[AccountDetail]:
     response_model_exclude_none=True,
 )
 def quote(body: QuoteRequest, account: AccountRead) -> Data[Quote]:
-    """What up to 100 renders would cost, without ordering them."""
+    """The price of up to 100 renders, without creating them."""
     return Data(data=Quote.of(body.renders, account.credits))

@@ -1,4 +1,4 @@
-"""All files of a finished render as one zip: a dataset is one already, a video's is made while it is sent."""
+"""All files of a finished render as one zip: stored as such for a dataset, streamed for a video."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,20 +15,23 @@ from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
 from farm.storage import Storage
 
-# What the files are called inside, before their endings; the small poster stays out.
+# Names of the files in the zip by kind of asset, without suffix; the small poster is left out.
 NAMES = {"video": "video", "web": "web", "poster-full": "poster", "thumb": "thumb"}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a render's zip is called, and the assets in it by their names there."""
+    """The name of a render's zip, and its assets by their names in it."""
 
     name: str
     assets: dict[str, Asset]
 
 
 def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile:
-    """What belongs into the zip, or the zip. Raises RenderNotFound, or VideoNotFound until the render is done."""
+    """The contents of a video's zip, or the stored zip of a dataset.
+
+    Raises RenderNotFound, or VideoNotFound until the render is done.
+    """
     render = renders.owned(db, account.id, render_id)
     if render.status != "done":
         raise VideoNotFound
@@ -44,15 +47,15 @@ def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile
 
 
 def bundle_response(request: Request, storage: Storage, bundle: Bundle | StoredFile) -> Response:
-    """The answer to GET or HEAD: 200 or 304, of a dataset what any file is answered with.
+    """The response to GET or HEAD: 200 or 304; for a dataset, that of any stored file.
 
-    Raises VideoNotFound when a file is gone.
+    Raises VideoNotFound when a file is missing.
     """
     if isinstance(bundle, StoredFile):
         return file_response(request, storage, bundle)
     tag = f'"{hashlib.sha256(" ".join(asset.id for asset in bundle.assets.values()).encode()).hexdigest()}"'
     headers = {
-        "ETag": f"W/{tag}",  # weak: the files are the same each time, the moment written beside their names is not
+        "ETag": f"W/{tag}",  # weak: the zip's own timestamps differ between downloads
         "Accept-Ranges": "none",
         "Content-Disposition": disposition("attachment", bundle.name),
         **IMMUTABLE,

@@ -24,19 +24,19 @@ router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=K
 
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "The client has it already, as `If-None-Match` tells"}
+    304: {"description": "The file that `If-None-Match` names is unchanged"}
 }
 REDIRECT: dict[int | str, dict[str, Any]] = {
-    302: {"description": "`Location` is where to fetch the file, for an hour; only on farms that are set up so"}
+    302: {"description": "`Location` is a URL of the file, valid for one hour; only on farms that serve files from S3"}
 }
 VIDEO_TYPES = ["video/mp4", "video/quicktime"]
 
 
 def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for an endpoint that sends a file of one of these types."""
+    """OpenAPI `responses` of an endpoint that sends a file of one of these content types."""
     content = {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in content_types}
     whole = {"description": "The file", "content": content}
-    part = {"description": "The part that `Range` asks for", "content": content}
+    part = {"description": "The part that `Range` requests", "content": content}
     return {200: whole, 206: part, **REDIRECT, **NOT_MODIFIED} | errors(RangeNotSatisfiable, Unavailable, *kinds)
 
 
@@ -52,10 +52,10 @@ def get_video(
     account: RendersRead,
     farm: FarmDep,
     quality: Annotated[
-        Literal["web"] | None, Query(description="`web`: the lighter MP4, where `hasWebVariant` says that there is one")
+        Literal["web"] | None, Query(description="`web`: the smaller MP4, if `hasWebVariant` is true")
     ] = None,
 ) -> Response:
-    """The finished video: an MP4, for quality `pro` a QuickTime movie."""
+    """The finished video: an MP4, or a QuickTime movie for quality `pro`."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
     return service.file_response(request, farm.storage, file)
@@ -68,9 +68,9 @@ def get_poster(
     render_id: RenderInPath,
     account: RendersRead,
     farm: FarmDep,
-    quality: Annotated[Literal["full"] | None, Query(description="`full`: at the video's own size")] = None,
+    quality: Annotated[Literal["full"] | None, Query(description="`full`: at the size of the video")] = None,
 ) -> Response:
-    """The first frame, there as soon as the status is `poster-done`: small, or at the video's own size."""
+    """The first frame, available from status `poster-done` on: small, or at the size of the video."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
     return service.file_response(request, farm.storage, file)
@@ -79,7 +79,7 @@ def get_poster(
 @router.head("/thumb", include_in_schema=False)
 @router.get("/thumb", response_class=Response, responses=file_responses(["video/mp4"], RenderNotFound, ThumbNotFound))
 def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
-    """The video at a quarter of each side."""
+    """The video at a quarter of its width and height."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
     return service.file_response(request, farm.storage, file)
@@ -92,7 +92,7 @@ def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, f
 def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
     """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail.
 
-    Of a dataset it is the dataset itself. Only this one takes `Range`.
+    For a dataset, the zip is the dataset itself; only this zip supports `Range`.
     """
     with farm.database.read() as db:
         found = bundle(db, account, render_id)

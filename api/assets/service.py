@@ -1,4 +1,4 @@
-"""Hands out stored files: whole or in part, with everything that players and download tools expect."""
+"""Responses with stored files: ranges, ETags, names and redirects, as players and download tools expect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from farm.errors import NotFound
 from farm.orders.render_settings import parse
 from farm.storage import Storage
 
-# What follows the model's name in the names of a render's files.
+# Appended to the model's name in the file names of a render, by kind of asset.
 NAME_SUFFIXES = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
 
 
@@ -29,9 +29,9 @@ IMMUTABLE = {
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that never changes under its `tag`, and the error for when it is not there.
+    """A file whose content never changes under its ETag `tag`. `missing` is raised when the file is not in storage.
 
-    `headers` go with it beside those that every file has.
+    `headers` are added to those of every file.
     """
 
     key: str
@@ -44,7 +44,7 @@ class StoredFile:
 
 
 def asset(db: Session, account: Account, render_id: str, kind: str, missing: type[NotFound]) -> StoredFile:
-    """One finished file of a render. Raises RenderNotFound, or `missing` while the render has none of this kind."""
+    """One finished file of a render. Raises RenderNotFound, or `missing` while there is no file of this kind."""
     render = renders.owned(db, account.id, render_id)
     found = {asset.kind: asset for asset in render.assets}.get(kind)
     if found is None and parse(render.settings).is_dataset and kind in VIDEOS:
@@ -58,18 +58,18 @@ def asset(db: Session, account: Account, render_id: str, kind: str, missing: typ
 
 
 def stem(render: Render) -> str:
-    """What the files of a render are called: like its model's file."""
+    """The name of a render's files without suffix: that of the model's file."""
     return PurePath(render.model.original_name).stem
 
 
 def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
-    """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and as it is for all others."""
+    """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and in UTF-8 for all others."""
     plain = "".join(letter if letter.isascii() and letter not in '"\\' else "_" for letter in name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def file_response(request: Request, storage: Storage, file: StoredFile) -> Response:
-    """The answer to GET or HEAD: 200, 206, 302 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
+    """The response to GET or HEAD: 200, 206, 302 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
     try:
         link = storage.link(file.key, file.content_type, file.disposition)
         tag = link.tag if link else file.tag
@@ -80,7 +80,7 @@ def file_response(request: Request, storage: Storage, file: StoredFile) -> Respo
         if request.method == "GET" and request.headers.get("if-range", tag) == tag:
             part = ranges.parse(request.headers.get("range"), file.size)
         if link and request.method == "GET":
-            return RedirectResponse(link.url, 302, {"Cache-Control": "no-store"})  # the next one gets a link of its own
+            return RedirectResponse(link.url, 302, {"Cache-Control": "no-store"})  # links expire
         start, length = part or ranges.Part(0, file.size)
         headers |= {"Content-Length": str(length), "Content-Type": file.content_type}
         if part:
@@ -94,6 +94,6 @@ def file_response(request: Request, storage: Storage, file: StoredFile) -> Respo
 
 
 def is_not_modified(request: Request, tag: str) -> bool:
-    """Whether If-None-Match says that the client holds the very thing already."""
+    """Whether If-None-Match names the current version."""
     tags = request.headers.get("if-none-match", "").split(",")
     return bool({tag, "*"} & {tag.strip().removeprefix("W/") for tag in tags})

@@ -1,4 +1,4 @@
-"""What happens to models: taken in, changed, put aside, handed back."""
+"""Operations on models: upload, ingest, update, archive, delete, download."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,28 +31,27 @@ MAX_CONCURRENT_INGESTS = 10  # of one account
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A file that can be kept as a model: what came, or what was made of it."""
+    """A checked file to be stored as a model: the upload itself, or the GLB converted from a scan."""
 
     path: Path
     checked: CheckedModel
 
 
 async def accept_upload(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
-    """Keep an uploaded model and queue its preview and its render; a known file only gets another render.
+    """Store an uploaded model and queue its preview and its render; a known file only gets another render.
 
-    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit; then, as on any other failure, no row and no file
-    is left behind.
+    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
     """
     if is_scan(upload.name) and (
         known := await run_in_threadpool(_render_existing, farm, account, upload, render_settings)
     ):
-        return known  # without converting it again
+        return known  # without another conversion
     async with _prepare(farm, upload) as prepared:
         return await run_in_threadpool(_store_unless_known, farm, account, upload, prepared, render_settings)
 
 
 async def ingest(farm: Farm, account: Account, url: str, render_settings: RenderSettings) -> Uploaded:
-    """As `accept_upload`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
+    """Like `accept_upload`, for a GLB or glTF that is fetched from `url`. Also raises the errors of `fetch`."""
     with _limit_concurrent_ingests(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
             url,
@@ -68,9 +67,9 @@ async def ingest(farm: Farm, account: Account, url: str, render_settings: Render
 
 @contextmanager
 def _limit_concurrent_ingests(farm: Farm, account: Account) -> Iterator[None]:
-    """Counts the account's ingests. Raises UploadLimit for one too many: each may hold a connection for minutes."""
+    """Count the account's running ingests, each of which may hold a connection for minutes. Raises UploadLimit."""
     if farm.ingests[account.id] >= MAX_CONCURRENT_INGESTS:
-        raise UploadLimit(f"{MAX_CONCURRENT_INGESTS} models are being fetched for this account: wait until one is done")
+        raise UploadLimit(f"{MAX_CONCURRENT_INGESTS} models of this account are being downloaded: wait for one")
     farm.ingests[account.id] += 1
     try:
         yield
@@ -81,16 +80,16 @@ def _limit_concurrent_ingests(farm: Farm, account: Account) -> Iterator[None]:
 
 
 def _gltf_name(name: str, file: IO[bytes]) -> str:
-    """The name with the ending that fits the content: addresses seldom end in a file name. Raises InvalidFormat."""
+    """The name with the suffix that fits the content, as URLs seldom end in a file name. Raises InvalidFormat."""
     file.seek(0)
     start = file.read(1024)
     if start.startswith(b"glTF"):
-        ending = ".glb"
+        suffix = ".glb"
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        ending = ".gltf"
+        suffix = ".gltf"
     else:
-        raise InvalidFormat(f"The URL leads to no GLB or glTF: what it delivers starts with {start[:16]!r}")
-    return name if name.lower().endswith(ending) else f"{PurePath(name).stem or 'model'}{ending}"
+        raise InvalidFormat(f"The file at the URL is neither GLB nor glTF: it starts with {start[:16]!r}")
+    return name if name.lower().endswith(suffix) else f"{PurePath(name).stem or 'model'}{suffix}"
 
 
 @asynccontextmanager
@@ -123,7 +122,7 @@ def _store_unless_known(
     try:
         return _store(farm, account, model, prepared.path, render_settings)
     except IntegrityError:
-        # The same file came in twice at once, and the other request was first.
+        # A concurrent request with the same file was first.
         if known := _render_existing(farm, account, upload, render_settings):
             return known
         raise
@@ -135,7 +134,7 @@ def _render_existing(farm: Farm, account: Account, upload: Upload, render_settin
         if model is None:
             return None
         validation.check(db, account, model.clips, render_settings)
-        model.archived_at = None  # who sends it again wants to see it again
+        model.archived_at = None  # an upload of an archived model shows it again
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
@@ -144,7 +143,7 @@ def _store(farm: Farm, account: Account, model: Model, path: Path, render_settin
     with store_upload(farm, model, path) as db:
         submit.preview(db, model, farm.settings, farm.doorbell)
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
-        # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
+        # Last, because charging credits locks the account's row: of two concurrent uploads, the later one counts both.
         models.check_limit(db, account.id, farm.settings.upload_limit)
     return Uploaded(model_id=model.id, render_id=render.id)
 
@@ -160,26 +159,26 @@ def update(db: Session, account: Account, model_id: str, change: UpdateModel) ->
 
 
 def archive(db: Session, account: Account, model_id: str) -> Model:
-    """Leave a model out of lists unless they ask for it. Raises ModelNotFound."""
+    """Hide a model from lists that do not include archived models. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
     model.archived_at = model.archived_at or now()
     return model
 
 
 def unarchive(db: Session, account: Account, model_id: str) -> Model:
-    """Bring an archived model back into all lists. Raises ModelNotFound."""
+    """Show an archived model in all lists again. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
     model.archived_at = None
     return model
 
 
 def delete(db: Session, account: Account, model_id: str) -> None:
-    """Delete a model; its renders stay, and its file until none of them needs it. Raises ModelNotFound."""
+    """Delete a model. Its renders stay, and its file until no render needs it. Raises ModelNotFound."""
     models.owned(db, account.id, model_id).deleted_at = now()
 
 
 def file_of(db: Session, account: Account, model_id: str) -> StoredFile:
-    """The model's file: what was uploaded, of a scan the GLB that was made of it. Raises ModelNotFound."""
+    """The model's file as uploaded; for a scan, the GLB converted from it. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
     name = f"{PurePath(model.original_name).stem}.glb" if is_scan(model.original_name) else model.original_name
     return StoredFile(

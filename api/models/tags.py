@@ -1,4 +1,4 @@
-"""Tags: what clients send, made the same for the same word."""
+"""Tags of models: validation and normalisation."""
 
 import unicodedata
 from typing import Annotated
@@ -18,11 +18,11 @@ def _normalized(tag: str) -> str:
 
 
 def _distinct(tags: list[str]) -> list[str]:
-    """Each once, in the order they came; empty ones are dropped."""
+    """Without duplicates and empty tags, in the given order."""
     return list(dict.fromkeys(tag for tag in tags if tag))
 
 
-QUERY_PATTERN = f"^{_TAG}(,{_TAG}){{0,{MAX_TAGS - 1}}}$"  # what `from_query` takes
+QUERY_PATTERN = f"^{_TAG}(,{_TAG}){{0,{MAX_TAGS - 1}}}$"  # of the argument of `from_query`
 Tag = Annotated[
     str,
     Field(max_length=MAX_TAG_LENGTH),

@@ -1,4 +1,4 @@
-"""Overlays as they cross HTTP."""
+"""Request and response bodies of overlays."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,33 +12,38 @@ from farm.orders.render_settings import Anchor
 
 Layer = Literal["background", "foreground"]
 
-# What an answer tells of an overlay.
-LayerField = Annotated[Layer, Field(description="Whether it lies behind or before the model", examples=["background"])]
-AnchorField = Annotated[Anchor, Field(description="What stays in sight when it is cropped", examples=["top-left"])]
+# Fields of responses.
+LayerField = Annotated[
+    Layer, Field(description="Position: behind the model or in front of it", examples=["background"])
+]
+AnchorField = Annotated[
+    Anchor, Field(description="Side or corner that stays visible when the overlay is cropped", examples=["top-left"])
+]
 NameField = Annotated[str | None, Field(description="Display name, at most 100 characters", examples=["My Gradient"])]
 
 
 class OverlayFields(ApiModel):
-    """What is sent beside the file."""
+    """The form fields of an upload besides the file."""
 
     model_config = ConfigDict(extra="forbid")
 
-    layer: Annotated[Layer, Field(description="Whether it lies behind or before the model")] = "background"
+    layer: Annotated[Layer, Field(description="Position: behind the model or in front of it")] = "background"
     name: Annotated[
         str,
         Field(max_length=100, description="Display name, at most 100 characters", examples=["My Gradient"]),
         NO_CONTROL_CHARACTERS,
     ] = ""
     description: Annotated[
-        str, Field(max_length=500, description="What to know about it, at most 500 characters"), NO_CONTROL_CHARACTERS
+        str, Field(max_length=500, description="Description, at most 500 characters"), NO_CONTROL_CHARACTERS
     ] = ""
     alignment: Annotated[
-        Anchor, Field(description="What stays in sight when it is cropped to the shape of a video")
+        Anchor,
+        Field(description="Side or corner that stays visible when cropped to a video's aspect ratio"),
     ] = "top-left"
 
 
 class OverlayCreated(ApiModel):
-    """An overlay that can be used from now on."""
+    """A newly uploaded overlay."""
 
     id: OverlayId
     layer: LayerField
@@ -51,23 +56,23 @@ class OverlayCreated(ApiModel):
 
 
 class OverlayDetail(ApiModel):
-    """An overlay in a list."""
+    """An overlay in a list of overlays."""
 
     id: OverlayId
     layer: LayerField
     alignment: AnchorField
     name: NameField
     description: Annotated[
-        str | None, Field(description="What to know about it, at most 500 characters", examples=["Grey, lighter above"])
+        str | None, Field(description="Description, at most 500 characters", examples=["Grey, lighter above"])
     ]
-    published: Annotated[
-        bool, Field(description="Whether it is a system overlay, which every account may use", examples=[False])
+    published: Annotated[bool, Field(description="Whether every account may use the overlay", examples=[False])]
+    content_type: Annotated[
+        str, Field(description="Content type of the stored image: PNG or JPEG", examples=["image/png"])
     ]
-    content_type: Annotated[str, Field(description="Of the picture as it is kept: PNG or JPEG", examples=["image/png"])]
     width: Annotated[int, Field(description="Width in pixels", ge=1, examples=[1920])]
     height: Annotated[int, Field(description="Height in pixels", ge=1, examples=[1080])]
-    file_size: Annotated[int, Field(description="Bytes of the picture as it is kept", ge=1, examples=[48211])]
-    created_at: Annotated[Timestamp, Field(description="When it was uploaded, UTC")]
+    file_size: Annotated[int, Field(description="Size of the stored image in bytes", ge=1, examples=[48211])]
+    created_at: Annotated[Timestamp, Field(description="Time of the upload, UTC")]
 
     @classmethod
     def from_row(cls, row: Overlay) -> Self:
@@ -87,7 +92,7 @@ class OverlayDetail(ApiModel):
 
 
 class OverlayDeleted(ApiModel):
-    """The id of an overlay that is no more."""
+    """The deleted overlay."""
 
     id: OverlayId
     deleted: Annotated[Literal[True], Field(description="Always true")] = True

@@ -1,4 +1,4 @@
-"""What happens to overlays: taken in, published, deleted."""
+"""Operations on overlays: upload, publish, delete."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,11 +17,11 @@ from farm.errors import Forbidden, InvalidRequest
 from farm.intake import sandbox
 
 PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
-ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
+SUFFIXES = {"image/png": "png", "image/jpeg": "jpg"}
 
 
 async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay:
-    """Keep a picture, encoded anew. Raises InvalidFormat or InvalidRequest; then no row and no file is left behind."""
+    """Re-encode and store an image. Raises InvalidFormat or InvalidRequest; on failure, no row or file is left."""
     fields = _checked(upload.fields)
     with TemporaryFile(dir=farm.settings.data) as file:
         async with farm.conversions:
@@ -40,7 +40,7 @@ async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay
             name=fields.name or None,
             description=fields.description or None,
             alignment=fields.alignment,
-            storage_key=f"overlays/{overlay_id}.{ENDINGS[facts['content_type']]}",
+            storage_key=f"overlays/{overlay_id}.{SUFFIXES[facts['content_type']]}",
             file_size=path.stat().st_size,
             **facts,
         )
@@ -62,16 +62,16 @@ def _store(farm: Farm, overlay: Overlay, path: Path) -> None:
 
 
 def set_published(db: Session, account: Account, overlay_id: str, published: bool) -> Overlay:
-    """Let all accounts use an overlay, or no other any more. Raises Forbidden for all but admins, OverlayNotFound."""
+    """Let all accounts use an overlay, or only its owner. Raises Forbidden for non-admins, and OverlayNotFound."""
     if not account.is_admin:
-        raise Forbidden("Only admin accounts publish overlays")
+        raise Forbidden("Only admin accounts may publish overlays")
     overlay = overlays.owned(db, account.id, overlay_id)
     overlay.published = published
     return overlay
 
 
 def delete(db: Session, account: Account, overlay_id: str) -> None:
-    """Delete an overlay of the account's own; its file stays until the renders under way are done with it.
+    """Delete an overlay of the account's own. Its file stays until no queued or running render needs it.
 
     Raises OverlayNotFound.
     """

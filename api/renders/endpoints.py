@@ -1,4 +1,4 @@
-"""/v1/renders: order, list, look at, dismiss and delete renders."""
+"""/v1/renders: create, list, get, dismiss and delete renders."""
 
 from typing import Annotated
 
@@ -47,7 +47,7 @@ def create_render(body: CreateRender, account: RendersWrite, farm: FarmDep) -> D
 
 @router.post("/batch", status_code=201, responses=errors(*CREATE_ERRORS, RendersRequired, TooMany))
 def create_batch(body: CreateBatch, account: RendersWrite, farm: FarmDep) -> Data[list[RenderQueued]]:
-    """Queue up to 100 renders: all of them, or none when anything is wrong or the credits do not suffice."""
+    """Queue up to 100 renders: all of them, or none when a setting is wrong or the credits do not suffice."""
     requests = [(render_settings.model_id, render_settings.render_settings) for render_settings in body.renders]
     with farm.database.write() as db:
         rows = service.create_batch(db, farm, account, requests)
@@ -60,8 +60,8 @@ def list_renders(
     farm: FarmDep,
     model: Annotated[str | None, Query(description="Only renders of this model")] = None,
     status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Most renders to answer with")] = 50,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Renders to pass over, from the newest on")] = 0,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of renders to return, 1 to 100")] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest renders to skip")] = 0,
 ) -> Page[RenderDetail]:
     """The account's renders, newest first."""
     with farm.database.read() as db:
@@ -79,7 +79,7 @@ def get_render(render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> 
 
 @router.patch("/{render_id}/dismiss", responses=errors(RenderNotFound, Conflict))
 def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep) -> Data[RenderDetail]:
-    """Put an errored render aside: its status goes from `error` to `failed`. Again, it stays `failed`."""
+    """Acknowledge a failed render: its status changes from `error` to `failed`. Repeating the call has no effect."""
     with farm.database.write() as db:
         service.dismiss(db, account, render_id)
         detail = renders.detail(db, account.id, render_id)
@@ -88,9 +88,9 @@ def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep
 
 @router.delete("/{render_id}", responses=errors(RenderNotFound))
 def delete_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep) -> Data[RenderDeleted]:
-    """Delete a render for good, with its files. A worker that is busy with it stops.
+    """Delete a render permanently, with its files. A worker that is processing it stops.
 
-    The credits of a render that no worker has begun (`pending`) come back.
+    The credits of a render that no worker has started (`pending`) are refunded.
     """
     with farm.database.write() as db:
         service.delete(db, farm, account, render_id)

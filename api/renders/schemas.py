@@ -1,4 +1,4 @@
-"""Renders as they cross HTTP."""
+"""Request and response bodies of renders."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -17,13 +17,13 @@ MAX_BATCH_SIZE = 100
 
 Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
 
-# What an answer tells of a render.
-StatusField = Annotated[Status, Field(description="How far it has come", examples=["pending"])]
-SettingsField = Annotated[RenderSettings, Field(description="What was ordered, defaults spelled out")]
+# Fields of responses.
+StatusField = Annotated[Status, Field(description="Stage of the render", examples=["pending"])]
+SettingsField = Annotated[RenderSettings, Field(description="The requested settings, defaults included")]
 
 
 def _parse(raw: Any) -> RenderSettings:
-    # As an error of pydantic's, so that it knows where in the body it happened. `parse` names what is wrong with what.
+    # As a pydantic error, so that its location in the body is known; the message of `parse` names the field below that.
     try:
         return parse(raw)
     except InvalidSettings as error:
@@ -34,18 +34,18 @@ RenderSettingsInput = Annotated[RenderSettings, BeforeValidator(_parse)]
 
 
 class CreateRender(ApiModel):
-    """The render_settings for one more render of a model."""
+    """One render of a model."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     model_id: ModelId
-    render_settings: Annotated[RenderSettingsInput, Field(description="How to render it; all defaults unless sent")] = (
-        RenderSettings()
-    )
+    render_settings: Annotated[
+        RenderSettingsInput, Field(description="Settings of the render. Default: all defaults")
+    ] = RenderSettings()
 
 
 class CreateBatch(ApiModel):
-    """The render_settings for several renders at once, of one model or of several."""
+    """Several renders, of one model or of several."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
@@ -55,7 +55,7 @@ class CreateBatch(ApiModel):
 
 
 class RenderQueued(ApiModel):
-    """A render of a batch that now waits for a worker."""
+    """A queued render of a batch."""
 
     id: RenderId
     model_id: ModelId
@@ -67,7 +67,7 @@ class RenderQueued(ApiModel):
 
 
 class RenderCreated(RenderQueued):
-    """A render that now waits for a worker."""
+    """A queued render."""
 
     render_settings: SettingsField
 
@@ -77,17 +77,21 @@ class RenderCreated(RenderQueued):
 
 
 class RenderSummary(ApiModel):
-    """A render in its model's list."""
+    """A render in the list of its model."""
 
     id: RenderId
     status: StatusField
     is_system_preview: Annotated[
         bool,
-        Field(alias="is_system_preview", description="Whether it is the free preview of an upload", examples=[False]),
+        Field(
+            alias="is_system_preview",
+            description="Whether the render is the free preview of an upload",
+            examples=[False],
+        ),
     ]
     render_settings: SettingsField
-    created_at: Annotated[Timestamp, Field(description="When it was ordered, UTC")]
-    updated_at: Annotated[Timestamp, Field(description="When its status changed last, UTC")]
+    created_at: Annotated[Timestamp, Field(description="Time of creation, UTC")]
+    updated_at: Annotated[Timestamp, Field(description="Time of the last change of its status, UTC")]
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -106,22 +110,26 @@ class RenderSummary(ApiModel):
 
 
 class Progress(ApiModel):
-    """How many frames are drawn, of how many."""
+    """Number of rendered frames, and of all frames."""
 
-    frames: Annotated[int, Field(ge=0, description="Frames drawn so far", examples=[72])]
-    of: Annotated[int, Field(ge=1, description="Frames of the whole video", examples=[180])]
+    frames: Annotated[int, Field(ge=0, description="Number of rendered frames", examples=[72])]
+    of: Annotated[
+        int, Field(ge=1, description="Number of frames of the whole video; of a dataset, its views", examples=[180])
+    ]
 
 
 class RenderDetail(RenderSummary):
-    """A render with what has become of it."""
+    """A render with its progress and results."""
 
     model_id: ModelId
-    file_size: Annotated[int | None, Field(ge=0, description="Bytes of the video; null until done", examples=[None])]
-    error_message: Annotated[
-        str | None, Field(description="Why there is no video, with status `error` or `failed`", examples=[None])
+    file_size: Annotated[
+        int | None, Field(ge=0, description="Size of the video in bytes; null until done", examples=[None])
     ]
-    has_web_variant: Annotated[bool, Field(description="Whether `/video?quality=web` has a file", examples=[False])]
-    progress: Annotated[Progress, Field(description="How many frames are drawn, of how many")]
+    error_message: Annotated[
+        str | None, Field(description="Reason for the failure, with status `error` or `failed`", examples=[None])
+    ]
+    has_web_variant: Annotated[bool, Field(description="Whether `/video?quality=web` is available", examples=[False])]
+    progress: Annotated[Progress, Field(description="Number of rendered frames, and of all frames")]
 
     @classmethod
     def from_detail(cls, detail: Detail) -> Self:
@@ -137,7 +145,7 @@ class RenderDetail(RenderSummary):
 
 
 class RenderDeleted(ApiModel):
-    """The id of a render that is no more."""
+    """The deleted render."""
 
     id: RenderId
     deleted: Annotated[Literal[True], Field(description="Always true")] = True

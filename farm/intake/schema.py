@@ -61,7 +61,7 @@ def check_node_tree(document: dict[str, Any]) -> None:
 
 
 def record(*required: str, **fields: Check) -> Check:
-    """An object with at minimum the required fields, all of which are listed. Any object may have extensions."""
+    """An object with at least the required fields, all of which are listed. Any object may have extensions."""
     known = {"extensions": extensions(), **fields}
 
     def check(value: Any, path: str, counts: Counts) -> None:

@@ -1,4 +1,4 @@
-"""/v1/overlays: images to put behind renders."""
+"""/v1/overlays: images behind or in front of renders."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from plinth_client.transport import Transport
 
 
 class Overlays:
-    """The account's overlays, and those that the farm has published. Every call may raise PlinthError."""
+    """The account's overlays and all published ones. Every call may raise a subclass of PlinthError."""
 
     def __init__(self, transport: Transport) -> None:
         self._api = transport
@@ -25,7 +25,7 @@ class Overlays:
         alignment: Anchor = "top-left",
         on_progress: upload.Progress | None = None,
     ) -> Overlay:
-        """Send a PNG, JPEG or WebP of at most 10 MB; its id goes into a render's `bgImageId`."""
+        """Upload a PNG, JPEG or WebP of at most 10 MB; its id is the value of `bgImageId`."""
         given = {"layer": layer, "name": name, "description": description, "alignment": alignment}
         fields = {field: value for field, value in given.items() if value is not None}
         with upload.open_source(file, None, on_progress) as content:
@@ -41,17 +41,17 @@ class Overlays:
         return list_all(lambda offset: self.list(layer=layer, limit=MAX_PAGE_SIZE, offset=offset))
 
     def publish(self, overlay_id: str) -> OverlayDetail:
-        """Admin accounts only: let every account use an overlay of one's own."""
+        """Let every account use an overlay of your own. Admin accounts only."""
         return self._patch(f"overlays/{overlay_id}/publish")
 
     def unpublish(self, overlay_id: str) -> OverlayDetail:
-        """Admin accounts only: keep it to oneself again."""
+        """Make a published overlay private again. Admin accounts only."""
         return self._patch(f"overlays/{overlay_id}/unpublish")
 
     def delete(self, overlay_id: str) -> None:
-        """Delete an overlay of one's own."""
+        """Delete an overlay of your own."""
         self._api.request("DELETE", f"overlays/{overlay_id}", idempotent=False)
 
     def _patch(self, path: str) -> OverlayDetail:
-        # Publishing twice changes nothing, so a second try does no harm.
+        # Publishing twice changes nothing: safe to retry.
         return from_json(OverlayDetail, self._api.request("PATCH", path, idempotent=True)["data"])
