@@ -1,4 +1,4 @@
-"""The REST API, put together: routers, handlers, lifespan."""
+"""The FastAPI application: routers, error handlers, lifespan."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -13,9 +13,9 @@ from api import health, metrics
 from api.account import endpoints as account
 from api.assets import endpoints as assets
 from api.dependencies import Farm
-from api.errors import answer
+from api.errors import handle_error
 from api.models import endpoints as models
-from api.openapi import Api
+from api.openapi import ApiWithExamples
 from api.overlays import endpoints as overlays
 from api.renders import endpoints as renders
 from api.request_id import RequestId
@@ -28,11 +28,11 @@ from farm.storage import open_storage
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The API over the farm that `settings` describes; its database must be migrated."""
+    """The API of the farm that `settings` describes. The database must be migrated."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        settings.data.mkdir(parents=True, exist_ok=True)  # uploads under way lie here, wherever the database is
+        settings.data.mkdir(parents=True, exist_ok=True)  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
         app.state.farm = Farm(settings, database, open_storage(settings), redis)
         try:
@@ -41,13 +41,13 @@ def create_app(settings: Settings) -> FastAPI:
             redis.close()
             database.close()
 
-    app = Api(
+    app = ApiWithExamples(
         title="Plinth",
         version=__version__,
         description="3D models in, product videos out.",
         lifespan=lifespan,
         redoc_url=None,
-        redirect_slashes=False,  # an address that is not there is a 404 like any other, with a body that says so
+        redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
     )
     routers = [models.router, renders.router, assets.router, overlays.router, account.router, health.router]
     for router in routers:
@@ -55,13 +55,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.state.methods = _methods([*routers, metrics.router])
     for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, OSError):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, handle_error)
     app.add_middleware(RequestId)
     return app
 
 
 def _methods(routers: Iterable[APIRouter]) -> dict[str, list[str]]:
-    """The methods that each path takes, by path as the router spells it."""
+    """The methods of each path, by the router's path template."""
     methods: dict[str, list[str]] = {}
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):

@@ -1,6 +1,6 @@
-"""Who calls, and whether they may: bearer key -> Account, before a byte of the body is read.
+"""Authentication and authorisation: from a bearer key to an Account, before the body is read.
 
-An endpoint names the scope that it wants by the type of its account: `account: RendersWrite`.
+An endpoint declares the scope that it requires by the type of its account parameter: `account: RendersWrite`.
 """
 
 from collections.abc import Callable, Coroutine
@@ -28,7 +28,7 @@ async def _account(request: Request, _: Annotated[HTTPAuthorizationCredentials |
     return cast(Account, request.state.account)
 
 
-# Security, not Depends, so that OpenAPI tells the scope.
+# Security, not Depends, so that OpenAPI shows the scope.
 ModelsRead = Annotated[Account, Security(_account, scopes=["models:read"])]
 ModelsWrite = Annotated[Account, Security(_account, scopes=["models:write"])]
 RendersRead = Annotated[Account, Security(_account, scopes=["renders:read"])]
@@ -39,7 +39,7 @@ AccountRead = Annotated[Account, Security(_account, scopes=["account:read"])]
 
 
 class KeyedRoute(APIRoute):
-    """A route that wants a key, checked here since FastAPI reads a declared body before any dependency runs."""
+    """A route that requires a key. It is checked here because FastAPI reads a declared body before any dependency."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -66,7 +66,7 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
             if isinstance(mark, SecurityMark) and mark.dependency is _account:
                 (scope,) = mark.scopes or ()
                 return scope
-    raise TypeError(f"{endpoint.__name__} wants a key, but no scope: give it an account of one of the types above")
+    raise TypeError(f"{endpoint.__name__} requires a key but no scope: give its account one of the types above")
 
 
 def _authenticate(farm: Farm, raw: str, scope: str) -> Account:
@@ -77,5 +77,5 @@ def _authenticate(farm: Farm, raw: str, scope: str) -> Account:
             with farm.database.write() as db:
                 accounts.record_use(db, key)
         except OperationalError as error:  # a database that cannot be written can still be read
-            log.warning("the use of a key was not noted", key=key.id, error=str(error))
+            log.warning("key_use_not_recorded", key=key.id, error=str(error))
     return key.account

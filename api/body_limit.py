@@ -1,15 +1,15 @@
-"""A bound for request bodies that are read whole. Starlette's own bound answers in text/plain, past our envelope."""
+"""Size limit of request bodies that are read whole. Starlette's own limit bypasses our error envelope."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-MOST = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 
 def limited(receive: Receive) -> Receive:
-    """`receive`, which raises once the body has grown beyond MOST bytes.
+    """`receive`, which raises once the body exceeds MAX_BODY_BYTES.
 
-    It raises HTTPException and not our BodyTooLarge, because FastAPI takes any other exception for a broken body.
+    It raises HTTPException and not our BodyTooLarge, because FastAPI treats any other exception as a malformed body.
     """
     received = 0
 
@@ -17,7 +17,7 @@ def limited(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST:
+        if received > MAX_BODY_BYTES:
             raise HTTPException(413)
         return message
 

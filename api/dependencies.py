@@ -1,7 +1,7 @@
-"""What a request can reach: the farm's settings, database, storage and doorbell.
+"""The farm's settings, database, storage and doorbell, as a dependency of endpoints.
 
-An endpoint opens its transaction itself (`with farm.database.write() as db`) and ends it before it returns, in the one
-thread that it runs in: docs/decisions/transactions-end-in-the-endpoint.md tells why that is no dependency.
+An endpoint opens its transaction itself (`with farm.database.write() as db`) and ends it before it returns, in one
+thread: docs/decisions/transactions-end-in-the-endpoint.md explains why the transaction is not a dependency.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
 
-CONVERSIONS_AT_ONCE = 2
+MAX_CONCURRENT_CONVERSIONS = 2
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Farm:
     database: Database
     storage: Storage
     redis: Redis
-    # Each may take a core and gigabytes for a while; the others wait their turn without holding a thread.
-    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(CONVERSIONS_AT_ONCE))
-    # How many models each account has this API fetch from URLs right now.
+    # A conversion may use a core and gigabytes of memory; others wait without holding a thread.
+    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_CONVERSIONS))
+    # Number of downloads from URLs in progress, by account id.
     ingests: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -42,8 +42,8 @@ def farm_of(request: Request) -> Farm:
     return cast(Farm, request.app.state.farm)
 
 
-async def _farm(request: Request) -> Farm:  # async, because FastAPI sends anything else through a thread
+async def _farm(request: Request) -> Farm:  # async, because FastAPI runs other functions in a thread
     return farm_of(request)
 
 
-TheFarm = Annotated[Farm, Depends(_farm)]
+FarmDep = Annotated[Farm, Depends(_farm)]

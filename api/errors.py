@@ -1,4 +1,4 @@
-"""The one place where an exception becomes {error: {code, message, status}}, and where OpenAPI learns of it."""
+"""Conversion of exceptions to {error: {code, message, status}}, and their documentation in OpenAPI."""
 
 from typing import Any
 
@@ -28,39 +28,39 @@ from farm.errors import (
     Unauthorized,
     Unavailable,
     UrlRequired,
-    is_no_room,
+    is_disk_full,
 )
 
 log = structlog.get_logger()
 
-LONGEST_MESSAGE = 1000
+MAX_MESSAGE_LENGTH = 1000
 
-# Body fields that the contract gives a code of their own when they are missing or wrong.
-FIELDS: dict[str, type[FarmError]] = {
+# Body fields with an error code of their own in the API contract, for when they are missing or wrong.
+FIELD_ERRORS: dict[str, type[FarmError]] = {
     "modelId": ModelIdRequired,
     "renders": RendersRequired,
     "url": UrlRequired,
     "sha256": Sha256Required,
     **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
 }
-STATUSES: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+STATUS_ERRORS: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
 
 
-def answer(request: Request, error: Exception) -> JSONResponse:
-    """The handler of every expected exception: ours, the validation's, the framework's, and those of a farm in need."""
-    response = respond(_explain(error))
+def handle_error(request: Request, error: Exception) -> JSONResponse:
+    """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
+    response = error_response(_to_farm_error(error))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
-        # The framework names those of one route alone.
+        # The framework lists the methods of one route only.
         response.headers["Allow"] = ", ".join(request.app.state.methods[route.path])
     return response
 
 
-def respond(error: FarmError) -> JSONResponse:
-    """The canonical answer to an error."""
-    # A message may quote what a client sent: lone surrogates cannot be encoded, and a megabyte helps nobody.
-    message = error.message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+def error_response(error: FarmError) -> JSONResponse:
+    """The canonical response for an error."""
+    # A message may quote client input: lone surrogates cannot be encoded, and long texts are useless.
+    message = error.message[:MAX_MESSAGE_LENGTH].encode("utf-8", "backslashreplace").decode()
     body = Error(error=ErrorDetail(code=error.code, message=message, status=error.status))
     headers = {}
     if isinstance(error, Unauthorized):
@@ -71,12 +71,12 @@ def respond(error: FarmError) -> JSONResponse:
 
 
 def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for an endpoint that raises these; unless `public`, it wants a key, and input."""
-    everywhere: list[type[FarmError]] = [FarmError, Unavailable]
+    """OpenAPI `responses` of an endpoint that raises these errors; unless `public`, it requires a key and has input."""
+    common: list[type[FarmError]] = [FarmError, Unavailable]
     if not public:
-        everywhere += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
+        common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
     responses: dict[int | str, dict[str, Any]] = {}
-    for kind in dict.fromkeys([*kinds, *everywhere]):
+    for kind in dict.fromkeys([*kinds, *common]):
         entry = responses.setdefault(
             kind.status,
             {"model": Error, "description": "", "content": {"application/json": {"examples": {}}}},
@@ -87,45 +87,45 @@ def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dic
     return dict(sorted(responses.items(), key=lambda item: str(item[0])))
 
 
-def _explain(error: Exception) -> FarmError:
+def _to_farm_error(error: Exception) -> FarmError:
     match error:
         case FarmError():
             return error
         case RequestValidationError():
             return _from_validation(error.errors()[0])
-        case HTTPException() if error.status_code in STATUSES:
-            return STATUSES[error.status_code]()
+        case HTTPException() if error.status_code in STATUS_ERRORS:
+            return STATUS_ERRORS[error.status_code]()
         case HTTPException():
             return InvalidRequest(str(error.detail))
         case OperationalError():
-            log.warning("the database fails", error=str(error.orig))
-            return Unavailable("The farm's database does not do its work: try again in a moment")
-        case OSError() if is_no_room(error):
-            log.warning("a disk is full", error=str(error))
+            log.warning("database_failed", error=str(error.orig))
+            return Unavailable("The farm's database is unavailable: try again shortly")
+        case OSError() if is_disk_full(error):
+            log.warning("disk_full", error=str(error))
             return Unavailable("A disk of the farm is full: try again later")
     raise error
 
 
 def _from_validation(problem: dict[str, Any]) -> FarmError:
-    place, *path = problem["loc"]
+    location, *path = problem["loc"]
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == InvalidSettings.code:
-        return InvalidSettings(_spelled([*path[:-1], problem["msg"]]))  # the message names the field from there on
-    if place == "body" and path and path[-1] in FIELDS and problem["type"] != "extra_forbidden":
-        return _about_field(FIELDS[path[-1]], path, problem)
-    return InvalidRequest(f"{(_spelled(path) or place)[:100]}: {problem['msg']}")
+        return InvalidSettings(_format_path([*path[:-1], problem["msg"]]))  # the message names the field
+    if location == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
+        return _about_field(FIELD_ERRORS[path[-1]], path, problem)
+    return InvalidRequest(f"{(_format_path(path) or location)[:100]}: {problem['msg']}")
 
 
 def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str, Any]) -> FarmError:
     if kind is InvalidSettings:
-        return InvalidSettings(f"{_spelled(path)}: {problem['msg']}")
+        return InvalidSettings(f"{_format_path(path)}: {problem['msg']}")
     if kind is RendersRequired and problem["type"] == "too_long":
         return TooMany()
-    return kind() if len(path) == 1 else kind(f"{_spelled(path[:-1])}: {kind.default}")
+    return kind() if len(path) == 1 else kind(f"{_format_path(path[:-1])}: {kind.default}")
 
 
-def _spelled(path: list[str | int]) -> str:
-    """A place in a body as people write it: renders[3].modelId."""
+def _format_path(path: list[str | int]) -> str:
+    """A path in a body in JavaScript notation: renders[3].modelId."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")

@@ -1,4 +1,4 @@
-"""Whether the farm's front door works: database and Redis, each asked."""
+"""/v1/health: whether the API can reach its database and Redis."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -10,8 +10,8 @@ from redis import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.dependencies import Farm, TheFarm
-from api.envelope import Data, Wire
+from api.dependencies import Farm, FarmDep
+from api.envelope import ApiModel, Data
 from api.errors import errors
 from farm.db.tables import Account
 from farm.errors import Unavailable
@@ -20,30 +20,30 @@ log = structlog.get_logger()
 router = APIRouter(tags=["Health"])
 
 
-class Health(Wire):
-    """All parts are well."""
+class Health(ApiModel):
+    """All parts of the farm that the API needs are up."""
 
-    status: Annotated[Literal["ok"], Field(description="The farm's front door")] = "ok"
-    database: Annotated[Literal["ok"], Field(description="Where accounts, models and renders are kept")] = "ok"
-    redis: Annotated[Literal["ok"], Field(description="What wakes the workers")] = "ok"
+    status: Annotated[Literal["ok"], Field(description="The API as a whole")] = "ok"
+    database: Annotated[Literal["ok"], Field(description="The database of accounts, models and renders")] = "ok"
+    redis: Annotated[Literal["ok"], Field(description="The Redis server that wakes the workers")] = "ok"
 
 
 @router.get("/health", responses=errors(Unavailable, public=True))
-def health(farm: TheFarm) -> Data[Health]:
-    """Ask the database and Redis. 503 names the parts that are down."""
-    checks: dict[str, Callable[[Farm], object]] = {"database": _ask_database, "redis": lambda farm: farm.redis.ping()}
+def health(farm: FarmDep) -> Data[Health]:
+    """Query the database and Redis. 503 names the parts that are down."""
+    checks: dict[str, Callable[[Farm], object]] = {"database": _query_database, "redis": lambda farm: farm.redis.ping()}
     down = []
     for part, check in checks.items():
         try:
             check(farm)
         except (SQLAlchemyError, RedisError, OSError) as error:
-            log.warning("a part of the farm is down", part=part, error=str(error))
+            log.warning("health_check_failed", part=part, error=str(error))
             down.append(part)
     if down:
         raise Unavailable(f"Down: {', '.join(down)}")
     return Data(data=Health())
 
 
-def _ask_database(farm: Farm) -> None:
+def _query_database(farm: Farm) -> None:
     with farm.database.read() as db:
-        db.execute(select(Account.id).limit(1))  # a real table: a database that was never migrated is no use either
+        db.execute(select(Account.id).limit(1))  # a real table: a database that was never migrated counts as down

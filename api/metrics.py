@@ -1,10 +1,10 @@
-"""/metrics: the farm's metrics for the operator's Prometheus, which comes with the key of an admin account."""
+"""/metrics: the farm's metrics for Prometheus, which authenticates with the key of an admin account."""
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.auth import AccountRead, KeyedRoute
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from farm import metrics
 from farm.errors import Forbidden
 
@@ -12,8 +12,8 @@ router = APIRouter(route_class=KeyedRoute, include_in_schema=False)
 
 
 @router.get("/metrics")
-def get_metrics(farm: TheFarm, account: AccountRead) -> Response:
-    """Prometheus' text format. Only for admin accounts: it tells what all of the farm's clients do together."""
+def get_metrics(farm: FarmDep, account: AccountRead) -> Response:
+    """Prometheus text format. For admin accounts only: the metrics cover all clients of the farm."""
     if not account.is_admin:
         raise Forbidden("The farm's metrics are for admin accounts")
     return Response(metrics.text(farm.database, farm.redis), media_type=CONTENT_TYPE_LATEST)

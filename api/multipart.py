@@ -1,4 +1,4 @@
-"""Receives a multipart form with one file: it streams to disk while it is hashed, never held whole in memory."""
+"""Receives a multipart form with one file, which is hashed and streamed to disk, never held whole in memory."""
 
 import hashlib
 import re
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FILE = "file"
-AROUND_THE_FILE = 1024 * 1024  # what a body may hold besides the file
-LONGEST_NAME = 255
-# So do HTTP libraries that cannot send what they were given: Node's fetch makes "[object Object]" of a stream.
-FILE_AS_TEXT = "'file' came as a text field. Send the file's bytes with a file name; from Node, a Blob and not a stream"
+MAX_FORM_OVERHEAD_BYTES = 1024 * 1024  # of a body besides the file
+MAX_NAME_LENGTH = 255
+# A mistake of HTTP libraries, too: Node's fetch sends a stream as the text "[object Object]".
+FILE_SENT_AS_TEXT = (
+    "'file' came as a text field. Send its bytes with a file name; from Node.js, a Blob and not a stream"
+)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A received file, there until the request ends, and the text fields that were sent with it."""
+    """A received file, which exists until the request ends, and the text fields of the form."""
 
     path: Path
     name: str
@@ -42,24 +44,26 @@ class Upload:
 
 @dataclass(frozen=True)
 class TextField:
-    """A field that a form may have: at most `most` bytes of UTF-8, or else `refusal` is raised."""
+    """An optional field of a form: at most `max_bytes` of UTF-8; otherwise `error` is raised."""
 
     name: str
-    most: int
-    refusal: type[FarmError] = InvalidRequest
+    max_bytes: int
+    error: type[FarmError] = InvalidRequest
 
 
-def form(file: str, named: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What OpenAPI tells of a form that is read as a stream, so that FastAPI cannot know of it.
+def form(
+    file: str, example_name: str, fields: dict[str, Any], encoding: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The OpenAPI request body of a form, which FastAPI cannot derive because the form is read as a stream.
 
-    `file` describes the file, `named` is a name that one might have, and `fields` are the schemas of what may be sent
-    beside it.
+    `file` describes the file, `example_name` is the name of an example, and `fields` are the JSON schemas of the
+    optional fields.
     """
     properties = {FILE: {"type": "string", "format": "binary", "description": file}, **fields}
     disposition = {
-        "description": "The file's name, which says what it is",
+        "description": "The file's name, whose suffix tells its format",
         "schema": {"type": "string"},
-        "example": f'form-data; name="{FILE}"; filename="{named}"',
+        "example": f'form-data; name="{FILE}"; filename="{example_name}"',
     }
     content = {
         "schema": {"type": "object", "required": [FILE], "properties": properties},
@@ -69,32 +73,32 @@ def form(file: str, named: str, fields: dict[str, Any], encoding: dict[str, Any]
 
 
 @asynccontextmanager
-async def receive(request: Request, most: int, fields: Sequence[TextField] = ()) -> AsyncIterator[Upload]:
-    """Yield what was sent: one file of at most `most` bytes, and some of the `fields`, each once at most.
+async def receive(request: Request, max_bytes: int, fields: Sequence[TextField] = ()) -> AsyncIterator[Upload]:
+    """Yield the form's one file, of at most `max_bytes`, and those of the `fields` that it has.
 
-    Raises NoFile, FileTooLarge, InvalidRequest for a form that cannot be read, or a field's own refusal.
+    Raises NoFile, FileTooLarge, InvalidRequest for a malformed form, or a field's own error.
     """
-    most_in_all = most + AROUND_THE_FILE
-    too_large = FileTooLarge(f"The file exceeds the {most / 2**20:g} MB limit")
+    max_body_bytes = max_bytes + MAX_FORM_OVERHEAD_BYTES
+    too_large = FileTooLarge(f"The file exceeds the {max_bytes / 2**20:g} MB limit")
     boundary = _boundary(request.headers.get("content-type"))
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most_in_all:
+    content_length = request.headers.get("content-length", "")
+    if content_length.isdecimal() and int(content_length) > max_body_bytes:
         raise too_large
-    # A file without a name in the file system: whatever ends this process, nothing is left behind.
+    # An unnamed file: nothing is left behind however this process ends.
     with TemporaryFile(dir=farm_of(request).settings.data) as file:
-        form = _Form(file, most, too_large, fields)
+        form = _Form(file, max_bytes, too_large, fields)
         received = 0
         try:
             parser = MultipartParser(boundary, form.callbacks)
             async for block in request.stream():
                 received += len(block)
-                if received > most_in_all:
+                if received > max_body_bytes:
                     raise too_large
                 await run_in_threadpool(parser.write, block)
         except FormParserError as error:
             raise InvalidRequest(f"The multipart body cannot be read: {error}") from error
         except ClientDisconnect as error:
-            raise InvalidRequest("The upload broke off") from error
+            raise InvalidRequest("The connection was closed during the upload") from error
         yield form.finish()
 
 
@@ -103,19 +107,19 @@ def _boundary(content_type: str | None) -> bytes:
     if kind != b"multipart/form-data":
         raise NoFile
     if not options.get(b"boundary"):
-        raise InvalidRequest("The Content-Type lacks the multipart boundary")
+        raise InvalidRequest("The Content-Type header lacks the multipart boundary")
     return options[b"boundary"]
 
 
 class _Form:
-    """Follows the parser's events. Parts of other names are passed over."""
+    """Handles the parser's events. Parts with unknown names are ignored."""
 
-    def __init__(self, file: IO[bytes], most: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
-        self.file, self.most, self.too_large = file, most, too_large
+    def __init__(self, file: IO[bytes], max_bytes: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
+        self.file, self.max_bytes, self.too_large = file, max_bytes, too_large
         self.fields = {field.name: field for field in fields}
         self.digest, self.size = hashlib.sha256(), 0
         self.name: str | None = None
-        self.file_as_text = False
+        self.file_sent_as_text = False
         self.texts: dict[str, bytearray] = {}
         self.complete = False
         self._part: str | None = None
@@ -131,11 +135,11 @@ class _Form:
         }
 
     def finish(self) -> Upload:
-        """What was received. Raises NoFile, or InvalidRequest when the body ends too early."""
+        """The received file and fields. Raises NoFile, or InvalidRequest when the body is incomplete."""
         if not self.complete:
             raise InvalidRequest("The multipart body ends before its last boundary")
         if self.name is None:
-            raise NoFile(FILE_AS_TEXT if self.file_as_text else None)
+            raise NoFile(FILE_SENT_AS_TEXT if self.file_sent_as_text else None)
         self.file.flush()
         return Upload(path_of(self.file), self.name, self.size, self.digest.hexdigest(), self._decoded())
 
@@ -145,7 +149,7 @@ class _Form:
             try:
                 texts[name] = text.decode()
             except UnicodeDecodeError as error:
-                raise self.fields[name].refusal(f"{name} is not UTF-8 text") from error
+                raise self.fields[name].error(f"{name} is not UTF-8 text") from error
         return texts
 
     def _begin(self) -> None:
@@ -167,27 +171,27 @@ class _Form:
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if name == FILE and options.get(b"filename"):
             if self.name is not None:
-                raise InvalidRequest("Send one file an upload")
+                raise InvalidRequest("Send exactly one file")
             self._part, self.name = FILE, clean_name(options[b"filename"].decode("utf-8", "replace"))
         elif name == FILE:
-            self.file_as_text = b"filename" not in options
+            self.file_sent_as_text = b"filename" not in options
         elif name in self.fields:
             if name in self.texts:
-                raise InvalidRequest(f"Send {name} once")
+                raise InvalidRequest(f"Send the field {name} only once")
             self._part, self.texts[name] = name, bytearray()
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part == FILE:
             self.size += end - start
-            if self.size > self.most:
+            if self.size > self.max_bytes:
                 raise self.too_large
             block = memoryview(data)[start:end]
             self.file.write(block)
             self.digest.update(block)
         elif self._part in self.texts:
             field, text = self.fields[self._part], self.texts[self._part]
-            if len(text) + end - start > field.most:
-                raise field.refusal(f"{field.name} is larger than {field.most / 1024:g} KB")
+            if len(text) + end - start > field.max_bytes:
+                raise field.error(f"{field.name} is larger than {field.max_bytes / 1024:g} KB")
             text += data[start:end]
 
     def _end(self) -> None:
@@ -195,13 +199,13 @@ class _Form:
 
 
 def path_of(file: IO[bytes]) -> Path:
-    """A path to an open file that has no name of its own."""
+    """A path to an open file that has no name in the file system."""
     return Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def clean_name(raw: str) -> str:
-    """The base name of what a client calls its file: printable, at most 255 characters, its ending kept."""
+    """The base name of a client's file name: printable, at most 255 characters, with its suffix."""
     base = re.split(r"[/\\]", unicodedata.normalize("NFC", raw))[-1]
     printable = "".join(letter for letter in base if letter.isprintable()).strip()
-    ending = PurePath(printable).suffix[:LONGEST_NAME]
-    return printable.removesuffix(ending)[: LONGEST_NAME - len(ending)] + ending
+    suffix = PurePath(printable).suffix[:MAX_NAME_LENGTH]
+    return printable.removesuffix(suffix)[: MAX_NAME_LENGTH - len(suffix)] + suffix

@@ -1,4 +1,4 @@
-"""OpenAPI, completed: every schema gets an example, put together from those of its fields."""
+"""Adds an example to every OpenAPI schema, composed of the examples of its fields."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from fastapi.openapi.utils import get_openapi
 Schema = dict[str, Any]
 
 
-class Api(FastAPI):
-    """A FastAPI whose schemas all have examples."""
+class ApiWithExamples(FastAPI):
+    """A FastAPI application whose OpenAPI schemas all have examples."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -24,12 +24,12 @@ class Api(FastAPI):
 
 
 def _example(schema: Schema, schemas: dict[str, Schema]) -> Any:
-    """A value that fits the schema: its own example, its only or its default value, or one made of its parts."""
+    """A value that fits the schema: its own example, its constant or default, or one composed of its parts."""
     if "examples" in schema:
         return schema["examples"][0]
-    for word in ("const", "default"):
-        if word in schema:
-            return schema[word]
+    for keyword in ("const", "default"):
+        if keyword in schema:
+            return schema[keyword]
     if "$ref" in schema:
         return _example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "enum" in schema:

@@ -1,10 +1,10 @@
-"""Names every request, in its answer and in the log, and answers the unexpected with a 500 that tells no internals."""
+"""Gives every request an id, in the response and in the log, and turns unexpected exceptions into a plain 500."""
 
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import respond
+from api.errors import error_response
 from farm.errors import FarmError
 from farm.ids import new_id
 
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class RequestId:
-    """ASGI middleware: X-Request-ID on every answer, `request` on every line logged meanwhile."""
+    """ASGI middleware: X-Request-ID in every response, `request` in every log line of the request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -34,8 +34,10 @@ class RequestId:
             try:
                 await self.app(scope, receive, send_with_id)
             except Exception:
-                log.exception("a request failed", method=scope["method"], path=scope["path"])
-                if started:  # too late for another answer: let the server cut the connection
+                log.exception("request_failed", method=scope["method"], path=scope["path"])
+                if started:  # too late for another response: the server closes the connection
                     raise
-                answer = respond(FarmError(f"Internal server error; if you report it, quote request {request_id}"))
-                await answer(scope, receive, send_with_id)
+                response = error_response(
+                    FarmError(f"Internal server error; if you report it, quote request {request_id}")
+                )
+                await response(scope, receive, send_with_id)

@@ -1,4 +1,4 @@
-"""Short texts that people type: titles, names, tags."""
+"""Validation of short texts: titles, names, tags."""
 
 import re
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-CONTROLS = (
-    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but tab and line feed; PostgreSQL refuses NUL, and nobody means the rest
+CONTROL_CHARACTERS = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but tab and line feed; PostgreSQL refuses NUL, and the rest is never intended
 )
 
 
 @dataclass(frozen=True)
-class Without:
-    """Marks text as free of `characters` (the inside of a regex class), which `called` names; space around it goes.
+class ForbidCharacters:
+    """Refuses text with any of `characters` (the inside of a regex class), described by `name`; strips outer space.
 
-    Unlike a bare pattern it tells people in words what is wrong, and OpenAPI still shows the pattern.
+    Unlike a bare pattern, the error is worded for people, while OpenAPI still shows the pattern.
     """
 
     characters: str
-    called: str
+    name: str
 
     @property
     def pattern(self) -> str:
@@ -34,10 +34,10 @@ class Without:
         return {**handler(schema), "pattern": self.pattern}
 
     def _trimmed(self, text: str) -> str:
-        # JSON can spell half of a surrogate pair, which no database can hold.
+        # JSON can contain a lone surrogate, which no database can store.
         if re.search(f"[{self.characters}\\ud800-\\udfff]", text):
-            raise PydanticCustomError("characters", "Input should be text without {called}", {"called": self.called})
+            raise PydanticCustomError("characters", "Input should be text without {name}", {"name": self.name})
         return text.strip()
 
 
-PLAIN = Without(CONTROLS, "control characters")
+NO_CONTROL_CHARACTERS = ForbidCharacters(CONTROL_CHARACTERS, "control characters")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import ordering
 from benchmarks.servers import servers
-from farm.commands.worker_group import FARM
+from farm.commands.worker_group import FARM_COMMAND
 from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import Model
@@ -62,7 +62,7 @@ def machine(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]
             "FARM_DATA": str(settings.data), "FARM_REDIS_URL": settings.redis_url, "FARM_SCRATCH": str(folder),
             "FARM_SCALE": scale, "FARM_FRAME_CACHE_BYTES": "0", "FARM_LOG_LEVEL": "error",
         }  # fmt: skip
-        worker = subprocess.Popen([*FARM, "worker", "--hosts", str(hosts)], env=environment)
+        worker = subprocess.Popen([*FARM_COMMAND, "worker", "--hosts", str(hosts)], env=environment)
         stack.callback(worker.wait)
         stack.callback(worker.terminate)
         there = 0

@@ -7,7 +7,7 @@ from PIL import Image
 
 from camera_paths import PATHS
 from farm.blender.client import Blender, BlenderHost
-from farm.orders.plan import SHAPES, shot
+from farm.orders.plan import ASPECT_RATIOS, shot
 from farm.orders.render_settings import RenderSettings, parse
 from farm.rendering.production import shot_setup
 from farm.settings import Settings
@@ -23,7 +23,7 @@ def main() -> None:
     GALLERY.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SETTINGS.scratch) as folder, BlenderHost(Path(folder)) as host:
         for effect in PATHS:
-            for aspect in SHAPES:
+            for aspect in ASPECT_RATIOS:
                 name = f"{effect}-{aspect.replace(':', 'x')}.jpg"
                 sheet(host, parse({"effect": effect, "aspect": aspect})).save(GALLERY / name, quality=88)
                 print(GALLERY.name + "/" + name, flush=True)
@@ -58,7 +58,7 @@ def page() -> str:
     ]
     for effect in PATHS:
         lines += [f"## {effect}", ""]
-        lines += [f"![{effect}, {aspect}]({effect}-{aspect.replace(':', 'x')}.jpg)" for aspect in SHAPES]
+        lines += [f"![{effect}, {aspect}]({effect}-{aspect.replace(':', 'x')}.jpg)" for aspect in ASPECT_RATIOS]
         lines += [""]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from farm.accounts.accounts import SCOPES
 from farm.db import counters
 from farm.errors import FarmError, RenderFailed
 from farm.metrics import GAUGES
-from farm.orders.plan import SHAPES, frame_size
+from farm.orders.plan import ASPECT_RATIOS, frame_size
 from farm.orders.price import DATASET_PRICES, PRICES
 from farm.orders.render_settings import SCHEMA, allowed
 from farm.settings import Settings
@@ -39,7 +39,7 @@ def tiers() -> Rows:
     return [
         [
             f"`{name}`",
-            *("{}x{}".format(*frame_size(name, aspect)) for aspect in SHAPES),
+            *("{}x{}".format(*frame_size(name, aspect)) for aspect in ASPECT_RATIOS),
             "ProRes 4444, `.mov`" if tier.has_alpha else "H.264, `.mp4`",
             "yes" if tier.has_alpha else "no",
             "yes" if tier.has_web else "no",
@@ -151,7 +151,7 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
         ("Video", "Credits"): prices,
         ("Dataset", "Credits"): dataset_prices,
         ("Scope", "Opens"): scopes,
-        ("Tier", *SHAPES, "Video", "Alpha", "Web variant"): tiers,
+        ("Tier", *ASPECT_RATIOS, "Video", "Alpha", "Web variant"): tiers,
         ("Effect", "What it does", "Its own fields"): effects,
         ("Code", "Status", "Meaning"): errors,
     },

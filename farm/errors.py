@@ -37,16 +37,16 @@ FarmError                  code, status, message: what a client is told
    +- BadModel             the file itself is at fault: trying again cannot help
    +- BadTemplate          the scene template is at fault; perhaps it is just being saved
    +- BlenderCrashed       Blender died while it worked
-   +- BlenderStuck         Blender did not answer in time
+   +- BlenderTimeout         Blender did not answer in time
    +- EncodingFailed       ffmpeg refused
-   +- NoRoom               a disk of the farm is full
+   +- DiskFull               a disk of the farm is full
    +- WorkerLost           the worker died or vanished while it held the work
 
 Outside the tree, for our own processes and never for a client:
 LeaseLost                  the chunk is another attempt's now, or its render was deleted
 NodeRefused                a worker cannot join the farm as it is, or stay
 CannotStart                `farm up` cannot bring the farm up
-ImpossibleStep             a status was asked to go where the table has no way
+InvalidTransition             a status was asked to go where the table has no way
 """
 
 import errno
@@ -218,7 +218,7 @@ class BlenderCrashed(RenderFailed):
     default = "Blender stopped unexpectedly while rendering this model"
 
 
-class BlenderStuck(RenderFailed):
+class BlenderTimeout(RenderFailed):
     default = "Rendering a frame of this model took longer than allowed"
 
 
@@ -226,7 +226,7 @@ class EncodingFailed(RenderFailed):
     default = "The video could not be encoded"
 
 
-class NoRoom(RenderFailed):
+class DiskFull(RenderFailed):
     default = "A disk of the farm is full: there was no room for this render's files"
 
 
@@ -234,7 +234,7 @@ class WorkerLost(RenderFailed):
     default = "The worker stopped while it was rendering"
 
 
-def is_no_room(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether the system refused to write because a disk, a quota or the longest file allowed is full."""
     if not isinstance(error, OSError):
         return False
@@ -254,5 +254,5 @@ class CannotStart(Exception):
     """The farm cannot come up. The message says why, and what to do."""
 
 
-class ImpossibleStep(Exception):
+class InvalidTransition(Exception):
     """A status was asked to go where the table has no way: a defect of ours, never a client's."""

@@ -1,4 +1,4 @@
-"""The quality tiers of videos and datasets, as data. Frame sizes for each aspect follow in farm.orders.plan."""
+"""The quality tiers of videos and datasets. farm.orders.plan derives the frame size for each aspect ratio."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,13 +7,16 @@ Quality = Literal["share", "standard", "4k", "pro"]
 DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 Coverage = Literal["hemisphere", "sphere"]
 
+MAX_LENGTH_SECONDS = 30  # of a video; admin accounts may order longer ones
+
 
 @dataclass(frozen=True)
 class Tier:
-    """`short_side` is pixels of the delivered video.
+    """A tier of videos.
 
-    `has_web`: a lighter MP4 comes with it. `has_alpha`: the video is ProRes 4444 in .mov, drawn with 16 bits a sample;
-    all others are H.264 in .mp4, drawn with 8.
+    `short_side`: pixels of the delivered video. `has_web`: whether there is a smaller web variant, an MP4.
+    `has_alpha`: whether the video is ProRes 4444 in .mov, rendered with 16 bits per sample; otherwise it is H.264 in
+    .mp4, rendered with 8.
     """
 
     short_side: int
@@ -22,7 +25,7 @@ class Tier:
 
     @property
     def bits(self) -> int:
-        """Bits of every colour and alpha sample that Blender delivers."""
+        """Bits per colour and alpha sample of the frames that Blender renders."""
         return 16 if self.has_alpha else 8
 
 
@@ -37,7 +40,7 @@ TIERS = {
 
 @dataclass(frozen=True)
 class DatasetTier:
-    """`views` pictures, each a square of `side` pixels."""
+    """A tier of datasets: `views` square images with `side` pixels per side."""
 
     views: int
     side: int

@@ -1,1 +1,1 @@
-"""The account: who one is, what credits are left, what renders would cost."""
+"""The account behind an API key, its credits, and quotes."""

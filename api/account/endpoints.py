@@ -1,8 +1,8 @@
-"""/v1/account and /v1/quote: the account's credits, and what renders would cost."""
+"""/v1/account and /v1/quote: the account's credits and the price of renders."""
 
 from fastapi import APIRouter
 
-from api.account.schemas import AccountDetail, AskQuote, Quote
+from api.account.schemas import AccountDetail, Quote, QuoteRequest
 from api.auth import AccountRead, KeyedRoute
 from api.envelope import Data
 from api.errors import errors
@@ -22,6 +22,6 @@ def get_account(account: AccountRead) -> Data[AccountDetail]:
     responses=errors(RendersRequired, TooMany, InvalidSettings, BodyTooLarge),
     response_model_exclude_none=True,
 )
-def quote(body: AskQuote, account: AccountRead) -> Data[Quote]:
-    """What up to 100 renders would cost, without ordering them."""
+def quote(body: QuoteRequest, account: AccountRead) -> Data[Quote]:
+    """The price of up to 100 renders, without creating them."""
     return Data(data=Quote.of(body.renders, account.credits))

@@ -1,22 +1,22 @@
-"""The account and quotes as they cross HTTP."""
+"""Request and response bodies of the account and of quotes."""
 
 from typing import Annotated, Self
 
 from pydantic import Field
 
-from api.envelope import Wire
+from api.envelope import ApiModel
 from api.ids import AccountId
-from api.renders.schemas import MOST_AT_ONCE
+from api.renders.schemas import MAX_BATCH_SIZE
 from farm.db.tables import Account
 from farm.orders.price import Cost
 from farm.tiers import DatasetQuality, Quality
 
 
-class AccountDetail(Wire):
-    """Whose key it is, and how many credits are left."""
+class AccountDetail(ApiModel):
+    """The account that the API key belongs to."""
 
     id: AccountId
-    email: Annotated[str, Field(description="Whom the account belongs to", examples=["user@example.com"])]
+    email: Annotated[str, Field(description="Email address of the account's owner", examples=["user@example.com"])]
     credits: Annotated[int, Field(ge=0, description="Render credits left, 0 or more", examples=[47])]
 
     @classmethod
@@ -24,21 +24,23 @@ class AccountDetail(Wire):
         return cls(id=row.id, email=row.email, credits=row.credits)
 
 
-class AskQuote(Wire):
-    """Renders to be priced, each with the fields of render settings; only those that decide the price are looked at."""
+class QuoteRequest(ApiModel):
+    """Renders to be priced, each with fields of render settings; those that do not affect the price are ignored."""
 
     renders: Annotated[
-        list[Cost], Field(min_length=1, max_length=MOST_AT_ONCE, description=f"1 to {MOST_AT_ONCE} renders")
+        list[Cost], Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders")
     ]
 
 
-class Priced(Wire):
-    """What one render would cost: by its `quality`, or a dataset by its `datasetQuality`."""
+class Priced(ApiModel):
+    """The price of one render: a video by its `quality`, a dataset by its `datasetQuality`."""
 
-    quality: Annotated[Quality | None, Field(description="Of a video; not there otherwise", examples=["standard"])] = (
+    quality: Annotated[
+        Quality | None, Field(description="Tier of a video; omitted for a dataset", examples=["standard"])
+    ] = None
+    dataset_quality: Annotated[DatasetQuality | None, Field(description="Tier of a dataset; omitted for a video")] = (
         None
     )
-    dataset_quality: Annotated[DatasetQuality | None, Field(description="Of a dataset; not there otherwise")] = None
     credits: Annotated[int, Field(ge=1, le=64, description="Price in credits, 1 to 64", examples=[4])]
 
     @classmethod
@@ -48,12 +50,12 @@ class Priced(Wire):
         return cls(quality=cost.quality, credits=cost.credits)
 
 
-class Quote(Wire):
-    """What renders would cost, in credits, and whether the account has as many."""
+class Quote(ApiModel):
+    """The price of several renders in credits, and whether the account has enough."""
 
     credits_required: Annotated[int, Field(ge=1, description="Price of all renders, in credits", examples=[4])]
-    credits_available: Annotated[int, Field(ge=0, description="Credits that the account has left", examples=[47])]
-    sufficient: Annotated[bool, Field(description="Whether they suffice for all renders", examples=[True])]
+    credits_available: Annotated[int, Field(ge=0, description="Credits left in the account", examples=[47])]
+    sufficient: Annotated[bool, Field(description="Whether the credits suffice for all renders", examples=[True])]
     breakdown: Annotated[list[Priced], Field(description="Each render's price, in the order of the request")]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""All files of a finished render as one zip: a dataset is one already, a video's is made while it is sent."""
+"""All files of a finished render as one zip: stored as such for a dataset, streamed for a video."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,26 +9,29 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
-from api.assets.service import FOREVER, StoredFile, client_has, deliver, disposition, stem
+from api.assets.service import IMMUTABLE, StoredFile, disposition, file_response, is_not_modified, stem
 from farm.db import renders
 from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
 from farm.storage import Storage
 
-# What the files are called inside, before their endings; the small poster stays out.
+# Names of the files in the zip by kind of asset, without suffix; the small poster is left out.
 NAMES = {"video": "video", "web": "web", "poster-full": "poster", "thumb": "thumb"}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a render's zip is called, and the assets in it by their names there."""
+    """The name of a render's zip, and its assets by their names in it."""
 
     name: str
     assets: dict[str, Asset]
 
 
 def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile:
-    """What belongs into the zip, or the zip. Raises RenderNotFound, or VideoNotFound until the render is done."""
+    """The contents of a video's zip, or the stored zip of a dataset.
+
+    Raises RenderNotFound, or VideoNotFound until the render is done.
+    """
     render = renders.owned(db, account.id, render_id)
     if render.status != "done":
         raise VideoNotFound
@@ -36,28 +39,28 @@ def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile
     if found := by_kind.get("dataset"):
         name = disposition("attachment", f"{stem(render)}.zip")
         tag = f'"{found.id}"'
-        return StoredFile(found.storage_key, found.size, found.content_type, tag, VideoNotFound, name, FOREVER)
+        return StoredFile(found.storage_key, found.size, found.content_type, tag, VideoNotFound, name, IMMUTABLE)
     assets = {
         NAMES[kind] + PurePath(by_kind[kind].storage_key).suffix: by_kind[kind] for kind in NAMES if kind in by_kind
     }
     return Bundle(f"{stem(render)}.zip", assets)
 
 
-def deliver_bundle(request: Request, storage: Storage, bundle: Bundle | StoredFile) -> Response:
-    """The answer to GET or HEAD: 200 or 304, of a dataset what any file is answered with.
+def bundle_response(request: Request, storage: Storage, bundle: Bundle | StoredFile) -> Response:
+    """The response to GET or HEAD: 200 or 304; for a dataset, that of any stored file.
 
-    Raises VideoNotFound when a file is gone.
+    Raises VideoNotFound when a file is missing.
     """
     if isinstance(bundle, StoredFile):
-        return deliver(request, storage, bundle)
+        return file_response(request, storage, bundle)
     tag = f'"{hashlib.sha256(" ".join(asset.id for asset in bundle.assets.values()).encode()).hexdigest()}"'
     headers = {
-        "ETag": f"W/{tag}",  # weak: the files are the same each time, the moment written beside their names is not
+        "ETag": f"W/{tag}",  # weak: the zip's own timestamps differ between downloads
         "Accept-Ranges": "none",
         "Content-Disposition": disposition("attachment", bundle.name),
-        **FOREVER,
+        **IMMUTABLE,
     }
-    if client_has(request, tag):
+    if is_not_modified(request, tag):
         return Response(status_code=304, headers=headers)
     archive = ZipStream(compress_type=ZIP_STORED, sized=True)
     for name, asset in bundle.assets.items():

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.assets import service
-from api.assets.bundle import bundle, deliver_bundle
+from api.assets.bundle import bundle, bundle_response
 from api.auth import KeyedRoute, RendersRead
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from api.errors import errors
 from api.ids import RenderInPath
 from farm.errors import (
@@ -23,21 +23,21 @@ from farm.errors import (
 router = APIRouter(prefix="/renders/{render_id}", tags=["Assets"], route_class=KeyedRoute)
 
 
-UNCHANGED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "The client has it already, as `If-None-Match` tells"}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The file that `If-None-Match` names is unchanged"}
 }
-ELSEWHERE: dict[int | str, dict[str, Any]] = {
-    302: {"description": "`Location` is where to fetch the file, for an hour; only on farms that are set up so"}
+REDIRECT: dict[int | str, dict[str, Any]] = {
+    302: {"description": "`Location` is a URL of the file, valid for one hour; only on farms that serve files from S3"}
 }
 VIDEO_TYPES = ["video/mp4", "video/quicktime"]
 
 
 def file_responses(content_types: list[str], *kinds: type[FarmError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for an endpoint that sends a file of one of these types."""
+    """OpenAPI `responses` of an endpoint that sends a file of one of these content types."""
     content = {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in content_types}
     whole = {"description": "The file", "content": content}
-    part = {"description": "The part that `Range` asks for", "content": content}
-    return {200: whole, 206: part, **ELSEWHERE, **UNCHANGED} | errors(RangeNotSatisfiable, Unavailable, *kinds)
+    part = {"description": "The part that `Range` requests", "content": content}
+    return {200: whole, 206: part, **REDIRECT, **NOT_MODIFIED} | errors(RangeNotSatisfiable, Unavailable, *kinds)
 
 
 @router.head("/video", include_in_schema=False)
@@ -50,15 +50,15 @@ def get_video(
     request: Request,
     render_id: RenderInPath,
     account: RendersRead,
-    farm: TheFarm,
+    farm: FarmDep,
     quality: Annotated[
-        Literal["web"] | None, Query(description="`web`: the lighter MP4, where `hasWebVariant` says that there is one")
+        Literal["web"] | None, Query(description="`web`: the smaller MP4, if `hasWebVariant` is true")
     ] = None,
 ) -> Response:
-    """The finished video: an MP4, for quality `pro` a QuickTime movie."""
+    """The finished video: an MP4, or a QuickTime movie for quality `pro`."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, quality or "video", VideoNotFound)
-    return service.deliver(request, farm.storage, file)
+    return service.file_response(request, farm.storage, file)
 
 
 @router.head("/poster", include_in_schema=False)
@@ -67,33 +67,33 @@ def get_poster(
     request: Request,
     render_id: RenderInPath,
     account: RendersRead,
-    farm: TheFarm,
-    quality: Annotated[Literal["full"] | None, Query(description="`full`: at the video's own size")] = None,
+    farm: FarmDep,
+    quality: Annotated[Literal["full"] | None, Query(description="`full`: at the size of the video")] = None,
 ) -> Response:
-    """The first frame, there as soon as the status is `poster-done`: small, or at the video's own size."""
+    """The first frame, available from status `poster-done` on: small, or at the size of the video."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
-    return service.deliver(request, farm.storage, file)
+    return service.file_response(request, farm.storage, file)
 
 
 @router.head("/thumb", include_in_schema=False)
 @router.get("/thumb", response_class=Response, responses=file_responses(["video/mp4"], RenderNotFound, ThumbNotFound))
-def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
-    """The video at a quarter of each side."""
+def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
+    """The video at a quarter of its width and height."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
-    return service.deliver(request, farm.storage, file)
+    return service.file_response(request, farm.storage, file)
 
 
 @router.head("/bundle", include_in_schema=False)
 @router.get(
     "/bundle", response_class=Response, responses=file_responses(["application/zip"], RenderNotFound, VideoNotFound)
 )
-def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Response:
+def get_bundle(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
     """All files of a finished render in one zip: the video, its web variant, the large poster, the thumbnail.
 
-    Of a dataset it is the dataset itself. Only this one takes `Range`.
+    For a dataset, the zip is the dataset itself; only this zip supports `Range`.
     """
     with farm.database.read() as db:
         found = bundle(db, account, render_id)
-    return deliver_bundle(request, farm.storage, found)
+    return bundle_response(request, farm.storage, found)

@@ -1,4 +1,4 @@
-"""The Range header (RFC 9110, section 14): which bytes of a file a client asks for. Pure functions."""
+"""The Range header (RFC 9110, section 14): the bytes of a file that a client requests. Pure functions."""
 
 import re
 from typing import NamedTuple
@@ -16,16 +16,16 @@ class Part(NamedTuple):
 
 
 def parse(header: str | None, size: int) -> Part | None:
-    """The part of a file of `size` bytes that is asked for; None means all of it.
+    """The requested part of a file of `size` bytes; None means the whole file.
 
-    A header that is malformed or asks for several ranges is passed over, as the RFC allows. Raises RangeNotSatisfiable
-    when the range holds no byte of the file.
+    A header that is malformed or requests several ranges is ignored, as the RFC allows. Raises RangeNotSatisfiable when
+    the range contains no byte of the file.
     """
     match = ONE_RANGE.fullmatch(header or "")
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
-    if not first:  # the last so many bytes
+    if not first:  # "-500": the last 500 bytes
         length = min(int(last), size)
         if not length:
             raise RangeNotSatisfiable(size)

@@ -1,4 +1,4 @@
-"""Hands out stored files: whole or in part, with everything that players and download tools expect."""
+"""Responses with stored files: ranges, ETags, names and redirects, as players and download tools expect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,19 +17,21 @@ from farm.errors import NotFound
 from farm.orders.render_settings import parse
 from farm.storage import Storage
 
-# What follows the model's name in the names of a render's files.
-NAME_ENDS = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
+# Appended to the model's name in the file names of a render, by kind of asset.
+NAME_SUFFIXES = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
 
 
 VIDEOS = ("video", "web", "thumb")
-FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # of a bundle: a render that is done stays as it is
+IMMUTABLE = {
+    "Cache-Control": "private, max-age=31536000, immutable"
+}  # of a bundle: a render that is done stays as it is
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that never changes under its `tag`, and the error for when it is not there.
+    """A file whose content never changes under its ETag `tag`. `missing` is raised when the file is not in storage.
 
-    `headers` go with it beside those that every file has.
+    `headers` are added to those of every file.
     """
 
     key: str
@@ -42,43 +44,43 @@ class StoredFile:
 
 
 def asset(db: Session, account: Account, render_id: str, kind: str, missing: type[NotFound]) -> StoredFile:
-    """One finished file of a render. Raises RenderNotFound, or `missing` while the render has none of this kind."""
+    """One finished file of a render. Raises RenderNotFound, or `missing` while there is no file of this kind."""
     render = renders.owned(db, account.id, render_id)
     found = {asset.kind: asset for asset in render.assets}.get(kind)
     if found is None and parse(render.settings).is_dataset and kind in VIDEOS:
         raise missing("This render is a dataset, which has no video: download its bundle")
     if found is None:
         raise missing
-    name = f"{stem(render)}{NAME_ENDS[kind]}{PurePath(found.storage_key).suffix}"
+    name = f"{stem(render)}{NAME_SUFFIXES[kind]}{PurePath(found.storage_key).suffix}"
     return StoredFile(
         found.storage_key, found.size, found.content_type, f'"{found.id}"', missing, disposition("inline", name)
     )
 
 
 def stem(render: Render) -> str:
-    """What the files of a render are called: like its model's file."""
+    """The name of a render's files without suffix: that of the model's file."""
     return PurePath(render.model.original_name).stem
 
 
 def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
-    """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and as it is for all others."""
+    """A Content-Disposition (RFC 6266): the name in ASCII for old clients, and in UTF-8 for all others."""
     plain = "".join(letter if letter.isascii() and letter not in '"\\' else "_" for letter in name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
-    """The answer to GET or HEAD: 200, 206, 302 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
+def file_response(request: Request, storage: Storage, file: StoredFile) -> Response:
+    """The response to GET or HEAD: 200, 206, 302 or 304. Raises RangeNotSatisfiable, or `file.missing`."""
     try:
         link = storage.link(file.key, file.content_type, file.disposition)
         tag = link.tag if link else file.tag
         headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Disposition": file.disposition, **file.headers}
-        if client_has(request, tag):
+        if is_not_modified(request, tag):
             return Response(status_code=304, headers=headers)
         part = None
         if request.method == "GET" and request.headers.get("if-range", tag) == tag:
             part = ranges.parse(request.headers.get("range"), file.size)
         if link and request.method == "GET":
-            return RedirectResponse(link.url, 302, {"Cache-Control": "no-store"})  # the next one gets a link of its own
+            return RedirectResponse(link.url, 302, {"Cache-Control": "no-store"})  # links expire
         start, length = part or ranges.Part(0, file.size)
         headers |= {"Content-Length": str(length), "Content-Type": file.content_type}
         if part:
@@ -91,7 +93,7 @@ def deliver(request: Request, storage: Storage, file: StoredFile) -> Response:
     return StreamingResponse(blocks, 206 if part else 200, headers)
 
 
-def client_has(request: Request, tag: str) -> bool:
-    """Whether If-None-Match says that the client holds the very thing already."""
+def is_not_modified(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names the current version."""
     tags = request.headers.get("if-none-match", "").split(",")
     return bool({tag, "*"} & {tag.strip().removeprefix("W/") for tag in tags})

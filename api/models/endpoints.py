@@ -1,4 +1,4 @@
-"""/v1/models: upload models, find and change them, get them back."""
+"""/v1/models: upload, list, change, download and delete models."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.assets.endpoints import file_responses
-from api.assets.service import deliver
+from api.assets.service import file_response
 from api.auth import KeyedRoute, ModelsRead, ModelsWrite
-from api.dependencies import TheFarm, farm_of
+from api.dependencies import FarmDep, farm_of
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import ModelInPath
@@ -54,7 +54,7 @@ FORM = form(
     {
         SETTINGS.name: {
             "$ref": "#/components/schemas/RenderSettings",
-            "description": "How to render it, as JSON of 64 KB at most; all defaults unless sent",
+            "description": "Render settings as JSON, at most 64 KB. Default: all defaults",
         }
     },
     encoding={SETTINGS.name: {"contentType": "application/json"}},
@@ -76,15 +76,15 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
     response_model_exclude_none=True,
     openapi_extra=FORM,
 )
-async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
+async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
-    A file that the account has uploaded before gets another render, and `duplicate: true` in the answer. A zipped OBJ
+    A file that the account has uploaded before gets another render, and `duplicate: true` in the response. A zipped OBJ
     scan is converted to GLB.
     """
     text = upload.fields.get(SETTINGS.name)
     render_settings = RenderSettings() if text is None else parse_json(text)
-    return Data(data=await service.take_in(farm, account, upload, render_settings))
+    return Data(data=await service.accept_upload(farm, account, upload, render_settings))
 
 
 @router.post(
@@ -96,14 +96,14 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: TheFarm) ->
     ),
     response_model_exclude_none=True,
 )
-async def ingest_model(body: IngestModel, account: ModelsWrite, farm: TheFarm) -> Data[Uploaded]:
-    """As an upload, of a GLB or glTF that the farm fetches from a public address, within 2 minutes."""
+async def ingest_model(body: IngestModel, account: ModelsWrite, farm: FarmDep) -> Data[Uploaded]:
+    """Like an upload, for a GLB or glTF that the farm downloads from a public URL within 2 minutes."""
     return Data(data=await service.ingest(farm, account, body.url, body.render_settings))
 
 
 @router.post("/check-hash", responses=errors(Sha256Required, BodyTooLarge), response_model_exclude_none=True)
-def check_hash(body: CheckHash, account: ModelsRead, farm: TheFarm) -> Data[HashChecked]:
-    """Whether uploading the file with this SHA-256 would be a duplicate: ask before sending it."""
+def check_hash(body: CheckHash, account: ModelsRead, farm: FarmDep) -> Data[HashChecked]:
+    """Check before an upload whether the file with this SHA-256 would be a duplicate."""
     with farm.database.read() as db:
         model = models.with_content(db, account.id, body.sha256.lower())
     return Data(data=HashChecked(exists=model is not None, model_id=model.id if model else None))
@@ -112,58 +112,58 @@ def check_hash(body: CheckHash, account: ModelsRead, farm: TheFarm) -> Data[Hash
 @router.get("", responses=errors())
 def list_models(
     account: ModelsRead,
-    farm: TheFarm,
+    farm: FarmDep,
     tags_: Annotated[
         str,
         Query(
             alias="tags",
-            description="Comma-separated: only models that have one of these tags at least; 20 of them at most",
+            description="Comma-separated, at most 20: only models with at least one of these tags",
             examples=["furniture,office"],
             json_schema_extra={"pattern": tags.QUERY_PATTERN},
         ),
     ] = "",
-    archived: Annotated[bool, Query(description="Archived models too")] = False,
-    limit: Annotated[int, Query(ge=1, le=100, description="Models a page, 1 to 100")] = 50,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Models to leave out, from the newest on")] = 0,
+    archived: Annotated[bool, Query(description="Include archived models")] = False,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of models to return, 1 to 100")] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest models to skip")] = 0,
 ) -> Page[ModelItem]:
     """The account's models, newest first."""
-    wanted = tags.from_query(tags_)
+    tag_filter = tags.from_query(tags_)
     with farm.database.read() as db:
-        rows, total = models.page(db, account.id, tags=wanted, archived=archived, limit=limit, offset=offset)
+        rows, total = models.page(db, account.id, tags=tag_filter, archived=archived, limit=limit, offset=offset)
     return Page(data=[ModelItem.from_row(row) for row in rows], meta=Meta(total=total, offset=offset, limit=limit))
 
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
-def get_model(model_id: ModelInPath, account: ModelsRead, farm: TheFarm) -> Data[ModelDetail]:
+def get_model(model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Data[ModelDetail]:
     """One model with all its renders."""
     with farm.database.read() as db:
         return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
 
 
 @router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))
-def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
-    """Change title, SKU or tags: what is not sent stays as it is."""
+def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
+    """Change title, SKU or tags. Fields that are not sent stay unchanged."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.update(db, account, model_id, body)))
 
 
 @router.patch("/{model_id}/archive", responses=errors(ModelNotFound))
-def archive_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
-    """Leave a model out of lists, unless they ask for archived ones. Uploading its file again brings it back, too."""
+def archive_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
+    """Hide a model from lists that do not include archived models. Uploading its file again unarchives it."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.archive(db, account, model_id)))
 
 
 @router.patch("/{model_id}/unarchive", responses=errors(ModelNotFound))
-def unarchive_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelItem]:
-    """Bring an archived model back into all lists."""
+def unarchive_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
+    """Show an archived model in all lists again."""
     with farm.database.write() as db:
         return Data(data=ModelItem.from_row(service.unarchive(db, account, model_id)))
 
 
 @router.delete("/{model_id}", responses=errors(ModelNotFound))
-def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> Data[ModelDeleted]:
-    """Delete a model. Its renders stay, those under way are finished; uploading the file again makes a new model."""
+def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelDeleted]:
+    """Delete a model. Its renders stay, and running ones finish; uploading the file again creates a new model."""
     with farm.database.write() as db:
         service.delete(db, account, model_id)
     return Data(data=ModelDeleted(id=model_id))
@@ -175,8 +175,8 @@ def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: TheFarm) -> 
     response_class=Response,
     responses=file_responses(list(service.CONTENT_TYPES.values()), ModelNotFound, FileNotFound),
 )
-def get_model_file(request: Request, model_id: ModelInPath, account: ModelsRead, farm: TheFarm) -> Response:
-    """The model's file, as it was uploaded; of a scan the GLB that was made of it."""
+def get_model_file(request: Request, model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Response:
+    """The model's file as it was uploaded; for a scan, the GLB converted from it."""
     with farm.database.read() as db:
         file = service.file_of(db, account, model_id)
-    return deliver(request, farm.storage, file)
+    return file_response(request, farm.storage, file)

@@ -1,59 +1,59 @@
-"""Models as they cross HTTP."""
+"""Request and response bodies of models."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from api.envelope import Moment, Wire
+from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
 from api.models.tags import Tags
-from api.renders.schemas import RenderSummary, RequestedSettings
-from api.text import PLAIN
+from api.renders.schemas import RenderSettingsInput, RenderSummary
+from api.text import NO_CONTROL_CHARACTERS
 from farm.db.tables import Model
 from farm.orders.render_settings import RenderSettings
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-ShortText = Annotated[str, Field(max_length=255), PLAIN]
+ShortText = Annotated[str, Field(max_length=255), NO_CONTROL_CHARACTERS]
 
 
-class Uploaded(Wire):
-    """What an upload became."""
+class Uploaded(ApiModel):
+    """The model and render that an upload created."""
 
     model_id: ModelId
     render_id: RenderId
     duplicate: Annotated[
-        Literal[True] | None, Field(description="There, and true, when the account had uploaded this very file before")
+        Literal[True] | None, Field(description="Present, and true, when the account had uploaded this file before")
     ] = None
 
 
-class IngestModel(Wire):
-    """Where a model is to be had, and how it shall be rendered."""
+class IngestModel(ApiModel):
+    """The URL of a model, and the settings of its render."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     url: Annotated[
         str,
         Field(
-            description="http or https, to a public host, without user name and password; at most 2048 characters",
+            description="http or https URL of a public host, without user name and password; at most 2048 characters",
             examples=["https://example.com/model.glb"],
         ),
     ]
-    render_settings: Annotated[RequestedSettings, Field(description="How to render it; all defaults unless sent")] = (
-        RenderSettings()
-    )
+    render_settings: Annotated[
+        RenderSettingsInput, Field(description="Settings of the render. Default: all defaults")
+    ] = RenderSettings()
 
 
-class UpdateModel(Wire):
-    """What shall change about a model: only the fields that are sent. null takes a title or a SKU away."""
+class UpdateModel(ApiModel):
+    """Changes to a model. Fields that are not sent stay unchanged; null removes a title or a SKU."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     title: Annotated[
         ShortText | None,
         Field(
-            description="What to show instead of the file's name, at most 255 characters", examples=["Ergonomic Chair"]
+            description="Display name in place of the file's name, at most 255 characters", examples=["Ergonomic Chair"]
         ),
     ] = None
     sku: Annotated[
@@ -62,55 +62,56 @@ class UpdateModel(Wire):
     tags: Annotated[
         Tags,
         Field(
-            description="Up to 20, of 64 characters at most, without commas; kept in lower case, trimmed, each once",
+            description="Up to 20 tags of at most 64 characters, without commas; stored in lower case, once each",
             examples=[["furniture", "office"]],
             default_factory=list,
         ),
     ]
 
 
-class CheckHash(Wire):
-    """The hash of a file that may be uploaded already."""
+class CheckHash(ApiModel):
+    """The hash of a file that the account may have uploaded."""
 
     sha256: Annotated[
         str, Field(pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file in hex, 64 digits", examples=[SHA256])
     ]
 
 
-class HashChecked(Wire):
-    """Whether the account has uploaded a file with this hash, and what model it is."""
+class HashChecked(ApiModel):
+    """Whether the account has uploaded a file with this hash, and the id of its model."""
 
-    exists: Annotated[bool, Field(description="Whether the account has a model of this file", examples=[True])]
+    exists: Annotated[bool, Field(description="Whether the account has a model with this file", examples=[True])]
     model_id: Annotated[
-        ModelId | None, Field(description="The model's id, there when `exists`", examples=["Ab3kF9x2qL1m"])
+        ModelId | None, Field(description="The model's id, present when `exists` is true", examples=["Ab3kF9x2qL1m"])
     ] = None
 
 
-class ModelItem(Wire):
-    """A model in a list."""
+class ModelItem(ApiModel):
+    """A model in a list of models."""
 
     id: ModelId
-    original_name: Annotated[str, Field(description="What the uploaded file was called", examples=["chair.glb"])]
+    original_name: Annotated[str, Field(description="Name of the uploaded file", examples=["chair.glb"])]
     title: Annotated[
         str | None,
         Field(
-            description="What to show instead of the file's name, at most 255 characters", examples=["Ergonomic Chair"]
+            description="Display name in place of the file's name, at most 255 characters", examples=["Ergonomic Chair"]
         ),
     ]
     sku: Annotated[str | None, Field(description="Product code, at most 255 characters", examples=["EC-1001"])]
     tags: Annotated[
-        list[str], Field(description="Up to 20, in lower case, each once", examples=[["furniture", "office"]])
+        list[str],
+        Field(description="Up to 20 tags, in lower case, without duplicates", examples=[["furniture", "office"]]),
     ]
     archived: Annotated[
-        bool, Field(description="Whether it is left out of lists unless they ask for it", examples=[False])
+        bool, Field(description="Whether lists hide the model unless they include archived models", examples=[False])
     ]
     file_size: Annotated[
-        int, Field(description="Bytes of the model's file, of a scan those of its GLB", ge=0, examples=[2457600])
+        int, Field(description="Size of the model's file in bytes; for a scan, of its GLB", ge=0, examples=[2457600])
     ]
     sha256: Annotated[
-        str, Field(description="SHA-256 of the uploaded file in hex, of a scan the zip's", examples=[SHA256])
+        str, Field(description="SHA-256 of the uploaded file in hex; for a scan, of the zip", examples=[SHA256])
     ]
-    created_at: Annotated[Moment, Field(description="When it was uploaded first, UTC")]
+    created_at: Annotated[Timestamp, Field(description="Time of the first upload, UTC")]
 
     @classmethod
     def from_row(cls, row: Model) -> Self:
@@ -134,15 +135,17 @@ class ModelItem(Wire):
 class ModelDetail(ModelItem):
     """A model with all its renders, oldest first."""
 
-    renders: Annotated[list[RenderSummary], Field(description="All its renders, the system preview too, oldest first")]
+    renders: Annotated[
+        list[RenderSummary], Field(description="All renders of the model, the system preview included, oldest first")
+    ]
 
     @staticmethod
     def _fields_of(row: Model) -> dict[str, Any]:
         return {**ModelItem._fields_of(row), "renders": [RenderSummary.from_row(render) for render in row.renders]}
 
 
-class ModelDeleted(Wire):
-    """The id of a model that is no more."""
+class ModelDeleted(ApiModel):
+    """The deleted model."""
 
     id: ModelId
     deleted: Annotated[Literal[True], Field(description="Always true")] = True

@@ -1,4 +1,4 @@
-"""What happens to models: taken in, changed, put aside, handed back."""
+"""Operations on models: upload, ingest, update, archive, delete, download."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,65 +13,64 @@ from starlette.concurrency import run_in_threadpool
 
 from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
-from api.keeping import kept
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
+from api.upload_storage import store_upload
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.ids import new_id
-from farm.intake import Checked, check_model, convert_scan, is_scan
+from farm.intake import CheckedModel, check_model, convert_scan, is_scan
 from farm.intake.fetch import fetch
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import submit, validation
 
 CONTENT_TYPES = {"glb": "model/gltf-binary", "gltf": "model/gltf+json"}
-INGEST_SECONDS = 120
-INGESTS_AT_ONCE = 10  # of one account
+INGEST_TIMEOUT_SECONDS = 120
+MAX_CONCURRENT_INGESTS = 10  # of one account
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A file that can be kept as a model: what came, or what was made of it."""
+class PreparedModel:
+    """A checked file to be stored as a model: the upload itself, or the GLB converted from a scan."""
 
     path: Path
-    checked: Checked
+    checked: CheckedModel
 
 
-async def take_in(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
-    """Keep an uploaded model and queue its preview and its render; a known file only gets another render.
+async def accept_upload(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
+    """Store an uploaded model and queue its preview and its render; a known file only gets another render.
 
-    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit; then, as on any other failure, no row and no file
-    is left behind.
+    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
     """
     if is_scan(upload.name) and (
-        known := await run_in_threadpool(_render_known, farm, account, upload, render_settings)
+        known := await run_in_threadpool(_render_existing, farm, account, upload, render_settings)
     ):
-        return known  # without converting it again
-    async with _made_ready(farm, upload) as ready:
-        return await run_in_threadpool(_keep_once, farm, account, upload, ready, render_settings)
+        return known  # without another conversion
+    async with _prepare(farm, upload) as prepared:
+        return await run_in_threadpool(_store_unless_known, farm, account, upload, prepared, render_settings)
 
 
 async def ingest(farm: Farm, account: Account, url: str, render_settings: RenderSettings) -> Uploaded:
-    """As `take_in`, of a GLB or glTF that is fetched from `url`. Raises what `fetch` raises, too."""
-    with _one_of_few(farm, account), TemporaryFile(dir=farm.settings.data) as file:
+    """Like `accept_upload`, for a GLB or glTF that is fetched from `url`. Also raises the errors of `fetch`."""
+    with _limit_concurrent_ingests(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
             url,
             file,
-            most=farm.settings.max_upload_bytes,
-            seconds=INGEST_SECONDS,
+            max_bytes=farm.settings.max_upload_bytes,
+            timeout_seconds=INGEST_TIMEOUT_SECONDS,
             allow_loopback=farm.settings.ingest_loopback,
         )
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
-        return await take_in(farm, account, upload, render_settings)
+        return await accept_upload(farm, account, upload, render_settings)
 
 
 @contextmanager
-def _one_of_few(farm: Farm, account: Account) -> Iterator[None]:
-    """Counts the account's ingests. Raises UploadLimit for one too many: each may hold a connection for minutes."""
-    if farm.ingests[account.id] >= INGESTS_AT_ONCE:
-        raise UploadLimit(f"{INGESTS_AT_ONCE} models are being fetched for this account: wait until one is done")
+def _limit_concurrent_ingests(farm: Farm, account: Account) -> Iterator[None]:
+    """Count the account's running ingests, each of which may hold a connection for minutes. Raises UploadLimit."""
+    if farm.ingests[account.id] >= MAX_CONCURRENT_INGESTS:
+        raise UploadLimit(f"{MAX_CONCURRENT_INGESTS} models of this account are being downloaded: wait for one")
     farm.ingests[account.id] += 1
     try:
         yield
@@ -82,68 +81,70 @@ def _one_of_few(farm: Farm, account: Account) -> Iterator[None]:
 
 
 def _gltf_name(name: str, file: IO[bytes]) -> str:
-    """The name with the ending that fits the content: addresses seldom end in a file name. Raises InvalidFormat."""
+    """The name with the suffix that fits the content, as URLs seldom end in a file name. Raises InvalidFormat."""
     file.seek(0)
     start = file.read(1024)
     if start.startswith(b"glTF"):
-        ending = ".glb"
+        suffix = ".glb"
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        ending = ".gltf"
+        suffix = ".gltf"
     else:
-        raise InvalidFormat(f"The URL leads to no GLB or glTF: what it delivers starts with {start[:16]!r}")
-    return name if name.lower().endswith(ending) else f"{PurePath(name).stem or 'model'}{ending}"
+        raise InvalidFormat(f"The file at the URL is neither GLB nor glTF: it starts with {start[:16]!r}")
+    return name if name.lower().endswith(suffix) else f"{PurePath(name).stem or 'model'}{suffix}"
 
 
 @asynccontextmanager
-async def _made_ready(farm: Farm, upload: Upload) -> AsyncIterator[Ready]:
+async def _prepare(farm: Farm, upload: Upload) -> AsyncIterator[PreparedModel]:
     if not is_scan(upload.name):
-        yield Ready(upload.path, await run_in_threadpool(check_model, upload.path, upload.name))
+        yield PreparedModel(upload.path, await run_in_threadpool(check_model, upload.path, upload.name))
         return
     with TemporaryFile(dir=farm.settings.data) as glb:
         async with farm.conversions:
             await convert_scan(upload.path, glb)
-        yield Ready(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
+        yield PreparedModel(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
 
 
-def _keep_once(farm: Farm, account: Account, upload: Upload, ready: Ready, render_settings: RenderSettings) -> Uploaded:
+def _store_unless_known(
+    farm: Farm, account: Account, upload: Upload, prepared: PreparedModel, render_settings: RenderSettings
+) -> Uploaded:
     with farm.database.read() as db:
-        validation.check(db, account, ready.checked.clips, render_settings)
-    if known := _render_known(farm, account, upload, render_settings):
+        validation.check(db, account, prepared.checked.clips, render_settings)
+    if known := _render_existing(farm, account, upload, render_settings):
         return known
     model = Model(
         id=new_id(),
         account_id=account.id,
         original_name=upload.name,
-        format=ready.checked.format,
-        clips=ready.checked.clips,
-        file_size=ready.path.stat().st_size,
+        format=prepared.checked.format,
+        clips=prepared.checked.clips,
+        file_size=prepared.path.stat().st_size,
         sha256=upload.sha256,
     )
     try:
-        return _keep(farm, account, model, ready.path, render_settings)
+        return _store(farm, account, model, prepared.path, render_settings)
     except IntegrityError:
-        # The same file came in twice at once, and the other request was first.
-        if known := _render_known(farm, account, upload, render_settings):
+        # A concurrent request with the same file was first.
+        if known := _render_existing(farm, account, upload, render_settings):
             return known
         raise
 
 
-def _render_known(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
+def _render_existing(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
     with farm.database.write() as db:
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
         validation.check(db, account, model.clips, render_settings)
-        model.archived_at = None  # who sends it again wants to see it again
+        model.archived_at = None  # an upload of an archived model shows it again
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
         return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
 
 
-def _keep(farm: Farm, account: Account, model: Model, path: Path, render_settings: RenderSettings) -> Uploaded:
-    with kept(farm, model, path) as db:
+def _store(farm: Farm, account: Account, model: Model, path: Path, render_settings: RenderSettings) -> Uploaded:
+    with store_upload(farm, model, path) as db:
         submit.preview(db, model, farm.settings, farm.doorbell)
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
-        # Last, because taking credits locks the account's row: of two uploads at once, the later one counts both.
+        # Last, because charging credits locks the account's row: of two concurrent uploads, the later one counts both.
         models.check_limit(db, account.id, farm.settings.upload_limit)
     return Uploaded(model_id=model.id, render_id=render.id)
 
@@ -159,26 +160,26 @@ def update(db: Session, account: Account, model_id: str, change: UpdateModel) ->
 
 
 def archive(db: Session, account: Account, model_id: str) -> Model:
-    """Leave a model out of lists unless they ask for it. Raises ModelNotFound."""
+    """Hide a model from lists that do not include archived models. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
     model.archived_at = model.archived_at or now()
     return model
 
 
 def unarchive(db: Session, account: Account, model_id: str) -> Model:
-    """Bring an archived model back into all lists. Raises ModelNotFound."""
+    """Show an archived model in all lists again. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
     model.archived_at = None
     return model
 
 
 def delete(db: Session, account: Account, model_id: str) -> None:
-    """Delete a model; its renders stay, and its file until none of them needs it. Raises ModelNotFound."""
+    """Delete a model. Its renders stay, and its file until no render needs it. Raises ModelNotFound."""
     models.owned(db, account.id, model_id).deleted_at = now()
 
 
 def file_of(db: Session, account: Account, model_id: str) -> StoredFile:
-    """The model's file: what was uploaded, of a scan the GLB that was made of it. Raises ModelNotFound."""
+    """The model's file as uploaded; for a scan, the GLB converted from it. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
     name = f"{PurePath(model.original_name).stem}.glb" if is_scan(model.original_name) else model.original_name
     return StoredFile(

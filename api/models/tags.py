@@ -1,35 +1,35 @@
-"""Tags: what clients send, made the same for the same word."""
+"""Tags of models: validation and normalisation."""
 
 import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from api.text import CONTROLS, Without
+from api.text import CONTROL_CHARACTERS, ForbidCharacters
 from farm.errors import InvalidRequest
 
-MOST = 20
-LONGEST = 64
-_ONE = f"[^,{CONTROLS}]{{0,{LONGEST}}}"
+MAX_TAGS = 20
+MAX_TAG_LENGTH = 64
+_TAG = f"[^,{CONTROL_CHARACTERS}]{{0,{MAX_TAG_LENGTH}}}"
 
 
-def _same(tag: str) -> str:
+def _normalized(tag: str) -> str:
     return unicodedata.normalize("NFC", tag.lower())
 
 
 def _distinct(tags: list[str]) -> list[str]:
-    """Each once, in the order they came; empty ones are dropped."""
+    """Without duplicates and empty tags, in the given order."""
     return list(dict.fromkeys(tag for tag in tags if tag))
 
 
-QUERY_PATTERN = f"^{_ONE}(,{_ONE}){{0,{MOST - 1}}}$"  # what `from_query` takes
+QUERY_PATTERN = f"^{_TAG}(,{_TAG}){{0,{MAX_TAGS - 1}}}$"  # of the argument of `from_query`
 Tag = Annotated[
     str,
-    Field(max_length=LONGEST),
-    Without(f",{CONTROLS}", "commas and control characters"),
-    AfterValidator(_same),
+    Field(max_length=MAX_TAG_LENGTH),
+    ForbidCharacters(f",{CONTROL_CHARACTERS}", "commas and control characters"),
+    AfterValidator(_normalized),
 ]
-Tags = Annotated[list[Tag], Field(max_length=MOST), AfterValidator(_distinct)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct)]
 _adapter: TypeAdapter[list[str]] = TypeAdapter(Tags)
 
 

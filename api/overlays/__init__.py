@@ -1,1 +1,1 @@
-"""Overlays: pictures behind or before renders."""
+"""Overlays: images behind or in front of renders."""

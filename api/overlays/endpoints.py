@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from api.auth import KeyedRoute, OverlaysRead, OverlaysWrite
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import OverlayInPath
@@ -18,18 +18,18 @@ from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound, Un
 
 router = APIRouter(prefix="/overlays", tags=["Overlays"], route_class=KeyedRoute)
 
-MOST_BYTES = 10 * 1024 * 1024
-FIELDS = [TextField(name, most=4096) for name in OverlayFields.model_fields]
+MAX_OVERLAY_BYTES = 10 * 1024 * 1024
+FIELDS = [TextField(name, max_bytes=4096) for name in OverlayFields.model_fields]
 
 FORM = form(
-    "A PNG, JPEG or WebP of 10 MB and 50 million pixels at most",
+    "A PNG, JPEG or WebP of at most 10 MB and 50 million pixels",
     "backdrop.png",
     OverlayFields.model_json_schema(by_alias=True)["properties"],
 )
 
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
-    async with receive(request, MOST_BYTES, FIELDS) as upload:
+    async with receive(request, MAX_OVERLAY_BYTES, FIELDS) as upload:
         yield upload
 
 
@@ -37,18 +37,18 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
 
 
 @router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge, Unavailable), openapi_extra=FORM)
-async def upload_overlay(upload: Received, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayCreated]:
-    """Upload a picture. It is kept upright, in sRGB and without metadata; of an animated one the first frame."""
-    return Data(data=OverlayCreated.from_row(await service.take_in(farm, account, upload)))
+async def upload_overlay(upload: Received, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayCreated]:
+    """Upload an image. It is stored upright, in sRGB and without metadata; of an animated image, the first frame."""
+    return Data(data=OverlayCreated.from_row(await service.accept_upload(farm, account, upload)))
 
 
 @router.get("", responses=errors())
 def list_overlays(
     account: OverlaysRead,
-    farm: TheFarm,
+    farm: FarmDep,
     layer: Annotated[Layer | None, Query(description="Only overlays of this layer")] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Overlays a page, 1 to 100")] = 100,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Overlays to leave out, from the newest on")] = 0,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of overlays to return, 1 to 100")] = 100,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest overlays to skip")] = 0,
 ) -> Page[OverlayDetail]:
     """The account's overlays and all published ones, newest first."""
     with farm.database.read() as db:
@@ -57,22 +57,22 @@ def list_overlays(
 
 
 @router.patch("/{overlay_id}/publish", responses=errors(OverlayNotFound))
-def publish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
-    """Admin accounts only: let every account use this overlay of yours."""
+def publish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayDetail]:
+    """Let every account use an overlay of your own. Admin accounts only."""
     with farm.database.write() as db:
         return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, True)))
 
 
 @router.patch("/{overlay_id}/unpublish", responses=errors(OverlayNotFound))
-def unpublish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDetail]:
-    """Admin accounts only: keep this overlay of yours to yourself again. Renders already ordered keep it."""
+def unpublish_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayDetail]:
+    """Make a published overlay of your own private again. Existing renders keep it. Admin accounts only."""
     with farm.database.write() as db:
         return Data(data=OverlayDetail.from_row(service.set_published(db, account, overlay_id, False)))
 
 
 @router.delete("/{overlay_id}", responses=errors(OverlayNotFound))
-def delete_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: TheFarm) -> Data[OverlayDeleted]:
-    """Delete an overlay of your own. Renders already ordered with it are finished; new ones cannot name it."""
+def delete_overlay(overlay_id: OverlayInPath, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayDeleted]:
+    """Delete an overlay of your own. Queued renders with it still finish; new renders cannot use it."""
     with farm.database.write() as db:
         service.delete(db, account, overlay_id)
     return Data(data=OverlayDeleted(id=overlay_id))

@@ -1,71 +1,78 @@
-"""Overlays as they cross HTTP."""
+"""Request and response bodies of overlays."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
-from api.envelope import Moment, Wire
+from api.envelope import ApiModel, Timestamp
 from api.ids import OverlayId
-from api.text import PLAIN
+from api.text import NO_CONTROL_CHARACTERS
 from farm.db.tables import Overlay
 from farm.orders.render_settings import Anchor
 
 Layer = Literal["background", "foreground"]
 
-# What an answer tells of an overlay.
-LayerShown = Annotated[Layer, Field(description="Whether it lies behind or before the model", examples=["background"])]
-AnchorShown = Annotated[Anchor, Field(description="What stays in sight when it is cropped", examples=["top-left"])]
-NameShown = Annotated[str | None, Field(description="Display name, at most 100 characters", examples=["My Gradient"])]
+# Fields of responses.
+LayerField = Annotated[
+    Layer, Field(description="Position: behind the model or in front of it", examples=["background"])
+]
+AnchorField = Annotated[
+    Anchor, Field(description="Side or corner that stays visible when the overlay is cropped", examples=["top-left"])
+]
+NameField = Annotated[str | None, Field(description="Display name, at most 100 characters", examples=["My Gradient"])]
 
 
-class OverlayFields(Wire):
-    """What is sent beside the file."""
+class OverlayFields(ApiModel):
+    """The form fields of an upload besides the file."""
 
     model_config = ConfigDict(extra="forbid")
 
-    layer: Annotated[Layer, Field(description="Whether it lies behind or before the model")] = "background"
+    layer: Annotated[Layer, Field(description="Position: behind the model or in front of it")] = "background"
     name: Annotated[
-        str, Field(max_length=100, description="Display name, at most 100 characters", examples=["My Gradient"]), PLAIN
+        str,
+        Field(max_length=100, description="Display name, at most 100 characters", examples=["My Gradient"]),
+        NO_CONTROL_CHARACTERS,
     ] = ""
     description: Annotated[
-        str, Field(max_length=500, description="What to know about it, at most 500 characters"), PLAIN
+        str, Field(max_length=500, description="Description, at most 500 characters"), NO_CONTROL_CHARACTERS
     ] = ""
     alignment: Annotated[
-        Anchor, Field(description="What stays in sight when it is cropped to the shape of a video")
+        Anchor,
+        Field(description="Side or corner that stays visible when cropped to a video's aspect ratio"),
     ] = "top-left"
 
 
-class OverlayCreated(Wire):
-    """An overlay that can be used from now on."""
+class OverlayCreated(ApiModel):
+    """A newly uploaded overlay."""
 
     id: OverlayId
-    layer: LayerShown
-    alignment: AnchorShown
-    name: NameShown
+    layer: LayerField
+    alignment: AnchorField
+    name: NameField
 
     @classmethod
     def from_row(cls, row: Overlay) -> Self:
         return cls(id=row.id, layer=row.layer, alignment=row.alignment, name=row.name)
 
 
-class OverlayDetail(Wire):
-    """An overlay in a list."""
+class OverlayDetail(ApiModel):
+    """An overlay in a list of overlays."""
 
     id: OverlayId
-    layer: LayerShown
-    alignment: AnchorShown
-    name: NameShown
+    layer: LayerField
+    alignment: AnchorField
+    name: NameField
     description: Annotated[
-        str | None, Field(description="What to know about it, at most 500 characters", examples=["Grey, lighter above"])
+        str | None, Field(description="Description, at most 500 characters", examples=["Grey, lighter above"])
     ]
-    published: Annotated[
-        bool, Field(description="Whether it is a system overlay, which every account may use", examples=[False])
+    published: Annotated[bool, Field(description="Whether every account may use the overlay", examples=[False])]
+    content_type: Annotated[
+        str, Field(description="Content type of the stored image: PNG or JPEG", examples=["image/png"])
     ]
-    content_type: Annotated[str, Field(description="Of the picture as it is kept: PNG or JPEG", examples=["image/png"])]
     width: Annotated[int, Field(description="Width in pixels", ge=1, examples=[1920])]
     height: Annotated[int, Field(description="Height in pixels", ge=1, examples=[1080])]
-    file_size: Annotated[int, Field(description="Bytes of the picture as it is kept", ge=1, examples=[48211])]
-    created_at: Annotated[Moment, Field(description="When it was uploaded, UTC")]
+    file_size: Annotated[int, Field(description="Size of the stored image in bytes", ge=1, examples=[48211])]
+    created_at: Annotated[Timestamp, Field(description="Time of the upload, UTC")]
 
     @classmethod
     def from_row(cls, row: Overlay) -> Self:
@@ -84,8 +91,8 @@ class OverlayDetail(Wire):
         )
 
 
-class OverlayDeleted(Wire):
-    """The id of an overlay that is no more."""
+class OverlayDeleted(ApiModel):
+    """The deleted overlay."""
 
     id: OverlayId
     deleted: Annotated[Literal[True], Field(description="Always true")] = True

@@ -1,4 +1,4 @@
-"""What happens to overlays: taken in, published, deleted."""
+"""Operations on overlays: upload, publish, delete."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -8,26 +8,30 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Farm
-from api.keeping import kept
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayFields
+from api.upload_storage import store_upload
 from farm.db import overlays
 from farm.db.tables import Account, Overlay, now
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
 from farm.intake import sandbox
 
-PICTURE_SECONDS, PICTURE_MEGABYTES = 30, 2048
-ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
+PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
+SUFFIXES = {"image/png": "png", "image/jpeg": "jpg"}
 
 
-async def take_in(farm: Farm, account: Account, upload: Upload) -> Overlay:
-    """Keep a picture, encoded anew. Raises InvalidFormat or InvalidRequest; then no row and no file is left behind."""
+async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay:
+    """Re-encode and store an image. Raises InvalidFormat or InvalidRequest; on failure, no row or file is left."""
     fields = _checked(upload.fields)
     with TemporaryFile(dir=farm.settings.data) as file:
         async with farm.conversions:
             facts = await sandbox.run(
-                "farm.intake.picture", upload.path, file, seconds=PICTURE_SECONDS, megabytes=PICTURE_MEGABYTES
+                "farm.intake.picture",
+                upload.path,
+                file,
+                timeout_seconds=PICTURE_TIMEOUT_SECONDS,
+                memory_mb=MAX_PICTURE_MEMORY_MB,
             )
         path, overlay_id = path_of(file), new_id()
         overlay = Overlay(
@@ -37,11 +41,11 @@ async def take_in(farm: Farm, account: Account, upload: Upload) -> Overlay:
             name=fields.name or None,
             description=fields.description or None,
             alignment=fields.alignment,
-            storage_key=f"overlays/{overlay_id}.{ENDINGS[facts['content_type']]}",
+            storage_key=f"overlays/{overlay_id}.{SUFFIXES[facts['content_type']]}",
             file_size=path.stat().st_size,
             **facts,
         )
-        await run_in_threadpool(_keep, farm, overlay, path)
+        await run_in_threadpool(_store, farm, overlay, path)
     return overlay
 
 
@@ -53,22 +57,22 @@ def _checked(fields: dict[str, str]) -> OverlayFields:
         raise InvalidRequest(f"{problem['loc'][0]}: {problem['msg']}") from error
 
 
-def _keep(farm: Farm, overlay: Overlay, path: Path) -> None:
-    with kept(farm, overlay, path):
+def _store(farm: Farm, overlay: Overlay, path: Path) -> None:
+    with store_upload(farm, overlay, path):
         pass
 
 
 def set_published(db: Session, account: Account, overlay_id: str, published: bool) -> Overlay:
-    """Let all accounts use an overlay, or no other any more. Raises Forbidden for all but admins, OverlayNotFound."""
+    """Let all accounts use an overlay, or only its owner. Raises Forbidden for non-admins, and OverlayNotFound."""
     if not account.is_admin:
-        raise Forbidden("Only admin accounts publish overlays")
+        raise Forbidden("Only admin accounts may publish overlays")
     overlay = overlays.owned(db, account.id, overlay_id)
     overlay.published = published
     return overlay
 
 
 def delete(db: Session, account: Account, overlay_id: str) -> None:
-    """Delete an overlay of the account's own; its file stays until the renders under way are done with it.
+    """Delete an overlay of the account's own. Its file stays until no queued or running render needs it.
 
     Raises OverlayNotFound.
     """

@@ -1,11 +1,11 @@
-"""/v1/renders: order, list, look at, dismiss and delete renders."""
+"""/v1/renders: create, list, get, dismiss and delete renders."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api.auth import KeyedRoute, RendersRead, RendersWrite
-from api.dependencies import TheFarm
+from api.dependencies import FarmDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import RenderInPath
@@ -34,20 +34,20 @@ from farm.errors import (
 
 router = APIRouter(prefix="/renders", tags=["Renders"], route_class=KeyedRoute)
 
-REFUSED_ORDERS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
+CREATE_ERRORS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
 
 
-@router.post("", status_code=201, responses=errors(*REFUSED_ORDERS))
-def create_render(body: CreateRender, account: RendersWrite, farm: TheFarm) -> Data[RenderCreated]:
+@router.post("", status_code=201, responses=errors(*CREATE_ERRORS))
+def create_render(body: CreateRender, account: RendersWrite, farm: FarmDep) -> Data[RenderCreated]:
     """Queue one render of a model."""
     with farm.database.write() as db:
         render = service.create(db, farm, account, body.model_id, body.render_settings)
     return Data(data=RenderCreated.from_row(render))
 
 
-@router.post("/batch", status_code=201, responses=errors(*REFUSED_ORDERS, RendersRequired, TooMany))
-def create_batch(body: CreateBatch, account: RendersWrite, farm: TheFarm) -> Data[list[RenderQueued]]:
-    """Queue up to 100 renders: all of them, or none when anything is wrong or the credits do not suffice."""
+@router.post("/batch", status_code=201, responses=errors(*CREATE_ERRORS, RendersRequired, TooMany))
+def create_batch(body: CreateBatch, account: RendersWrite, farm: FarmDep) -> Data[list[RenderQueued]]:
+    """Queue up to 100 renders: all of them, or none when a setting is wrong or the credits do not suffice."""
     requests = [(render_settings.model_id, render_settings.render_settings) for render_settings in body.renders]
     with farm.database.write() as db:
         rows = service.create_batch(db, farm, account, requests)
@@ -57,11 +57,11 @@ def create_batch(body: CreateBatch, account: RendersWrite, farm: TheFarm) -> Dat
 @router.get("", responses=errors())
 def list_renders(
     account: RendersRead,
-    farm: TheFarm,
+    farm: FarmDep,
     model: Annotated[str | None, Query(description="Only renders of this model")] = None,
     status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Most renders to answer with")] = 50,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Renders to pass over, from the newest on")] = 0,
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of renders to return, 1 to 100")] = 50,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest renders to skip")] = 0,
 ) -> Page[RenderDetail]:
     """The account's renders, newest first."""
     with farm.database.read() as db:
@@ -71,15 +71,15 @@ def list_renders(
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))
-def get_render(render_id: RenderInPath, account: RendersRead, farm: TheFarm) -> Data[RenderDetail]:
+def get_render(render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Data[RenderDetail]:
     """One render, with its progress."""
     with farm.database.read() as db:
         return Data(data=RenderDetail.from_detail(renders.detail(db, account.id, render_id)))
 
 
 @router.patch("/{render_id}/dismiss", responses=errors(RenderNotFound, Conflict))
-def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm) -> Data[RenderDetail]:
-    """Put an errored render aside: its status goes from `error` to `failed`. Again, it stays `failed`."""
+def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep) -> Data[RenderDetail]:
+    """Acknowledge a failed render: its status changes from `error` to `failed`. Repeating the call has no effect."""
     with farm.database.write() as db:
         service.dismiss(db, account, render_id)
         detail = renders.detail(db, account.id, render_id)
@@ -87,10 +87,10 @@ def dismiss_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm
 
 
 @router.delete("/{render_id}", responses=errors(RenderNotFound))
-def delete_render(render_id: RenderInPath, account: RendersWrite, farm: TheFarm) -> Data[RenderDeleted]:
-    """Delete a render for good, with its files. A worker that is busy with it stops.
+def delete_render(render_id: RenderInPath, account: RendersWrite, farm: FarmDep) -> Data[RenderDeleted]:
+    """Delete a render permanently, with its files. A worker that is processing it stops.
 
-    The credits of a render that no worker has begun (`pending`) come back.
+    The credits of a render that no worker has started (`pending`) are refunded.
     """
     with farm.database.write() as db:
         service.delete(db, farm, account, render_id)

@@ -1,4 +1,4 @@
-"""Renders as they cross HTTP."""
+"""Request and response bodies of renders."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -6,60 +6,60 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from api.envelope import Moment, Wire
+from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
 from farm.db.renders import Detail
 from farm.db.tables import Render
 from farm.errors import InvalidSettings
 from farm.orders.render_settings import RenderSettings, parse
 
-MOST_AT_ONCE = 100
+MAX_BATCH_SIZE = 100
 
 Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
 
-# What an answer tells of a render.
-StatusShown = Annotated[Status, Field(description="How far it has come", examples=["pending"])]
-SettingsShown = Annotated[RenderSettings, Field(description="What was ordered, defaults spelled out")]
+# Fields of responses.
+StatusField = Annotated[Status, Field(description="Stage of the render", examples=["pending"])]
+SettingsField = Annotated[RenderSettings, Field(description="The requested settings, defaults included")]
 
 
 def _parse(raw: Any) -> RenderSettings:
-    # As an error of pydantic's, so that it knows where in the body it happened. `parse` names what is wrong with what.
+    # As a pydantic error, so that its location in the body is known; the message of `parse` names the field below that.
     try:
         return parse(raw)
     except InvalidSettings as error:
         raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": error.message}) from error
 
 
-RequestedSettings = Annotated[RenderSettings, BeforeValidator(_parse)]
+RenderSettingsInput = Annotated[RenderSettings, BeforeValidator(_parse)]
 
 
-class CreateRender(Wire):
-    """The render_settings for one more render of a model."""
+class CreateRender(ApiModel):
+    """One render of a model."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     model_id: ModelId
-    render_settings: Annotated[RequestedSettings, Field(description="How to render it; all defaults unless sent")] = (
-        RenderSettings()
-    )
+    render_settings: Annotated[
+        RenderSettingsInput, Field(description="Settings of the render. Default: all defaults")
+    ] = RenderSettings()
 
 
-class CreateBatch(Wire):
-    """The render_settings for several renders at once, of one model or of several."""
+class CreateBatch(ApiModel):
+    """Several renders, of one model or of several."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     renders: Annotated[
-        list[CreateRender], Field(min_length=1, max_length=MOST_AT_ONCE, description=f"1 to {MOST_AT_ONCE} renders")
+        list[CreateRender], Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders")
     ]
 
 
-class RenderQueued(Wire):
-    """A render of a batch that now waits for a worker."""
+class RenderQueued(ApiModel):
+    """A queued render of a batch."""
 
     id: RenderId
     model_id: ModelId
-    status: StatusShown
+    status: StatusField
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -67,27 +67,31 @@ class RenderQueued(Wire):
 
 
 class RenderCreated(RenderQueued):
-    """A render that now waits for a worker."""
+    """A queued render."""
 
-    render_settings: SettingsShown
+    render_settings: SettingsField
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
         return cls(id=row.id, model_id=row.model_id, status=row.status, render_settings=parse(row.settings))
 
 
-class RenderSummary(Wire):
-    """A render in its model's list."""
+class RenderSummary(ApiModel):
+    """A render in the list of its model."""
 
     id: RenderId
-    status: StatusShown
+    status: StatusField
     is_system_preview: Annotated[
         bool,
-        Field(alias="is_system_preview", description="Whether it is the free preview of an upload", examples=[False]),
+        Field(
+            alias="is_system_preview",
+            description="Whether the render is the free preview of an upload",
+            examples=[False],
+        ),
     ]
-    render_settings: SettingsShown
-    created_at: Annotated[Moment, Field(description="When it was ordered, UTC")]
-    updated_at: Annotated[Moment, Field(description="When its status changed last, UTC")]
+    render_settings: SettingsField
+    created_at: Annotated[Timestamp, Field(description="Time of creation, UTC")]
+    updated_at: Annotated[Timestamp, Field(description="Time of the last change of its status, UTC")]
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
@@ -105,23 +109,27 @@ class RenderSummary(Wire):
         }
 
 
-class Progress(Wire):
-    """How many frames are drawn, of how many."""
+class Progress(ApiModel):
+    """Number of rendered frames, and of all frames."""
 
-    frames: Annotated[int, Field(ge=0, description="Frames drawn so far", examples=[72])]
-    of: Annotated[int, Field(ge=1, description="Frames of the whole video", examples=[180])]
+    frames: Annotated[int, Field(ge=0, description="Number of rendered frames", examples=[72])]
+    of: Annotated[
+        int, Field(ge=1, description="Number of frames of the whole video; of a dataset, its views", examples=[180])
+    ]
 
 
 class RenderDetail(RenderSummary):
-    """A render with what has become of it."""
+    """A render with its progress and results."""
 
     model_id: ModelId
-    file_size: Annotated[int | None, Field(ge=0, description="Bytes of the video; null until done", examples=[None])]
-    error_message: Annotated[
-        str | None, Field(description="Why there is no video, with status `error` or `failed`", examples=[None])
+    file_size: Annotated[
+        int | None, Field(ge=0, description="Size of the video in bytes; null until done", examples=[None])
     ]
-    has_web_variant: Annotated[bool, Field(description="Whether `/video?quality=web` has a file", examples=[False])]
-    progress: Annotated[Progress, Field(description="How many frames are drawn, of how many")]
+    error_message: Annotated[
+        str | None, Field(description="Reason for the failure, with status `error` or `failed`", examples=[None])
+    ]
+    has_web_variant: Annotated[bool, Field(description="Whether `/video?quality=web` is available", examples=[False])]
+    progress: Annotated[Progress, Field(description="Number of rendered frames, and of all frames")]
 
     @classmethod
     def from_detail(cls, detail: Detail) -> Self:
@@ -136,8 +144,8 @@ class RenderDetail(RenderSummary):
         )
 
 
-class RenderDeleted(Wire):
-    """The id of a render that is no more."""
+class RenderDeleted(ApiModel):
+    """The deleted render."""
 
     id: RenderId
     deleted: Annotated[Literal[True], Field(description="Always true")] = True

@@ -1,4 +1,4 @@
-"""What happens to renders: ordered, dismissed, deleted."""
+"""Operations on renders: create, dismiss, delete."""
 
 from collections.abc import Sequence
 
@@ -25,11 +25,11 @@ def create(db: Session, farm: Farm, account: Account, model_id: str, render_sett
 def create_batch(
     db: Session, farm: Farm, account: Account, items: Sequence[tuple[str, RenderSettings]]
 ) -> list[Render]:
-    """Queue a render for each model id with its settings, or none.
+    """Queue a render for each pair of model id and settings, or none.
 
-    Raises ModelNotFound or InvalidSettings, naming which item is wrong, or NoCredits.
+    Raises ModelNotFound or InvalidSettings, which name the wrong item, or NoCredits.
     """
-    ready = []
+    accepted = []
     for number, (model_id, render_settings) in enumerate(items):
         try:
             model = models.owned(db, account.id, model_id)
@@ -38,23 +38,23 @@ def create_batch(
             raise ModelNotFound(f"renders[{number}]: {error.message}") from error
         except InvalidSettings as error:
             raise InvalidSettings(f"renders[{number}].{error.message}") from error
-        ready.append((model, render_settings))
-    return submit.renders(db, account.id, ready, farm.settings, farm.doorbell)
+        accepted.append((model, render_settings))
+    return submit.renders(db, account.id, accepted, farm.settings, farm.doorbell)
 
 
 def dismiss(db: Session, account: Account, render_id: str) -> None:
-    """Put an error aside; doing it again changes nothing. Raises RenderNotFound, or Conflict for any other status."""
+    """Acknowledge a failed render; idempotent. Raises RenderNotFound, or Conflict for any other status."""
     render = renders.owned(db, account.id, render_id, lock=True)
     if render.status not in ("error", "failed"):
-        raise Conflict(f"Only a render with status error can be dismissed; this one is {render.status}")
+        raise Conflict(f"Only a render with status error can be dismissed; the status of this one is {render.status}")
     render_status.advance(db, render, "failed")
 
 
 def delete(db: Session, farm: Farm, account: Account, render_id: str) -> None:
-    """Delete a render for good, its files once that is committed. Raises RenderNotFound.
+    """Delete a render permanently, its files after the commit. Raises RenderNotFound.
 
-    One that no worker has begun gives its credits back. A worker that is busy with it finds its chunk gone at the next
-    renewal of its lease and throws its work away.
+    The credits of a pending render are refunded. A worker that is processing the render loses its lease at the next
+    renewal and discards its work.
     """
     render = renders.owned(db, account.id, render_id, lock=True)
     if render.status == "pending":

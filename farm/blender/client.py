@@ -17,7 +17,7 @@ from typing import Any, Self
 import structlog
 
 from camera_paths import Pose
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderStuck, NoRoom, RenderFailed
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, RenderFailed
 from farm.processes import child_process
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
@@ -48,7 +48,7 @@ class BlenderHost:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderStuck."""
+        """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderTimeout."""
         self.socket_path.unlink(missing_ok=True)
         # child_process ties the host's life to this process from the start, even before bpy is imported.
         host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
@@ -68,7 +68,7 @@ class BlenderHost:
                 raise BlenderCrashed(f"Blender does not start: {self._last_log_line()}. Run `farm doctor` for details")
             if time.monotonic() > deadline:
                 self.kill()
-                raise BlenderStuck(f"Blender did not start within {START_TIMEOUT_SECONDS:.0f} s")
+                raise BlenderTimeout(f"Blender did not start within {START_TIMEOUT_SECONDS:.0f} s")
             time.sleep(0.05)
 
     @property
@@ -133,7 +133,7 @@ class Blender:
     """A connection to a host. `timeout` is the maximum number of seconds for one response.
 
     Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
-    BlenderStuck when it does not respond in time, and RenderFailed when Blender itself reports an error.
+    BlenderTimeout when it does not respond in time, and RenderFailed when Blender itself reports an error.
     """
 
     def __init__(self, socket_path: Path, timeout: float) -> None:
@@ -234,7 +234,7 @@ class Blender:
         try:
             line = self._lines.readline()
         except TimeoutError as error:
-            raise BlenderStuck from error
+            raise BlenderTimeout from error
         except (OSError, ValueError) as error:
             raise BlenderCrashed from error
         if not line.endswith(b"\n"):
@@ -248,5 +248,5 @@ class Blender:
         if problem["code"] == "bad_template":
             raise BadTemplate(problem["message"])
         if problem["code"] == "no_room":
-            raise NoRoom
+            raise DiskFull
         raise RenderFailed(f"Blender could not render this model: {problem['message']}")

@@ -20,7 +20,7 @@ import psutil
 from camera_paths import Pose
 from farm.blender import engines, frames, views
 from farm.blender.template import examine
-from farm.errors import BadModel, BadTemplate, is_no_room
+from farm.errors import BadModel, BadTemplate, is_disk_full
 from farm.scene.shot import ShotSetup
 from farm.scene.views import Direction
 
@@ -145,7 +145,7 @@ def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> d
     except BadTemplate as error:
         return {"error": {"code": "bad_template", "message": error.message}}
     except Exception as error:
-        if is_no_room(error):
+        if is_disk_full(error):
             return {"error": {"code": "no_room", "message": str(error)}}
         with contextlib.suppress(OSError):  # the log's disk may be full
             traceback.print_exc()

@@ -1,1 +1,1 @@
-"""Groups of `farm` commands that fill a file of their own, and what all commands share."""
+"""The `farm` commands: a module for each command or group of commands."""

@@ -9,7 +9,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from farm.accounts import accounts, credits
-from farm.commands.shared import Data, Json, console, database, fail
+from farm.commands.shared import Data, Json, console, fail, open_database
 from farm.db import accounts as queries
 from farm.db.tables import Account, Key, now
 from farm.errors import FarmError
@@ -17,7 +17,7 @@ from farm.errors import FarmError
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 
-MOST_CREDITS = 1_000_000_000
+MAX_CREDITS = 1_000_000_000
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -25,30 +25,30 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 def create_account(
     email: str,
     credits_: Annotated[
-        int, typer.Option("--credits", min=0, max=MOST_CREDITS, help="Credits to start with.")
+        int, typer.Option("--credits", min=0, max=MAX_CREDITS, help="Credits to start with.")
     ] = credits.FREE,
     admin: Annotated[bool, typer.Option("--admin", help="An operator's account.")] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Create an account."""
-    with database(data) as truth:
+    with open_database(data) as database:
         try:
-            with truth.write() as db:
+            with database.write() as db:
                 account = accounts.create(db, email, admin=admin, credits_=credits_)
         except ValueError as error:
             fail(str(error))
-    shown = f"Account {account.id} for {account.email}, {account.credits} credits"
-    console.print(json.dumps(_account(account)) if as_json else shown)
+    line = f"Account {account.id} for {account.email}, {account.credits} credits"
+    console.print(json.dumps(_account_json(account)) if as_json else line)
 
 
 @accounts_app.command("list")
 def list_accounts(data: Data = None, as_json: Json = False) -> None:
     """List all accounts."""
-    with database(data) as truth, truth.read() as db:
+    with open_database(data) as database, database.read() as db:
         rows = queries.every(db)
     if as_json:
-        console.print(json.dumps([_account(row) for row in rows]))
+        console.print(json.dumps([_account_json(row) for row in rows]))
         return
     for row in rows:
         marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
@@ -58,28 +58,28 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
 @accounts_app.command("suspend")
 def suspend_account(email: str, data: Data = None) -> None:
     """Shut an account out: all its keys are refused until it is resumed. Renders under way go on."""
-    with database(data) as truth, truth.write() as db:
-        _find(db, email).suspended_at = now()
+    with open_database(data) as database, database.write() as db:
+        _find_account(db, email).suspended_at = now()
     console.print(f"Suspended {email}")
 
 
 @accounts_app.command("resume")
 def resume_account(email: str, data: Data = None) -> None:
     """Let a suspended account in again."""
-    with database(data) as truth, truth.write() as db:
-        _find(db, email).suspended_at = None
+    with open_database(data) as database, database.write() as db:
+        _find_account(db, email).suspended_at = None
     console.print(f"Resumed {email}")
 
 
 @accounts_app.command("grant")
 def grant_credits(
     email: str,
-    number: Annotated[int, typer.Argument(metavar="CREDITS", min=1, max=MOST_CREDITS)],
+    number: Annotated[int, typer.Argument(metavar="CREDITS", min=1, max=MAX_CREDITS)],
     data: Data = None,
 ) -> None:
     """Give an account credits."""
-    with database(data) as truth, truth.write() as db:
-        account = _find(db, email)
+    with open_database(data) as database, database.write() as db:
+        account = _find_account(db, email)
         credits.grant(db, account.id, number)
         db.refresh(account)
     console.print(f"{email} has {account.credits} credits")
@@ -97,18 +97,18 @@ def create_key(
     data: Data = None,
 ) -> None:
     """Create an API key and print it: alone, and this once."""
-    allowed = None if scopes is None else _scopes(scopes)
-    expires_at = None if expires is None else _moment(expires)
-    with database(data) as truth, truth.write() as db:
-        key = accounts.create_key(db, _find(db, email), scopes=allowed, expires_at=expires_at)
+    allowed = None if scopes is None else _parse_scopes(scopes)
+    expires_at = None if expires is None else _parse_expiry(expires)
+    with open_database(data) as database, database.write() as db:
+        key = accounts.create_key(db, _find_account(db, email), scopes=allowed, expires_at=expires_at)
     print(key)
 
 
 @keys_app.command("list")
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
-    """List an account's keys by their ids; the keys themselves are shown by nothing."""
-    with database(data) as truth, truth.read() as db:
-        rows = [_key(row) for row in queries.keys_of(db, _find(db, email))]
+    """List an account's keys by their ids; the keys themselves cannot be shown again."""
+    with open_database(data) as database, database.read() as db:
+        rows = [_key_json(row) for row in queries.keys_of(db, _find_account(db, email))]
     if as_json:
         console.print(json.dumps(rows))
         return
@@ -122,23 +122,23 @@ def revoke_key(
     key: Annotated[str, typer.Argument(help="The key itself, or its id from `farm keys list`.")], data: Data = None
 ) -> None:
     """End an API key for good."""
-    with database(data) as truth:
+    with open_database(data) as database:
         try:
-            with truth.write() as db:
+            with database.write() as db:
                 accounts.revoke_key(db, key)
         except FarmError:
             fail("That is not a key of this farm, or it was revoked before")
     console.print("Revoked")
 
 
-def _find(db: Session, email: str) -> Account:
+def _find_account(db: Session, email: str) -> Account:
     account = queries.find(db, email)
     if account is None:
         fail(f"There is no account for {email}. Create it: farm accounts create {email}")
     return account
 
 
-def _account(row: Account) -> dict[str, Any]:
+def _account_json(row: Account) -> dict[str, Any]:
     return {
         "id": row.id,
         "email": row.email,
@@ -148,23 +148,23 @@ def _account(row: Account) -> dict[str, Any]:
     }
 
 
-def _key(row: Key) -> dict[str, Any]:
+def _key_json(row: Key) -> dict[str, Any]:
     expired = row.expires_at is not None and row.expires_at <= now()
     return {
         "id": row.id,
         "state": "revoked" if row.revoked_at else "expired" if expired else "active",
-        "created": _shown(row.created_at),
-        "expires": _shown(row.expires_at),
-        "used": _shown(row.last_used_at),
+        "created": _iso_time(row.created_at),
+        "expires": _iso_time(row.expires_at),
+        "used": _iso_time(row.last_used_at),
         "scopes": ["all"] if row.scopes is None else row.scopes,
     }
 
 
-def _shown(moment: datetime | None) -> str | None:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+def _iso_time(time: datetime | None) -> str | None:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
 
 
-def _scopes(text: str) -> list[str]:
+def _parse_scopes(text: str) -> list[str]:
     """Scopes from a comma-separated list."""
     scopes = [part.strip() for part in text.split(",")]
     for scope in scopes:
@@ -173,12 +173,12 @@ def _scopes(text: str) -> list[str]:
     return scopes
 
 
-def _moment(text: str) -> datetime:
-    """A moment in UTC: so much time from now, or a date, with a time if need be."""
+def _parse_expiry(text: str) -> datetime:
+    """A time in UTC: so much time from now, or a date, with a time if need be."""
     try:
         if match := re.fullmatch(r"([0-9]+)([smhdw])", text):
             return now() + timedelta(**{UNITS[match[2]]: int(match[1])})
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         fail(f"--expires takes a time from now such as 12h, 30d or 8w, or a date such as 2030-01-31, not {text!r}")

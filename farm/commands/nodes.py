@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import Data, Json, console, database
+from farm.commands.shared import Data, Json, console, open_database
 from farm.db import nodes
 from farm.db.tables import Chunk, Node, now
 from farm.nodes import registry
@@ -19,7 +19,7 @@ from farm.nodes import registry
 app = typer.Typer(no_args_is_help=True, help="The nodes that draw.")
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="As in `farm nodes list`.")]
-WIDE = 160  # characters a line where there is no terminal
+PLAIN_WIDTH = 160  # characters a line where there is no terminal
 COLOURS: dict[registry.State, str] = {
     "working": "green",
     "idle": "green",
@@ -33,13 +33,13 @@ COLOURS: dict[registry.State, str] = {
 @app.command("list")
 def list_nodes(data: Data = None, as_json: Json = False) -> None:
     """Every node: its state, what it works on, what it draws with, when it was last seen."""
-    with database(data) as truth, truth.read() as db:
-        rows = [_shown(node, chunk) for node, chunk in nodes.every(db)]
+    with open_database(data) as database, database.read() as db:
+        rows = [_node_json(node, chunk) for node, chunk in nodes.every(db)]
     if as_json:
         console.print(json.dumps(rows))
     elif rows:
-        wide = console if console.is_terminal else Console(width=WIDE)
-        wide.print(_table(rows))
+        output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
+        output.print(_table(rows))
     else:
         console.print("No node has joined yet. Start one with `farm worker`")
 
@@ -47,30 +47,30 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
 @app.command()
 def drain(names: Names, data: Data = None) -> None:
     """Let nodes finish the chunk at hand and end. They do not start again until they are resumed."""
-    _each(names, registry.drain, data, "drains: it ends after the chunk at hand")
+    _change_each(names, registry.drain, data, "drains: it ends after the chunk at hand")
 
 
 @app.command()
 def resume(names: Names, data: Data = None) -> None:
     """Let drained or quarantined nodes work again."""
-    _each(names, registry.resume, data, "may work again")
+    _change_each(names, registry.resume, data, "may work again")
 
 
 @app.command()
 def forget(names: Names, data: Data = None) -> None:
     """Strike nodes that are gone off the list."""
-    _each(names, registry.forget, data, "is forgotten")
+    _change_each(names, registry.forget, data, "is forgotten")
 
 
-def _each(names: list[str], change: Callable[[Session, str], object], data: Any, what: str) -> None:
-    with database(data) as truth:
+def _change_each(names: list[str], change: Callable[[Session, str], object], data: Any, outcome: str) -> None:
+    with open_database(data) as database:
         for name in names:
-            with truth.write() as db:
+            with database.write() as db:
                 change(db, name)
-            console.print(f"{name} {what}")
+            console.print(f"{name} {outcome}")
 
 
-def _shown(node: Node, chunk: Chunk | None) -> dict[str, Any]:
+def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
     """A node as `--json` prints it; moments are ISO 8601 in UTC, memory is bytes."""
     working_on = chunk and {
         "chunk": chunk.id,
@@ -79,7 +79,7 @@ def _shown(node: Node, chunk: Chunk | None) -> dict[str, Any]:
         "frames": chunk.frames,
         "framesDone": chunk.frames_done,
     }
-    last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": _moment(node.last_frame_at)}
+    last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": _iso_time(node.last_frame_at)}
     return {
         "name": node.name,
         "state": registry.state(node, chunk),
@@ -94,8 +94,8 @@ def _shown(node: Node, chunk: Chunk | None) -> dict[str, Any]:
         "memory": node.memory,
         "tags": node.tags,
         "versions": {"plinth": node.plinth_version, "bpy": node.bpy_version, "database": node.database_version},
-        "started": _moment(node.started_at),
-        "seen": _moment(node.seen_at),
+        "started": _iso_time(node.started_at),
+        "seen": _iso_time(node.seen_at),
     }
 
 
@@ -104,11 +104,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for title in ("NAME", "STATE", "WORKS ON", "LAST FRAME", "DRAWS WITH", "MEMORY", "VERSIONS", "TAGS", "SEEN"):
         table.add_column(title, no_wrap=title == "NAME")
     for row in rows:
-        on, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
+        chunk, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
         table.add_row(
             row["name"],
             f"[{COLOURS[row['state']]}]{row['state']}[/]" + (f": {row['reason']}" if row["reason"] else ""),
-            f"{on['kind']} {on['chunk']} {on['framesDone']}/{on['frames']}" if on else "",
+            f"{chunk['kind']} {chunk['chunk']} {chunk['framesDone']}/{chunk['frames']}" if chunk else "",
             f"{last['frame']}, {_ago(last['at'])}" if last else "",
             f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
             f"{row['memory'] / 2**30:.0f} GiB",
@@ -119,12 +119,12 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None
+def _iso_time(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds") if time else None
 
 
-def _ago(moment: str) -> str:
-    seconds = max(int((now() - datetime.fromisoformat(moment)).total_seconds()), 0)
+def _ago(time: str) -> str:
+    seconds = max(int((now() - datetime.fromisoformat(time)).total_seconds()), 0)
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit} ago"

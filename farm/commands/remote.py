@@ -11,24 +11,23 @@ from typing import Annotated, Literal, cast
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
-from farm.commands.shared import Json, console, fail, settings_with
+from farm.commands.shared import Json, Set, console, fail, settings_with
 from farm.orders.render_settings import read_pairs
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
 
-PLAIN_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
-What = Literal["video", "web", "poster", "poster-full", "thumb", "bundle"]
+PLAIN_PROGRESS_INTERVAL_SECONDS = 5.0  # seconds between progress lines where there is no terminal
+FileKind = Literal["video", "web", "poster", "poster-full", "thumb", "bundle"]
 
 app = typer.Typer(no_args_is_help=True, help="A farm elsewhere, over its API.")
 
 Url = Annotated[str | None, typer.Option(help="The farm's address (or FARM_API_URL).")]
 Key = Annotated[str | None, typer.Option(help="An API key of that farm (or FARM_API_KEY).")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")]
 RenderId = Annotated[str, typer.Argument(help="The render's id.")]
 
 
 @contextmanager
-def _farm(url: str | None, key: str | None) -> Iterator[Plinth]:
-    """The farm that is meant. What it refuses is one line on stderr."""
+def _client(url: str | None, key: str | None) -> Iterator[Plinth]:
+    """The farm that is meant. FileKind it refuses is one line on stderr."""
     settings = settings_with(api_url=url, api_key=key)
     try:
         with Plinth(settings.api_url, settings.api_key) as plinth:
@@ -46,13 +45,15 @@ def upload(
     as_json: Json = False,
 ) -> None:
     """Upload a model and order a render of it."""
-    with _farm(url, key) as plinth, _bar("uploading", DownloadColumn()) as bar:
+    with _client(url, key) as plinth, _bar("uploading", DownloadColumn()) as bar:
         task = bar.add_task("uploading", total=None)
-        done = plinth.models.upload(
-            model, _settings_from(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
+        uploaded = plinth.models.upload(
+            model, _render_settings(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
         )
-    known = " (it was there already)" if done.duplicate else ""
-    console.print(json.dumps(asdict(done)) if as_json else f"Model {done.model_id}{known}, render {done.render_id}")
+    known = " (it was there already)" if uploaded.duplicate else ""
+    console.print(
+        json.dumps(asdict(uploaded)) if as_json else f"Model {uploaded.model_id}{known}, render {uploaded.render_id}"
+    )
 
 
 @app.command()
@@ -64,8 +65,8 @@ def render(
     as_json: Json = False,
 ) -> None:
     """Order another render of a model that is there."""
-    with _farm(url, key) as plinth:
-        queued = plinth.renders.create(model_id, _settings_from(set_))
+    with _client(url, key) as plinth:
+        queued = plinth.renders.create(model_id, _render_settings(set_))
     console.print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
 
 
@@ -78,13 +79,13 @@ def list_renders(
     as_json: Json = False,
 ) -> None:
     """List renders, newest first."""
-    with _farm(url, key) as plinth:
+    with _client(url, key) as plinth:
         page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # the farm knows which there are
     if as_json:
         console.print(json.dumps([asdict(item) for item in page.items], default=str))
         return
     for item in page.items:
-        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  model {item.model_id}  {_told(item)}")
+        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  model {item.model_id}  {_status_line(item)}")
     if page.total > len(page.items):
         console.print(f"... of {page.total}")
 
@@ -92,9 +93,9 @@ def list_renders(
 @app.command()
 def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json = False) -> None:
     """Look at a render."""
-    with _farm(url, key) as plinth:
+    with _client(url, key) as plinth:
         found = plinth.renders.get(render_id)
-    console.print(json.dumps(asdict(found), default=str) if as_json else _told(found))
+    console.print(json.dumps(asdict(found), default=str) if as_json else _status_line(found))
 
 
 @app.command()
@@ -105,18 +106,18 @@ def wait(
     key: Key = None,
 ) -> None:
     """Wait until a render is done, showing its progress. Fails when the render does."""
-    with _farm(url, key) as plinth, _bar("{task.description}", MofNCompleteColumn()) as bar:
+    with _client(url, key) as plinth, _bar("{task.description}", MofNCompleteColumn()) as bar:
         task = bar.add_task("pending", total=None)
-        said, line = 0.0, ""
+        last_printed, line = 0.0, ""
 
         def show(render: Render) -> None:
-            nonlocal said, line
+            nonlocal last_printed, line
             if render.progress:
                 bar.update(task, description=render.status, completed=render.progress.frames, total=render.progress.of)
-            now, news = time.monotonic(), _told(render)
-            due = now - said > PLAIN_LINE_EVERY or render.status == "done"
-            if not console.is_terminal and news != line and due:
-                said, line = now, news
+            now, status = time.monotonic(), _status_line(render)
+            due = now - last_printed > PLAIN_PROGRESS_INTERVAL_SECONDS or render.status == "done"
+            if not console.is_terminal and status != line and due:
+                last_printed, line = now, status
                 console.print(line)
 
         plinth.renders.wait(render_id, on_progress=show, timeout=timeout)
@@ -126,13 +127,13 @@ def wait(
 def download(
     render_id: RenderId,
     out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")],
-    what: Annotated[What, typer.Option(help="Which of the render's files.")] = "video",
+    what: Annotated[FileKind, typer.Option(help="Which of the render's files.")] = "video",
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Save one of a render's files. What broke off is gone on with when the command is given again."""
+    """Save one of a render's files. FileKind broke off is gone on with when the command is given again."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _farm(url, key) as plinth, _bar("downloading", DownloadColumn()) as bar:
+    with _client(url, key) as plinth, _bar("downloading", DownloadColumn()) as bar:
         task = bar.add_task("downloading", total=None)
 
         def show(done: int, total: int | None) -> None:
@@ -152,17 +153,17 @@ def download(
     console.print(str(out))
 
 
-def _settings_from(pairs: list[str] | None) -> RenderSettings:
+def _render_settings(pairs: list[str] | None) -> RenderSettings:
     """Settings as they are typed; whether they will do is the farm's to say."""
     return cast(RenderSettings, read_pairs(pairs or []))
 
 
-def _told(render: Render) -> str:
+def _status_line(render: Render) -> str:
     """A render's state in one line."""
     frames = f", {render.progress.frames}/{render.progress.of} frames" if render.progress else ""
     return f"{render.status}{frames}{f': {render.error_message}' if render.error_message else ''}"
 
 
-def _bar(title: str, figures: DownloadColumn | MofNCompleteColumn) -> Progress:
+def _bar(title: str, column: DownloadColumn | MofNCompleteColumn) -> Progress:
     """A progress bar, drawn on a terminal only."""
-    return Progress(TextColumn(title), BarColumn(), figures, console=console, disable=not console.is_terminal)
+    return Progress(TextColumn(title), BarColumn(), column, console=console, disable=not console.is_terminal)

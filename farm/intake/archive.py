@@ -8,13 +8,13 @@ from typing import BinaryIO
 from farm.errors import InvalidFormat
 
 MAX_ENTRIES = 1000
-MAX_BYTES = 512 * 1024**2  # read in all: OBJ, MTL and textures together
+MAX_UNPACKED_BYTES = 512 * 1024**2  # read in all: OBJ, MTL and textures together
 IGNORED = "__MACOSX"  # what macOS adds to every zip
 ENCRYPTED = 0x1
 
 
 class Archive:
-    """The files of a zip, looked up by what an OBJ or MTL calls them. `read` counts towards MAX_BYTES."""
+    """The files of a zip, looked up by what an OBJ or MTL calls them. `read` counts towards MAX_UNPACKED_BYTES."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Raises InvalidFormat: no zip, or more than MAX_ENTRIES entries."""
@@ -30,7 +30,7 @@ class Archive:
             for entry in entries
             if not entry.is_dir() and not _hidden(path := PurePosixPath(entry.filename.replace("\\", "/")))
         }
-        self._left = MAX_BYTES
+        self._left = MAX_UNPACKED_BYTES
 
     def with_suffix(self, suffix: str) -> list[PurePosixPath]:
         """The paths that end in `suffix`, in any case."""
@@ -44,13 +44,13 @@ class Archive:
         """
         wanted = PurePosixPath(reference.strip().strip('"').replace("\\", "/"))
         exact = str(beside.parent / wanted).lower()
-        names = [path for path in self._entries if path.name.lower() == wanted.name.lower()]
-        places = [path for path in names if str(path).lower() == exact]
-        found = places or names
+        same_name = [path for path in self._entries if path.name.lower() == wanted.name.lower()]
+        exact_matches = [path for path in same_name if str(path).lower() == exact]
+        found = exact_matches or same_name
         return found[0] if len(found) == 1 else None
 
     def read(self, path: PurePosixPath) -> bytes:
-        """The bytes of one file. Raises InvalidFormat: encrypted, damaged, or beyond MAX_BYTES."""
+        """The bytes of one file. Raises InvalidFormat: encrypted, damaged, or beyond MAX_UNPACKED_BYTES."""
         entry = self._entries[path]
         if entry.flag_bits & ENCRYPTED:
             raise InvalidFormat(f"The zip's {path.name[:80]!a} is encrypted: pack it again without a password")
@@ -61,7 +61,9 @@ class Archive:
             raise InvalidFormat(f"The zip's {path.name[:80]!a} cannot be read ({error}): pack it again") from error
         self._left -= len(content)
         if self._left < 0:
-            raise InvalidFormat(f"The zip unpacks to more than {MAX_BYTES // 1024**2} MB: make the scan smaller")
+            raise InvalidFormat(
+                f"The zip unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make the scan smaller"
+            )
         return content
 
 

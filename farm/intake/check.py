@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Literal
 
 from farm.errors import InvalidFormat
-from farm.intake import binary, document, glb, shape
+from farm.intake import binary, document, glb, schema
 from farm.intake.text import read_json
 
 ModelFormat = Literal["glb", "gltf"]
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedModel:
     """A file that Blender may open: its format, and the names of its animation clips, "" where one has none."""
 
     format: ModelFormat
     clips: list[str]
 
 
-def check_model(path: Path, name: str) -> Checked:
+def check_model(path: Path, name: str) -> CheckedModel:
     """Check the file at `path` that its sender called `name`, and say what it is.
 
     Reads the file through a memory map: whatever its size, only the JSON is held in memory (`text.py` states the caps).
@@ -42,15 +42,15 @@ def check_model(path: Path, name: str) -> Checked:
         model, payloads = read_json(content, start, end)
     # Each step may trust what the steps before it have checked.
     embedded = document.check_values(model, payloads)
-    document.check_head(model)
-    shape.check_shape(model)
-    shape.check_forest(model)
+    document.check_version_and_extensions(model)
+    schema.check_schema(model)
+    schema.check_node_tree(model)
     binary.check_buffers(model, embedded, stored)
     binary.check_buffer_views(model)
     binary.check_accessors(model)
     binary.check_images(model)
     clips = [str(clip.get("name") or "") for clip in model.get("animations", [])]
-    return Checked(model_format, clips)
+    return CheckedModel(model_format, clips)
 
 
 def is_scan(name: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from farm.errors import InvalidFormat
-from farm.intake.places import below, shown, wrong
+from farm.intake.json_paths import child_path, invalid, quoted
 from farm.intake.text import Payloads
 
 MAX_DEPTH = 100  # Python's parser copes with more, but whoever reads the document after us need not
@@ -38,7 +38,7 @@ SUPPORTED = frozenset(
         "KHR_texture_transform",
     }
 )
-MENDS = {
+FIXES = {
     "EXT_meshopt_compression": "export without meshopt compression (Draco is fine)",
     "KHR_meshopt_compression": "export without meshopt compression (Draco is fine)",
     "KHR_texture_basisu": "export the textures as PNG or JPEG instead of KTX2",
@@ -53,33 +53,35 @@ _DATA = re.compile(rf"data:(?:{_WORD}/{_WORD}(?:;{_WORD}={_WORD})*)?;base64,", r
 
 
 def check_values(document: dict[str, Any], payloads: Payloads) -> dict[str, int]:
-    """Look at every value, in extensions and extras too. Returns the size of each embedded file by its URI's place.
+    """Look at every value, in extensions and extras too. Returns the size of each embedded file by its URI's path.
 
     Raises InvalidFormat: nested too deeply, a number that overflows, text that is no text, a URI that is not data.
     """
     sizes: dict[str, int] = {}
 
-    def look_into(holder: Any, place: str, depth: int) -> None:
+    def visit(holder: Any, path: str, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise InvalidFormat("The model's JSON is nested too deeply: export the model again")
         for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
-            if isinstance(key, str) and _broken(key):
-                raise wrong(place or "The model", "holds a name with half a character in it: rename it")
+            if isinstance(key, str) and _has_lone_surrogate(key):
+                raise invalid(path or "The model", "holds a name with half a character in it: rename it")
             if key == "uri":
-                here = below(place, key)
+                here = child_path(path, key)
                 sizes[here] = _embedded_size(value, here, payloads)
             elif isinstance(value, dict | list):
-                look_into(value, below(place, key), depth + 1)
-            elif isinstance(value, str) and _broken(value):
-                raise wrong(below(place, key), "holds half a character (a lone surrogate): rename it and export again")
+                visit(value, child_path(path, key), depth + 1)
+            elif isinstance(value, str) and _has_lone_surrogate(value):
+                raise invalid(
+                    child_path(path, key), "holds half a character (a lone surrogate): rename it and export again"
+                )
             elif _overflows(value):
-                raise wrong(below(place, key), "is too large a number: repair the model and export it again")
+                raise invalid(child_path(path, key), "is too large a number: repair the model and export it again")
 
-    look_into(document, "", 1)
+    visit(document, "", 1)
     return sizes
 
 
-def check_head(document: dict[str, Any]) -> None:
+def check_version_and_extensions(document: dict[str, Any]) -> None:
     """Raises InvalidFormat: no glTF, not version 2.0, or it requires an extension that Blender lacks."""
     asset = document.get("asset")
     if not isinstance(asset, dict):
@@ -87,35 +89,35 @@ def check_head(document: dict[str, Any]) -> None:
     version = asset.get("version")
     # Blender takes this one alone; no other version 2 has ever been published.
     if version != "2.0":
-        raise wrong("asset.version", f'is {shown(version)}, only "2.0" is supported: export the model as glTF 2.0')
+        raise invalid("asset.version", f'is {quoted(version)}, only "2.0" is supported: export the model as glTF 2.0')
     used = _names(document, "extensionsUsed")
     for number, name in enumerate(_names(document, "extensionsRequired")):
         if name not in SUPPORTED:
-            mend = MENDS.get(name, "export again without it")
-            raise InvalidFormat(f"The model requires {shown(name)}, which Blender cannot read: {mend}")
+            fix = FIXES.get(name, "export again without it")
+            raise InvalidFormat(f"The model requires {quoted(name)}, which Blender cannot read: {fix}")
         if name not in used:
-            place = f"extensionsRequired[{number}]"
-            raise wrong(place, f"is {shown(name)}, which extensionsUsed does not list: export the model again")
+            path = f"extensionsRequired[{number}]"
+            raise invalid(path, f"is {quoted(name)}, which extensionsUsed does not list: export the model again")
 
 
-def _embedded_size(uri: object, place: str, payloads: Payloads) -> int:
+def _embedded_size(uri: object, path: str, payloads: Payloads) -> int:
     if not isinstance(uri, str):
-        raise wrong(place, f"must be a data: URI, not {shown(uri)}")
+        raise invalid(path, f"must be a data: URI, not {quoted(uri)}")
     if not uri.startswith("data:"):
-        raise wrong(
-            place, f"is {shown(uri)}, which points outside the file: embed the file that it names, or export as GLB"
+        raise invalid(
+            path, f"is {quoted(uri)}, which points outside the file: embed the file that it names, or export as GLB"
         )
     head = _DATA.match(uri)
     size = payloads.decoded_size(uri[head.end() :]) if head else None
     if size is None:
-        raise wrong(place, "must read data:<media type>;base64,<base64 data>, and it does not: export as GLB")
+        raise invalid(path, "must read data:<media type>;base64,<base64 data>, and it does not: export as GLB")
     return size
 
 
 def _names(document: dict[str, Any], key: str) -> list[str]:
     names = document.get(key, [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise wrong(key, "must be an array of extension names: export the model again")
+        raise invalid(key, "must be an array of extension names: export the model again")
     return names
 
 
@@ -126,7 +128,7 @@ def _overflows(value: object) -> bool:
     return isinstance(value, int) and value.bit_length() > 1000
 
 
-def _broken(text: str) -> bool:
+def _has_lone_surrogate(text: str) -> bool:
     """JSON can spell half of a surrogate pair, which no encoding and no Blender name can hold."""
     if text.isascii():
         return False

@@ -22,8 +22,8 @@ from python_multipart.multipart import parse_options_header
 from farm.errors import DownloadFailed, DownloadTimeout, FileTooLarge, InvalidUrl
 from farm.intake.addresses import check_public
 
-MOST_REDIRECTS = 5
-LONGEST_URL = 2048
+MAX_REDIRECTS = 5
+MAX_URL_LENGTH = 2048
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"User-Agent": "Plinth", "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -37,18 +37,20 @@ class Fetched:
     sha256: str
 
 
-async def fetch(url: str, file: IO[bytes], *, most: int, seconds: float, allow_loopback: bool = False) -> Fetched:
-    """Download `url` into `file`: at most `most` bytes within `seconds`, name look-up and redirects included.
+async def fetch(
+    url: str, file: IO[bytes], *, max_bytes: int, timeout_seconds: float, allow_loopback: bool = False
+) -> Fetched:
+    """Download `url` into `file`: at most `max_bytes` within `timeout_seconds`, DNS look-up and redirects included.
 
     Raises InvalidUrl, DownloadTimeout, FileTooLarge, or DownloadFailed when the host cannot be reached or answers
     with anything but the file.
     """
     try:
-        with anyio.fail_after(seconds):
-            async with _opened(_parse(url), allow_loopback) as (response, final):
-                return await _receive(response, final, file, most)
+        with anyio.fail_after(timeout_seconds):
+            async with _follow_redirects(_parse(url), allow_loopback) as (response, final):
+                return await _receive(response, final, file, max_bytes)
     except TimeoutError as error:
-        raise DownloadTimeout(f"The download took longer than {seconds:g} seconds") from error
+        raise DownloadTimeout(f"The download took longer than {timeout_seconds:g} seconds") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError) as error:
         raise DownloadFailed(
             f"The URL's host cannot be reached, or broke off: {error or type(error).__name__}"
@@ -57,7 +59,7 @@ async def fetch(url: str, file: IO[bytes], *, most: int, seconds: float, allow_l
 
 def _parse(url: str) -> httpx.URL:
     try:
-        parsed = httpx.URL(url) if len(url) <= LONGEST_URL else None
+        parsed = httpx.URL(url) if len(url) <= MAX_URL_LENGTH else None
     except (httpx.InvalidURL, ValueError):  # UnicodeError is a ValueError
         parsed = None
     if parsed is None or not parsed.raw_host or url != url.strip():
@@ -72,10 +74,10 @@ def _parse(url: str) -> httpx.URL:
 
 
 @asynccontextmanager
-async def _opened(url: httpx.URL, allow_loopback: bool) -> AsyncIterator[tuple[httpcore.Response, httpx.URL]]:
+async def _follow_redirects(url: httpx.URL, allow_loopback: bool) -> AsyncIterator[tuple[httpcore.Response, httpx.URL]]:
     """The answer at the end of all redirects, and where that was. Proxies of the environment are not asked."""
     async with httpcore.AsyncConnectionPool(network_backend=PublicNetwork(allow_loopback)) as pool:
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             async with pool.stream("GET", _for_httpcore(url), headers=_headers(url)) as response:
                 if response.status not in REDIRECTS:
                     if response.status != 200:
@@ -83,7 +85,7 @@ async def _opened(url: httpx.URL, allow_loopback: bool) -> AsyncIterator[tuple[h
                     yield response, url
                     return
                 url = _redirected(url, response)
-    raise DownloadFailed(f"The URL redirects more than {MOST_REDIRECTS} times")
+    raise DownloadFailed(f"The URL redirects more than {MAX_REDIRECTS} times")
 
 
 def _for_httpcore(url: httpx.URL) -> httpcore.URL:
@@ -104,17 +106,17 @@ def _redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
         raise InvalidUrl("The URL redirects to a malformed one") from error
 
 
-async def _receive(response: httpcore.Response, url: httpx.URL, file: IO[bytes], most: int) -> Fetched:
-    too_large = FileTooLarge(f"The file exceeds the {most / 2**20:g} MB limit")
+async def _receive(response: httpcore.Response, url: httpx.URL, file: IO[bytes], max_bytes: int) -> Fetched:
+    too_large = FileTooLarge(f"The file exceeds the {max_bytes / 2**20:g} MB limit")
     if _header(response, b"content-encoding").lower() not in ("", "identity"):
         raise DownloadFailed("The URL's host sends the file compressed, though it was asked not to")
     announced = _header(response, b"content-length")
-    if announced.isdecimal() and int(announced) > most:
+    if announced.isdecimal() and int(announced) > max_bytes:
         raise too_large
     digest, size = hashlib.sha256(), 0
     async for block in response.aiter_stream():
         size += len(block)
-        if size > most:
+        if size > max_bytes:
             raise too_large
         digest.update(block)
         await anyio.to_thread.run_sync(file.write, block)

@@ -69,4 +69,4 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sandbox.serve(reencode)
+    sandbox.main(reencode)

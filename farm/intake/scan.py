@@ -16,7 +16,7 @@ from farm.errors import InvalidFormat
 from farm.intake import sandbox, wavefront
 from farm.intake.archive import Archive
 
-LONGEST_TEXTURE_SIDE = 16384
+MAX_TEXTURE_SIDE_PIXELS = 16384
 
 
 class Texture:
@@ -27,10 +27,10 @@ class Texture:
         Image.MAX_IMAGE_PIXELS = None  # the limit below speaks to the client
         try:
             with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
-                if max(image.size) > LONGEST_TEXTURE_SIDE:
+                if max(image.size) > MAX_TEXTURE_SIDE_PIXELS:
                     raise InvalidFormat(
                         f"The texture {name[:80]!a} has {image.width}x{image.height} pixels: "
-                        f"{LONGEST_TEXTURE_SIDE} a side is the most"
+                        f"{MAX_TEXTURE_SIDE_PIXELS} a side is the most"
                     )
                 image.load()
                 self.format = image.format
@@ -154,4 +154,4 @@ def _linear(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 if __name__ == "__main__":
-    sandbox.serve(convert)
+    sandbox.main(convert)

@@ -1,1 +1,1 @@
-"""What a client asks for: render settings, their price, and what follows from them to be drawn. Pure."""
+"""Render settings, their price, and the shots, datasets and chunks that follow from them. Pure."""

@@ -1,27 +1,29 @@
-"""From the render settings to what is drawn of a dataset. Pure functions."""
+"""The specification of a dataset, derived from its render settings. Pure functions."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farm import templates
 from farm.orders.plan import even
 from farm.orders.render_settings import RenderSettings
 from farm.scene.shot import Engine, ShotSetup
-from farm.scene.views import Direction, directions
 from farm.settings import Settings
 from farm.tiers import DATASET_TIERS, Coverage
 
-SAMPLES = 6  # a pixel, denoised: what lets two cores draw 100 views of 800x800 in 8 minutes
+if TYPE_CHECKING:
+    from farm.scene.views import Direction
+
+SAMPLES = 6  # per pixel, denoised: two cores render 100 views of 800x800 in 8 minutes
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Everything that decides a dataset's bytes but for the engine, as it is kept in the database.
+    """Everything that determines a dataset's bytes except the render engine, as stored in the database.
 
-    `tier` is the datasetQuality, `side` the pixels of its square pictures; `template_version` tells one state of the
-    template's files from the next; angles are as in farm.scene.shot.Shot.
+    `tier`: the datasetQuality. `side`: pixels per side of the square images. `template_version`: hash of the template's
+    files. Angles are as in farm.scene.shot.Shot.
     """
 
     model_sha256: str
@@ -38,7 +40,7 @@ class DatasetSpec:
 
     @property
     def digest(self) -> str:
-        """The address of these views: equal specs draw equal ones."""
+        """Content address of the views: equal specs produce equal views."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class DatasetSpec:
 
     @property
     def frames(self) -> int:
-        """The views, as the queue calls them."""
+        """The number of views, under the name that the scheduler uses."""
         return self.views
 
     @property
@@ -58,21 +60,23 @@ class DatasetSpec:
         return self.side
 
     @property
-    def inseparable(self) -> int:
-        """Views that only one chunk can draw."""
+    def min_chunk_frames(self) -> int:
+        """Smallest number of views in a chunk."""
         return 1
 
     @property
-    def renders_at_once(self) -> int:
-        """How many renders may share the views: each keeps parts of its own."""
+    def max_renders(self) -> int:
+        """Number of renders that may share the views: one, because each stores its own parts."""
         return 1
 
-    def directions(self) -> list[Direction]:
-        """Where the camera stands, view by view."""
+    def directions(self) -> "list[Direction]":
+        """The direction of the camera for each view."""
+        from farm.scene.views import directions  # needs numpy, which the API does without
+
         return directions(self.views, self.coverage)
 
     def shot(self, model_path: str, engine: Engine) -> ShotSetup:
-        """What the Blender host is told."""
+        """The request to the Blender host."""
         return ShotSetup(
             model_path=model_path,
             template=str(templates.blend(self.template)),
@@ -88,9 +92,9 @@ class DatasetSpec:
 
 
 def dataset(model_sha256: str, request: RenderSettings, settings: Settings) -> DatasetSpec:
-    """The dataset that is asked for."""
-    assert request.dataset_quality, "a dataset's settings name a tier"
-    assert request.coverage, "and a coverage"
+    """The specification of the dataset that `request` describes."""
+    assert request.dataset_quality, "parsing fills in a dataset's tier"
+    assert request.coverage, "parsing fills in a dataset's coverage"
     tier = DATASET_TIERS[request.dataset_quality]
     return DatasetSpec(
         model_sha256=model_sha256,

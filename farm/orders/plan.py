@@ -1,4 +1,4 @@
-"""From what a client asked to what is drawn: renders -> shots -> chunks. Pure functions."""
+"""From a render's settings to its shot and the shot's chunks. Pure functions."""
 
 import hashlib
 import json
@@ -12,19 +12,19 @@ from farm.orders.render_settings import Aspect, RenderSettings
 from farm.settings import Settings
 from farm.tiers import TIERS
 
-SHAPES: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
+ASPECT_RATIOS: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
 PREVIEW_FPS = 10
-LEAST_CHUNK_SECONDS = 10.0  # of drawing: what a chunk must take to be worth the opening of its shot
-PIXELS_AT_ONCE, MOST_VARIANTS = 8 * 1920 * 1080, 16  # about 2 GB of encoders
+MIN_CHUNK_SECONDS = 10.0  # of rendering: makes up for the cost of opening the shot
+MAX_CONCURRENT_PIXELS, MAX_VARIANTS = 8 * 1920 * 1080, 16  # the encoders then need about 2 GB
 
 
 @dataclass(frozen=True)
 class ShotSpec:
-    """Everything that decides a shot's pixels, as it is kept in the database.
+    """Everything that determines a shot's pixels, as stored in the database.
 
-    `template_version` tells one state of the template's files from the next; `tier` picks the template's samples;
-    `samples` overrides them. Sizes are pixels of the delivered video.
-    `path_options` are the effect's own settings, by the camera path's parameter names.
+    `template_version`: hash of the template's files. `tier` selects the template's samples, `samples` overrides them.
+    `width` and `height`: pixels of the delivered video. `path_options`: the effect's own settings, by the camera path's
+    parameter names.
     """
 
     model_sha256: str
@@ -51,30 +51,30 @@ class ShotSpec:
 
     @property
     def digest(self) -> str:
-        """The address of these pixels: equal specs draw equal frames."""
+        """Content address of the frames: equal specs produce equal frames."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @property
-    def inseparable(self) -> int:
-        """Frames that only one chunk can draw: those of a GOP."""
+    def min_chunk_frames(self) -> int:
+        """Smallest number of frames in a chunk: one GOP."""
         return self.fps
 
     @property
-    def renders_at_once(self) -> int:
-        """How many renders may share the shot."""
-        return variants_at_once(self.width, self.height)
+    def max_renders(self) -> int:
+        """Number of renders that may share the shot."""
+        return max_variants(self.width, self.height)
 
     def poses(self) -> list[Pose]:
-        """Where the camera stands, frame by frame."""
+        """The pose of the camera for each frame."""
         path = PATHS[self.effect]
         return path.poses(self.frames, easing=self.easing, rotate_y=self.rotate_y, zoom=self.zoom, **self.path_options)
 
 
 def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, preview: bool = False) -> ShotSpec:
-    """The shot of one render. A preview is the same picture, small and with fewer frames a second."""
+    """The shot of one render. A preview shows the same at a small size and frame rate."""
     tier = "preview" if preview else render.quality
     width, height = frame_size(tier, render.aspect, settings.scale)
     fps = min(PREVIEW_FPS, settings.fps) if preview else settings.fps
@@ -104,36 +104,36 @@ def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, previ
 
 
 def frame_size(tier: str, aspect: Aspect, scale: float = 1.0) -> tuple[int, int]:
-    """Width and height in pixels: the tier's short side, the aspect's shape, both even as 4:2:0 video needs."""
-    across, up = SHAPES[aspect]
-    unit = TIERS[tier].short_side / min(across, up) * scale
-    return even(across * unit), even(up * unit)
+    """Width and height in pixels for the tier's short side and the aspect ratio; both even, as 4:2:0 video requires."""
+    ratio_width, ratio_height = ASPECT_RATIOS[aspect]
+    unit = TIERS[tier].short_side / min(ratio_width, ratio_height) * scale
+    return even(ratio_width * unit), even(ratio_height * unit)
 
 
 def even(length: float) -> int:
-    """The even whole number nearest to `length`, at least 2."""
+    """The even integer nearest to `length`, at least 2."""
     return max(2 * round(length / 2), 2)
 
 
-def chunks(frames: int, gop: int, seconds_a_frame: float, nodes: int, most_seconds: float) -> list[range]:
-    """The frame ranges that a shot is worked off in, each of whole GOPs of `gop` frames (the last as long as it gets).
+def chunks(frames: int, gop: int, seconds_per_frame: float, nodes: int, max_seconds: float) -> list[range]:
+    """Split a shot into frame ranges of whole GOPs of `gop` frames; the last GOP may be shorter.
 
-    They are as many as there are `nodes`, where that gives each enough to do to be worth its start, and more where a
-    chunk would otherwise take longer than `most_seconds`: much to draw again when a node dies, and long to wait for.
+    There is one chunk per node, but fewer where chunks would take less than MIN_CHUNK_SECONDS, and more where they
+    would take longer than `max_seconds`: a long chunk is expensive to repeat when its node dies.
     """
-    gop_seconds = gop * seconds_a_frame
+    gop_seconds = gop * seconds_per_frame
     gops = -(-frames // gop)
-    worth_it = max(math.ceil(LEAST_CHUNK_SECONDS / gop_seconds), 1)
-    spread = max(-(-gops // max(nodes, 1)), worth_it)
-    length = gop * max(min(spread, int(most_seconds / gop_seconds)), 1)
+    min_gops = max(math.ceil(MIN_CHUNK_SECONDS / gop_seconds), 1)
+    gops_per_node = max(-(-gops // max(nodes, 1)), min_gops)
+    length = gop * max(min(gops_per_node, int(max_seconds / gop_seconds)), 1)
     return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
 
 
-def variants_at_once(width: int, height: int) -> int:
-    """How many renders may share one shot: each needs compositing and encoders of its own, in memory side by side."""
-    return min(max(PIXELS_AT_ONCE // (width * height), 1), MOST_VARIANTS)
+def max_variants(width: int, height: int) -> int:
+    """Number of renders that may share one shot: each needs its own compositing and encoders in memory."""
+    return min(max(MAX_CONCURRENT_PIXELS // (width * height), 1), MAX_VARIANTS)
 
 
-def guessed_seconds_a_frame(width: int, height: int) -> float:
-    """How long a frame takes before any was measured: a processor of two cores, about."""
+def estimated_seconds_per_frame(width: int, height: int) -> float:
+    """Render time per frame before any was measured: roughly that of a CPU with two cores."""
     return width * height * 4e-6

@@ -13,16 +13,16 @@ DATASET_PRICES: dict[DatasetQuality, int] = {"100x800": 4, "196x1024": 16, "400x
 
 
 class Cost(BaseModel):
-    """The render settings that decide the price, as the API spells them; all others are passed over."""
+    """The render settings that determine the price, spelled as in the API; all others are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
     quality: Annotated[Quality, Field(description="Quality tier of a video")] = "share"
-    output: Annotated[Literal["video", "dataset"], Field(description="What is made of the model")] = "video"
-    effect: Annotated[str, Field(description="`dataset` asks for a dataset, like `output`")] = "turntable"
-    dataset_quality: Annotated[DatasetQuality, Field(description="Tier of a dataset: views x pixels a side")] = (
-        "100x800"
-    )
+    output: Annotated[Literal["video", "dataset"], Field(description="Kind of render")] = "video"
+    effect: Annotated[str, Field(description="`dataset` requests a dataset, as `output` does")] = "turntable"
+    dataset_quality: Annotated[
+        DatasetQuality, Field(description="Tier of a dataset: number of views x pixels per side")
+    ] = "100x800"
 
     @property
     def is_dataset(self) -> bool:
@@ -34,5 +34,5 @@ class Cost(BaseModel):
 
 
 def price_of(settings: Mapping[str, Any]) -> int:
-    """Credits for a render with these settings, as the API spells them."""
+    """Credits for a render with these settings, spelled as in the API."""
     return Cost.model_validate({name: value for name, value in settings.items() if value is not None}).credits

@@ -14,7 +14,7 @@ from tempfile import NamedTemporaryFile
 import structlog
 import zstandard
 
-from farm.errors import RenderFailed, is_no_room
+from farm.errors import RenderFailed, is_disk_full
 from farm.orders.plan import ShotSpec
 from farm.rendering.drawing_code import drawing_code
 from farm.scene.shot import Engine, Frame, Layer, ShadowMap
@@ -56,7 +56,7 @@ class FrameCache:
             frame = Frame.from_wire(json.loads(head))
             return self._unpack(frame, bodies, into)
         except (OSError, ValueError, zstandard.ZstdError) as error:
-            if is_no_room(error):  # the cached frame is intact
+            if is_disk_full(error):  # the cached frame is intact
                 raise
             self._path(number).unlink(missing_ok=True)
             raise RenderFailed(f"Frame {number} cannot be read from the frame cache: {error}") from error

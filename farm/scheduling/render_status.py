@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from farm.accounts import credits
 from farm.db import cleanups, counters, renders
 from farm.db.tables import Render, now
-from farm.errors import ImpossibleStep
+from farm.errors import InvalidTransition
 
 # Forward steps come in this order; a second attempt repeats the early ones without going back.
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
@@ -30,12 +30,12 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
     """Move `render` to status `to`; `message` tells a client the reason of an "error".
 
     An error refunds the render's credits and drops its segments. A status that the render has passed already changes
-    nothing, so that every job can run twice. Raises ImpossibleStep.
+    nothing, so that every job can run twice. Raises InvalidTransition.
     """
     if any(_has_passed(sequence, render.status, to) for sequence in SEQUENCES):
         return
     if to not in NEXT[render.status]:
-        raise ImpossibleStep(f"render {render.id} cannot go from {render.status} to {to}")
+        raise InvalidTransition(f"render {render.id} cannot go from {render.status} to {to}")
     render.status, render.error_message, render.updated_at = to, message or render.error_message, now()
     if to == "error":
         credits.refund(db, render.id)

@@ -42,7 +42,7 @@ def renders(
     for render_id, (model, request) in zip(prices, requests, strict=True):
         spec = _spec(model, request, settings)
         pixels = model.id, spec.digest
-        address = *pixels, seen[pixels] // spec.renders_at_once
+        address = *pixels, seen[pixels] // spec.max_renders
         seen[pixels] += 1
         if address not in shots:
             shots[address] = _queue(db, model, spec, settings, doorbell, DRAWING)
@@ -81,8 +81,11 @@ def _queue(
     db.flush()
     ranges = [range(spec.frames)]
     if priority == DRAWING:
-        seconds = chunks.seconds_per_frame(db, spec.tier) or plan.guessed_seconds_a_frame(spec.width, spec.height)
-        ranges = plan.chunks(spec.frames, spec.inseparable, seconds, nodes.count_drawing(db), settings.chunk_seconds)
+        estimate = plan.estimated_seconds_per_frame(spec.width, spec.height)
+        seconds = chunks.seconds_per_frame(db, spec.tier) or estimate
+        ranges = plan.chunks(
+            spec.frames, spec.min_chunk_frames, seconds, nodes.count_drawing(db), settings.chunk_seconds
+        )
     new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
     leases.queue(db, doorbell, new, model.account_id, priority)
     return shot

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from farm.db import overlays
 from farm.db.tables import Account
 from farm.errors import InvalidSettings, OverlayNotFound
-from farm.orders.render_settings import RenderSettings, refused
+from farm.orders.render_settings import RenderSettings
+from farm.orders.settings_messages import not_allowed
 
 
 def check(db: Session, account: Account, clips: Sequence[str], request: RenderSettings) -> None:
@@ -21,4 +22,4 @@ def check(db: Session, account: Account, clips: Sequence[str], request: RenderSe
             overlays.usable(db, account.id, request.bg_image_id)
         except OverlayNotFound as error:
             allowed = "the id of an overlay of your own or a published one"
-            raise InvalidSettings(refused("bgImageId", request.bg_image_id, allowed)) from error
+            raise InvalidSettings(not_allowed("bgImageId", request.bg_image_id, allowed)) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
-from farm.storage.protocol import BLOCK
+from farm.storage.protocol import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from tempfile import _TemporaryFileWrapper
@@ -24,7 +24,7 @@ class FolderStorage:
         target = self._path(key)
         with source.open("rb") as readable, _temporary_file(target) as copy:
             try:
-                shutil.copyfileobj(readable, copy, BLOCK)
+                shutil.copyfileobj(readable, copy, BLOCK_BYTES)
                 copy.flush()
                 os.fsync(copy.fileno())
                 Path(copy.name).replace(target)
@@ -73,7 +73,7 @@ def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
     with file:
         file.seek(start)
         left = length
-        while block := file.read(BLOCK if left is None else min(BLOCK, left)):
+        while block := file.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left)):
             if left is not None:
                 left -= len(block)
             yield block

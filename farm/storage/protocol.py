@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-BLOCK = 256 * 1024
+BLOCK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)

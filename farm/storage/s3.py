@@ -17,20 +17,20 @@ from urllib3.exceptions import HTTPError
 from farm.errors import Unavailable
 from farm.settings import Settings
 from farm.storage.copies import Copies
-from farm.storage.protocol import BLOCK, Link
+from farm.storage.protocol import BLOCK_BYTES, Link
 
 log = structlog.get_logger()
 
-TRIES = 4
-LINK_SECONDS = 3600  # a download that has begun by then goes on
-CONNECTIONS = 40  # as many as the API has threads
-PARTS = TransferConfig(
+MAX_ATTEMPTS = 4
+LINK_EXPIRY_SECONDS = 3600  # a download that has begun by then goes on
+MAX_CONNECTIONS = 40  # as many as the API has threads
+TRANSFER_CONFIG = TransferConfig(
     multipart_threshold=16 * 1024**2,
     multipart_chunksize=16 * 1024**2,
     max_concurrency=4,
     preferred_transfer_client="classic",
 )
-MISSING = {"NoSuchKey", "404"}  # to a HEAD there is no body that could say more
+NOT_FOUND_CODES = {"NoSuchKey", "404"}  # to a HEAD there is no body that could say more
 
 
 class S3Storage:
@@ -44,8 +44,8 @@ class S3Storage:
         self._public = _client(settings, public) if public else None
 
     def put(self, key: str, source: Path) -> None:
-        with _explained(key):
-            self._s3.upload_file(str(source), self.bucket, key, Config=PARTS)
+        with _translated_errors(key):
+            self._s3.upload_file(str(source), self.bucket, key, Config=TRANSFER_CONFIG)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         if length == 0:  # for which S3 has no Range
@@ -58,12 +58,12 @@ class S3Storage:
         return self._copies.get(key, lambda path: self._fetch(key, path))
 
     def delete(self, key: str) -> None:
-        with _explained(key):
+        with _translated_errors(key):
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str) -> Iterator[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        with _explained(prefix):
+        with _translated_errors(prefix):
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield item["Key"]
@@ -73,21 +73,23 @@ class S3Storage:
             return None
         answered = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
         wanted = {"Bucket": self.bucket, "Key": key, **answered}
-        url = self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
+        url = self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_EXPIRY_SECONDS)
         return Link(url, self._tag(key))
 
     def _fetch(self, key: str, path: Path) -> None:
-        with _explained(key):
-            self._s3.download_file(self.bucket, key, str(path), Config=PARTS)  # under another name until it is whole
+        with _translated_errors(key):
+            self._s3.download_file(
+                self.bucket, key, str(path), Config=TRANSFER_CONFIG
+            )  # boto3 renames it when complete
 
     def _tag(self, key: str) -> str:
-        with _explained(key):
+        with _translated_errors(key):
             return str(self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"])
 
     def _get(self, key: str, start: int, end: int | None) -> dict[str, Any] | None:
         """S3's answer, its body yet to be read; None when the object has no byte there."""
         wanted = f"bytes={start}-{'' if end is None else end - 1}"
-        with _explained(key):
+        with _translated_errors(key):
             try:
                 return dict(self._s3.get_object(Bucket=self.bucket, Key=key, Range=wanted))
             except ClientError as error:
@@ -101,12 +103,12 @@ class S3Storage:
         while at < end:
             try:
                 with contextlib.closing(body):
-                    for block in body.iter_chunks(BLOCK):
+                    for block in body.iter_chunks(BLOCK_BYTES):
                         at, failures = at + len(block), 0
                         yield block
             except (BotoCoreError, HTTPError) as error:
                 failures += 1
-                if failures == TRIES:
+                if failures == MAX_ATTEMPTS:
                     raise _unavailable(key, error) from error
                 rest = self._get(key, at, end)
                 assert rest, "objects never change"
@@ -125,8 +127,8 @@ def _client(settings: Settings, endpoint: str | None) -> Any:
             signature_version="s3v4",
             connect_timeout=settings.s3_timeout,
             read_timeout=settings.s3_timeout,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-            max_pool_connections=CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            max_pool_connections=MAX_CONNECTIONS,
             # Checksums beyond what S3 requires are Amazon's own, and refused by other services.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -135,12 +137,12 @@ def _client(settings: Settings, endpoint: str | None) -> Any:
 
 
 @contextlib.contextmanager
-def _explained(key: str) -> Iterator[None]:
+def _translated_errors(key: str) -> Iterator[None]:
     """Turns what boto3 raises into FileNotFoundError or Unavailable."""
     try:
         yield
     except (Boto3Error, BotoCoreError, ClientError) as error:
-        if _code(error) in MISSING:
+        if _code(error) in NOT_FOUND_CODES:
             raise FileNotFoundError(key) from error
         raise _unavailable(key, error) from error
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import now
-from farm.errors import FarmError, LeaseLost, NoRoom, RenderFailed, Unavailable, is_no_room
+from farm.errors import DiskFull, FarmError, LeaseLost, RenderFailed, Unavailable, is_disk_full
 from farm.nodes import quarantine, registry
 from farm.processes.child_process import die_with_parent
 from farm.scheduling import leases
@@ -125,7 +125,7 @@ def record_failure(
         with database.write() as db:
             leases.postpone(db, chunk.id, chunk.attempt)
         return
-    reason = error if isinstance(error, FarmError) else NoRoom() if is_no_room(error) else RenderFailed()
+    reason = error if isinstance(error, FarmError) else DiskFull() if is_disk_full(error) else RenderFailed()
     with database.write() as db:
         model_id = chunks.model_id(db, chunk.shot_id)
         leases.fail(db, doorbell, chunk.id, chunk.attempt, reason, max_attempts=context.settings.attempts)

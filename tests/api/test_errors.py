@@ -7,7 +7,7 @@ import structlog
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from api.errors import LONGEST_MESSAGE, respond
+from api.errors import MAX_MESSAGE_LENGTH, error_response
 from farm.db import renders
 from farm.errors import InvalidRequest
 from tests.api.helpers import assert_error
@@ -77,7 +77,7 @@ class TestFarmInNeed:
 
 class TestMessage:
     def test_quotes_what_cannot_be_encoded(self) -> None:
-        assert b"\\\\ud800" in respond(InvalidRequest("\ud800")).body
+        assert b"\\\\ud800" in error_response(InvalidRequest("\ud800")).body
 
     def test_is_cut_to_a_readable_length(self) -> None:
-        assert len(respond(InvalidRequest("x" * 1_000_000)).body) < LONGEST_MESSAGE + 100
+        assert len(error_response(InvalidRequest("x" * 1_000_000)).body) < MAX_MESSAGE_LENGTH + 100

@@ -55,8 +55,8 @@ class TestIngestsAtOnce:
     def test_of_one_account_are_bounded(
         self, api: TestClient, server: str, stranger: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(service, "INGESTS_AT_ONCE", 2)
-        monkeypatch.setattr(service, "INGEST_SECONDS", 1.5)
+        monkeypatch.setattr(service, "MAX_CONCURRENT_INGESTS", 2)
+        monkeypatch.setattr(service, "INGEST_TIMEOUT_SECONDS", 1.5)
         fetching = api.app.state.farm.ingests  # type: ignore[attr-defined]
 
         def ingest(path: str, **rest: Any) -> Response:
@@ -113,7 +113,7 @@ class TestRefusedIngest:
         assert_error(answer, "file_too_large", 400)
 
     def test_a_host_that_is_too_slow(self, api: TestClient, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(service, "INGEST_SECONDS", 0.3)
+        monkeypatch.setattr(service, "INGEST_TIMEOUT_SECONDS", 0.3)
         assert_error(api.post("/v1/models/ingest", json={"url": f"{server}/slow"}), "timeout", 408)
 
     def test_wrong_settings_before_anything_is_fetched(self, api: TestClient) -> None:

@@ -95,7 +95,7 @@ class TestUpload:
         self, api: TestClient, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         both_looked = threading.Barrier(2, timeout=10)
-        look = service._render_known
+        look = service._render_existing
 
         def look_together(*args: object) -> object:
             known = look(*args)  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ class TestUpload:
                 both_looked.wait()
             return known
 
-        monkeypatch.setattr(service, "_render_known", look_together)
+        monkeypatch.setattr(service, "_render_existing", look_together)
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda _: uploaded(api), range(2)))
         assert sorted(answer.get("duplicate", False) for answer in answers) == [False, True]

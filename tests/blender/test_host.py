@@ -8,7 +8,7 @@ import pytest
 
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
-from farm.errors import BadModel, BlenderCrashed, BlenderStuck
+from farm.errors import BadModel, BlenderCrashed, BlenderTimeout
 from tests.blender.models import ASSETS, box, glb, shot
 from tests.support.blender import process_of
 
@@ -74,7 +74,7 @@ class TestNoResponse:
         process = process_of(own_host)
         process.suspend()
         try:
-            with Blender(own_host.socket_path, 0.2) as blender, pytest.raises(BlenderStuck):
+            with Blender(own_host.socket_path, 0.2) as blender, pytest.raises(BlenderTimeout):
                 blender.hello()
         finally:
             process.resume()

@@ -12,7 +12,7 @@ import pytest
 
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
-from farm.errors import BadModel, BlenderCrashed, BlenderStuck, RenderFailed
+from farm.errors import BadModel, BlenderCrashed, BlenderTimeout, RenderFailed
 from farm.scene.shot import ShotSetup
 from tests.support.blender import TIMEOUT_SECONDS, draw_frames, process_of, shot
 
@@ -141,7 +141,7 @@ class TestDeath:
         began = time.monotonic()
         with Blender(own_host.socket_path, 1.0) as blender:
             blender.open_shot(SLOW)
-            with pytest.raises(BlenderStuck, match="longer than allowed"):
+            with pytest.raises(BlenderTimeout, match="longer than allowed"):
                 list(blender.frames([(0, Pose(0.0))]))
         assert time.monotonic() - began < 5
         assert not own_host.is_idle()

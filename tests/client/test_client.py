@@ -37,7 +37,7 @@ CONTENT = bytes(range(256)) * 4000  # about a megabyte
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("download", "transport"):
-        monkeypatch.setattr(f"plinth_client.{module}.FIRST_PAUSE", 0.001)
+        monkeypatch.setattr(f"plinth_client.{module}.FIRST_RETRY_DELAY_SECONDS", 0.001)
 
 
 class TestPackage:
@@ -98,10 +98,10 @@ class TestRenders:
             plinth.renders.get(queued.id)
 
     def test_are_read_over_all_pages(self, plinth: Plinth, chair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("plinth_client.renders.MOST", 2)
+        monkeypatch.setattr("plinth_client.renders.MAX_PAGE_SIZE", 2)
         model_id = plinth.models.upload(chair).model_id
         made = {plinth.renders.create(model_id).id for _ in range(4)}
-        found = [render.id for render in plinth.renders.every(status="pending")]
+        found = [render.id for render in plinth.renders.list_all(status="pending")]
         assert len(found) == len(set(found)) == 6
         assert made < set(found)
 

@@ -51,14 +51,14 @@ class TestModels:
     def test_are_found_by_any_of_several_tags_over_all_pages(
         self, plinth: Plinth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("plinth_client.models.MOST", 1)
+        monkeypatch.setattr("plinth_client.models.MAX_PAGE_SIZE", 1)
         made = []
         for number, tag in enumerate(["office", "garden", "kitchen"]):
             path = tmp_path / f"{tag}.glb"
             path.write_bytes(glb(bytes([number])))
             made.append(plinth.models.upload(path).model_id)
             plinth.models.update(made[-1], tags=[tag])
-        found = [model.id for model in plinth.models.every(tags=["garden", "office"])]
+        found = [model.id for model in plinth.models.list_all(tags=["garden", "office"])]
         assert found == [made[1], made[0]]
         page = plinth.models.list(limit=1, offset=1)
         assert ([model.id for model in page.items], page.total, page.offset, page.limit) == ([made[1]], 3, 1, 1)
@@ -67,7 +67,7 @@ class TestModels:
         model_id = plinth.models.upload(chair).model_id
         assert plinth.models.archive(model_id).archived
         assert plinth.models.list().total == 0
-        assert [model.id for model in plinth.models.every(archived=True)] == [model_id]
+        assert [model.id for model in plinth.models.list_all(archived=True)] == [model_id]
         assert not plinth.models.unarchive(model_id).archived
         assert plinth.models.list().total == 1
 
@@ -111,7 +111,7 @@ class TestOverlays:
         assert kept.file_size
         assert kept.created_at
         plinth.overlays.delete(sent.id)
-        assert [overlay.layer for overlay in plinth.overlays.every()] == ["foreground"]
+        assert [overlay.layer for overlay in plinth.overlays.list_all()] == ["foreground"]
 
     def test_go_behind_a_render(self, plinth: Plinth, chair: Path, sky: Path) -> None:
         overlay_id = plinth.overlays.upload(sky).id
@@ -122,7 +122,7 @@ class TestOverlays:
     def test_are_published_by_admins_for_all(self, plinth: Plinth, admin: Plinth, sky: Path) -> None:
         overlay_id = admin.overlays.upload(sky).id
         assert admin.overlays.publish(overlay_id).published
-        assert [overlay.id for overlay in plinth.overlays.every()] == [overlay_id]
+        assert [overlay.id for overlay in plinth.overlays.list_all()] == [overlay_id]
         assert not admin.overlays.unpublish(overlay_id).published
         assert plinth.overlays.list().items == ()
         own = plinth.overlays.upload(sky).id

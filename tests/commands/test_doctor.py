@@ -35,7 +35,7 @@ def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def only(check: Callable[[Settings], Check], settings: Settings) -> Check:
     """One check's answer, as `examine` gives it."""
-    return doctor._without_traceback(check, settings)
+    return doctor._run_check(check, settings)
 
 
 def assert_bad(check: Check, *fix: str) -> None:

@@ -28,9 +28,13 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "fetched"
 
 
-def fetched(url: str, target: Path, *, most: int = MB, seconds: float = 20, loopback: bool = True) -> Fetched:
+def fetched(
+    url: str, target: Path, *, max_bytes: int = MB, timeout_seconds: float = 20, loopback: bool = True
+) -> Fetched:
     with target.open("wb") as file:
-        return asyncio.run(fetch(url, file, most=most, seconds=seconds, allow_loopback=loopback))
+        return asyncio.run(
+            fetch(url, file, max_bytes=max_bytes, timeout_seconds=timeout_seconds, allow_loopback=loopback)
+        )
 
 
 class TestFetch:
@@ -65,9 +69,9 @@ class TestFetch:
         assert target.stat().st_size <= MB
 
     def test_a_file_of_just_the_limit_is_not_too_large(self, server: str, target: Path) -> None:
-        assert fetched(f"{server}/chair.glb", target, most=len(MODEL)).size == len(MODEL)
+        assert fetched(f"{server}/chair.glb", target, max_bytes=len(MODEL)).size == len(MODEL)
         with pytest.raises(FileTooLarge):
-            fetched(f"{server}/chunked.glb", target, most=len(MODEL) - 1)
+            fetched(f"{server}/chunked.glb", target, max_bytes=len(MODEL) - 1)
 
     def test_believes_an_announced_length_beyond_the_limit(self, server: str, target: Path) -> None:
         with pytest.raises(FileTooLarge):
@@ -76,7 +80,7 @@ class TestFetch:
     def test_gives_up_in_time_on_a_host_that_drips(self, server: str, target: Path) -> None:
         started = time.monotonic()
         with pytest.raises(DownloadTimeout):
-            fetched(f"{server}/slow", target, seconds=0.5)
+            fetched(f"{server}/slow", target, timeout_seconds=0.5)
         assert time.monotonic() - started < 3
 
     @pytest.mark.parametrize(

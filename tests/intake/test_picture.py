@@ -22,7 +22,7 @@ def reencode(content: bytes, folder: Path) -> tuple[Image.Image, dict[str, Any],
     source, target = folder / "source", folder / "target"
     source.write_bytes(content)
     with target.open("wb") as file:
-        facts = asyncio.run(sandbox.run("farm.intake.picture", source, file, seconds=30, megabytes=2048))
+        facts = asyncio.run(sandbox.run("farm.intake.picture", source, file, timeout_seconds=30, memory_mb=2048))
     return Image.open(target), facts, target.read_bytes()
 
 

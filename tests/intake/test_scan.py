@@ -16,12 +16,14 @@ from tests.intake.scans import MTL, OBJ, picture, scan, zipped
 SAMPLE = Path(__file__).parents[1] / "assets" / "scan.zip"
 
 
-def convert(content: bytes, folder: Path, seconds: float = 60, megabytes: int = 4096) -> tuple[dict[str, Any], bytes]:
+def convert(
+    content: bytes, folder: Path, timeout_seconds: float = 60, memory_mb: int = 4096
+) -> tuple[dict[str, Any], bytes]:
     """The GLB's JSON and its binary part, once the intake check has passed it."""
     source, target = folder / "scan.zip", folder / "scan.glb"
     source.write_bytes(content)
     with target.open("wb") as file:
-        asyncio.run(sandbox.run("farm.intake.scan", source, file, seconds=seconds, megabytes=megabytes))
+        asyncio.run(sandbox.run("farm.intake.scan", source, file, timeout_seconds=timeout_seconds, memory_mb=memory_mb))
     check_model(target, "scan.glb")
     glb = target.read_bytes()
     (length,) = struct.unpack("<I", glb[12:16])
@@ -120,7 +122,7 @@ class TestRefused:
             convert(content, tmp_path)
 
     def test_a_bomb_is_stopped_while_it_unpacks(self, tmp_path: Path) -> None:
-        bomb = zipped({"a.obj": bytes(archive.MAX_BYTES + 1)})
+        bomb = zipped({"a.obj": bytes(archive.MAX_UNPACKED_BYTES + 1)})
         assert len(bomb) < 1024**2
         with pytest.raises(InvalidFormat, match="unpacks to more than 512 MB"):
             convert(bomb, tmp_path)
@@ -145,11 +147,11 @@ class TestRefused:
 
     def test_one_that_takes_too_long(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidFormat, match=r"longer than 0\.01 seconds"):
-            convert(scan(), tmp_path, seconds=0.01)
+            convert(scan(), tmp_path, timeout_seconds=0.01)
 
     def test_one_that_takes_too_much_memory(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidFormat, match="more than 400 MB of memory"):
-            convert(zipped({"a.obj": b"v 0 0 0\n" * 10_000_000 + b"f 1 2 3\n"}), tmp_path, megabytes=400)
+            convert(zipped({"a.obj": b"v 0 0 0\n" * 10_000_000 + b"f 1 2 3\n"}), tmp_path, memory_mb=400)
 
 
 class TestWavefront:

@@ -39,11 +39,11 @@ class TestFrameSize:
         shot = spec(RenderSettings(quality=quality, aspect=aspect))
         assert (shot.width, shot.height) == size
 
-    @given(st.sampled_from(sorted(product(TIERS, plan.SHAPES))), st.floats(0.05, 1))
+    @given(st.sampled_from(sorted(product(TIERS, plan.ASPECT_RATIOS))), st.floats(0.05, 1))
     def test_is_even_and_keeps_its_shape_at_any_scale(self, pair: tuple[str, Any], scale: float) -> None:
         tier, aspect = pair
         width, height = plan.frame_size(tier, aspect, scale)
-        across, up = plan.SHAPES[aspect]
+        across, up = plan.ASPECT_RATIOS[aspect]
         assert width % 2 == height % 2 == 0
         assert min(width, height) >= 2
         assert abs(width * up - height * across) <= across + up

@@ -220,11 +220,11 @@ class TestDatasets:
             ),
             (
                 {"output": "dataset", "effect": "hero-spin"},
-                'renderSettings.effect is "hero-spin", but must be "dataset" or left out: a dataset is asked for',
+                'renderSettings.effect is "hero-spin", but must be "dataset" or left out: a dataset is requested',
             ),
             (
                 {"output": "video", "effect": "dataset"},
-                'renderSettings.output is "video", but must be "dataset" or left out: a dataset is asked for',
+                'renderSettings.output is "video", but must be "dataset" or left out: a dataset is requested',
             ),
             ({"output": "dataset", "animation": "*"}, "renderSettings.animation belongs to videos: leave it out"),
             ({"effect": "dataset", "vignette": 0.5}, "renderSettings.vignette belongs to videos: leave it out"),

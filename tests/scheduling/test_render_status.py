@@ -6,7 +6,7 @@ import pytest
 
 from farm.db.session import Database
 from farm.db.tables import Render
-from farm.errors import ImpossibleStep
+from farm.errors import InvalidTransition
 from farm.scheduling import render_status
 from farm.scheduling.render_status import NEXT, ORDER
 
@@ -41,7 +41,7 @@ class TestAdvance:
         elif to in NEXT[reached]:
             assert steps(database, render, to).status == to
         else:
-            with pytest.raises(ImpossibleStep):
+            with pytest.raises(InvalidTransition):
                 steps(database, render, to)
 
     @pytest.mark.parametrize("to", ["error", "failed"])
@@ -54,13 +54,13 @@ class TestAdvance:
     @pytest.mark.parametrize("reached", ORDER)
     def test_only_an_error_can_be_dismissed(self, database: Database, render: Render, reached: str) -> None:
         steps(database, render, *ORDER[: ORDER.index(reached) + 1])
-        with pytest.raises(ImpossibleStep):
+        with pytest.raises(InvalidTransition):
             steps(database, render, "failed")
 
     @pytest.mark.parametrize("to", ORDER)
     def test_never_leaves_an_error(self, database: Database, render: Render, to: str) -> None:
         steps(database, render, "error")
-        with pytest.raises(ImpossibleStep):
+        with pytest.raises(InvalidTransition):
             steps(database, render, to)
 
 

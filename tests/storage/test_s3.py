@@ -7,8 +7,8 @@ import pytest
 from farm.errors import Unavailable
 from farm.settings import Settings
 from farm.storage import Storage, open_storage
-from farm.storage.protocol import BLOCK
-from farm.storage.s3 import TRIES
+from farm.storage.protocol import BLOCK_BYTES
+from farm.storage.s3 import MAX_ATTEMPTS
 from tests.support.s3 import Door
 
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
@@ -25,9 +25,9 @@ def storage_kind() -> str:
 
 class TestBusy:
     def test_is_retried_if_brief(self, storage: Storage, s3_door: Door, source: Path) -> None:
-        s3_door.busy = TRIES - 1
+        s3_door.busy = MAX_ATTEMPTS - 1
         storage.put(KEY, source)
-        s3_door.busy = TRIES - 1
+        s3_door.busy = MAX_ATTEMPTS - 1
         assert b"".join(storage.read(KEY)) == source.read_bytes()
 
     def test_is_reported_if_lasting_and_stores_nothing(self, storage: Storage, s3_door: Door, source: Path) -> None:
@@ -51,7 +51,7 @@ class TestSilent:
         storage = open_storage(settings.model_copy(update={"s3_timeout": 0.2}))
         with pytest.raises(Unavailable, match="ReadTimeout"):
             storage.put(KEY, source)
-        assert s3_door.asked == ["PUT"] * TRIES
+        assert s3_door.asked == ["PUT"] * MAX_ATTEMPTS
 
 
 class TestUnavailable:
@@ -70,12 +70,12 @@ class TestUnavailable:
 class TestInterrupted:
     def test_downloads_resume(self, storage: Storage, s3_door: Door, source: Path) -> None:
         storage.put(KEY, source)
-        s3_door.breaks = [BLOCK + 7, 0, 0, 1, 0, 0, BLOCK]
-        assert b"".join(storage.read(KEY, 5, 3 * BLOCK - 10)) == source.read_bytes()[5:-8]
+        s3_door.breaks = [BLOCK_BYTES + 7, 0, 0, 1, 0, 0, BLOCK_BYTES]
+        assert b"".join(storage.read(KEY, 5, 3 * BLOCK_BYTES - 10)) == source.read_bytes()[5:-8]
 
     def test_downloads_fail_without_progress(self, storage: Storage, s3_door: Door, source: Path) -> None:
         storage.put(KEY, source)
-        s3_door.breaks = [BLOCK + 7] + [0] * TRIES
+        s3_door.breaks = [BLOCK_BYTES + 7] + [0] * MAX_ATTEMPTS
         with pytest.raises(Unavailable):
             list(storage.read(KEY))
 

@@ -7,7 +7,7 @@ import pytest
 
 from api.multipart import path_of
 from farm.storage import Storage
-from farm.storage.protocol import BLOCK
+from farm.storage.protocol import BLOCK_BYTES
 
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 
@@ -43,8 +43,8 @@ class TestPut:
 
 
 class TestRead:
-    @pytest.mark.parametrize("start", [0, 1, BLOCK, 3 * BLOCK, 4 * BLOCK])
-    @pytest.mark.parametrize("length", [0, 1, 3, BLOCK + 1, None])
+    @pytest.mark.parametrize("start", [0, 1, BLOCK_BYTES, 3 * BLOCK_BYTES, 4 * BLOCK_BYTES])
+    @pytest.mark.parametrize("length", [0, 1, 3, BLOCK_BYTES + 1, None])
     def test_returns_only_the_range(self, storage: Storage, source: Path, start: int, length: int | None) -> None:
         storage.put(KEY, source)
         end = None if length is None else start + length
@@ -52,7 +52,7 @@ class TestRead:
 
     def test_returns_blocks(self, storage: Storage, source: Path) -> None:
         storage.put(KEY, source)
-        assert max(len(block) for block in storage.read(KEY)) == BLOCK
+        assert max(len(block) for block in storage.read(KEY)) == BLOCK_BYTES
 
     def test_returns_nothing_from_an_empty_file(self, storage: Storage, source: Path) -> None:
         source.write_bytes(b"")

@@ -1,20 +1,5 @@
 """A typed client of Plinth's REST API. Start with `Plinth`."""
 
-from plinth_client.answers import Account as Account
-from plinth_client.answers import HashCheck as HashCheck
-from plinth_client.answers import Health as Health
-from plinth_client.answers import Model as Model
-from plinth_client.answers import ModelDetail as ModelDetail
-from plinth_client.answers import ModelRender as ModelRender
-from plinth_client.answers import Overlay as Overlay
-from plinth_client.answers import OverlayDetail as OverlayDetail
-from plinth_client.answers import Page as Page
-from plinth_client.answers import Progress as Progress
-from plinth_client.answers import QueuedRender as QueuedRender
-from plinth_client.answers import Quote as Quote
-from plinth_client.answers import QuoteItem as QuoteItem
-from plinth_client.answers import Render as Render
-from plinth_client.answers import Upload as Upload
 from plinth_client.client import Plinth as Plinth
 from plinth_client.errors import ApiError as ApiError
 from plinth_client.errors import ConnectionFailed as ConnectionFailed
@@ -30,3 +15,18 @@ from plinth_client.errors import UploadLimit as UploadLimit
 from plinth_client.errors import WaitTimeout as WaitTimeout
 from plinth_client.render_settings import BatchItem as BatchItem
 from plinth_client.render_settings import RenderSettings as RenderSettings
+from plinth_client.responses import Account as Account
+from plinth_client.responses import HashCheck as HashCheck
+from plinth_client.responses import Health as Health
+from plinth_client.responses import Model as Model
+from plinth_client.responses import ModelDetail as ModelDetail
+from plinth_client.responses import ModelRender as ModelRender
+from plinth_client.responses import Overlay as Overlay
+from plinth_client.responses import OverlayDetail as OverlayDetail
+from plinth_client.responses import Page as Page
+from plinth_client.responses import Progress as Progress
+from plinth_client.responses import QueuedRender as QueuedRender
+from plinth_client.responses import Quote as Quote
+from plinth_client.responses import QuoteItem as QuoteItem
+from plinth_client.responses import Render as Render
+from plinth_client.responses import Upload as Upload

@@ -1,22 +1,22 @@
-"""The client: one farm, one key."""
+"""The client of one farm with one API key."""
 
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from plinth_client.answers import Account, Health, Quote, read
 from plinth_client.models import Models
 from plinth_client.overlays import Overlays
 from plinth_client.render_settings import RenderSettings
 from plinth_client.renders import Renders
+from plinth_client.responses import Account, Health, Quote, from_json
 from plinth_client.transport import Transport
 
 
 class Plinth:
-    """A farm at `url`, such as "http://127.0.0.1:8000", called with an API key. Close it, or use it in a with block.
+    """A client of the farm at `url`, such as "http://127.0.0.1:8000". Close it, or use it in a with block.
 
-    `timeout` is the number of seconds that the farm may be silent. Every call raises PlinthError of one kind or
-    another. Calls that change nothing when they are repeated are tried again when the connection fails, no others.
+    `timeout`: seconds to wait for the farm to send data. Every call may raise a subclass of PlinthError. When the
+    connection fails, idempotent calls are retried, others are not.
     """
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 60.0) -> None:
@@ -36,14 +36,14 @@ class Plinth:
         self._api.close()
 
     def account(self) -> Account:
-        """Whose key it is, and how many credits are left."""
-        return read(Account, self._api.get("account")["data"])
+        """The account that the API key belongs to."""
+        return from_json(Account, self._api.get("account")["data"])
 
     def quote(self, renders: Sequence[RenderSettings]) -> Quote:
-        """What up to 100 renders with these settings would cost."""
-        answer = self._api.ask("POST", "quote", idempotent=True, json={"renders": [*renders]})
-        return read(Quote, answer["data"])
+        """The price of up to 100 renders with these settings."""
+        response = self._api.request("POST", "quote", idempotent=True, json={"renders": [*renders]})
+        return from_json(Quote, response["data"])
 
     def health(self) -> Health:
-        """Whether the farm's front door works; needs no key. Raises ServerError naming what is down."""
-        return read(Health, self._api.get("health")["data"])
+        """Check that the API is up; needs no key. Raises ServerError, which names the parts that are down."""
+        return from_json(Health, self._api.get("health")["data"])

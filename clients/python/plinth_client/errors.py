@@ -1,24 +1,24 @@
-"""What can go wrong, as a tree.
+"""The hierarchy of errors.
 
 PlinthError               code, status, message
-+- ApiError               the server refused; code and status are those of the API reference
++- ApiError               the server refused the request; code and status are those of the API reference
 |  +- InvalidRequest      400, 405, 408, 413, 416, 422: the request must be changed
 |  +- Unauthorized        401: the key is missing, wrong, revoked or expired
 |  +- NoCredits           402
 |  +- Forbidden           403: the account is suspended, or the key lacks a scope
-|  +- NotFound            404: no such thing, or a file that is not there yet
+|  +- NotFound            404: no such object, or a file that does not exist yet
 |  +- UploadLimit         429
-|  +- ServerError         5xx: trying again later may help
-+- ConnectionFailed       no answer, or one that broke off; status 0
+|  +- ServerError         5xx: a later attempt may succeed
++- ConnectionFailed       no response, or an incomplete one; status 0
 +- RenderFailed           the render ended as an error; status 0
 +- WaitTimeout            the render was not done in time; status 0
 """
 
-from plinth_client.answers import Render
+from plinth_client.responses import Render
 
 
 class PlinthError(Exception):
-    """Anything that goes wrong. Decide by `code`; `message` is for people. `status` is HTTP's, 0 without an answer."""
+    """Base of all errors. `code` is for programs, `message` for people; `status` is HTTP's, 0 without a response."""
 
     def __init__(self, code: str, status: int, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class PlinthError(Exception):
 
 
 class ApiError(PlinthError):
-    """The server refused. `request_id` finds the request in the server's log."""
+    """The server refused the request. `request_id` identifies it in the server's log."""
 
     def __init__(self, code: str, status: int, message: str, request_id: str | None = None) -> None:
         super().__init__(code, status, message)
@@ -52,26 +52,26 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """No such thing, or a file that is not there yet."""
+    """No such object, or a file that does not exist yet."""
 
 
 class UploadLimit(ApiError):
-    """The account has uploaded as much as it may."""
+    """The account has reached its upload limit."""
 
 
 class ServerError(ApiError):
-    """The server's fault: trying again later may help."""
+    """An error of the server: a later attempt may succeed."""
 
 
 class ConnectionFailed(PlinthError):
-    """No answer, or one that broke off."""
+    """No response, or an incomplete one."""
 
     def __init__(self, message: str) -> None:
         super().__init__("connection_failed", 0, message)
 
 
 class RenderFailed(PlinthError):
-    """The render ended as an error; the message is what the server says of it."""
+    """The render ended as an error; the message is the server's."""
 
     def __init__(self, render: Render) -> None:
         super().__init__("render_failed", 0, render.error_message or f"Render {render.id} failed")
@@ -79,20 +79,26 @@ class RenderFailed(PlinthError):
 
 
 class WaitTimeout(PlinthError):
-    """The render was not done in time. It goes on: wait again, or delete it."""
+    """The render was not done in time. It is still in progress: wait again, or delete it."""
 
     def __init__(self, render: Render, seconds: float) -> None:
         super().__init__("wait_timeout", 0, f"Render {render.id} was still {render.status} after {seconds:g} s")
         self.render = render
 
 
-KINDS: dict[int, type[ApiError]] = {401: Unauthorized, 402: NoCredits, 403: Forbidden, 404: NotFound, 429: UploadLimit}
+STATUS_ERRORS: dict[int, type[ApiError]] = {
+    401: Unauthorized,
+    402: NoCredits,
+    403: Forbidden,
+    404: NotFound,
+    429: UploadLimit,
+}
 
 
-def refusal(status: int, body: object, request_id: str | None) -> ApiError:
-    """The error that an answer with this status and JSON body tells of."""
-    kind = KINDS.get(status, ServerError if status >= 500 else InvalidRequest)
+def error_from_body(status: int, body: object, request_id: str | None) -> ApiError:
+    """The error for a response with this status and JSON body."""
+    kind = STATUS_ERRORS.get(status, ServerError if status >= 500 else InvalidRequest)
     error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):  # something between us and the server answered in its stead
-        return kind("internal", status, f"The server answered {status} without saying why", request_id)
+    if not isinstance(error, dict):  # a proxy or gateway sent the response
+        return kind("internal", status, f"The server responded with status {status} and no error message", request_id)
     return kind(str(error.get("code")), status, str(error.get("message")), request_id)

@@ -1,15 +1,15 @@
-"""Lists that come in pages, read as one."""
+"""Pages of a list, and iteration over all of them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from plinth_client.answers import Page, read
+from plinth_client.responses import Page, from_json
 
-MOST = 100  # items that a page may have
+MAX_PAGE_SIZE = 100  # the API's maximum
 
 
 class Identified(Protocol):
-    """Anything with an id."""
+    """An object with an id."""
 
     @property
     def id(self) -> str: ...
@@ -19,14 +19,17 @@ T = TypeVar("T", bound=Identified)
 
 
 def page(kind: type[T], body: Any) -> Page[T]:
-    """A page from an answer's {data, meta}."""
+    """A page from a response's {data, meta}."""
     meta = body.get("meta") or {"total": len(body["data"]), "offset": 0, "limit": len(body["data"])}
-    items = tuple(read(kind, item) for item in body["data"])
+    items = tuple(from_json(kind, item) for item in body["data"])
     return Page(items, int(meta["total"]), int(meta["offset"]), int(meta["limit"]))
 
 
-def every(load: Callable[[int], Page[T]]) -> Iterator[T]:
-    """All items, page by page; `load` gets a page from an offset. What moves to a later page meanwhile comes once."""
+def list_all(load: Callable[[int], Page[T]]) -> Iterator[T]:
+    """Iterate over all items; `load` fetches the page at an offset.
+
+    An item that moves to a later page during the iteration is yielded once.
+    """
     seen: set[str] = set()
     offset = 0
     while True:

@@ -1,4 +1,4 @@
-"""What a client may ask for, spelled as it crosses HTTP."""
+"""Types of request bodies, spelled as in the API's JSON."""
 
 from typing import Literal, TypedDict
 
@@ -14,9 +14,9 @@ DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 
 
 class RenderSettings(TypedDict, total=False):
-    """One render's settings; what is left out has the default of the API reference.
+    """The settings of one render; fields that are left out have the defaults of the API reference.
 
-    Angles are degrees, `length` is seconds. A farm may know more effects than the reference.
+    Angles in degrees, `length` in seconds. A farm may have more effects than the reference.
     """
 
     quality: Quality
@@ -50,7 +50,7 @@ class RenderSettings(TypedDict, total=False):
 
 
 class BatchItem(TypedDict, total=False):
-    """One render of a batch; `modelId` must be there."""
+    """One render of a batch; `modelId` is required."""
 
     modelId: str
     renderSettings: RenderSettings

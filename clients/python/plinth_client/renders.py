@@ -1,4 +1,4 @@
-"""/v1/renders: order renders, wait for them, fetch their files."""
+"""/v1/renders: create renders, wait for them, download their files."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plinth_client import download
-from plinth_client.answers import Page, QueuedRender, Render, read
 from plinth_client.errors import RenderFailed, WaitTimeout
-from plinth_client.paging import MOST, every, page
+from plinth_client.paging import MAX_PAGE_SIZE, list_all, page
 from plinth_client.render_settings import BatchItem, RenderSettings, Status
+from plinth_client.responses import Page, QueuedRender, Render, from_json
 from plinth_client.transport import Transport
 
-SHORTEST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 10.0, 1.5  # seconds between two looks at a render
+MIN_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.5, 10.0, 1.5
 Target = str | PathLike[str]
 OnRender = Callable[[Render], None]
 
 
 class Renders:
-    """The account's renders. Every call raises PlinthError of one kind or another."""
+    """The account's renders. Every call may raise a subclass of PlinthError."""
 
     def __init__(self, transport: Transport) -> None:
         self._api = transport
@@ -29,12 +29,12 @@ class Renders:
         body: dict[str, Any] = {"modelId": model_id}
         if render_settings is not None:
             body["renderSettings"] = render_settings
-        return read(QueuedRender, self._api.ask("POST", "renders", idempotent=False, json=body)["data"])
+        return from_json(QueuedRender, self._api.request("POST", "renders", idempotent=False, json=body)["data"])
 
     def batch(self, renders: Sequence[BatchItem]) -> tuple[QueuedRender, ...]:
-        """Queue up to 100 renders: all of them, or none where there are too few credits."""
-        answer = self._api.ask("POST", "renders/batch", idempotent=False, json={"renders": [*renders]})
-        return tuple(read(QueuedRender, item) for item in answer["data"])
+        """Queue up to 100 renders: all of them, or none if the credits do not suffice."""
+        response = self._api.request("POST", "renders/batch", idempotent=False, json={"renders": [*renders]})
+        return tuple(from_json(QueuedRender, item) for item in response["data"])
 
     def list(
         self, *, model_id: str | None = None, status: Status | None = None, limit: int = 50, offset: int = 0
@@ -42,31 +42,31 @@ class Renders:
         """One page of renders, newest first."""
         return page(Render, self._api.get("renders", model=model_id, status=status, limit=limit, offset=offset))
 
-    def every(self, *, model_id: str | None = None, status: Status | None = None) -> Iterator[Render]:
+    def list_all(self, *, model_id: str | None = None, status: Status | None = None) -> Iterator[Render]:
         """All renders, fetched page by page."""
-        return every(lambda offset: self.list(model_id=model_id, status=status, limit=MOST, offset=offset))
+        return list_all(lambda offset: self.list(model_id=model_id, status=status, limit=MAX_PAGE_SIZE, offset=offset))
 
     def get(self, render_id: str) -> Render:
         """One render, with its progress."""
-        return read(Render, self._api.get(f"renders/{render_id}")["data"])
+        return from_json(Render, self._api.get(f"renders/{render_id}")["data"])
 
     def dismiss(self, render_id: str) -> Render:
         """Acknowledge a render's error; its status becomes `failed`."""
-        # Dismissing twice changes nothing, so a second try does no harm.
-        return read(Render, self._api.ask("PATCH", f"renders/{render_id}/dismiss", idempotent=True)["data"])
+        # Dismissing twice changes nothing: safe to retry.
+        return from_json(Render, self._api.request("PATCH", f"renders/{render_id}/dismiss", idempotent=True)["data"])
 
     def delete(self, render_id: str) -> None:
-        """Delete a render and its files for good."""
-        self._api.ask("DELETE", f"renders/{render_id}", idempotent=False)
+        """Delete a render and its files permanently."""
+        self._api.request("DELETE", f"renders/{render_id}", idempotent=False)
 
     def wait(self, render_id: str, *, on_progress: OnRender | None = None, timeout: float | None = None) -> Render:
-        """The render, once it is done. `on_progress` gets it at every look, `timeout` is in seconds.
+        """Poll until the render is done, and return it.
 
-        The pauses between looks grow while nothing changes. Raises RenderFailed with the render's own message, and
-        WaitTimeout.
+        `on_progress` is called with the render at every poll; the delay between polls grows while nothing changes.
+        `timeout` in seconds. Raises RenderFailed with the render's error message, and WaitTimeout.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        pause, before = SHORTEST_PAUSE, None
+        delay, previous = MIN_POLL_SECONDS, None
         while True:
             render = self.get(render_id)
             if on_progress:
@@ -75,15 +75,15 @@ class Renders:
                 return render
             if render.status in ("error", "failed"):
                 raise RenderFailed(render)
-            seen = render.status, render.progress
-            pause = SHORTEST_PAUSE if seen != before else min(pause * GROWTH, LONGEST_PAUSE)
-            before = seen
+            state = render.status, render.progress
+            delay = MIN_POLL_SECONDS if state != previous else min(delay * POLL_GROWTH, MAX_POLL_SECONDS)
+            previous = state
             if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
                     raise WaitTimeout(render, timeout or 0)
-                pause = min(pause, left)
-            time.sleep(pause)
+                delay = min(delay, remaining)
+            time.sleep(delay)
 
     def download_video(
         self,
@@ -93,7 +93,7 @@ class Renders:
         quality: Literal["web"] | None = None,
         on_progress: download.Progress | None = None,
     ) -> Path:
-        """Save the video as `target`; `quality="web"` is the lighter variant. See `plinth_client.download`."""
+        """Save the video as `target`; `quality="web"` is the smaller variant. See `plinth_client.download`."""
         return self._file(render_id, "video", target, on_progress, quality)
 
     def download_poster(
@@ -104,11 +104,11 @@ class Renders:
         quality: Literal["full"] | None = None,
         on_progress: download.Progress | None = None,
     ) -> Path:
-        """Save the first frame as `target`, a PNG: small, or with `quality="full"` at the video's own size."""
+        """Save the first frame as `target`, a PNG: small, or with `quality="full"` at the size of the video."""
         return self._file(render_id, "poster", target, on_progress, quality)
 
     def download_thumb(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
-        """Save the video at a quarter of each side as `target`, an MP4."""
+        """Save the thumbnail as `target`: an MP4 at a quarter of the video's width and height."""
         return self._file(render_id, "thumb", target, on_progress)
 
     def download_bundle(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
@@ -118,10 +118,10 @@ class Renders:
     def _file(
         self,
         render_id: str,
-        what: str,
+        file: str,
         target: Target,
         on_progress: download.Progress | None,
         quality: str | None = None,
     ) -> Path:
-        render_settings = {"quality": quality} if quality else {}
-        return download.download(self._api, f"renders/{render_id}/{what}", target, on_progress, **render_settings)
+        parameters = {"quality": quality} if quality else {}
+        return download.download(self._api, f"renders/{render_id}/{file}", target, on_progress, **parameters)

@@ -1,4 +1,4 @@
-"""One connection to the API: the key, the envelope, errors, and second tries where they do no harm."""
+"""HTTP calls of the API: authentication, the envelope, errors, and retries of idempotent calls."""
 
 import contextlib
 import time
@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 
-from plinth_client.errors import ConnectionFailed, ServerError, refusal
+from plinth_client.errors import ConnectionFailed, ServerError, error_from_body
 
-TRIES = 4
-FIRST_PAUSE = 0.5  # seconds before the second try; each further pause is twice as long
+MAX_ATTEMPTS = 4
+FIRST_RETRY_DELAY_SECONDS = 0.5  # doubles with each further retry
 
 
 class Transport:
-    """HTTP with the account's key. `url` may end in /v1 or not."""
+    """HTTP with the account's key. `url` may end in /v1."""
 
     def __init__(self, url: str, key: str | None, timeout: float) -> None:
         base = url.rstrip("/").removesuffix("/v1") + "/v1/"
@@ -24,28 +24,28 @@ class Transport:
     def close(self) -> None:
         self._http.close()
 
-    def ask(self, method: str, path: str, *, idempotent: bool, **request: Any) -> Any:
-        """The answer's JSON. A call that is `idempotent` is tried again when the connection fails.
+    def request(self, method: str, path: str, *, idempotent: bool, **request: Any) -> Any:
+        """The JSON of the response. An `idempotent` call is retried when the connection fails.
 
         Raises ApiError or ConnectionFailed.
         """
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 return _body(self._http.request(method, path, **request))
             except httpx.TransportError as error:
-                if not idempotent or attempt == TRIES - 1:
+                if not idempotent or attempt == MAX_ATTEMPTS - 1:
                     raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
-            time.sleep(FIRST_PAUSE * 2**attempt)
-        raise AssertionError("the last try returns or raises")
+            time.sleep(FIRST_RETRY_DELAY_SECONDS * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """GET; parameters that are None are left out."""
-        given = {name: value for name, value in parameters.items() if value is not None}
-        return self.ask("GET", path, idempotent=True, params=given)
+        """GET; parameters that are None are omitted."""
+        present = {name: value for name, value in parameters.items() if value is not None}
+        return self.request("GET", path, idempotent=True, params=present)
 
     @contextlib.contextmanager
     def stream(self, path: str, parameters: dict[str, str], headers: dict[str, str]) -> Iterator[httpx.Response]:
-        """GET a file, its body yet to be read. Any status comes back. Raises ConnectionFailed, in the block too."""
+        """GET a file, with any status and an unread body. Raises ConnectionFailed, also in the block."""
         try:
             with self._http.stream("GET", path, params=parameters, headers=headers) as response:
                 yield response
@@ -53,21 +53,21 @@ class Transport:
             raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
 
 
-def refused(response: httpx.Response) -> Exception:
-    """The error that a response with a read body tells of."""
+def error_from_response(response: httpx.Response) -> Exception:
+    """The error for a response whose body has been read."""
     try:
         body = response.json()
     except ValueError:
         body = None
-    return refusal(response.status_code, body, response.headers.get("X-Request-ID"))
+    return error_from_body(response.status_code, body, response.headers.get("X-Request-ID"))
 
 
 def _body(response: httpx.Response) -> Any:
     if not response.is_success:
-        raise refused(response)
+        raise error_from_response(response)
     try:
         return response.json()
     except ValueError as error:
         raise ServerError(
-            "internal", response.status_code, "The answer is not JSON: is this address a Plinth?"
+            "internal", response.status_code, "The response is not JSON: is this the URL of a Plinth farm?"
         ) from error

@@ -1,4 +1,4 @@
-"""Files to be sent: a path or an open file, and who wants to know how far it is."""
+"""Files to be uploaded: a path or an open file, with progress reports."""
 
 import contextlib
 import io
@@ -11,12 +11,12 @@ Progress = Callable[[int, int | None], None]
 Source = str | PathLike[str] | BinaryIO
 
 
-class _Watched(io.RawIOBase):
-    """A file that tells how much of it has been read."""
+class _ProgressReader(io.RawIOBase):
+    """A file that reports how much of it has been read."""
 
     def __init__(self, file: BinaryIO, on_progress: Progress) -> None:
         self._file = file
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._done = 0
         try:
             self._total: int | None = file.seek(0, io.SEEK_END)
@@ -28,7 +28,7 @@ class _Watched(io.RawIOBase):
         block = self._file.read(size)
         if block:
             self._done += len(block)
-            self._tell(self._done, self._total)
+            self._on_progress(self._done, self._total)
         return block
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -39,13 +39,13 @@ class _Watched(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def opened(source: Source, name: str | None, on_progress: Progress | None) -> Iterator[tuple[str, IO[bytes]]]:
-    """The file's name for the server, and the file, open for as long as the block runs. Raises OSError."""
+def open_source(source: Source, name: str | None, on_progress: Progress | None) -> Iterator[tuple[str, IO[bytes]]]:
+    """The file's name for the server, and the file, which is open during the block. Raises OSError."""
     with contextlib.ExitStack() as stack:
         if isinstance(source, str | PathLike):
             path = Path(fspath(source))
             file: BinaryIO = stack.enter_context(path.open("rb"))
         else:
             path, file = Path(str(getattr(source, "name", "model.glb"))), source
-        watched: IO[bytes] = _Watched(file, on_progress) if on_progress else file  # type: ignore[assignment]
+        watched: IO[bytes] = _ProgressReader(file, on_progress) if on_progress else file  # type: ignore[assignment]
         yield name or path.name, watched

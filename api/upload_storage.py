@@ -1,4 +1,4 @@
-"""Keeping what was uploaded: its file in the storage and its row in the database, both or neither."""
+"""Stores an upload's file in the storage and its row in the database: both or neither."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ from farm.storage import discard
 
 
 @contextmanager
-def kept(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
+def store_upload(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
     """Store the file at `path` and open the transaction that adds its row.
 
-    When that fails the file is taken out again. Where nobody is left to do so, or nobody knows whether the transaction
-    was committed, the reaper looks for it later.
+    When that fails, the file is deleted again. When this process dies, or cannot know whether the transaction was
+    committed, the reaper cleans up later.
     """
     with farm.database.write() as db:
         cleanup = cleanups.schedule_upload(db, row.storage_key)
-    # The file first, so that no worker can find a row without one; and outside the transaction, which is short.
+    # The file first, so that no worker finds a row without a file; outside the transaction, which is thus short.
     try:
         farm.storage.put(row.storage_key, path)
         with farm.database.write() as db:

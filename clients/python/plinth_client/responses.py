@@ -1,4 +1,4 @@
-"""What the API answers, as frozen dataclasses. Fields that a newer server adds are passed over."""
+"""The API's responses as frozen dataclasses. Unknown fields of a newer server are ignored."""
 
 import types
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Upload:
-    """What an upload became. `duplicate`: the account had this file already, and the model is that one."""
+    """The result of an upload. `duplicate`: the account already had this file, and this is its model."""
 
     model_id: str
     render_id: str
@@ -35,7 +35,7 @@ class Model:
 
 @dataclass(frozen=True)
 class ModelRender:
-    """A render in its model's list."""
+    """A render in the list of its model."""
 
     id: str
     status: str
@@ -53,13 +53,13 @@ class ModelDetail(Model):
 
     @property
     def preview(self) -> ModelRender | None:
-        """The free system preview, which shows whether the model is sound."""
+        """The free system preview, which also tests the model."""
         return next((render for render in self.renders if render.is_system_preview), None)
 
 
 @dataclass(frozen=True)
 class HashCheck:
-    """Whether the account has uploaded a file with this hash, and as which model."""
+    """Whether the account has uploaded a file with this hash, and the id of its model."""
 
     exists: bool
     model_id: str | None = None
@@ -67,7 +67,7 @@ class HashCheck:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many frames are drawn, of how many."""
+    """`frames` of `of` frames are rendered."""
 
     frames: int
     of: int
@@ -75,7 +75,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class QueuedRender:
-    """A render that now waits for a worker. A batch's renders come without their settings."""
+    """A queued render. Renders of a batch have no `render_settings`."""
 
     id: str
     model_id: str
@@ -85,7 +85,7 @@ class QueuedRender:
 
 @dataclass(frozen=True)
 class Render:
-    """A render with what has become of it. `file_size` is the video's, in bytes, None until it is done."""
+    """A render with its progress and results. `file_size`: bytes of the video, None until the render is done."""
 
     id: str
     model_id: str
@@ -102,7 +102,7 @@ class Render:
 
 @dataclass(frozen=True)
 class Overlay:
-    """An image to put behind or before renders; its `id` goes into `bgImageId`."""
+    """An image behind or in front of renders; its `id` is the value of `bgImageId`."""
 
     id: str
     layer: str
@@ -112,7 +112,7 @@ class Overlay:
 
 @dataclass(frozen=True)
 class OverlayDetail(Overlay):
-    """An overlay in a list. `published`: every account may use it. Sides in pixels, `file_size` in bytes."""
+    """An overlay in a list. `published`: every account may use it. Width and height in pixels, `file_size` in bytes."""
 
     published: bool = False
     content_type: str | None = None
@@ -125,7 +125,7 @@ class OverlayDetail(Overlay):
 
 @dataclass(frozen=True)
 class Account:
-    """Whose key it is, and how many credits are left."""
+    """The account that the API key belongs to."""
 
     id: str
     email: str
@@ -134,7 +134,7 @@ class Account:
 
 @dataclass(frozen=True)
 class QuoteItem:
-    """What one render would cost."""
+    """The price of one render."""
 
     credits: int
     quality: str | None = None
@@ -143,7 +143,7 @@ class QuoteItem:
 
 @dataclass(frozen=True)
 class Quote:
-    """What renders would cost, and whether the account has as many credits."""
+    """The price of several renders, and whether the account has enough credits."""
 
     credits_required: int
     credits_available: int
@@ -153,7 +153,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Health:
-    """The farm's front door works."""
+    """The API and its dependencies are up."""
 
     status: str
     database: str | None = None
@@ -162,7 +162,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Some of many things: `items` from `offset` on, of `total`."""
+    """A page of a list: the `items` from `offset` on, of `total`."""
 
     items: tuple[T, ...]
     total: int
@@ -170,18 +170,18 @@ class Page(Generic[T]):
     limit: int
 
 
-def read(kind: type[T], wire: Any) -> T:
-    """A dataclass from decoded JSON. Raises ValueError where a field is missing that has no default."""
-    if not isinstance(wire, Mapping):
+def from_json(kind: type[T], value: Any) -> T:
+    """A dataclass from decoded JSON. Raises ValueError if a field without default is missing."""
+    if not isinstance(value, Mapping):
         raise ValueError(f"{kind.__name__} is not a JSON object")
     hints = get_type_hints(kind)
     values = {}
     for entry in fields(kind):  # type: ignore[arg-type]
-        name = next((name for name in (_camel(entry.name), entry.name) if name in wire), None)
+        name = next((name for name in (_camel(entry.name), entry.name) if name in value), None)
         if name is not None:
-            values[entry.name] = _value(hints[entry.name], wire[name])
+            values[entry.name] = _value(hints[entry.name], value[name])
         elif entry.default is MISSING and entry.default_factory is MISSING:
-            raise ValueError(f"{kind.__name__} comes without {_camel(entry.name)}")
+            raise ValueError(f"{kind.__name__} lacks the field {_camel(entry.name)}")
     return kind(**values)
 
 
@@ -192,7 +192,7 @@ def _value(hint: Any, wire: Any) -> Any:
         return tuple(_value(get_args(hint)[0], item) for item in wire)
     if hint is datetime:
         return datetime.fromisoformat(wire)
-    return read(hint, wire) if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") else wire
+    return from_json(hint, wire) if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") else wire
 
 
 def _camel(name: str) -> str:

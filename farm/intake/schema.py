@@ -6,22 +6,22 @@ The table below lists what Blender's importer reads; whatever else a part holds 
 from collections.abc import Callable
 from typing import Any
 
-from farm.intake.places import below, shown, wrong
+from farm.intake.json_paths import child_path, invalid, quoted
 
 Counts = dict[str, int]  # how long each list is that an index may point into
-Check = Callable[[Any, str, Counts], None]  # value, its place, counts; raises InvalidFormat
+Check = Callable[[Any, str, Counts], None]  # value, its path, counts; raises InvalidFormat
 
 _LIGHTS = "extensions.KHR_lights_punctual.lights"
 
 
-def check_shape(document: dict[str, Any]) -> None:
+def check_schema(document: dict[str, Any]) -> None:
     """Raises InvalidFormat: something in the document has the wrong type, is missing, or points at nothing."""
     counts: Counts = {}
     # First the lists themselves: an index into something that is no list would take the blame for it.
     for name in _LISTS:
         entries = document.get(name, [])
         if not isinstance(entries, list):
-            raise wrong(name, f"must be an array, not {shown(entries)}")
+            raise invalid(name, f"must be an array, not {quoted(entries)}")
         counts[name] = len(entries)
     lights: Any = document
     for step in _LIGHTS.split("."):
@@ -29,24 +29,24 @@ def check_shape(document: dict[str, Any]) -> None:
     counts[_LIGHTS] = len(lights) if isinstance(lights, list) else 0
     _DOCUMENT(document, "", counts)
     for number, animation in enumerate(document.get("animations", [])):
-        place = f"animations[{number}]"
-        samplers = {f"{place}.samplers": len(animation["samplers"])}
+        path = f"animations[{number}]"
+        samplers = {f"{path}.samplers": len(animation["samplers"])}
         for channel_number, channel in enumerate(animation["channels"]):
-            index(f"{place}.samplers")(channel["sampler"], f"{place}.channels[{channel_number}].sampler", samplers)
+            index(f"{path}.samplers")(channel["sampler"], f"{path}.channels[{channel_number}].sampler", samplers)
 
 
-def check_forest(document: dict[str, Any]) -> None:
+def check_node_tree(document: dict[str, Any]) -> None:
     """Raises InvalidFormat: a node has two parents (Blender would build what is under it twice) or a cycle.
 
-    The document has passed check_shape.
+    The document has passed check_schema.
     """
     nodes = document.get("nodes", [])
     parent: dict[int, int] = {}
     for number, node in enumerate(nodes):
         for position, child in enumerate(node.get("children", [])):
             if child in parent:
-                place = f"nodes[{number}].children[{position}]"
-                raise wrong(place, f"is node {child}, already a child of node {parent[child]}: export the model again")
+                path = f"nodes[{number}].children[{position}]"
+                raise invalid(path, f"is node {child}, already a child of node {parent[child]}: export the model again")
             parent[child] = number
     cleared: set[int] = set()
     for number in range(len(nodes)):
@@ -54,25 +54,25 @@ def check_forest(document: dict[str, Any]) -> None:
         here: int | None = number
         while here is not None and here not in cleared:
             if here in climbed:
-                raise wrong(f"nodes[{here}]", "is its own ancestor: export the model again")
+                raise invalid(f"nodes[{here}]", "is its own ancestor: export the model again")
             climbed.add(here)
             here = parent.get(here)
         cleared |= climbed
 
 
-def obj(*required: str, **fields: Check) -> Check:
+def record(*required: str, **fields: Check) -> Check:
     """An object with at least the required fields, all of which are listed. Any object may have extensions."""
     known = {"extensions": extensions(), **fields}
 
-    def check(value: Any, place: str, counts: Counts) -> None:
+    def check(value: Any, path: str, counts: Counts) -> None:
         if not isinstance(value, dict):
-            raise wrong(place, f"must be an object, not {shown(value)}")
+            raise invalid(path, f"must be an object, not {quoted(value)}")
         for key in required:
             if key not in value:
-                raise wrong(place, f"lacks {key!r}: export the model again")
+                raise invalid(path, f"lacks {key!r}: export the model again")
         for key, field in known.items():
             if key in value:
-                field(value[key], below(place, key), counts)
+                field(value[key], child_path(path, key), counts)
 
     return check
 
@@ -80,22 +80,22 @@ def obj(*required: str, **fields: Check) -> Check:
 def extensions(**known: Check) -> Check:
     """An object of objects; of those that are known the inside too."""
 
-    def check(value: Any, place: str, counts: Counts) -> None:
-        each(_any_object)(value, place, counts)
+    def check(value: Any, path: str, counts: Counts) -> None:
+        mapping_of(_any_object)(value, path, counts)
         for key, extension in known.items():
             if key in value:
-                extension(value[key], below(place, key), counts)
+                extension(value[key], child_path(path, key), counts)
 
     return check
 
 
-def each(of: Check) -> Check:
+def mapping_of(of: Check) -> Check:
     """An object used as a map."""
 
-    def check(value: Any, place: str, counts: Counts) -> None:
-        _any_object(value, place, counts)
+    def check(value: Any, path: str, counts: Counts) -> None:
+        _any_object(value, path, counts)
         for key, entry in value.items():
-            of(entry, below(place, key), counts)
+            of(entry, child_path(path, key), counts)
 
     return check
 
@@ -103,13 +103,13 @@ def each(of: Check) -> Check:
 def array(of: Check, length: int | None = None) -> Check:
     """A list, of exactly this length if one is given."""
 
-    def check(value: Any, place: str, counts: Counts) -> None:
+    def check(value: Any, path: str, counts: Counts) -> None:
         if not isinstance(value, list):
-            raise wrong(place, f"must be an array, not {shown(value)}")
+            raise invalid(path, f"must be an array, not {quoted(value)}")
         if length is not None and len(value) != length:
-            raise wrong(place, f"must have {length} entries, not {len(value)}: export the model again")
+            raise invalid(path, f"must have {length} entries, not {len(value)}: export the model again")
         for number, entry in enumerate(value):
-            of(entry, f"{place}[{number}]", counts)
+            of(entry, f"{path}[{number}]", counts)
 
     return check
 
@@ -117,23 +117,23 @@ def array(of: Check, length: int | None = None) -> Check:
 def index(target: str) -> Check:
     """A position in one of the document's lists."""
 
-    def check(value: Any, place: str, counts: Counts) -> None:
+    def check(value: Any, path: str, counts: Counts) -> None:
         if type(value) is not int:  # a bool is an int to isinstance
-            raise wrong(place, f"must be an index into {target}, not {shown(value)}")
+            raise invalid(path, f"must be an index into {target}, not {quoted(value)}")
         if not 0 <= value < counts.get(target, 0):
             count = counts.get(target, 0)
-            raise wrong(place, f"is {shown(value)}, but {target} has {count} entries: export the model again")
+            raise invalid(path, f"is {quoted(value)}, but {target} has {count} entries: export the model again")
 
     return check
 
 
-def whole(least: int, most: int | None = None) -> Check:
+def integer(minimum: int, maximum: int | None = None) -> Check:
     """A whole number in a range."""
 
-    def check(value: Any, place: str, _counts: Counts) -> None:
-        if type(value) is not int or value < least or (most is not None and value > most):
-            allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
-            raise wrong(place, f"must be a whole number {allowed}, not {shown(value)}")
+    def check(value: Any, path: str, _counts: Counts) -> None:
+        if type(value) is not int or value < minimum or (maximum is not None and value > maximum):
+            allowed = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+            raise invalid(path, f"must be a whole number {allowed}, not {quoted(value)}")
 
     return check
 
@@ -141,102 +141,102 @@ def whole(least: int, most: int | None = None) -> Check:
 def one_of(*allowed: str | int) -> Check:
     """One of the values that glTF knows."""
 
-    def check(value: Any, place: str, _counts: Counts) -> None:
+    def check(value: Any, path: str, _counts: Counts) -> None:
         if type(value) not in (str, int) or value not in allowed:
-            raise wrong(place, f"is {shown(value)}, but must be one of {', '.join(map(shown, allowed))}")
+            raise invalid(path, f"is {quoted(value)}, but must be one of {', '.join(map(quoted, allowed))}")
 
     return check
 
 
-def text(value: Any, place: str, _counts: Counts) -> None:
+def string(value: Any, path: str, _counts: Counts) -> None:
     """Any text."""
     if not isinstance(value, str):
-        raise wrong(place, f"must be text, not {shown(value)}")
+        raise invalid(path, f"must be text, not {quoted(value)}")
 
 
-def boolean(value: Any, place: str, _counts: Counts) -> None:
+def boolean(value: Any, path: str, _counts: Counts) -> None:
     """true or false, and no number that stands for it."""
     if not isinstance(value, bool):
-        raise wrong(place, f"must be true or false, not {shown(value)}")
+        raise invalid(path, f"must be true or false, not {quoted(value)}")
 
 
-def number(value: Any, place: str, _counts: Counts) -> None:
+def number(value: Any, path: str, _counts: Counts) -> None:
     """A number; true and false are none."""
     if type(value) not in (int, float):
-        raise wrong(place, f"must be a number, not {shown(value)}")
+        raise invalid(path, f"must be a number, not {quoted(value)}")
 
 
-def _any_object(value: Any, place: str, _counts: Counts) -> None:
+def _any_object(value: Any, path: str, _counts: Counts) -> None:
     if not isinstance(value, dict):
-        raise wrong(place, f"must be an object, not {shown(value)}")
+        raise invalid(path, f"must be an object, not {quoted(value)}")
 
 
-_anything_whole = whole(-(2**63), 2**63 - 1)
+_any_integer = integer(-(2**63), 2**63 - 1)
 _numbers = array(number)
-_texture = obj("index", index=index("textures"), texCoord=whole(0), scale=number, strength=number)
+_texture = record("index", index=index("textures"), texCoord=integer(0), scale=number, strength=number)
 
 
 def _textures(*names: str) -> Check:
     """A material's extension: only its textures point anywhere."""
-    return obj(**dict.fromkeys(names, _texture))
+    return record(**dict.fromkeys(names, _texture))
 
 
-_ACCESSOR = obj(
+_ACCESSOR = record(
     *("componentType", "count", "type"),
     bufferView=index("bufferViews"),
-    byteOffset=whole(0),
+    byteOffset=integer(0),
     componentType=one_of(5120, 5121, 5122, 5123, 5125, 5126),
-    count=whole(1),
+    count=integer(1),
     max=_numbers,
     min=_numbers,
-    name=text,
+    name=string,
     normalized=boolean,
-    sparse=obj(
+    sparse=record(
         *("count", "indices", "values"),
-        count=whole(1),
-        indices=obj(
+        count=integer(1),
+        indices=record(
             *("bufferView", "componentType"),
             bufferView=index("bufferViews"),
-            byteOffset=whole(0),
+            byteOffset=integer(0),
             componentType=one_of(5121, 5123, 5125),
         ),
-        values=obj("bufferView", bufferView=index("bufferViews"), byteOffset=whole(0)),
+        values=record("bufferView", bufferView=index("bufferViews"), byteOffset=integer(0)),
     ),
     type=one_of("SCALAR", "VEC2", "VEC3", "VEC4", "MAT2", "MAT3", "MAT4"),
 )
-_ANIMATION = obj(
+_ANIMATION = record(
     *("channels", "samplers"),
     channels=array(
-        obj(
+        record(
             *("sampler", "target"),
-            sampler=whole(0),  # an index into this animation's own samplers, checked by check_shape
-            target=obj("path", node=index("nodes"), path=text),
+            sampler=integer(0),  # an index into this animation's own samplers, checked by check_schema
+            target=record("path", node=index("nodes"), path=string),
         )
     ),
-    name=text,
+    name=string,
     samplers=array(
-        obj("input", "output", input=index("accessors"), interpolation=text, output=index("accessors")),
+        record("input", "output", input=index("accessors"), interpolation=string, output=index("accessors")),
     ),
 )
-_BUFFER_VIEW = obj(
+_BUFFER_VIEW = record(
     *("buffer", "byteLength"),
     buffer=index("buffers"),
-    byteLength=whole(1),
-    byteOffset=whole(0),
-    byteStride=whole(1, 252),
-    name=text,
-    target=_anything_whole,
+    byteLength=integer(1),
+    byteOffset=integer(0),
+    byteStride=integer(1, 252),
+    name=string,
+    target=_any_integer,
 )
-_CAMERA = obj(
+_CAMERA = record(
     "type",
-    name=text,
-    orthographic=obj("xmag", "ymag", "zfar", "znear", xmag=number, ymag=number, zfar=number, znear=number),
-    perspective=obj("yfov", "znear", aspectRatio=number, yfov=number, zfar=number, znear=number),
-    type=text,
+    name=string,
+    orthographic=record("xmag", "ymag", "zfar", "znear", xmag=number, ymag=number, zfar=number, znear=number),
+    perspective=record("yfov", "znear", aspectRatio=number, yfov=number, zfar=number, znear=number),
+    type=string,
 )
-_MATERIAL = obj(
+_MATERIAL = record(
     alphaCutoff=number,
-    alphaMode=text,
+    alphaMode=string,
     doubleSided=boolean,
     emissiveFactor=array(number, 3),
     emissiveTexture=_texture,
@@ -249,10 +249,10 @@ _MATERIAL = obj(
         KHR_materials_transmission=_textures("transmissionTexture"),
         KHR_materials_volume=_textures("thicknessTexture"),
     ),
-    name=text,
+    name=string,
     normalTexture=_texture,
     occlusionTexture=_texture,
-    pbrMetallicRoughness=obj(
+    pbrMetallicRoughness=record(
         baseColorFactor=array(number, 4),
         baseColorTexture=_texture,
         metallicFactor=number,
@@ -260,33 +260,33 @@ _MATERIAL = obj(
         roughnessFactor=number,
     ),
 )
-_PRIMITIVE = obj(
+_PRIMITIVE = record(
     "attributes",
-    attributes=each(index("accessors")),
+    attributes=mapping_of(index("accessors")),
     extensions=extensions(
-        KHR_draco_mesh_compression=obj(
-            "attributes", "bufferView", attributes=each(whole(0)), bufferView=index("bufferViews")
+        KHR_draco_mesh_compression=record(
+            "attributes", "bufferView", attributes=mapping_of(integer(0)), bufferView=index("bufferViews")
         ),
-        KHR_materials_variants=obj(
+        KHR_materials_variants=record(
             "mappings",
-            mappings=array(obj("material", "variants", material=index("materials"), variants=array(whole(0)))),
+            mappings=array(record("material", "variants", material=index("materials"), variants=array(integer(0)))),
         ),
     ),
     indices=index("accessors"),
     material=index("materials"),
-    mode=whole(0, 6),
-    targets=array(each(index("accessors"))),
+    mode=integer(0, 6),
+    targets=array(mapping_of(index("accessors"))),
 )
-_NODE = obj(
+_NODE = record(
     camera=index("cameras"),
     children=array(index("nodes")),
     extensions=extensions(
-        EXT_mesh_gpu_instancing=obj("attributes", attributes=each(index("accessors"))),
-        KHR_lights_punctual=obj("light", light=index(_LIGHTS)),
+        EXT_mesh_gpu_instancing=record("attributes", attributes=mapping_of(index("accessors"))),
+        KHR_lights_punctual=record("light", light=index(_LIGHTS)),
     ),
     matrix=array(number, 16),
     mesh=index("meshes"),
-    name=text,
+    name=string,
     rotation=array(number, 4),
     scale=array(number, 3),
     skin=index("skins"),
@@ -297,33 +297,33 @@ _LISTS = {
     "accessors": _ACCESSOR,
     "animations": _ANIMATION,
     "bufferViews": _BUFFER_VIEW,
-    "buffers": obj("byteLength", byteLength=whole(1), name=text),
+    "buffers": record("byteLength", byteLength=integer(1), name=string),
     "cameras": _CAMERA,
-    "images": obj(bufferView=index("bufferViews"), mimeType=text, name=text),
+    "images": record(bufferView=index("bufferViews"), mimeType=string, name=string),
     "materials": _MATERIAL,
-    "meshes": obj("primitives", name=text, primitives=array(_PRIMITIVE), weights=_numbers),
+    "meshes": record("primitives", name=string, primitives=array(_PRIMITIVE), weights=_numbers),
     "nodes": _NODE,
-    "samplers": obj(
-        **dict.fromkeys(("magFilter", "minFilter", "wrapS", "wrapT"), _anything_whole),
-        name=text,
+    "samplers": record(
+        **dict.fromkeys(("magFilter", "minFilter", "wrapS", "wrapT"), _any_integer),
+        name=string,
     ),
-    "scenes": obj(name=text, nodes=array(index("nodes"))),
-    "skins": obj(
+    "scenes": record(name=string, nodes=array(index("nodes"))),
+    "skins": record(
         "joints",
         inverseBindMatrices=index("accessors"),
         joints=array(index("nodes")),
-        name=text,
+        name=string,
         skeleton=index("nodes"),
     ),
-    "textures": obj(
-        extensions=extensions(EXT_texture_webp=obj("source", source=index("images"))),
-        name=text,
+    "textures": record(
+        extensions=extensions(EXT_texture_webp=record("source", source=index("images"))),
+        name=string,
         sampler=index("samplers"),
         source=index("images"),
     ),
 }
-_DOCUMENT = obj(
-    asset=obj(copyright=text, generator=text, minVersion=text),
+_DOCUMENT = record(
+    asset=record(copyright=string, generator=string, minVersion=string),
     scene=index("scenes"),
     **{name: array(part) for name, part in _LISTS.items()},
 )

@@ -6,21 +6,21 @@ from typing import Any
 from farm.errors import InvalidFormat
 
 
-def wrong(place: str, problem: str) -> InvalidFormat:
+def invalid(path: str, problem: str) -> InvalidFormat:
     """The complaint about one place of the document."""
-    return InvalidFormat(f"{place if len(place) <= 300 else f'{place[:140]}...{place[-140:]}'} {problem}")
+    return InvalidFormat(f"{path if len(path) <= 300 else f'{path[:140]}...{path[-140:]}'} {problem}")
 
 
-def below(place: str, key: str | int) -> str:
+def child_path(path: str, key: str | int) -> str:
     """The place of an entry: `images` and 2 make `images[2]`, which with `uri` makes `images[2].uri`."""
     if isinstance(key, int):
-        return f"{place}[{key}]"
+        return f"{path}[{key}]"
     if key.isidentifier() and len(key) <= 60:
-        return f"{place}.{key}" if place else key
-    return f"{place}[{shown(key)}]"
+        return f"{path}.{key}" if path else key
+    return f"{path}[{quoted(key)}]"
 
 
-def shown(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A stranger's value in a message, as JSON: one line, short, ASCII."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"

@@ -1,0 +1,41 @@
+"""Which render settings go together: fields of datasets only, of videos only, and of single effects."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from camera_paths import PATHS
+
+DATASET_DEFAULTS = {"dataset_quality": "100x800", "coverage": "hemisphere"}  # fields that only datasets have
+VIDEO_FIELDS = ("animation", "bg_image_id", "vignette")  # optional fields that only videos have
+
+JsonSchema = dict[str, Any]
+
+
+def add_rules(schema: JsonSchema, effect_fields: Mapping[str, Sequence[str]]) -> None:
+    """Add the rules to the JSON schema of render settings. A null field counts as left out.
+
+    `effect_fields` maps the fields of single effects to the names of those effects.
+    """
+    is_dataset = [{"required": [name], **_omitted_or_in(name, "dataset")} for name in ("output", "effect")]
+    is_video = {"properties": {"output": {"enum": ["video"]}, "effect": {"enum": list(PATHS)}}}
+    rules: list[list[JsonSchema]] = [
+        *(
+            [_omitted(field), {"required": ["effect"], **_omitted_or_in("effect", *effects)}]
+            for field, effects in effect_fields.items()
+        ),
+        *([_omitted(field), *is_dataset] for field in DATASET_DEFAULTS),
+        *([_omitted(field), is_video] for field in VIDEO_FIELDS),
+        [_omitted_or_in("output", "video"), _omitted_or_in("effect", "dataset", "turntable")],
+        [_omitted_or_in("output", "dataset"), _omitted_or_in("effect", *PATHS)],
+    ]
+    schema["allOf"] = [{"anyOf": alternatives} for alternatives in rules]
+
+
+def _omitted(field: str) -> JsonSchema:
+    return {"properties": {to_camel(field): {"type": "null"}}}
+
+
+def _omitted_or_in(field: str, *values: str) -> JsonSchema:
+    return {"properties": {field: {"enum": list(values)}}}
