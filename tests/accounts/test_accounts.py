@@ -11,7 +11,7 @@ from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import ALPHABET, Key, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
-from tests.conftest import Client
+from tests.support.clients import Client
 
 pytestmark = pytest.mark.on_both_databases
 
