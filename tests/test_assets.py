@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from farm.intake import check_model
+from tests.support.assets import ASSETS
 
-ASSETS = Path(__file__).parent / "assets"
 MODELS = sorted(path for path in ASSETS.iterdir() if path.suffix in {".glb", ".gltf"})
 SAMPLES = sorted([*MODELS, *ASSETS.glob("*.zip")])
 

@@ -13,7 +13,7 @@ from farm.db.session import Database
 from farm.db.tables import Key, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
-from tests.conftest import Client
+from tests.support.clients import Client
 
 pytestmark = pytest.mark.on_both_databases
 

@@ -15,7 +15,7 @@ from farm.orders.render_settings import RenderSettings
 from farm.scheduling import render_status, submit
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
-from tests.conftest import PLENTY, Client, new_client
+from tests.support.clients import INITIAL_CREDITS, Client, new_client
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -69,12 +69,12 @@ class TestAccount:
     def test_can_be_given_more(self, database: Database, client: Client) -> None:
         with database.write() as db:
             credits.grant(db, client.account.id, 7)
-        assert balance(database, client) == PLENTY + 7
+        assert balance(database, client) == INITIAL_CREDITS + 7
 
 
 class TestCharge:
     def test_takes_the_price_of_a_render(self, database: Database, client: Client, render: Render) -> None:
-        assert balance(database, client) == PLENTY - 1
+        assert balance(database, client) == INITIAL_CREDITS - 1
         with database.read() as db:
             entry = db.scalars(select(LedgerEntry).where(LedgerEntry.render_id == render.id)).one()
         assert (entry.kind, entry.credits) == ("charge", -1)
@@ -99,7 +99,7 @@ class TestCharge:
         with database.write() as db:
             submit.render(db, model, RenderSettings(quality="4k"), settings, doorbell)
             db.rollback()
-        assert balance(database, client) == PLENTY
+        assert balance(database, client) == INITIAL_CREDITS
 
     def test_of_many_at_once_never_takes_too_much(self, database: Database) -> None:
         poor = new_client(database, "poor@example.com", credits=10)
@@ -122,13 +122,13 @@ class TestCharge:
         with database.write() as db:
             preview = submit.preview(db, model, settings, doorbell)
         fail_render(database, preview)
-        assert balance(database, client) == PLENTY
+        assert balance(database, client) == INITIAL_CREDITS
 
 
 class TestRefund:
     def test_comes_when_a_render_ends_in_error(self, database: Database, client: Client, render: Render) -> None:
         fail_render(database, render)
-        assert balance(database, client) == PLENTY
+        assert balance(database, client) == INITIAL_CREDITS
 
     def test_comes_once(self, database: Database, client: Client, render: Render) -> None:
         fail_render(database, render)
@@ -136,7 +136,7 @@ class TestRefund:
         for _ in range(2):
             with database.write() as db:
                 credits.refund(db, render.id)
-        assert balance(database, client) == PLENTY
+        assert balance(database, client) == INITIAL_CREDITS
 
     def test_comes_once_when_many_give_it_at_once(self, database: Database, client: Client, render: Render) -> None:
         def refund(_: int) -> None:
@@ -145,10 +145,10 @@ class TestRefund:
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(refund, range(16)))
-        assert balance(database, client) == PLENTY
+        assert balance(database, client) == INITIAL_CREDITS
 
     def test_does_not_come_for_a_render_that_is_done(self, database: Database, client: Client, render: Render) -> None:
         with database.write() as db:
             for status in render_status.ORDER:
                 render_status.advance(db, db.get_one(Render, render.id), status)
-        assert balance(database, client) == PLENTY - 1
+        assert balance(database, client) == INITIAL_CREDITS - 1

@@ -10,8 +10,8 @@ from typing import Any
 
 import schemathesis
 
-from tests.api.helpers import glb
 from tests.intake.scans import picture
+from tests.support.glb import glb
 
 IDS = {"model_id": os.environ["MODEL_ID"], "render_id": os.environ["RENDER_ID"], "overlay_id": os.environ["OVERLAY_ID"]}
 NOBODY = "0" * 12

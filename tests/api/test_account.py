@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 
 from farm.accounts import accounts
 from farm.db.session import Database
-from tests.api.helpers import assert_error
-from tests.conftest import Client, new_client
+from tests.support.api import assert_error
+from tests.support.clients import Client, new_client
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
 from farm.storage import Storage
-from tests.api.conftest import FILES, Finish
-from tests.api.helpers import assert_error, stored, uploaded
+from tests.support.api import assert_error, stored, uploaded
+from tests.support.finished_renders import FILES, Finish
 
 VIDEO = FILES["video"][0]
 

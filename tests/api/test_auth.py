@@ -13,8 +13,9 @@ from farm.accounts import accounts
 from farm.db import accounts as queries
 from farm.db.session import Database
 from farm.db.tables import now
-from tests.api.helpers import assert_error, glb, upload
-from tests.conftest import Client
+from tests.support.api import assert_error, upload
+from tests.support.clients import Client
+from tests.support.glb import glb
 
 PLACES = [
     ("POST", "/v1/models"),

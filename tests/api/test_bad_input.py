@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from farm.db.session import Database
 from farm.db.tables import Render
-from tests.api.helpers import assert_error, count, credits_of, uploaded
+from tests.support.api import assert_error, count, credits_of, uploaded
 
 PLACES = ["/v1/renders", "/v1/renders/batch", "/v1/quote"]
 JSON = {"Content-Type": "application/json"}

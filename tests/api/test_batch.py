@@ -8,8 +8,9 @@ from fastapi.testclient import TestClient
 from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, Shot
-from tests.api.helpers import assert_error, count, credits_of, glb, uploaded
-from tests.conftest import Client, new_client
+from tests.support.api import assert_error, count, credits_of, uploaded
+from tests.support.clients import Client, new_client
+from tests.support.glb import glb
 
 
 @pytest.fixture

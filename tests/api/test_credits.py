@@ -14,9 +14,10 @@ from farm.db.tables import Render
 from farm.scheduling import leases, render_status
 from farm.scheduling.leases import Claimant
 from farm.settings import Settings
-from tests.api.conftest import Finish
-from tests.api.helpers import assert_error, assert_nothing_left, count, credits_of, glb, upload, uploaded
-from tests.conftest import new_client
+from tests.support.api import assert_error, assert_nothing_left, count, credits_of, upload, uploaded
+from tests.support.clients import new_client
+from tests.support.finished_renders import Finish
+from tests.support.glb import glb
 
 
 @pytest.fixture

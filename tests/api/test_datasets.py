@@ -7,9 +7,9 @@ from fastapi.testclient import TestClient
 
 from farm.db.session import Database
 from farm.db.tables import Render
-from tests.api.conftest import Finish
-from tests.api.helpers import assert_error, uploaded
-from tests.conftest import PLENTY
+from tests.support.api import assert_error, uploaded
+from tests.support.clients import INITIAL_CREDITS
+from tests.support.finished_renders import Finish
 
 DATASET: dict[str, Any] = {"output": "dataset", "datasetQuality": "196x1024", "coverage": "sphere"}
 
@@ -97,7 +97,7 @@ class TestOrder:
             400,
             next(iter(render_settings if len(render_settings) == 1 else list(render_settings)[1:])),
         )
-        assert api.get("/v1/account").json()["data"]["credits"] == before <= PLENTY
+        assert api.get("/v1/account").json()["data"]["credits"] == before <= INITIAL_CREDITS
 
 
 class TestFiles:

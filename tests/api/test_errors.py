@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from api.errors import MAX_MESSAGE_LENGTH, error_response
 from farm.db import renders
 from farm.errors import InvalidRequest
-from tests.api.helpers import assert_error
+from tests.support.api import assert_error
 
 
 class TestFrameworkErrors:

@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from farm.db.session import Database
 from farm.settings import Settings
-from tests.api.helpers import assert_error
+from tests.support.api import assert_error
 
 
 def asked(settings: Settings) -> TestClient:

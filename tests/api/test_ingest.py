@@ -14,8 +14,8 @@ from api.app import create_app
 from api.models import service
 from farm.db.session import Database
 from farm.settings import Settings
-from tests.api.helpers import assert_error, assert_nothing_left, uploaded
-from tests.conftest import Client
+from tests.support.api import assert_error, assert_nothing_left, uploaded
+from tests.support.clients import Client
 from tests.support.web_server import MODEL, serving
 
 

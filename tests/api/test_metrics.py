@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
 from farm.accounts import accounts
@@ -22,14 +20,13 @@ from farm.orders.price import PRICES
 from farm.scheduling import leases, render_status
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
-from tests.api.conftest import Finish
-from tests.api.helpers import assert_error, uploaded
+from tests.support.api import assert_error, uploaded
 from tests.support.chunks import claimed
+from tests.support.finished_renders import Finish
 from tests.support.nodes import CPU
+from tests.support.prometheus import scraped, value
 
 pytestmark = pytest.mark.on_both_databases
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture
@@ -44,17 +41,6 @@ def prometheus(settings: Settings, database: Database, admin_key: str) -> Iterat
     """A second API process of the same farm, which has served nobody else."""
     with TestClient(create_app(settings), headers={"Authorization": f"Bearer {admin_key}"}) as client:
         yield client
-
-
-def scraped(prometheus: httpx.Client) -> Samples:
-    answer = prometheus.get("/metrics")
-    assert answer.status_code == 200, answer.text
-    families = text_string_to_metric_families(answer.text)
-    return {(sample.name, frozenset(sample.labels.items())): sample.value for it in families for sample in it.samples}
-
-
-def value(samples: Samples, name: str, **labels: str) -> float | None:
-    return samples.get((name, frozenset(labels.items())))
 
 
 class TestReaders:

@@ -12,9 +12,10 @@ from sqlalchemy import event
 
 from farm.db.session import Database
 from farm.settings import Settings
-from tests.api.helpers import assert_error, assert_nothing_left, files_in, glb, upload, uploaded
-from tests.conftest import Client
 from tests.intake.scans import scan
+from tests.support.api import assert_error, assert_nothing_left, files_in, upload, uploaded
+from tests.support.clients import Client
+from tests.support.glb import glb
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

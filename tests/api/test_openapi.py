@@ -16,11 +16,10 @@ from farm.accounts import credits
 from farm.db.session import Database
 from farm.db.tables import Account
 from farm.settings import Settings
-from tests.api.conftest import Finish
-from tests.api.helpers import uploaded
-from tests.client.conftest import url as url  # a real server on the loopback
-from tests.conftest import Client
 from tests.intake.scans import picture
+from tests.support.api import uploaded
+from tests.support.clients import Client
+from tests.support.finished_renders import Finish
 from tests.support.web_server import serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")

@@ -14,9 +14,9 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.errors import OverlayNotFound
 from farm.settings import Settings
-from tests.api.helpers import assert_error, assert_nothing_left, files_in, uploaded
-from tests.conftest import Client
 from tests.intake.scans import picture
+from tests.support.api import assert_error, assert_nothing_left, files_in, uploaded
+from tests.support.clients import Client
 
 
 def send(api: TestClient, content: bytes | None = None, headers: Any = None, **fields: Any) -> Response:

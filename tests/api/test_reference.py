@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,14 @@ from farm.db.session import Database
 from farm.db.tables import Render
 from farm.scheduling import render_status
 from farm.settings import Settings
-from tests.api.conftest import Finish
-from tests.api.helpers import uploaded
-from tests.conftest import Client, new_client
 from tests.intake.scans import picture
+from tests.support.api import uploaded
+from tests.support.assets import ASSETS
+from tests.support.clients import Client, new_client
+from tests.support.finished_renders import Finish
 from tests.support.web_server import serving
 
-WALKER = (Path(__file__).parents[1] / "assets" / "walker.glb").read_bytes()  # has the clip that the reference plays
+WALKER = (ASSETS / "walker.glb").read_bytes()  # has the clip that the reference plays
 
 # What the reference shows. A type stands for any value of it, anything else for that value alone.
 UPLOADED = {"modelId": str, "renderId": str}

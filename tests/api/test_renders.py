@@ -10,11 +10,12 @@ from farm.db.session import Database
 from farm.db.tables import Asset, Chunk, Render, Shot
 from farm.scheduling import leases, render_status
 from farm.settings import Settings
-from tests.api.conftest import Finish
-from tests.api.helpers import assert_error, count, files_in, glb, uploaded
 from tests.api.test_models import MOMENT
-from tests.conftest import Client
+from tests.support.api import assert_error, count, files_in, uploaded
 from tests.support.chunks import claimed
+from tests.support.clients import Client
+from tests.support.finished_renders import Finish
+from tests.support.glb import glb
 
 
 @pytest.fixture

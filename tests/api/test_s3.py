@@ -11,10 +11,11 @@ from api.app import create_app
 from farm.db.session import Database
 from farm.settings import Settings
 from farm.storage import Storage
-from tests.api.conftest import FILES, Finish
-from tests.api.helpers import assert_error, assert_nothing_left, credits_of, glb, stored, upload, uploaded
-from tests.conftest import Client
 from tests.intake.scans import picture
+from tests.support.api import assert_error, assert_nothing_left, credits_of, stored, upload, uploaded
+from tests.support.clients import Client
+from tests.support.finished_renders import FILES, Finish
+from tests.support.glb import glb
 from tests.support.s3 import Door
 
 VIDEO = FILES["video"][0]

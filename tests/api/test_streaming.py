@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from redis import Redis
 
 from farm.db.session import Database
 from farm.settings import Settings
-from tests.api.helpers import assert_error, assert_nothing_left, glb
-from tests.conftest import Client
 from tests.support import s3
+from tests.support.api import assert_error, assert_nothing_left
+from tests.support.clients import Client
+from tests.support.glb import glb
+from tests.support.polling import until
 
 MB = 1024 * 1024
 LIMIT = 70 * MB
@@ -157,9 +158,9 @@ class TestUpload:
     ) -> None:
         connection = announce(server, FORM | client.headers, 10 * MB)
         connection.send(HEAD + bytes(2 * MB))
-        wait_until(lambda: server.uploads_under_way() == 1)
+        until(lambda: server.uploads_under_way() == 1)
         connection.close()
-        wait_until(lambda: server.uploads_under_way() == 0)
+        until(lambda: server.uploads_under_way() == 0)
         assert_nothing_left(settings, database, redis)
 
 
@@ -195,10 +196,3 @@ def announce(server: Server, headers: dict[str, str], length: int) -> http.clien
         connection.putheader(name, value)
     connection.endheaders()
     return connection
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -20,8 +20,9 @@ from farm.orders.render_settings import RenderSettings
 from farm.scheduling.doorbell import QUEUE_NAMES, queue
 from farm.settings import Settings
 from farm.storage.folder import FolderStorage
-from tests.api.helpers import assert_error, assert_nothing_left, count, files_in, glb, gltf, upload, uploaded
-from tests.conftest import Client
+from tests.support.api import assert_error, assert_nothing_left, count, files_in, upload, uploaded
+from tests.support.clients import Client
+from tests.support.glb import glb, gltf
 
 
 def wake_ups(redis: Redis) -> dict[int, int]:

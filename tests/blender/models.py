@@ -1,6 +1,5 @@
 """GLB files written without Blender, with exactly known content, and the shots that the tests draw."""
 
-import json
 import math
 import struct
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Any
 
 from farm import templates
 from farm.scene.shot import Engine, ShotSetup
+from tests.support.glb import binary_chunk, container, json_chunk
 
-ASSETS = Path(__file__).parents[1] / "assets"
 Point = tuple[float, float, float]
 
 
@@ -54,11 +53,7 @@ def glb(
         "bufferViews": [{"buffer": 0, "byteLength": len(data)}],
         "buffers": [{"byteLength": len(data)}],
     }
-    text = json.dumps(document).encode()
-    text += b" " * (-len(text) % 4)
-    length = 12 + 8 + len(text) + 8 + len(data)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
-    path.write_bytes(struct.pack("<4sII", b"glTF", 2, length) + chunks)
+    path.write_bytes(container(json_chunk(document), binary_chunk(data)))
     return path
 
 

@@ -18,7 +18,7 @@ from farm.settings import Settings
 from farm.video import backgrounds
 from farm.video.composite import Compositor
 from farm.video.cutout import Cutout
-from tests.blender.models import ASSETS
+from tests.support.assets import ASSETS
 
 pytestmark = pytest.mark.slow
 

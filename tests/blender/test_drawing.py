@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from farm.blender.client import BlenderHost
 from farm.scene.camera import Array, Lens, crop, view
 from farm.scene.shot import ShotSetup
-from tests.support.blender import ASSETS, Drawing, InsideBlender, draw_frames, shot
+from tests.support.assets import ASSETS
+from tests.support.blender import Drawing, InsideBlender, draw_frames, shot
 
 pytestmark = pytest.mark.slow
 MODELS = ["product.glb", "walker.glb", "draco.glb", "embedded.gltf"]

@@ -9,7 +9,8 @@ import pytest
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderTimeout
-from tests.blender.models import ASSETS, box, glb, shot
+from tests.blender.models import box, glb, shot
+from tests.support.assets import ASSETS
 from tests.support.blender import process_of
 
 pytestmark = pytest.mark.slow

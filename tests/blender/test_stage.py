@@ -12,7 +12,8 @@ from farm.blender.client import Blender
 from farm.scene.shot import Frame, ShotSetup
 from farm.video import backgrounds
 from farm.video.composite import Compositor
-from tests.blender.models import ASSETS, box, glb, shot
+from tests.blender.models import box, glb, shot
+from tests.support.assets import ASSETS
 
 pytestmark = pytest.mark.slow
 Pixels = NDArray[np.uint8]

@@ -13,8 +13,8 @@ from farm.errors import BadTemplate
 from farm.scene.shot import ShotSetup
 from farm.templates import contract
 from farm.templates.contract import Violation
-from tests.blender.models import ASSETS
 from tests.blender.test_stage import draw_frame
+from tests.support.assets import ASSETS
 from tests.support.blender import InsideBlender
 
 pytestmark = pytest.mark.slow

@@ -26,10 +26,10 @@ from plinth_client import (
     Unauthorized,
     WaitTimeout,
 )
-from tests.api.conftest import Finish
-from tests.api.helpers import glb
 from tests.client.flaky import serving
-from tests.conftest import Client, new_client
+from tests.support.clients import Client, new_client
+from tests.support.finished_renders import Finish
+from tests.support.glb import glb
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte
 

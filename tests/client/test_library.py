@@ -9,9 +9,9 @@ from farm.db.session import Database
 from farm.db.tables import Account as AccountRow
 from farm.settings import Settings
 from plinth_client import Forbidden, InvalidRequest, NotFound, Plinth
-from tests.api.helpers import glb
-from tests.conftest import new_client
 from tests.intake.scans import picture
+from tests.support.clients import new_client
+from tests.support.glb import glb
 from tests.support.web_server import MODEL, serving
 
 

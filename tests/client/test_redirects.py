@@ -11,9 +11,9 @@ import requests
 
 from farm.settings import Settings
 from plinth_client import NotFound, Plinth
-from tests.api.conftest import FILES, Finish
-from tests.api.helpers import assert_error
-from tests.conftest import Client
+from tests.support.api import assert_error
+from tests.support.clients import Client
+from tests.support.finished_renders import FILES, Finish
 from tests.support.s3 import Door
 
 VIDEO = FILES["video"][0]

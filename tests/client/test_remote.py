@@ -10,9 +10,9 @@ from farm.cli import app
 from farm.db.session import Database
 from farm.db.tables import Render
 from farm.scheduling import render_status
-from tests.api.conftest import Finish
-from tests.api.helpers import glb
-from tests.conftest import Client
+from tests.support.clients import Client
+from tests.support.finished_renders import Finish
+from tests.support.glb import glb
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ from farm import path_sheet
 from farm.accounts.accounts import PREFIX
 from farm.cli import app
 from tests.intake.gltf_bytes import BINARY, glb, triangle
+from tests.support.assets import ASSETS
 
-PRODUCT = Path(__file__).parents[1] / "assets" / "product.glb"
-SCAN = Path(__file__).parents[1] / "assets" / "scan.zip"
-NO_MESH = Path(__file__).parents[1] / "assets" / "no_mesh.glb"
+PRODUCT = ASSETS / "product.glb"
+SCAN = ASSETS / "scan.zip"
+NO_MESH = ASSETS / "no_mesh.glb"
 
 
 @pytest.fixture(autouse=True)

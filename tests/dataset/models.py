@@ -8,8 +8,9 @@ from typing import Any
 import trimesh
 
 from tests.blender.models import Point, box, glb
+from tests.support.assets import ASSETS
 
-SCAN = Path(__file__).parents[1] / "assets" / "scan.zip"
+SCAN = ASSETS / "scan.zip"
 # Turned by 30 degrees about (1, 2, 2) / 3, stretched, moved.
 ASKEW = {
     "mesh": 0,

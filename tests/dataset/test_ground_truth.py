@@ -14,8 +14,8 @@ import pytest
 from farm.blender.client import BlenderHost
 from farm.tiers import Coverage
 from tests.dataset import models, proof
-from tests.dataset.conftest import MODELS, drawn, spec
 from tests.dataset.dataset import Array, Dataset
+from tests.dataset.drawing import MODELS, drawn, spec
 
 pytestmark = pytest.mark.slow
 

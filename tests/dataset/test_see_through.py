@@ -12,8 +12,8 @@ from trimesh.visual.material import PBRMaterial
 from farm.blender.client import BlenderHost
 from farm.errors import BadModel
 from tests.dataset import proof
-from tests.dataset.conftest import drawn, spec
 from tests.dataset.dataset import Array, Dataset
+from tests.dataset.drawing import drawn, spec
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,9 @@ from farm.dataset import overview, produce
 from farm.dataset.assembly import FOLDERS
 from farm.errors import BadModel
 from tests.blender.models import glb
-from tests.dataset.conftest import SHA256, drawn, spec
-from tests.support.blender import ASSETS, TIMEOUT_SECONDS
+from tests.dataset.drawing import SHA256, drawn, spec
+from tests.support.assets import ASSETS
+from tests.support.blender import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.slow
 

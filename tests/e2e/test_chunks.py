@@ -15,10 +15,10 @@ from sqlalchemy import select
 from farm.accounts import accounts
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, Segment
-from tests.api.test_metrics import scraped, value
-from tests.e2e.conftest import Farm, farm_up, until
-from tests.e2e.test_main_job import download
-from tests.faults.victims import caught, failures
+from tests.support.farms import Farm, farm_up
+from tests.support.interruptions import failed_attempts, worker_paused
+from tests.support.polling import until
+from tests.support.prometheus import scraped, value
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def shared(pair: Farm) -> list[str]:
 def test_each_variant_is_whole_and_its_own(pair: Farm, shared: list[str]) -> None:
     corners = []
     for render in shared:
-        with av.open(io.BytesIO(download(pair, render, "video")), mode="r") as container:
+        with av.open(io.BytesIO(pair.download(render, "video")), mode="r") as container:
             pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         assert len(pictures) == 24
         assert all(np.abs(a.astype(int) - b).max() > 20 for a, b in itertools.pairwise(pictures))
@@ -134,9 +134,9 @@ def test_one_that_is_deleted_while_it_is_drawn_takes_its_parts_along_and_leaves_
     requests = [{"bgColor": colour, "length": 6, "rotateY": 90} for colour in ("#ff0000", "#00ff00")]
     items = [{"modelId": model, "renderSettings": render_settings} for render_settings in requests]
     gone, kept = (each["id"] for each in pair.client.post("/v1/renders/batch", json={"renders": items}).json()["data"])
-    with caught(pair):
+    with worker_paused(pair):
         assert pair.client.delete(f"/v1/renders/{gone}").status_code == 200
     finished = pair.wait(kept)
     assert (finished["status"], finished["progress"]) == ("done", {"frames": 24, "of": 24})
-    assert failures(pair, kept) == 0
+    assert failed_attempts(pair, kept) == 0
     until(lambda: (pair.data / "files/renders" / gone).exists(), lambda there: not there)

@@ -11,7 +11,8 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.e2e.conftest import ASSETS, Farm
+from tests.support.assets import ASSETS
+from tests.support.farms import Farm
 
 pytestmark = pytest.mark.slow
 CONTRACT = Path(__file__).parent / "contract"

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from farm.db.session import Database
-from tests.e2e.conftest import Farm, farm_up, until
-from tests.faults.soundness import let_the_reaper_sweep
+from tests.support.consistency import run_planned_cleanups
+from tests.support.farms import Farm, farm_up
+from tests.support.polling import until
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +77,7 @@ class TestDataset:
         assert parts(fragile, render) == set()
         # Whoever was killed after it had stored a part and before that was named has left it to the render's sweep.
         with contextlib.closing(Database(fragile.settings.database)) as database:
-            let_the_reaper_sweep(database)
+            run_planned_cleanups(database)
         # All other parts are removed after the commit that names the dataset.
         until(lambda: stored(fragile, render), lambda names: names == ["dataset.zip", "poster-small.png", "poster.png"])
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import ASSETS, Farm, until
+from tests.support.assets import ASSETS
+from tests.support.farms import Farm
+from tests.support.polling import until
 
 pytestmark = pytest.mark.slow
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
@@ -25,12 +27,6 @@ def product(farm: Farm) -> str:
     render = farm.wait(uploaded["renderId"])
     assert render["status"] == "done", render["errorMessage"]
     return str(uploaded["renderId"])
-
-
-def download(farm: Farm, render: str, what: str) -> bytes:
-    answer = farm.client.get(f"/v1/renders/{render}/{what}")
-    assert answer.status_code == 200, answer.text
-    return answer.content
 
 
 class TestStatus:
@@ -56,7 +52,7 @@ class TestStatus:
 
 class TestVideo:
     def test_is_exactly_what_the_contract_says(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "video")), mode="r") as container:
+        with av.open(io.BytesIO(farm.download(product, "video")), mode="r") as container:
             [video] = container.streams.video
             context = video.codec_context
             frames = list(container.decode(video))
@@ -70,19 +66,19 @@ class TestVideo:
         assert context.color_range == LIMITED
 
     def test_can_be_played_while_it_loads(self, farm: Farm, product: str) -> None:
-        assert atoms(download(farm, product, "video")).index("moov") < atoms(download(farm, product, "video")).index(
+        assert atoms(farm.download(product, "video")).index("moov") < atoms(farm.download(product, "video")).index(
             "mdat"
         )
 
     def test_stands_on_pure_white(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "video")), mode="r") as container:
+        with av.open(io.BytesIO(farm.download(product, "video")), mode="r") as container:
             for frame in container.decode(video=0):
                 picture = frame.to_ndarray(format="rgb24")
                 assert picture[0, 0].min() >= 253
                 assert picture[0, -1].min() >= 253
 
     def test_turns_and_shows_something_else_in_every_frame(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "video")), mode="r") as container:
+        with av.open(io.BytesIO(farm.download(product, "video")), mode="r") as container:
             pictures = [frame.to_ndarray(format="gray").astype(float) for frame in container.decode(video=0)]
         following = [np.abs(one - other).mean() for one, other in itertools.pairwise(pictures)]
         assert min(following) > 0.5
@@ -90,7 +86,7 @@ class TestVideo:
         assert seam < 3 * max(following)  # the last frame is one step before the first: no jump where the loop closes
 
     def test_thumb_is_a_quarter_of_each_side(self, farm: Farm, product: str) -> None:
-        with av.open(io.BytesIO(download(farm, product, "thumb")), mode="r") as container:
+        with av.open(io.BytesIO(farm.download(product, "thumb")), mode="r") as container:
             [video] = container.streams.video
             assert (video.codec_context.width, video.codec_context.height) == (24, 14)
             assert len(list(container.decode(video))) == 12
@@ -98,7 +94,7 @@ class TestVideo:
 
 class TestPoster:
     def test_is_the_first_frame_with_an_exact_background(self, farm: Farm, product: str) -> None:
-        picture = np.asarray(Image.open(io.BytesIO(download(farm, product, "poster?quality=full"))))
+        picture = np.asarray(Image.open(io.BytesIO(farm.download(product, "poster?quality=full"))))
         assert picture.shape == (54, 96, 3)
         assert (picture[0, [0, -1]] == 255).all()
         middle = picture[20:40, 30:66].astype(int)
@@ -107,7 +103,7 @@ class TestPoster:
     def test_background_is_the_hex_that_was_asked_for(self, farm: Farm) -> None:
         render = farm.upload("embedded.gltf", '{"length": 3, "bgColor": "#12ab9f"}')["renderId"]
         assert farm.wait(render)["status"] == "done"
-        picture = np.asarray(Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))))
+        picture = np.asarray(Image.open(io.BytesIO(farm.download(render, "poster?quality=full"))))
         assert tuple(picture[0, 0]) == (0x12, 0xAB, 0x9F)
 
     def test_an_overlay_lies_behind_the_product(self, farm: Farm, product: str) -> None:
@@ -121,7 +117,7 @@ class TestPoster:
         render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
         farm.client.delete(f"/v1/overlays/{overlay}")  # what was ordered is drawn all the same
         assert farm.wait(render)["status"] == "done"
-        picture = np.asarray(Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))))
+        picture = np.asarray(Image.open(io.BytesIO(farm.download(render, "poster?quality=full"))))
         assert tuple(picture[0, 0]) == (10, 120, 200)
 
 
@@ -150,7 +146,7 @@ class TestAspect:
         body = {"modelId": model, "renderSettings": {"aspect": aspect, "length": 3}}
         render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
         assert farm.wait(render)["status"] == "done"
-        assert Image.open(io.BytesIO(download(farm, render, "poster?quality=full"))).size == size
+        assert Image.open(io.BytesIO(farm.download(render, "poster?quality=full"))).size == size
 
 
 class TestEffect:
@@ -209,11 +205,11 @@ class TestPro:
     def test_colour_lies_behind_the_other_files_alone(self, farm: Farm, pro: str) -> None:
         colour = 0x12, 0xAB, 0x9F
         assert farm.render(pro)["hasWebVariant"]
-        poster = np.asarray(Image.open(io.BytesIO(download(farm, pro, "poster?quality=full"))))
+        poster = np.asarray(Image.open(io.BytesIO(farm.download(pro, "poster?quality=full"))))
         assert poster.shape == (216, 384, 3)
         assert (poster[0, [0, -1]] == colour).all()
         for what, size in (("video?quality=web", (108, 192)), ("thumb", (54, 96))):
-            with av.open(io.BytesIO(download(farm, pro, what)), mode="r") as container:
+            with av.open(io.BytesIO(farm.download(pro, what)), mode="r") as container:
                 pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
             assert len(pictures) == 12
             assert pictures[0].shape[:2] == size
@@ -227,12 +223,12 @@ class TestStandard:
         render = farm.wait(farm.client.post("/v1/renders", json=body).json()["data"]["id"])
         assert render["status"] == "done", render["errorMessage"]
         assert render["hasWebVariant"]
-        web = download(farm, render["id"], "video?quality=web")
+        web = farm.download(render["id"], "video?quality=web")
         assert len(web) < render["fileSize"]
         with av.open(io.BytesIO(web), mode="r") as container:
             [first, *_] = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         assert first.shape == (54, 96, 3)
-        poster = np.asarray(Image.open(io.BytesIO(download(farm, render["id"], "poster?quality=full"))))
+        poster = np.asarray(Image.open(io.BytesIO(farm.download(render["id"], "poster?quality=full"))))
         assert poster.shape == (108, 192, 3)
         assert poster[0, 0].max() < 10, "the vignette is black in the corners"
 

@@ -7,8 +7,9 @@ from pathlib import PurePath
 
 import pytest
 
-from tests.e2e.conftest import Farm, farm_on_s3, until
 from tests.support import s3
+from tests.support.farms import Farm, farm_on_s3
+from tests.support.polling import until
 
 pytestmark = pytest.mark.slow
 

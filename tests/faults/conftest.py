@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Farm, farm_up
-from tests.faults.soundness import assert_nothing_runs, assert_sound
+from tests.support.consistency import assert_consistent, assert_no_processes
+from tests.support.farms import Farm, farm_up
 
 # Leases are short, so that the farm notices soon; a chunk is one GOP, so that a render has several; no frame is kept
 # that could end a render before anything happens to it.
@@ -23,11 +23,11 @@ FRAGILE: dict[str, Any] = {
 def one_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     with farm_up(tmp_path_factory.mktemp("fragile"), workers=2, **FRAGILE) as running:
         yield running
-    assert_nothing_runs(running)
+    assert_no_processes(running)
 
 
 @pytest.fixture
 def fragile(one_farm: Farm) -> Iterator[Farm]:
     """A farm with two workers; after each test it must be sound again."""
     yield one_farm
-    assert_sound(one_farm, workers=2)
+    assert_consistent(one_farm, workers=2)

@@ -28,10 +28,10 @@ from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker.lease import Lease
-from tests.conftest import new_client
-from tests.e2e.conftest import until
-from tests.faults.soundness import assert_all_renders_over, assert_books_balance
 from tests.support.chunks import claimed
+from tests.support.clients import new_client
+from tests.support.consistency import assert_all_renders_over, assert_books_balance
+from tests.support.polling import until
 
 SECONDS = 4.0
 WORKERS, CLIENTS, REAPERS = 10, 4, 2

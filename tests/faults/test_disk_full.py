@@ -16,11 +16,12 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.helpers import assert_error
-from tests.e2e.conftest import ASSETS, Farm, farm_up, until
-from tests.faults.conftest import FRAGILE
-from tests.faults.soundness import assert_nothing_runs, assert_sound
-from tests.faults.victims import balance, caught, order
+from tests.support.api import assert_error
+from tests.support.assets import ASSETS
+from tests.support.consistency import assert_consistent, assert_no_processes
+from tests.support.farms import FRAGILE, Farm, farm_up
+from tests.support.interruptions import order_render, worker_paused
+from tests.support.polling import until
 
 pytestmark = pytest.mark.slow
 
@@ -48,21 +49,21 @@ def one_farm_on_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm
         inside = Path(f"/proc/{running.process.pid}/root")
         places = {name: inside / getattr(running, name).relative_to("/") for name in ("data", "scratch")}
         yield replace(running, settings=running.settings.model_copy(update=places))
-    assert_nothing_runs(running)
+    assert_no_processes(running)
 
 
 @pytest.fixture
 def on_disks(one_farm_on_disks: Farm) -> Iterator[Farm]:
     """A farm whose data and scratch lie on a small disk each; after each test it must be sound again."""
     yield one_farm_on_disks
-    assert_sound(one_farm_on_disks, workers=1)
+    assert_consistent(one_farm_on_disks, workers=1)
 
 
 class TestFilesMayNotGrow:
     def test_for_longer_than_a_lease_holds_renders_up_and_loses_none(self, fragile: Farm) -> None:
         """The database and the log are files, too: not even a failure can be written down."""
-        render = order(fragile)
-        with caught(fragile):
+        render = order_render(fragile)
+        with worker_paused(fragile):
             limit_files(fragile, 0)
         try:
             assert_error(send(fragile), "unavailable", 503)
@@ -74,18 +75,18 @@ class TestFilesMayNotGrow:
 
 class TestFull:
     def test_scratch_ends_the_render_with_the_reason_and_gives_its_credits_back(self, on_disks: Farm) -> None:
-        render = order(on_disks)
-        paid = balance(on_disks)
+        render = order_render(on_disks)
+        paid = on_disks.balance()
         with full(on_disks.scratch, on_disks):
             ended = on_disks.wait(render)
         assert ended["status"] == "error"
         assert "disk" in ended["errorMessage"]
         assert "full" in ended["errorMessage"]
-        assert balance(on_disks) == paid + 1
-        assert on_disks.wait(order(on_disks))["status"] == "done", "there is room again"
+        assert on_disks.balance() == paid + 1
+        assert on_disks.wait(order_render(on_disks))["status"] == "done", "there is room again"
 
     def test_data_folder_refuses_uploads_and_loses_no_render(self, on_disks: Farm) -> None:
-        render = order(on_disks)
+        render = order_render(on_disks)
         with full(on_disks.data, on_disks):
             assert_error(send(on_disks), "unavailable", 503)
             time.sleep(float(FRAGILE["FARM_LEASE_SECONDS"]) + 1)
@@ -113,7 +114,7 @@ def full(disk: Path, farm: Farm) -> Iterator[None]:
     """While the block runs, which begins in the middle of a chunk, there is no room on a disk."""
     filler = disk / "filler"
     try:
-        with caught(farm), filler.open("wb", buffering=0) as file:
+        with worker_paused(farm), filler.open("wb", buffering=0) as file:
             for size in (1 << 20, 1 << 12, 1):
                 with contextlib.suppress(OSError):
                     while True:

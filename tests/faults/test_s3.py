@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Farm, farm_on_s3
-from tests.faults.conftest import FRAGILE
-from tests.faults.soundness import assert_nothing_runs, assert_sound
-from tests.faults.victims import caught, failures, order
 from tests.support import s3
+from tests.support.consistency import assert_consistent, assert_no_processes
+from tests.support.farms import FRAGILE, Farm, farm_on_s3
+from tests.support.interruptions import failed_attempts, order_render, worker_paused
 
 pytestmark = pytest.mark.slow
 
@@ -31,34 +30,34 @@ def one_farm_on_s3(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> I
     options = FRAGILE | {"FARM_S3_TIMEOUT": str(TIMEOUT), "FARM_LEASE_SECONDS": str(LEASE)}
     with farm_on_s3(tmp_path_factory.mktemp("s3"), door, **options) as running:
         yield running
-    assert_nothing_runs(running)
+    assert_no_processes(running)
 
 
 @pytest.fixture
 def farm(one_farm_on_s3: Farm) -> Iterator[Farm]:
     """A farm that keeps its files behind the door; after each test it must be sound again."""
     yield one_farm_on_s3
-    assert_sound(one_farm_on_s3, workers=1)
+    assert_consistent(one_farm_on_s3, workers=1)
 
 
 def test_that_answers_503_for_long_costs_no_attempt(farm: Farm, door: s3.Door) -> None:
-    render = order(farm)
-    with caught(farm):
+    render = order_render(farm)
+    with worker_paused(farm):
         door.busy = ENDLESS
     time.sleep(OUTAGE)
     asked, door.busy = ENDLESS - door.busy, 0
     assert asked > 0, "nobody has missed it"
     assert farm.wait(render)["status"] == "done"
-    assert failures(farm, render) == 0
+    assert failed_attempts(farm, render) == 0
 
 
 def test_that_is_silent_for_long_costs_no_attempt(farm: Farm, door: s3.Door) -> None:
-    render = order(farm)
-    with caught(farm):
+    render = order_render(farm)
+    with worker_paused(farm):
         door.silent = True
         before = len(door.asked)
     time.sleep(SILENCE)
     door.silent = False
     assert len(door.asked) > before, "nobody has missed it"
     assert farm.wait(render)["status"] == "done"
-    assert failures(farm, render) == 0
+    assert failed_attempts(farm, render) == 0

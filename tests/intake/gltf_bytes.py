@@ -13,6 +13,7 @@ import pytest
 
 from farm.errors import InvalidFormat
 from farm.intake import check_model
+from tests.support.glb import binary_chunk, container, json_chunk
 
 Document = dict[str, Any]
 
@@ -98,23 +99,9 @@ def _holder(document: Document, place: str) -> tuple[Any, Any]:
     return part, last
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack("<I4s", len(content), kind) + content
-
-
-def json_chunk(document: object) -> bytes:
-    text = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return chunk(b"JSON", text + b" " * (-len(text) % 4))
-
-
-def container(*chunks: bytes, magic: bytes = b"glTF", version: int = 2, length: int | None = None) -> bytes:
-    body = b"".join(chunks)
-    return struct.pack("<4sII", magic, version, 12 + len(body) if length is None else length) + body
-
-
 def glb(document: object, binary: bytes | None = BINARY) -> bytes:
     """A GLB of a document, or of JSON text as it stands."""
-    return container(json_chunk(document), *([] if binary is None else [chunk(b"BIN\0", binary)]))
+    return container(json_chunk(document), *([] if binary is None else [binary_chunk(binary)]))
 
 
 def gltf(document: Document) -> bytes:

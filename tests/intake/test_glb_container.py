@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from tests.intake.gltf_bytes import BINARY, admitted, chunk, container, glb, gltf, json_chunk, refused, triangle
+from tests.intake.gltf_bytes import BINARY, admitted, glb, gltf, refused, triangle
+from tests.support.glb import chunk, container, json_chunk
 
 
 class TestNames:

@@ -4,18 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.intake.gltf_bytes import (
-    BINARY,
-    admitted,
-    chunk,
-    container,
-    glb,
-    gltf,
-    json_chunk,
-    refused,
-    triangle,
-    triangle_without,
-)
+from tests.intake.gltf_bytes import BINARY, admitted, glb, gltf, refused, triangle, triangle_without
+from tests.support.glb import chunk, container, json_chunk
 
 
 def test_the_triangle_itself_is_fine() -> None:

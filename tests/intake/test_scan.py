@@ -12,8 +12,9 @@ import pytest
 from farm.errors import InvalidFormat
 from farm.intake import archive, check_model, sandbox, wavefront
 from tests.intake.scans import MTL, OBJ, picture, scan, zipped
+from tests.support.assets import ASSETS
 
-SAMPLE = Path(__file__).parents[1] / "assets" / "scan.zip"
+SAMPLE = ASSETS / "scan.zip"
 
 
 def convert(

@@ -22,8 +22,8 @@ from farm.scheduling import leases, submit
 from farm.scheduling.doorbell import Doorbell
 from farm.scheduling.leases import Claimant
 from farm.settings import Settings
-from tests.conftest import Client
 from tests.support.chunks import claimed
+from tests.support.clients import Client
 
 pytestmark = pytest.mark.on_both_databases
 

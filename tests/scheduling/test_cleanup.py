@@ -17,7 +17,7 @@ from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
 from farm.storage.folder import FolderStorage
-from tests.conftest import Client
+from tests.support.clients import Client
 
 LONG_AGO = timedelta(hours=1)
 

@@ -18,8 +18,8 @@ from farm.scheduling import leases, reaper, render_status, submit
 from farm.scheduling.doorbell import Doorbell
 from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
-from tests.conftest import new_client
 from tests.support.chunks import as_claimed, claimed
+from tests.support.clients import new_client
 
 pytestmark = pytest.mark.on_both_databases
 

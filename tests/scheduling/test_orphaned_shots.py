@@ -15,7 +15,7 @@ from farm.scheduling import leases, reaper, submit
 from farm.scheduling.doorbell import Doorbell
 from farm.scheduling.leases import Claimant
 from farm.settings import Settings
-from tests.conftest import Client
+from tests.support.clients import Client
 
 pytestmark = pytest.mark.on_both_databases
 

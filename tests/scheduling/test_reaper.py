@@ -1,8 +1,7 @@
 """The reaper at its work, beside a storage that does not answer."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,8 +13,9 @@ from farm.scheduling import reaper
 from farm.settings import Settings
 from tests.support import s3
 from tests.support.chunks import claimed
+from tests.support.polling import until
 
-PATIENCE = 5.0  # seconds; half of what a silent storage takes to be given up for the first time
+TIMEOUT_SECONDS = 5.0  # seconds; half of what a silent storage takes to be given up for the first time
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
     s3_door.silent = True
     with database.write() as db:
         db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
-    wait_until(lambda: bool(s3_door.asked))
+    until(lambda: s3_door.asked, timeout_seconds=TIMEOUT_SECONDS)
     with database.write() as db:
         chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
 
@@ -53,11 +53,4 @@ def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
         with database.read() as db:
             return db.get_one(Chunk, chunk.id).state == "queued"
 
-    wait_until(taken_back)
-
-
-def wait_until(good: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not good():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(taken_back, timeout_seconds=TIMEOUT_SECONDS)

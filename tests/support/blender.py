@@ -16,8 +16,8 @@ from camera_paths import Pose
 from farm import templates
 from farm.blender.client import Blender, BlenderHost
 from farm.scene.shot import Engine, Frame, ShadowMap, ShotSetup
+from tests.support.assets import ASSETS
 
-ASSETS = Path(__file__).parents[1] / "assets"
 TIMEOUT_SECONDS = 300.0  # EEVEE's first frame without a GPU compiles its shaders on the CPU
 P = ParamSpec("P")
 R = TypeVar("R")

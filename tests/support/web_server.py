@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.api.helpers import glb
+from tests.support.glb import glb
 
 MODEL = glb(b"fetched")
 BLOCK = bytes(64 * 1024)

@@ -9,7 +9,7 @@ from farm.orders.render_settings import RenderSettings
 from farm.scheduling import submit
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
-from tests.conftest import Client
+from tests.support.clients import Client
 
 
 @pytest.fixture

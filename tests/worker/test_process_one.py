@@ -7,13 +7,10 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -22,12 +19,13 @@ from fastapi.testclient import TestClient
 from farm.db.session import Database
 from farm.db.tables import Render
 from farm.settings import Settings
-from tests.api.helpers import upload
+from tests.support.api import upload
+from tests.support.assets import ASSETS
+from tests.support.polling import until
+from tests.support.processes import FARM
 
-FARM = Path(sys.executable).with_name("farm")
-PRODUCT = Path(__file__).parents[1] / "assets" / "product.glb"
+PRODUCT = ASSETS / "product.glb"
 UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-PATIENCE = 120.0
 
 
 @contextmanager
@@ -47,16 +45,6 @@ def process_one(settings: Settings, *words: str, **environment: str) -> Iterator
     finally:
         outer.kill()
         outer.wait()
-
-
-def until(look: Callable[[], Any], good: Callable[[Any], Any]) -> Any:
-    """What `look` returns once it is good. Raises TimeoutError after a while."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if good(seen := look()):
-            return seen
-        time.sleep(0.05)
-    raise TimeoutError(f"the last thing seen was {seen}")
 
 
 def listens_for_sigterm(process: psutil.Process) -> bool:

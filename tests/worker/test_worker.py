@@ -22,7 +22,8 @@ from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from farm.worker.context import WorkerContext, enter
 from farm.worker.worker import HEARTBEAT_SECONDS, ChunkWorker
-from tests.support.workers import ENDLESS, SMALL, StartWorker, blenders_of, node, state, until, upload
+from tests.support.polling import until
+from tests.support.workers import ENDLESS, SMALL, StartWorker, blenders_of, node, state, upload
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ class TestLife:
         worker.wait()
         began = node(database, "one").started_at
         start_worker("--name", "one")
-        until(lambda: node(database, "one").started_at > began, patience=15)
+        until(lambda: node(database, "one").started_at > began, timeout_seconds=15)
 
     def test_ends_when_told_to_in_the_middle_of_a_sign_of_life(
         self, start_worker: StartWorker, database: Database
@@ -263,10 +264,10 @@ class TestCancel:
         until(lambda: node_works(database))
         seen = node(database, "one").seen_at
         until(lambda: host.cpu_percent(0.5) > 50)
-        until(lambda: node(database, "one").seen_at > seen, patience=15)  # it lives while it draws
+        until(lambda: node(database, "one").seen_at > seen, timeout_seconds=15)  # it lives while it draws
         assert api.delete(f"/v1/renders/{render}").status_code == 200
         deleted = time.monotonic()
-        until(lambda: host not in blenders_of(worker), patience=20)
+        until(lambda: host not in blenders_of(worker), timeout_seconds=20)
         assert time.monotonic() - deleted < 5
         with database.read() as db:
             assert nodes.named(db, "one").last_frame is None, "no frame was ever finished"

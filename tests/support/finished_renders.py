@@ -1,4 +1,4 @@
-"""Fixtures of the API's tests: what a worker leaves behind, without the worker."""
+"""Finished renders without a worker: the rows and files that one leaves behind, of made-up bytes."""
 
 from collections.abc import Callable
 from pathlib import Path

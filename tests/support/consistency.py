@@ -1,4 +1,4 @@
-"""What must be true of a farm whatever was done to it: of its books, its files, its scratch and its processes."""
+"""Checks of a whole farm after a fault: credits, renders, stored files, scratch folders and processes."""
 
 import contextlib
 from collections import Counter
@@ -15,18 +15,19 @@ from farm.db.tables import Account, Asset, Chunk, Cleanup, LedgerEntry, Model, O
 from farm.orders.price import price_of
 from farm.scheduling.render_status import OVER
 from farm.storage import Storage, open_storage
-from tests.e2e.conftest import Farm, command, until
+from tests.support.farms import Farm
+from tests.support.polling import until
+from tests.support.processes import command_line
 
-WARM = {
-    "blender.sock",
-    "blender.log",
-    "shadow.npy",
-    "drawing.tga",
-}  # what a Blender that waits for work keeps in its scratch folder
+# The files of an idle Blender host in its scratch folder.
+IDLE_HOST_FILES = {"blender.sock", "blender.log", "shadow.npy", "drawing.tga"}
 
 
-def assert_sound(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> None:
-    """Once everything has come to its end: nothing is lost, nothing is twice, nothing is left over."""
+def assert_consistent(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> None:
+    """Wait until all work is over, and assert that nothing was lost, done twice or left over.
+
+    `workers` is the number of workers that the farm runs, `deleted` the ids of renders that clients deleted.
+    """
     storage = open_storage(farm.settings)
     with contextlib.closing(Database(farm.settings.database)) as database:
         until(lambda: _under_way(database), lambda left: not left)
@@ -34,21 +35,21 @@ def assert_sound(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> 
             assert_all_renders_over(db)
             assert_books_balance(db, deleted=deleted)
             _assert_videos_whole(db, storage)
-        let_the_reaper_sweep(database)
+        run_planned_cleanups(database)
         with database.read() as db:
             assert set(storage.keys("")) == _named(db)
-    until(lambda: processes(farm), lambda seen: seen == _those_of(workers))
+    until(lambda: processes(farm), lambda running: running == _expected(workers))
     until(lambda: _left_in_scratch(farm), lambda left: not left)
 
 
-def assert_nothing_runs(farm: Farm) -> None:
-    """After the farm's end: no process, and no scratch folder."""
+def assert_no_processes(farm: Farm) -> None:
+    """Assert that a stopped farm has no process and no scratch folder."""
     assert not processes(farm)
     assert not list(farm.scratch.iterdir())
 
 
 def assert_all_renders_over(db: Session) -> None:
-    """Every accepted render ended, once, and nothing that was in between is left."""
+    """Assert that every accepted render ended exactly once, and that no intermediate row is left."""
     renders = list(db.scalars(select(Render)))
     for render in renders:
         assert render.status in OVER, f"{render.id} is {render.status}"
@@ -65,7 +66,10 @@ def assert_all_renders_over(db: Session) -> None:
 
 
 def assert_books_balance(db: Session, *, deleted: Collection[str] = ()) -> None:
-    """No credit is lost and none is taken twice. `deleted` are renders that clients deleted, paid back or not."""
+    """Assert that no credit is lost and none is charged twice.
+
+    `deleted` are the ids of renders that clients deleted, refunded or not.
+    """
     balances = {account.id: account.credits for account in db.scalars(select(Account))}
     entries = list(db.scalars(select(LedgerEntry)))
     sums: Counter[str] = Counter()
@@ -87,8 +91,8 @@ def _assert_videos_whole(db: Session, storage: Storage) -> None:
     for render in db.scalars(select(Render).where(Render.status == "done")):
         [key] = [asset.storage_key for asset in render.assets if asset.kind == "video"]
         with av.open(str(storage.local(key)), mode="r") as video:
-            moments = [packet.pts for packet in video.demux(video=0) if packet.pts is not None]
-        assert len(set(moments)) == len(moments) == render.shot.frames
+            timestamps = [packet.pts for packet in video.demux(video=0) if packet.pts is not None]
+        assert len(set(timestamps)) == len(timestamps) == render.shot.frames
 
 
 def _under_way(database: Database) -> list[str]:
@@ -96,8 +100,8 @@ def _under_way(database: Database) -> list[str]:
         return list(db.scalars(select(Render.id).where(Render.status.not_in(OVER))))
 
 
-def let_the_reaper_sweep(database: Database) -> None:
-    """Have all that is planned for later done now."""
+def run_planned_cleanups(database: Database) -> None:
+    """Make all planned cleanups due, and wait until the reaper has done them."""
     with database.write() as db:
         db.execute(update(Cleanup).values(due_at=now() - timedelta(seconds=1)))
 
@@ -105,22 +109,22 @@ def let_the_reaper_sweep(database: Database) -> None:
         with database.read() as db:
             return db.scalar(select(func.count()).select_from(Cleanup)) or 0
 
-    until(planned, lambda sweeps: sweeps == 0)
+    until(planned, lambda cleanups: cleanups == 0)
 
 
 def _named(db: Session) -> set[str]:
-    """The storage key of every file that somebody may ask for."""
+    """The storage key of every file that a client may request."""
     files = set(db.scalars(select(Asset.storage_key))) | set(db.scalars(select(Overlay.storage_key)))
     return files | {model.storage_key for model in db.scalars(select(Model).where(Model.has_file))}
 
 
-def _those_of(workers: int) -> Counter[str]:
+def _expected(workers: int) -> Counter[str]:
     return Counter({"up": 1, "redis": 1, "serve": 1, "worker": workers, "blender": workers})
 
 
 def processes(farm: Farm) -> Counter[str]:
-    """Every process that was started by this farm, whoever its parent is now, by what it does."""
-    scratch = str(farm.scratch).removeprefix(f"/proc/{farm.process.pid}/root")  # as the farm itself calls it
+    """The number of processes of each kind that this farm started, also those whose parent has ended."""
+    scratch = str(farm.scratch).removeprefix(f"/proc/{farm.process.pid}/root")  # its path in the farm's mount namespace
     own = Counter[str]()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -132,11 +136,11 @@ def processes(farm: Farm) -> Counter[str]:
 
 
 def _kind(process: psutil.Process) -> str:
-    words = command(process)
+    arguments = command_line(process)
     for kind, word in (("blender", "farm.blender.host"), ("serve", "serve"), ("worker", "worker"), ("up", "up")):
-        if word in words:
+        if word in arguments:
             return kind
-    return " ".join(words)
+    return " ".join(arguments)
 
 
 def _left_in_scratch(farm: Farm) -> list[str]:
@@ -145,5 +149,5 @@ def _left_in_scratch(farm: Farm) -> list[str]:
     for folder in farm.scratch.iterdir():
         if folder.name.split("-")[1] not in workers:
             left.append(str(folder))
-        left += [str(path) for path in folder.iterdir() if path.name not in WARM]
+        left += [str(path) for path in folder.iterdir() if path.name not in IDLE_HOST_FILES]
     return left
