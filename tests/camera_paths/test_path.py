@@ -132,5 +132,5 @@ class TestNewFile:
             register("turntable", loops=True)(PATHS["turntable"].pose)
 
     def test_is_refused_without_a_common_option(self) -> None:
-        with pytest.raises(ValueError, match="must take easing, rotate_y, zoom"):
+        with pytest.raises(ValueError, match="must have the parameters easing, rotate_y, zoom"):
             register("line", loops=True)(line)

@@ -22,11 +22,11 @@ def spec(
     return DatasetSpec(SHA256, "studio", version, "100x800", coverage, views, side, samples, **turned)
 
 
-def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:
+def drawn(host: BlenderHost, model: Path, dataset: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:
     """Draw a dataset; returns the path of its ZIP."""
     with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
-        shot = wanted.shot(str(model), engine)
-        parts = list(produce.draw_views(blender, shot, wanted, range(wanted.views), folder))
+        shot = dataset.shot(str(model), engine)
+        parts = list(produce.draw_views(blender, shot, dataset, range(dataset.views), folder))
     out = folder / "dataset.zip"
-    produce.finish(wanted, parts.__getitem__, out)
+    produce.finish(dataset, parts.__getitem__, out)
     return out

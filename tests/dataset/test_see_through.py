@@ -18,7 +18,7 @@ from tests.dataset.drawing import drawn, spec
 pytestmark = pytest.mark.slow
 
 CHECKS, TEXELS = 4, 64  # fields per side of the chequered texture, and texels per side of a field
-WANTED = spec("hemisphere", views=6, side=128, samples=4)
+SPEC = spec("hemisphere", views=6, side=128, samples=4)
 
 
 def sheet(z: float, material: PBRMaterial) -> trimesh.Trimesh:
@@ -48,7 +48,7 @@ def draw_dataset(host: BlenderHost, folder: Path, *meshes: trimesh.Trimesh) -> D
     model = folder / "model.glb"
     scene = trimesh.Scene(list(meshes))
     model.write_bytes(scene.export(file_type="glb"))
-    return Dataset.read(drawn(host, model, WANTED, folder))
+    return Dataset.read(drawn(host, model, SPEC, folder))
 
 
 def opaque_fields(found: Dataset, view: int, square: trimesh.Trimesh) -> tuple[proof.Mask, Array]:
