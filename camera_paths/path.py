@@ -74,7 +74,7 @@ def register(name: str, *, loops: bool) -> Callable[[Callable[..., Pose]], Calla
             raise ValueError(f'There are two camera paths named "{name}"')
         missing = COMMON.difference(inspect.signature(pose).parameters)
         if missing:
-            raise ValueError(f'Camera path "{name}" must take {", ".join(sorted(missing))}')
+            raise ValueError(f'Camera path "{name}" must have the parameters {", ".join(sorted(missing))}')
         PATHS[name] = CameraPath(name, loops, pose)
         return pose
 

@@ -37,13 +37,13 @@ def import_model(path: Path, clip: str | None = None) -> Imported:
         raise BadModel(problems[0])
     objects = [object_ for object_ in bpy.data.objects if object_ not in before]
     unwanted = [object_ for object_ in objects if object_.type in {"CAMERA", "LIGHT"}]
-    kept = [object_ for object_ in objects if object_ not in unwanted]
+    model_objects = [object_ for object_ in objects if object_ not in unwanted]
     bpy.data.batch_remove(unwanted)
-    if not any(object_.type == "MESH" and object_.data.polygons for object_ in kept):
+    if not any(object_.type == "MESH" and object_.data.polygons for object_ in model_objects):
         raise BadModel("The model has no mesh: the file holds no surface that could be rendered")
-    for material in {slot.material for object_ in kept for slot in object_.material_slots if slot.material}:
+    for material in {slot.material for object_ in model_objects for slot in object_.material_slots if slot.material}:
         finish(material)
-    return Imported(kept, _keep_clip(kept) if clip else _drop_clips(kept))
+    return Imported(model_objects, _keep_clip(model_objects) if clip else _drop_clips(model_objects))
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def find_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
 
 def _missing(part: Part, found: Object | None) -> Violation:
     problem = f"it is of type {found.type}, not {KIND[part.type]}" if found else "there is no such object"
-    rename = "Give that one another name, then " if found else ""
+    rename = "Rename that object, then " if found else ""
     add = f"{HOW_TO_ADD[part.type]}, call it {part.name}, move it into the collection {part.collection}"
     return Violation(part.name, problem, rename + add)
 
@@ -63,7 +63,11 @@ def _check_unmoved(object_: Object) -> Iterator[Violation]:
     }
     for mover, present in movers.items():
         if present:
-            yield Violation(object_.name, f"{mover} moves it", f"Remove it: {object_.name} must stand by itself")
+            yield Violation(
+                object_.name,
+                f"{mover} moves it",
+                f"Remove it: {object_.name} must have no parent, constraint or animation",
+            )
 
 
 def _check_property(object_: Object, property_: Property) -> Iterator[Violation]:

@@ -59,12 +59,12 @@ def lay_out(curve: Sequence[Pose], samples: Sequence[Sample], centre: Point, siz
     spread = overlaps_itself(curve)
     steps = len(curve) - 1
 
-    def place(pose: Pose, t: float, beyond: float = 0.0) -> Point:
+    def position(pose: Pose, t: float, beyond: float = 0.0) -> Point:
         away = pose.radius / farthest * RING * size * (1 - spread * DRIFT * t) + beyond
         turn = math.radians(pose.azimuth)
         return centre[0] + math.sin(turn) * away, centre[1] + math.cos(turn) * away
 
-    track = [place(pose, step / steps) for step, pose in enumerate(curve)]
+    track = [position(pose, step / steps) for step, pose in enumerate(curve)]
     badges: list[Point] = []
 
     def cost(badge: Point) -> tuple[int, bool, int]:
@@ -77,8 +77,8 @@ def lay_out(curve: Sequence[Pose], samples: Sequence[Sample], centre: Point, siz
         )
 
     for sample in samples:
-        badges.append(min((place(sample.pose, sample.t, offset) for offset in BADGE_OFFSETS), key=cost))
-    return Layout(track, [place(sample.pose, sample.t) for sample in samples], badges, spread)
+        badges.append(min((position(sample.pose, sample.t, offset) for offset in BADGE_OFFSETS), key=cost))
+    return Layout(track, [position(sample.pose, sample.t) for sample in samples], badges, spread)
 
 
 def overlaps_itself(curve: Sequence[Pose]) -> bool:

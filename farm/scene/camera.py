@@ -55,7 +55,7 @@ class View:
 
     @property
     def projection(self) -> Array:
-        """The 3x4 matrix that takes a world point (x, y, z, 1) to homogeneous pixels, x right and y down."""
+        """The 3x4 matrix that maps a world point (x, y, z, 1) to homogeneous pixels, x right and y down."""
         focal = self.lens.pixels_per_unit
         # The camera looks along -back, so depth is minus the third camera coordinate.
         intrinsics: Array = np.array(

@@ -56,8 +56,8 @@ class ShadowMap:
 class Layer:
     """A part of a frame as a raw file on tmpfs: height x width x 4 samples, rows top down, RGBA, straight alpha.
 
-    Samples are display-referred (sRGB, after the view transform), as many bits as the frame says, 16-bit ones little
-    endian. `x`, `y` is the layer's top left pixel in the full frame.
+    Samples are display-referred (sRGB, after the view transform), with the frame's `bits`, 16-bit ones little endian.
+    `x`, `y` is the layer's top left pixel in the full frame.
     """
 
     path: str

@@ -22,10 +22,10 @@ class Entry(NamedTuple):
 
 
 def mark_used(path: Path) -> bool:
-    """Record a use of an entry now. False when there is no such entry."""
+    """Record a use of an entry now. False when there is no such entry, or it cannot be changed."""
     try:
         os.utime(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return False
     return True
 

@@ -1,1 +1,1 @@
-"""From drawn frames to video files: compositing, ffmpeg graphs, and the one place that runs ffmpeg."""
+"""From drawn frames to video files: compositing, ffmpeg command lines, and running ffmpeg."""

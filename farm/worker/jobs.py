@@ -1,6 +1,7 @@
 """The job that a work-horse runs: chunks are worked on, each from its claim to its published files."""
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -52,7 +53,8 @@ def work() -> None:
     Safe to run at any time: what is done next stands in the database.
     """
     context = current()
-    die_with_parent(context.worker_pid)
+    if os.getpid() != context.worker_pid:  # in a work-horse
+        die_with_parent(context.worker_pid)
     try:
         with (
             contextlib.closing(Database(context.settings.database)) as database,

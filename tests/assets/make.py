@@ -28,7 +28,7 @@ def material(
     repeat: float = 1.0,
     centre: tuple[float, float] = (0.0, 0.0),
 ) -> bpy.types.Material:
-    """A glTF material. A texture repeats `repeat` times a metre of UV, its middle at `centre` when it is shown once."""
+    """A glTF material. A texture repeats `repeat` times per metre of UV, centred at `centre`."""
     made = bpy.data.materials.new(name)
     made.use_nodes = True
     nodes, links = made.node_tree.nodes, made.node_tree.links
@@ -45,8 +45,8 @@ def material(
     return made
 
 
-def dress(object_: bpy.types.Object, made: bpy.types.Material) -> bpy.types.Object:
-    """Give a part its material, and its texture coordinates the scale that the material wants."""
+def apply_material(object_: bpy.types.Object, made: bpy.types.Material) -> bpy.types.Object:
+    """Assign a material to a part and scale the texture coordinates for it."""
     object_.data.materials.append(made)
     repeat, (centre_x, centre_z) = made["repeat"], made["centre"]
     for corner in object_.data.uv_layers["UVMap"].data:
@@ -55,7 +55,7 @@ def dress(object_: bpy.types.Object, made: bpy.types.Material) -> bpy.types.Obje
 
 
 def facing_front(object_: bpy.types.Object, x: float, y: float, z: float) -> bpy.types.Object:
-    """Turn a part made around z so that its top looks at the viewer (Blender's -y, glTF's +z) and put it in place."""
+    """Rotate a part made around z so that its top faces the viewer (Blender's -y, glTF's +z), and position it."""
     object_.rotation_euler = (math.pi / 2, 0.0, 0.0)
     object_.location = (x, y, z)
     return object_
@@ -70,9 +70,9 @@ def build_product(scratch: Path) -> None:
     face = material("Dial", CREAM, roughness=0.45, texture=dial(scratch / "dial.jpg"), repeat=1 / 0.086)
 
     middle = 0.1015
-    body = dress(rounded_slab("Body", (0.30, 0.115, 0.18), corner=0.042, fillet=0.012), plastic)
+    body = apply_material(rounded_slab("Body", (0.30, 0.115, 0.18), corner=0.042, fillet=0.012), plastic)
     body.location.z = middle
-    front = dress(rounded_slab("Front", (0.274, 0.012, 0.154), corner=0.03, fillet=0.003), cloth)
+    front = apply_material(rounded_slab("Front", (0.274, 0.012, 0.154), corner=0.03, fillet=0.003), cloth)
     front.location = (0.0, -0.0545, middle)
 
     at_x, at_y = 0.072, -0.0605
@@ -90,21 +90,23 @@ def build_product(scratch: Path) -> None:
         ],
         steps=64,
     )
-    facing_front(dress(ring, steel), at_x, at_y, middle)
-    plate = dress(lathe("Dial plate", [(0.0, 0.003), (0.0435, 0.003)], steps=64), face)
+    facing_front(apply_material(ring, steel), at_x, at_y, middle)
+    plate = apply_material(lathe("Dial plate", [(0.0, 0.003), (0.0435, 0.003)], steps=64), face)
     _flat_texture(plate, 0.086)
     facing_front(plate, at_x, at_y, middle)
-    facing_front(dress(lathe("Tuning knob", rounded_profile(0.019, 0.02, 0.0035), steps=48), steel), at_x, at_y, middle)
+    facing_front(
+        apply_material(lathe("Tuning knob", rounded_profile(0.019, 0.02, 0.0035), steps=48), steel), at_x, at_y, middle
+    )
 
     top = middle + 0.09
     for index, x in enumerate((0.052, 0.092)):
-        base = dress(lathe(f"Knob base {index}", rounded_profile(0.0135, 0.003, 0.001), steps=32), rubber)
+        base = apply_material(lathe(f"Knob base {index}", rounded_profile(0.0135, 0.003, 0.001), steps=32), rubber)
         base.location = (x, 0.0, top - 0.0005)
-        knob = dress(lathe(f"Knob {index}", rounded_profile(0.0115, 0.015, 0.0025), steps=32), steel)
+        knob = apply_material(lathe(f"Knob {index}", rounded_profile(0.0115, 0.015, 0.0025), steps=32), steel)
         knob.location = (x, 0.0, top + 0.002)
-    handle = dress(tube("Handle", arch(0.128, 0.062, 0.03), 0.0048), steel)
+    handle = apply_material(tube("Handle", arch(0.128, 0.062, 0.03), 0.0048), steel)
     handle.location.z = top - 0.012
-    grip = dress(
+    grip = apply_material(
         lathe(
             "Grip", [(0, -0.05), (0.007, -0.05), (0.0085, -0.048), (0.0085, 0.048), (0.007, 0.05), (0, 0.05)], steps=24
         ),
@@ -112,7 +114,9 @@ def build_product(scratch: Path) -> None:
     )
     grip.rotation_euler, grip.location = (0, math.pi / 2, 0), (0, 0, top + 0.05)
     for index, (x, y) in enumerate([(-0.1, -0.035), (0.1, -0.035), (-0.1, 0.035), (0.1, 0.035)]):
-        foot = dress(lathe(f"Foot {index}", [(0, 0), (0.011, 0), (0.013, 0.002), (0.015, 0.014)], steps=24), rubber)
+        foot = apply_material(
+            lathe(f"Foot {index}", [(0, 0), (0.011, 0), (0.013, 0.002), (0.015, 0.014)], steps=24), rubber
+        )
         foot.location = (x, y, 0.0)
     _wordmark(steel, -0.125, -0.0605, middle - 0.062)
 
@@ -156,16 +160,16 @@ def build_vase(scratch: Path) -> None:
         (0.0, 0.12),
     ]
     made = material("Stone", (1, 1, 1), roughness=0.8, texture=stone(scratch / "stone.jpg", size=64), repeat=6)
-    dress(lathe("Vase", profile, steps=24), made)
+    apply_material(lathe("Vase", profile, steps=24), made)
 
 
 def build_empty(_scratch: Path) -> None:
-    """Only an empty: nothing that could be seen."""
+    """Only an empty, without any visible surface."""
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Nothing", None))
 
 
 def export(build: Callable[[Path], None], name: str, **options: object) -> None:
-    """Build a scene from nothing and write it as GLB, or as .gltf with everything inside it."""
+    """Build a scene from an empty file and write it as GLB, or as .gltf with embedded buffers and images."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -183,7 +187,7 @@ def export(build: Callable[[Path], None], name: str, **options: object) -> None:
 
 
 def make_scan(name: str) -> None:
-    """A lumpy stone as a scanner's zip: OBJ, MTL and JPEG side by side."""
+    """A lumpy stone as a scanner's ZIP with OBJ, MTL and JPEG."""
     rows, columns = 24, 36
     lines = ["mtllib stone.mtl", "o Stone", "usemtl Stone"]
     for row in range(rows + 1):

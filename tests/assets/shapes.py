@@ -42,7 +42,7 @@ def lathe(name: str, profile: Sequence[tuple[float, float]], *, steps: int = 40)
 
 
 def tube(name: str, path: Sequence[tuple[float, float]], radius: float, *, steps: int = 16) -> bpy.types.Object:
-    """A round bar along a path in the x-z plane, its ends open (hide them in something)."""
+    """A round bar along a path in the x-z plane, with open ends, to be hidden in other parts."""
     rings: list[Ring] = []
     for index, (x, z) in enumerate(path):
         before, after = path[max(index - 1, 0)], path[min(index + 1, len(path) - 1)]
@@ -113,7 +113,7 @@ def _skin(name: str, rings: list[Ring], *, caps: bool) -> bpy.types.Object:
 
 
 def _clean(mesh: bpy.types.Mesh) -> None:
-    """Merge the points that a closed end puts on one spot and turn all faces outwards."""
+    """Merge the coincident points of closed ends and turn all faces outwards."""
     import bmesh  # type: ignore[import-not-found]  # comes with bpy, and only once bpy is imported
 
     work = bmesh.new()

@@ -57,7 +57,7 @@ def _armature() -> bpy.types.Object:
 
 
 def _limb(name: str) -> bpy.types.Object:
-    """A capsule around one bone, wholly its own except near its head, which it shares with the bone above it."""
+    """A capsule around one bone, weighted to it alone except near its head, which it shares with its parent."""
     parent, head, tail = BONES[name]
     length, radius = math.dist(head, tail), THICKNESS[name.split(".")[0]]
     ends = [math.radians(angle) for angle in (90, 60, 30, 0)]

@@ -28,7 +28,7 @@ def glb(
 ) -> Path:
     """A file whose one mesh draws `points` as triangles (mode 4), or as bare points (mode 0)."""
     data = b"".join(struct.pack("<3f", *point) for point in points)
-    # JSON knows no NaN and no infinity; the buffer does.
+    # JSON has no NaN and no infinity; the buffer may hold them.
     columns = [[value if math.isfinite(value) else 0.0 for value in column] for column in zip(*points, strict=True)]
     nodes = nodes or [{"mesh": 0}]
     primitive = {"attributes": {"POSITION": 0}, "mode": mode} | ({"material": 0} if material else {})

@@ -18,11 +18,11 @@ MODELS = ["product.glb", "walker.glb", "draco.glb", "embedded.gltf"]
 SIZE = (192, 108)
 
 
-def stage_of(wanted: ShotSetup) -> tuple[Array, Lens]:
+def stage_of(setup: ShotSetup) -> tuple[Array, Lens]:
     """The stage's points and lens. Runs in a process with bpy."""
     from farm.blender.stage import set_up
 
-    stage = set_up(wanted)
+    stage = set_up(setup)
     return stage.points, stage.lens
 
 
@@ -72,9 +72,9 @@ class TestStage:
 class TestSubjectPosition:
     @pytest.mark.parametrize("model", MODELS)
     def test_matches_the_projection_of_its_points(self, host: BlenderHost, inside: InsideBlender, model: str) -> None:
-        wanted = shot(model, size=SIZE, samples=4)
-        points, lens = inside(stage_of, wanted)
-        for azimuth, drawing in zip((0.0, 65.0), draw_frames(host, wanted, 0.0, 65.0), strict=True):
+        setup = shot(model, size=SIZE, samples=4)
+        points, lens = inside(stage_of, setup)
+        for azimuth, drawing in zip((0.0, 65.0), draw_frames(host, setup, 0.0, 65.0), strict=True):
             now = view(lens, azimuth, 1.0)
             frame = drawing.frame
             layer = frame.subject
@@ -103,18 +103,18 @@ class TestSubjectPosition:
 
 class TestPixels:
     def test_are_reproducible(self, host: BlenderHost) -> None:
-        wanted = shot("product.glb", samples=2)
-        once = draw_frames(host, wanted, 0.0, 20.0)
+        setup = shot("product.glb", samples=2)
+        once = draw_frames(host, setup, 0.0, 20.0)
         draw_frames(host, shot("walker.glb"), 5.0)
-        again = draw_frames(host, wanted, 0.0, 20.0)
+        again = draw_frames(host, setup, 0.0, 20.0)
         assert [drawing.frame for drawing in once] == [drawing.frame for drawing in again]
         for one, other in zip(once, again, strict=True):
             assert one.pixels.tobytes() == other.pixels.tobytes()
 
     def test_do_not_depend_on_earlier_frames(self, host: BlenderHost) -> None:
-        wanted = shot("product.glb", samples=2)
-        [alone] = draw_frames(host, wanted, 20.0)
-        *_, last = draw_frames(host, wanted, 0.0, 90.0, 20.0)
+        setup = shot("product.glb", samples=2)
+        [alone] = draw_frames(host, setup, 20.0)
+        *_, last = draw_frames(host, setup, 0.0, 90.0, 20.0)
         assert alone.pixels.tobytes() == last.pixels.tobytes()
 
     @pytest.mark.parametrize("model", MODELS)

@@ -19,11 +19,11 @@ Pixels = NDArray[np.uint8]
 
 
 def draw_numbered(
-    host: BlenderHost, wanted: ShotSetup, *numbers: int
+    host: BlenderHost, setup: ShotSetup, *numbers: int
 ) -> list[tuple[Frame, Pixels, NDArray[np.float32] | None]]:
     """Draw frames by number from the side; returns each with its subject's pixels and its shadow."""
     with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
-        blender.open_shot(wanted)
+        blender.open_shot(setup)
         return [
             (
                 frame,
@@ -34,11 +34,11 @@ def draw_numbered(
         ]
 
 
-def clouds_of(wanted: ShotSetup, count: int) -> tuple[float, list[NDArray[np.float64]], float]:
+def clouds_of(setup: ShotSetup, count: int) -> tuple[float, list[NDArray[np.float64]], float]:
     """The clip's duration, the subject's points along it, and the lens's target. Runs in a process with bpy."""
     from farm.blender.stage import set_up
 
-    stage = set_up(wanted)
+    stage = set_up(setup)
     seconds = stage.clip_seconds
     return seconds, [stage.show_at(seconds * step / count).copy() for step in range(count)], stage.lens.target
 

@@ -22,21 +22,21 @@ LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=192, h
 SIZE = (192, 108)
 
 
-def picture(layer: Layer, wanted: ShotSetup) -> Plane:
+def picture(layer: Layer, setup: ShotSetup) -> Plane:
     """A layer's RGBA on the full frame, from 0 to 1, cropped to the frame."""
-    kind, full = ("u1", 255) if wanted.bits == 8 else ("<u2", 65535)
+    kind, full = ("u1", 255) if setup.bits == 8 else ("<u2", 65535)
     values = np.fromfile(layer.path, kind).reshape(layer.height, layer.width, 4).astype(np.float32) / full
-    whole = np.zeros((wanted.height, wanted.width, 4), dtype=np.float32)
-    bottom = min(layer.y + layer.height, wanted.height)
+    whole = np.zeros((setup.height, setup.width, 4), dtype=np.float32)
+    bottom = min(layer.y + layer.height, setup.height)
     whole[layer.y : bottom, layer.x : layer.x + layer.width] = values[: bottom - layer.y]
     return whole
 
 
-def draw_frame(blender: Blender, wanted: ShotSetup, azimuth: float = 30.0) -> tuple[Frame, Plane, Plane]:
+def draw_frame(blender: Blender, setup: ShotSetup, azimuth: float = 30.0) -> tuple[Frame, Plane, Plane]:
     """A frame, its subject and its mirror image."""
-    blender.open_shot(wanted)
+    blender.open_shot(setup)
     [drawn] = [
-        (frame, picture(frame.subject, wanted), picture(reflection_of(frame), wanted))
+        (frame, picture(frame.subject, setup), picture(reflection_of(frame), setup))
         for frame in blender.frames([(0, Pose(azimuth))])
     ]
     return drawn
@@ -64,8 +64,8 @@ class TestMirroredView:
 class TestMirrorImage:
     def test_is_directly_below_the_model(self, blender: Blender, tmp_path: Path) -> None:
         model = glb(tmp_path / "crate.glb", box((-1, 0, -1), (1, 1, 1)))
-        wanted = replace(shot(model, size=SIZE, samples=8), reflector=True)
-        frame, subject, image = draw_frame(blender, wanted, azimuth=0.0)
+        setup = replace(shot(model, size=SIZE, samples=8), reflector=True)
+        frame, subject, image = draw_frame(blender, setup, azimuth=0.0)
         foot = np.array(frame.ground_to_pixel).reshape(3, 3) @ [0.0, -2 / 3, 1.0]  # the middle of the front edge
         column, row = (foot[:2] / foot[2]).astype(int)
         assert subject[row - 3, column, 3] == 1
@@ -74,8 +74,8 @@ class TestMirrorImage:
 
     def test_fades_with_height_to_zero(self, blender: Blender, tmp_path: Path) -> None:
         model = glb(tmp_path / "tower.glb", box((-0.3, 0, -0.3), (0.3, 2, 0.3)))
-        wanted = replace(shot(model, size=(108, 192), samples=8), reflector=True)
-        frame, _, image = draw_frame(blender, wanted, azimuth=0.0)
+        setup = replace(shot(model, size=(108, 192), samples=8), reflector=True)
+        frame, _, image = draw_frame(blender, setup, azimuth=0.0)
         reflection = reflection_of(frame)
         column = image[:, reflection.x + reflection.width // 2, 3]
         seen = column[column > 0]
@@ -84,9 +84,9 @@ class TestMirrorImage:
         assert column[-1] == 0
 
     def test_holds_as_many_bits_as_the_frame(self, blender: Blender) -> None:
-        wanted = replace(shot("draco.glb", size=SIZE, samples=4), reflector=True)
-        _, subject, image = draw_frame(blender, wanted)
-        _, fine_subject, fine_image = draw_frame(blender, replace(wanted, bits=16))
+        setup = replace(shot("draco.glb", size=SIZE, samples=4), reflector=True)
+        _, subject, image = draw_frame(blender, setup)
+        _, fine_subject, fine_image = draw_frame(blender, replace(setup, bits=16))
         solid = subject[..., 3] == 1
         assert np.abs(subject - fine_subject)[solid].max() < 1.5 / 255
         assert np.abs(subject - fine_subject)[..., 3].max() < 1.5 / 255

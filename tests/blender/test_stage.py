@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 Pixels = NDArray[np.uint8]
 
 
-def draw_frame(blender: Blender, wanted: ShotSetup, azimuth: float = 0.0, radius: float = 1.0) -> tuple[Frame, Pixels]:
+def draw_frame(blender: Blender, setup: ShotSetup, azimuth: float = 0.0, radius: float = 1.0) -> tuple[Frame, Pixels]:
     """Draw one frame; returns it and its pixels on the full frame: (height, width, 4)."""
-    blender.open_shot(wanted)
-    whole = np.zeros((wanted.height, wanted.width, 4), dtype=np.uint8)
+    blender.open_shot(setup)
+    whole = np.zeros((setup.height, setup.width, 4), dtype=np.uint8)
     for frame in blender.frames([(0, Pose(azimuth, radius))]):
         layer = frame.subject
         pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
@@ -124,8 +124,8 @@ class TestShadow:
 
 def test_exposes_the_product_well(blender: Blender) -> None:
     """The sample product on white: neither blown out nor dull."""
-    wanted = shot(ASSETS / "product.glb", size=(192, 108))
-    _, picture = draw_frame(blender, wanted, azimuth=30)
+    setup = shot(ASSETS / "product.glb", size=(192, 108))
+    _, picture = draw_frame(blender, setup, azimuth=30)
     inside = picture[picture[..., 3] == 255][:, :3]
     assert (inside == 255).all(axis=1).mean() < 0.02
     assert (inside < 5).all(axis=1).mean() < 0.05
@@ -133,9 +133,9 @@ def test_exposes_the_product_well(blender: Blender) -> None:
 
 
 def test_keeps_white_around_the_product(blender: Blender) -> None:
-    wanted = shot(ASSETS / "product.glb", shadows=True)
-    blender.open_shot(wanted)
-    compositor = Compositor(backgrounds.plain((255, 255, 255), wanted.width, wanted.height), 0)
+    setup = shot(ASSETS / "product.glb", shadows=True)
+    blender.open_shot(setup)
+    compositor = Compositor(backgrounds.plain((255, 255, 255), setup.width, setup.height), 0)
     (picture,) = (compositor.over(frame) for frame in blender.frames([(0, Pose(0))]))
     assert (picture[0] == 255).all()
     assert (picture[:, [0, -1]] == 255).all()

@@ -17,17 +17,17 @@ Matrix = NDArray[np.float64]
 PLAIN = shot("walker.glb")
 
 
-def rotation_of(wanted: ShotSetup) -> Matrix:
+def rotation_of(setup: ShotSetup) -> Matrix:
     """farm.blender.stage.rotation. Runs in a process with bpy."""
     from farm.blender.stage import rotation
 
-    return np.array(rotation(wanted))[:3, :3]
+    return np.array(rotation(setup))[:3, :3]
 
 
-def points_of(wanted: ShotSetup) -> NDArray[np.float64]:
+def points_of(setup: ShotSetup) -> NDArray[np.float64]:
     from farm.blender.stage import set_up
 
-    return set_up(wanted).points
+    return set_up(setup).points
 
 
 def about(axis: int, degrees: float) -> Matrix:

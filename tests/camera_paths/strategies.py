@@ -1,4 +1,4 @@
-"""What a client may set of an effect, drawn from the ranges that the render settings state."""
+"""Hypothesis strategies for the options of effects, from the ranges of the render settings."""
 
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
@@ -10,7 +10,7 @@ Options = dict[str, float | bool]
 
 
 def numbers(field: str) -> st.SearchStrategy[float]:
-    """Any value that the setting takes."""
+    """Any valid value of the setting."""
     schema = SCHEMA["properties"][to_camel(field)]
     schema = schema.get("anyOf", [schema])[0]
     low, high = schema["minimum"], schema["maximum"]
@@ -18,6 +18,6 @@ def numbers(field: str) -> st.SearchStrategy[float]:
 
 
 def options(path: CameraPath) -> st.SearchStrategy[Options]:
-    """All options of a path, its own ones given or left out."""
+    """The options of a path: all common ones, and any of its own."""
     common = {"easing": st.booleans(), "rotate_y": numbers("rotate_y"), "zoom": numbers("zoom")}
     return st.fixed_dictionaries(common, optional={name: numbers(name) for name in path.options})

@@ -1,4 +1,4 @@
-"""Hero spin: fast, and at rest facing front."""
+"""Hero spin: a spin that ends at rest, facing front."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ STEP = 1e-5
 
 
 def speed(t: float, ratio: float) -> float:
-    """Degrees a unit of time just before `t`."""
+    """Degrees per unit of time just before `t`."""
     before, now = hero_spin(t - STEP, ease_out_ratio=ratio), hero_spin(t, ease_out_ratio=ratio)
     return (now.azimuth - before.azimuth) / STEP
 

@@ -1,4 +1,4 @@
-"""What holds for every camera path, those to come included."""
+"""Properties of every camera path, including new ones."""
 
 import math
 import re
@@ -19,7 +19,7 @@ from tests.camera_paths.strategies import options
 
 EVERY_PATH = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 PAGE = Path(__file__).parents[2] / "docs" / "camera-paths.md"
-FINE = 20_000  # steps in which no pose may jump
+STEPS = 20_000  # between which no pose may jump
 
 
 def line(t: float) -> Pose:
@@ -27,7 +27,7 @@ def line(t: float) -> Pose:
 
 
 def turned(pose: Pose) -> tuple[float, float]:
-    """Where an azimuth points, so that 0 and 360 degrees are the same."""
+    """The direction of an azimuth, so that 0 and 360 degrees are equal."""
     return math.cos(math.radians(pose.azimuth)), math.sin(math.radians(pose.azimuth))
 
 
@@ -85,17 +85,17 @@ class TestEveryPath:
     def test_never_jumps(self, path: CameraPath, data: st.DataObject, t: float) -> None:
         render_settings = data.draw(options(path))
         before, after = (
-            path.pose(t * (1 - 1 / FINE), **render_settings),
-            path.pose(t * (1 - 1 / FINE) + 1 / FINE, **render_settings),
+            path.pose(t * (1 - 1 / STEPS), **render_settings),
+            path.pose(t * (1 - 1 / STEPS) + 1 / STEPS, **render_settings),
         )
-        # A fine step is at most what a path may cover that turns three times, comes from farthest to nearest and grows
-        # from nothing, at three times its mean speed.
-        assert abs(after.azimuth - before.azimuth) <= 3 * 1080 / FINE + 1e-9
-        assert abs(after.radius - before.radius) <= 3 * 6 / FINE + 1e-9
-        assert abs(after.scale - before.scale) <= 3 / FINE + 1e-9
+        # A step is at most that of a path which turns three times, goes from farthest to nearest and grows from scale
+        # 0, at three times its mean speed.
+        assert abs(after.azimuth - before.azimuth) <= 3 * 1080 / STEPS + 1e-9
+        assert abs(after.radius - before.radius) <= 3 * 6 / STEPS + 1e-9
+        assert abs(after.scale - before.scale) <= 3 / STEPS + 1e-9
 
     def test_comes_to_rest_or_keeps_its_speed_with_easing(self, path: CameraPath) -> None:
-        poses = [path.pose(step / FINE) for step in range(FINE + 1)]
+        poses = [path.pose(step / STEPS) for step in range(STEPS + 1)]
         speeds = [after.azimuth - before.azimuth for before, after in pairwise(poses)]
         end = speeds[0] if path.loops else 0
         assert speeds[-1] == pytest.approx(end, abs=1e-3)
@@ -110,7 +110,7 @@ class TestEveryPath:
 class TestNewFile:
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-        """camera_paths/ with room for one more file; what is registered meanwhile is forgotten."""
+        """A folder for one more file in camera_paths/; paths registered meanwhile are removed afterwards."""
         known = dict(PATHS)
         monkeypatch.setattr(camera_paths, "__path__", [str(tmp_path)])
         yield tmp_path
@@ -132,5 +132,5 @@ class TestNewFile:
             register("turntable", loops=True)(PATHS["turntable"].pose)
 
     def test_is_refused_without_a_common_option(self) -> None:
-        with pytest.raises(ValueError, match="must take easing, rotate_y, zoom"):
+        with pytest.raises(ValueError, match="must have the parameters easing, rotate_y, zoom"):
             register("line", loops=True)(line)

@@ -1,4 +1,4 @@
-"""Reveal: grows to full size and lands softly, facing front."""
+"""Reveal: grows to full size and stops softly, facing front."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from camera_paths import PATHS
 from camera_paths.reveal import reveal
 from tests.camera_paths.strategies import Options, numbers, options
 
-WISHES = options(PATHS["reveal"])
+OPTIONS = options(PATHS["reveal"])
 TIMES = st.floats(0, 1)
 STEP = 1e-4
 
@@ -25,7 +25,7 @@ def test_starts_at_scale_0_and_half_a_turn_away_by_default() -> None:
     assert (reveal(0).azimuth, reveal(0).scale) == (-180, 0)
 
 
-@given(render_settings=WISHES, a=TIMES, b=TIMES)
+@given(render_settings=OPTIONS, a=TIMES, b=TIMES)
 def test_never_shrinks_and_never_turns_back(render_settings: Options, a: float, b: float) -> None:
     before, after = (reveal(t, **render_settings) for t in sorted((a, b)))
     assert after.scale >= before.scale
@@ -40,7 +40,7 @@ def test_lands_softly(t: float) -> None:
 
 @given(t=st.floats(STEP, 1 - STEP))
 def test_has_no_jump_in_speed(t: float) -> None:
-    before, now, after = (reveal(moment).scale for moment in (t - STEP, t, t + STEP))
+    before, now, after = (reveal(time).scale for time in (t - STEP, t, t + STEP))
     assert abs((after - now) - (now - before)) <= 6 * STEP**2 + 1e-12, "the largest second derivative of t**3 is 6"
 
 

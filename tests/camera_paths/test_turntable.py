@@ -17,7 +17,7 @@ STEP = 1e-4
 
 
 def speed(t: float, easing: bool) -> float:
-    """Degrees a unit of time around `t`; beyond both ends the turn goes on."""
+    """Degrees per unit of time around `t`; the turn continues beyond both ends."""
     return (turntable(t + STEP, easing=easing).azimuth - turntable(t - STEP, easing=easing).azimuth) / (2 * STEP)
 
 
@@ -58,6 +58,6 @@ def test_loops_without_a_seam(frames: int, easing: bool) -> None:
     poses = PATHS["turntable"].poses(frames, easing=easing)
     assert len(poses) == frames
     steps = [after.azimuth - before.azimuth for before, after in pairwise([*poses, Pose(poses[0].azimuth + 360)])]
-    # The step from the last frame to the first is the mirror of the step from the first to the second.
+    # The step from the last frame to the first mirrors the step from the first to the second.
     assert steps[-1] == pytest.approx(steps[0])
     assert sum(steps) == pytest.approx(360)

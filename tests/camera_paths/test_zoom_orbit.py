@@ -42,5 +42,5 @@ def test_never_turns_back_and_keeps_coming_closer(a: float, b: float, easing: bo
 
 @given(t=st.floats(STEP, 1 - STEP))
 def test_has_no_jump_in_speed(t: float) -> None:
-    before, now, after = (zoom_orbit(moment).azimuth for moment in (t - STEP, t, t + STEP))
+    before, now, after = (zoom_orbit(time).azimuth for time in (t - STEP, t, t + STEP))
     assert abs((after - now) - (now - before)) <= 360 * 6 * STEP**2 + 1e-9, "smoothstep accelerates by at most 6"

@@ -1,4 +1,4 @@
-"""Small datasets of three models from both coverages, drawn once a session by a real Blender host."""
+"""Small datasets of three models in both coverages, drawn once per session by a real Blender host."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,13 @@ from farm.blender.client import BlenderHost
 from farm.rendering.local import as_gltf
 from farm.tiers import Coverage
 from tests.dataset.dataset import Dataset
-from tests.dataset.drawing import MODELS, drawn, spec
+from tests.dataset.drawing import drawn, spec
+from tests.dataset.models import MODELS
 
 
 @pytest.fixture(scope="session")
 def dataset_of(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Coverage], Dataset]:
-    """The dataset of one of MODELS, each drawn once."""
+    """Returns the dataset of one of MODELS, drawn at its first use."""
     made: dict[tuple[str, str], Dataset] = {}
 
     def get(name: str, coverage: Coverage) -> Dataset:

@@ -1,4 +1,4 @@
-"""A dataset as a trainer reads it: from the ZIP, knowing nothing of how it was made."""
+"""A dataset as a trainer reads it: from the ZIP only."""
 
 import io
 import json
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Array = NDArray[np.float64]
-DIAMETER = 2.0  # of the bounding sphere that docs/datasets.md promises
+DIAMETER = 2.0  # of the bounding sphere, as documented in docs/datasets.md
 
 
 @dataclass
 class Dataset:
-    """What the ZIP holds."""
+    """The content of the ZIP."""
 
     transforms: dict[str, Any]
     metadata: dict[str, Any]
@@ -43,31 +43,31 @@ class Dataset:
         return np.asarray(self.picture("masks", view) > 127)
 
     def depth(self, view: int) -> Array:
-        """Planar depth, decoded from 16 bits as the documents say."""
+        """Planar depth, decoded from 16 bits as documented."""
         near, far = self.transforms["depth_near"], self.transforms["depth_far"]
         depth: Array = self.picture("depth_16bit", view).astype(np.float64) / 65535 * (far - near) + near
         return depth
 
     @property
     def count(self) -> float:
-        """What one grey level of 16 bits is worth."""
+        """The depth of one 16-bit grey level."""
         return float(self.transforms["depth_far"] - self.transforms["depth_near"]) / 65535
 
     def normals(self, view: int) -> Array:
-        """World normals, decoded but not made unit vectors again."""
+        """World normals, decoded but not normalised."""
         normals: Array = self.picture("normals", view).astype(np.float64) / 255 * 2 - 1
         return normals
 
     def pose(self, view: int) -> Array:
         return np.array(self.transforms["frames"][view]["transform_matrix"], dtype=np.float64)
 
-    def rays(self, view: int, place: tuple[float, float] = (0.5, 0.5)) -> tuple[Array, Array]:
-        """Where the rays through pixels' centres begin, and where one unit of planar depth takes them, (h, w, 3).
+    def rays(self, view: int, offset: tuple[float, float] = (0.5, 0.5)) -> tuple[Array, Array]:
+        """Origins of the rays through pixel centres, and their directions per unit of planar depth, (h, w, 3).
 
-        `place` is another place within the pixels: to the right and down, from 0 to 1.
+        `offset` is another position within the pixels: to the right and down, from 0 to 1.
         """
         camera = self.transforms
-        columns, rows = np.meshgrid(np.arange(camera["w"]) + place[0], np.arange(camera["h"]) + place[1])
+        columns, rows = np.meshgrid(np.arange(camera["w"]) + offset[0], np.arange(camera["h"]) + offset[1])
         across = (columns - camera["cx"]) / camera["fl_x"]
         down = (rows - camera["cy"]) / camera["fl_y"]
         pose = self.pose(view)

@@ -1,4 +1,4 @@
-"""Small datasets and how they are drawn."""
+"""Orders small datasets and draws them by a real Blender host."""
 
 from pathlib import Path
 
@@ -8,26 +8,25 @@ from farm.dataset import produce
 from farm.orders.dataset_plan import DatasetSpec
 from farm.scene.shot import Engine
 from farm.tiers import Coverage
-from tests.dataset import models
 from tests.support.blender import TIMEOUT_SECONDS
 
 VIEWS, SIDE = 12, 160
-MODELS = {"concave": models.concave, "thin": models.thin, "scan": models.scan}
 SHA256 = "5e" * 32
 
 
 def spec(
     coverage: Coverage = "hemisphere", *, views: int = VIEWS, side: int = SIDE, samples: int = 1, **turned: int
 ) -> DatasetSpec:
+    """A small dataset. `turned` are rotations of the model, such as `tilt_x`."""
     version = templates.version("studio")
     return DatasetSpec(SHA256, "studio", version, "100x800", coverage, views, side, samples, **turned)
 
 
-def drawn(host: BlenderHost, model: Path, wanted: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:
-    """The ZIP of a dataset."""
+def drawn(host: BlenderHost, model: Path, dataset: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:
+    """Draw a dataset; returns the path of its ZIP."""
     with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
-        shot = wanted.shot(str(model), engine)
-        parts = list(produce.draw_views(blender, shot, wanted, range(wanted.views), folder))
+        shot = dataset.shot(str(model), engine)
+        parts = list(produce.draw_views(blender, shot, dataset, range(dataset.views), folder))
     out = folder / "dataset.zip"
-    produce.finish(wanted, parts.__getitem__, out)
+    produce.finish(dataset, parts.__getitem__, out)
     return out

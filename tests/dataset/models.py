@@ -1,4 +1,4 @@
-"""Models to prove datasets on: written by hand, flat shaded, and none of them upright, centred or of unit size."""
+"""Models for measuring datasets: flat shaded, and none of them upright, centred or of unit size."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ ASKEW = {
 }
 
 
-# Throws no light back at all.
+# Reflects no light at all.
 BLACK = {
     "pbrMetallicRoughness": {"baseColorFactor": [0, 0, 0, 1], "metallicFactor": 0},
     "extensions": {"KHR_materials_specular": {"specularFactor": 0}},
@@ -28,7 +28,7 @@ BLACK = {
 
 
 def concave(folder: Path, material: dict[str, Any] | None = None) -> Path:
-    """An armchair: a seat, a back and two arms, which hide each other."""
+    """An armchair: a seat, a back and two arms, which occlude each other."""
     parts = [
         box((-1.0, 0.0, -1.0), (1.0, 0.4, 1.0)),
         box((-1.0, 0.4, -1.0), (1.0, 1.8, -0.6)),
@@ -40,18 +40,21 @@ def concave(folder: Path, material: dict[str, Any] | None = None) -> Path:
 
 
 def thin(folder: Path) -> Path:
-    """A rack: rods and a cache as thin as a few pixels."""
+    """A rack: rods and a shelf only a few pixels thick."""
     rods: list[Point] = []
     for step in range(5):
         x = -1.0 + step * 0.5
         rods += box((x - 0.03, 0.0, -0.03), (x + 0.03, 1.6, 0.03))
-    cache = box((-1.05, 0.78, -0.5), (1.05, 0.81, 0.5))
-    return glb(folder / "thin.glb", [*rods, *cache], nodes=[ASKEW])
+    shelf = box((-1.05, 0.78, -0.5), (1.05, 0.81, 0.5))
+    return glb(folder / "thin.glb", [*rods, *shelf], nodes=[ASKEW])
 
 
 def scan(_: Path) -> Path:
-    """A scanned stone with a texture, as the scanner's zip."""
+    """A scanned stone with a texture, as a scanner's ZIP."""
     return SCAN
+
+
+MODELS = {"concave": concave, "thin": thin, "scan": scan}
 
 
 def source(path: Path) -> trimesh.Trimesh:

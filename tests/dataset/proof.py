@@ -1,4 +1,4 @@
-"""Measures how true a dataset is: against rays cast through the model by Embree, and against itself."""
+"""Measures the accuracy of a dataset: against rays cast through the model by Embree, and between its views."""
 
 from dataclasses import dataclass
 
@@ -14,20 +14,20 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Truth:
-    """What rays through the pixels' centres hit: planar depths (0 where nothing), normals, and the triangle or -1."""
+    """The hits of rays through pixel centres: planar depths (0 for no hit), normals, and the triangle or -1."""
 
     depths: Array
     normals: Array
     triangles: NDArray[np.int64]
 
 
-def in_the_world(dataset: Dataset, source: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The model's own mesh, moved to where the dataset says that it is."""
+def mesh_in_world(dataset: Dataset, source: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The source mesh, transformed to the dataset's world."""
     return source.copy().apply_transform(np.array(dataset.metadata["source_to_dataset"]))
 
 
 def covered(dataset: Dataset, view: int, mesh: trimesh.Trimesh, rays: int = 8) -> Array:
-    """The share of each pixel that the model covers, by `rays` x `rays` rays through every one."""
+    """The share of each pixel that the model covers, from `rays` x `rays` rays per pixel."""
     scene = RayMeshIntersector(mesh)
     shape = dataset.picture("masks", view).shape
     steps = (np.arange(rays) + 0.5) / rays
@@ -40,12 +40,12 @@ def covered(dataset: Dataset, view: int, mesh: trimesh.Trimesh, rays: int = 8) -
 
 
 def picture_shift(dataset: Dataset, source: trimesh.Trimesh) -> Array:
-    """How many pixels the silhouettes in the pictures are too far to the right and down, in the mean: shape (2,).
+    """The mean offset of the pictures' silhouettes in pixels, to the right and down: shape (2,).
 
-    For a model that is black, so that the white behind it tells a pixel's share. By least squares: moved by (x, y), the
-    shares change by -x times their slope across and -y times their slope down.
+    For a black model, so that brightness gives a pixel's coverage. By least squares: an offset of (x, y) changes the
+    coverage by -x times its horizontal and -y times its vertical gradient.
     """
-    mesh = in_the_world(dataset, source)
+    mesh = mesh_in_world(dataset, source)
     slopes, changes = [], []
     for view in dataset.views:
         truth = covered(dataset, view, mesh)
@@ -58,7 +58,7 @@ def picture_shift(dataset: Dataset, source: trimesh.Trimesh) -> Array:
 
 
 def cast(dataset: Dataset, view: int, mesh: trimesh.Trimesh) -> Truth:
-    """Embree finds the triangles; where exactly they are hit is computed here in double precision."""
+    """Cast rays through all pixels. Embree finds the triangles; the hits are computed here in double precision."""
     origins, directions = (rays.reshape(-1, 3) for rays in dataset.rays(view))
     hit = RayMeshIntersector(mesh).intersects_first(origins, directions)
     normals = mesh.face_normals[hit]
@@ -84,8 +84,8 @@ class AgainstMesh:
 
 
 def against_mesh(dataset: Dataset, source: trimesh.Trimesh) -> AgainstMesh:
-    """All views together."""
-    mesh = in_the_world(dataset, source)
+    """Compare all views with the mesh."""
+    mesh = mesh_in_world(dataset, source)
     errors, angles = [], []
     common = either = 0
     bounded = True
@@ -113,8 +113,8 @@ def against_mesh(dataset: Dataset, source: trimesh.Trimesh) -> AgainstMesh:
 def across_views(dataset: Dataset) -> float:
     """The share of a view's interior points that the next view but one shows at the same depth, of those it can see.
 
-    Needs no mesh. A point turned away from the other camera, or far behind what is seen there, is hidden and passed
-    over. The depths are compared where the point falls, between four pixels of one surface. 0 when there are none.
+    Needs no mesh. Points that face away from the other camera, or are far behind its depth, are hidden and skipped.
+    Depths are compared at the point's projection, between four pixels of one surface. 0 when there are no such points.
     """
     agree = total = 0
     for view in dataset.views:
@@ -132,7 +132,7 @@ def across_views(dataset: Dataset) -> float:
 
 
 def between(dataset: Dataset, view: int, columns: Array, rows: Array) -> tuple[Array, Mask]:
-    """The depth at places between pixels' centres, and where that makes sense: all four pixels are of one plane."""
+    """The depth interpolated between pixel centres, and where it is valid: all four pixels belong to one plane."""
     mask, depth = interior(dataset.mask(view)), dataset.depth(view)
     side = mask.shape[0]
     left, top = np.floor(columns - 0.5).astype(int), np.floor(rows - 0.5).astype(int)
@@ -148,33 +148,33 @@ def between(dataset: Dataset, view: int, columns: Array, rows: Array) -> tuple[A
     return 1 / blend, inside & covered & plane
 
 
-def fused(dataset: Dataset, source: trimesh.Trimesh, most: int = 1000) -> float:
-    """The median distance of points out of all depths from the surface, in diameters."""
-    mesh = in_the_world(dataset, source)
+def fused(dataset: Dataset, source: trimesh.Trimesh, max_points: int = 1000) -> float:
+    """The median distance from the surface of points unprojected from all depths, in diameters."""
+    mesh = mesh_in_world(dataset, source)
     clouds = [dataset.points(view)[dataset.mask(view)] for view in dataset.views]
     points = np.concatenate(clouds)
-    chosen = np.random.default_rng(0).choice(len(points), min(most, len(points)), replace=False)
+    chosen = np.random.default_rng(0).choice(len(points), min(max_points, len(points)), replace=False)
     return float(np.median([distance_to(mesh, point) for point in points[chosen]]) / DIAMETER)
 
 
 def distance_to(mesh: trimesh.Trimesh, point: Array) -> float:
-    """How far a point is from the nearest triangle."""
+    """The distance of a point from the nearest triangle."""
     nearest = trimesh.triangles.closest_point(mesh.triangles, np.broadcast_to(point, (len(mesh.faces), 3)))
     return float(np.linalg.norm(nearest - point, axis=1).min())
 
 
 def interior(mask: Mask) -> Mask:
-    """Pixels all of whose eight neighbours are in the mask, too."""
-    return np.asarray(np.all(around(mask, 1), axis=0))
+    """The mask's pixels whose eight neighbours are all in it."""
+    return np.asarray(np.all(shifted(mask, 1), axis=0))
 
 
-def grown(mask: Mask, pixels: int) -> Mask:
-    """The mask, and all that is so near to it."""
-    return np.asarray(np.any(around(mask, pixels), axis=0))
+def dilated(mask: Mask, pixels: int) -> Mask:
+    """The mask dilated by `pixels`."""
+    return np.asarray(np.any(shifted(mask, pixels), axis=0))
 
 
-def around(mask: Mask, reach: int) -> list[Mask]:
-    """The mask as every neighbour of a pixel sees it. Outside the picture nothing is."""
+def shifted(mask: Mask, reach: int) -> list[Mask]:
+    """The mask shifted by every offset up to `reach`; outside the picture it is False."""
     padded = np.pad(mask, reach)
     (height, width), steps = mask.shape, range(2 * reach + 1)
     return [padded[y : y + height, x : x + width] for y in steps for x in steps]

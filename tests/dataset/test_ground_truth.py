@@ -1,6 +1,6 @@
-"""The proof: what a dataset says of depth, masks and normals is what rays cast through the source model find.
+"""Depth, masks and normals of datasets agree with rays cast through the source model.
 
-trimesh reads the source by itself, Embree casts the rays; of the farm they use transforms.json and dataset.json alone.
+trimesh reads the source model and Embree casts the rays; of the farm they use transforms.json and dataset.json only.
 """
 
 import copy
@@ -15,11 +15,12 @@ from farm.blender.client import BlenderHost
 from farm.tiers import Coverage
 from tests.dataset import models, proof
 from tests.dataset.dataset import Array, Dataset
-from tests.dataset.drawing import MODELS, drawn, spec
+from tests.dataset.drawing import drawn, spec
+from tests.dataset.models import MODELS
 
 pytestmark = pytest.mark.slow
 
-EVERY = [(name, coverage) for name in MODELS for coverage in ("hemisphere", "sphere")]
+CASES = [(name, coverage) for name in MODELS for coverage in ("hemisphere", "sphere")]
 DatasetOf = Callable[[str, Coverage], Dataset]
 
 
@@ -27,7 +28,7 @@ def source(name: str, folder: Path) -> Any:
     return models.source(MODELS[name](folder))
 
 
-@pytest.mark.parametrize(("name", "coverage"), EVERY)
+@pytest.mark.parametrize(("name", "coverage"), CASES)
 class TestAgainstRays:
     def test_agrees_in_depth_masks_and_normals(
         self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
@@ -47,13 +48,13 @@ class TestAgainstRays:
         self, dataset_of: DatasetOf, name: str, coverage: Coverage, tmp_path: Path
     ) -> None:
         dataset = dataset_of(name, coverage)
-        mesh = proof.in_the_world(dataset, source(name, tmp_path))
+        mesh = proof.mesh_in_world(dataset, source(name, tmp_path))
         points, colours = dataset.cloud()
         some = np.random.default_rng(1).choice(len(points), 300, replace=False)
         assert max(proof.distance_to(mesh, point) for point in points[some]) < 1e-4
         assert len(points) > 10_000
-        assert np.linalg.norm(points, axis=1).max() < 1 + 1e-3, "they leave the sphere that is promised"
-        assert (colours.min(axis=1) < 250).mean() > 0.9, "the colours are the background's"
+        assert np.linalg.norm(points, axis=1).max() < 1 + 1e-3, "points outside the documented sphere"
+        assert (colours.min(axis=1) < 250).mean() > 0.9, "colours of the background"
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +65,30 @@ def black(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return Dataset.read(drawn(host, model, spec("sphere", views=4), folder)), models.source(model)
 
 
+@pytest.fixture(scope="module")
+def picture_shift(black: tuple[Dataset, Any]) -> Array:
+    """The offset of the black model's pictures in pixels."""
+    return proof.picture_shift(*black)
+
+
 class TestPictures:
-    """The pictures lie on their cameras to a small part of a pixel: nothing trained on them is pulled aside."""
+    """The pictures match their cameras to a fraction of a pixel, so that training on them is unbiased."""
 
-    def test_show_the_silhouette_where_rays_find_it(self, black: tuple[Dataset, Any]) -> None:
-        assert np.abs(proof.picture_shift(*black)).max() < 0.05
+    def test_show_the_silhouette_where_rays_find_it(self, picture_shift: Array) -> None:
+        assert np.abs(picture_shift).max() < 0.05
 
-    @pytest.mark.parametrize(("key", "place"), [("cx", 0), ("cy", 1)])
-    def test_are_measured_to_a_tenth_of_a_pixel(self, black: tuple[Dataset, Any], key: str, place: int) -> None:
+    @pytest.mark.parametrize(("key", "axis"), [("cx", 0), ("cy", 1)])
+    def test_are_measured_to_a_tenth_of_a_pixel(
+        self, black: tuple[Dataset, Any], picture_shift: Array, key: str, axis: int
+    ) -> None:
         dataset, source = black
-        aside = proof.picture_shift(changed(dataset, shift(key, 0.1)), source) - proof.picture_shift(dataset, source)
-        assert aside[place] == pytest.approx(-0.1, abs=0.03)
-        assert aside[1 - place] == pytest.approx(0, abs=0.03)
+        offset = proof.picture_shift(changed(dataset, shift(key, 0.1)), source) - picture_shift
+        assert offset[axis] == pytest.approx(-0.1, abs=0.03)
+        assert offset[1 - axis] == pytest.approx(0, abs=0.03)
 
 
 class TestOtherSettings:
-    """What else is ordered changes nothing about the truth."""
+    """Rotation and engine do not affect the ground truth."""
 
     def test_reports_the_position_of_a_rotated_model(self, host: BlenderHost, tmp_path: Path) -> None:
         turned = spec(views=4, tilt_x=25, pan_x=-70, roll_z=15)
@@ -89,7 +98,7 @@ class TestOtherSettings:
         assert found.overlap >= 0.999
 
     def test_gives_the_same_ground_truth_with_eevee(self, host: BlenderHost, tmp_path: Path) -> None:
-        small, model = spec(views=2, side=64), models.concave(tmp_path)
+        small, model = spec(views=1, side=64), models.concave(tmp_path)
         (tmp_path / "eevee").mkdir()
         by_cycles = Dataset.read(drawn(host, model, small, tmp_path))
         by_eevee = Dataset.read(drawn(host, model, small, tmp_path / "eevee", engine="eevee"))
@@ -101,10 +110,10 @@ class TestOtherSettings:
             inside = proof.interior(by_cycles.mask(view))
             pictures = [dataset.picture("images", view)[inside].astype(float) for dataset in (by_cycles, by_eevee)]
             assert np.abs(pictures[0] - pictures[1]).mean() < 20
-            assert (by_eevee.picture("images", view)[~proof.grown(by_cycles.mask(view), 2)] == 255).all()
+            assert (by_eevee.picture("images", view)[~proof.dilated(by_cycles.mask(view), 2)] == 255).all()
 
 
-@pytest.mark.parametrize(("name", "coverage"), EVERY)
+@pytest.mark.parametrize(("name", "coverage"), CASES)
 class TestConsistency:
     def test_agrees_between_views(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
         assert proof.across_views(dataset_of(name, coverage)) >= 0.999
@@ -121,7 +130,7 @@ class TestConsistency:
             assert (dataset.picture("depth_16bit", view)[~mask] == 65535).all()
             assert (dataset.picture("depth", view)[~mask] == 255).all()
             assert (dataset.picture("normals", view)[~mask] == 128).all()
-            outside = ~proof.grown(mask, 2)  # the picture's edges are smooth, the mask's are not
+            outside = ~proof.dilated(mask, 2)  # the picture's edges are anti-aliased, the mask's are not
             assert (dataset.picture("images", view)[outside] == 255).all()
 
     def test_agrees_between_both_depths(self, dataset_of: DatasetOf, name: str, coverage: Coverage) -> None:
@@ -142,7 +151,7 @@ class TestConsistency:
 
 
 class RayDistances(Dataset):
-    """The mistake of writing the distance along the ray where planar depth is promised."""
+    """A dataset with the mistake of storing distances along the ray instead of planar depth."""
 
     def depth(self, view: int) -> Array:
         _, directions = self.rays(view)
@@ -171,7 +180,7 @@ def shift(key: str, pixels: float) -> Callable[[Dataset], None]:
 
 
 class TestMeasures:
-    """Whoever breaks the conventions in one of the usual ways is found out."""
+    """The measures detect common mistakes in the conventions."""
 
     @pytest.mark.parametrize(
         "change",

@@ -1,4 +1,4 @@
-"""Points of the surface: out of pixels, into a PLY file."""
+"""Surface points: unprojecting, sampling, and the PLY file."""
 
 import io
 
@@ -7,22 +7,19 @@ import pytest
 import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from farm.dataset import cameras, points
 from farm.dataset.depth import Mask, Range
 from farm.scene.views import Direction
 from tests.dataset.dataset import Dataset
-from tests.dataset.proof import interior
 
-MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))
 SIDE = 32
 
 
 def flat_view() -> tuple[
     np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.float32]], Mask
 ]:
-    """A disc two units away, each pixel's colour its place."""
+    """A disc two units away; each pixel's colour encodes its position."""
     rows, columns = np.indices((SIDE, SIDE))
     mask = np.hypot(rows - 16, columns - 16) < 10
     picture = np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
@@ -42,9 +39,15 @@ def test_unprojects_pixels_to_points_that_project_back(where: Direction, pixels:
     assert np.stack(back) == pytest.approx(np.stack([columns + 0.5, rows + 0.5, depths]), abs=1e-9)
 
 
-@given(mask=MASKS)
-def test_finds_pixels_with_all_neighbours_in_the_mask(mask: Mask) -> None:
-    assert (points.interior(mask) == interior(mask)).all()
+def grid(*rows: str) -> Mask:
+    """A mask drawn with # for its pixels."""
+    return np.array([[character == "#" for character in row] for row in rows])
+
+
+def test_finds_pixels_with_all_neighbours_in_the_mask() -> None:
+    mask = grid("#######", "#####.#", "#######", "#######", "#######")
+    inside = grid(".......", ".###...", ".###...", ".#####.", ".......")
+    assert (points.interior(mask) == inside).all()
 
 
 class TestSample:

@@ -1,7 +1,7 @@
-"""transforms.json by the rules of those who read it.
+"""transforms.json follows the rules of the programs that read it.
 
 nerfstudio: nerfstudio/data/dataparsers/nerfstudio_dataparser.py, as of version 1.1. instant-ngp: src/nerf_loader.cu and
-docs/nerf_dataset_tips.md. Their rules are told again here, as neither runs without a GPU.
+docs/nerf_dataset_tips.md. Their rules are restated here, because neither runs without a GPU.
 """
 
 import json
@@ -25,7 +25,7 @@ SUPPORTED = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".pic", ".pnm", ".
 
 @pytest.fixture(params=[(tier, coverage) for tier in DATASET_TIERS for coverage in ("hemisphere", "sphere")])
 def transforms(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The file of every tier and coverage, after a way through JSON."""
+    """The file of every tier and coverage, after a round trip through JSON."""
     quality, coverage = request.param
     return made(DATASET_TIERS[quality].views, DATASET_TIERS[quality].side, coverage)
 
@@ -66,12 +66,12 @@ class TestNerfstudio:
         assert not any({"mask_path", "depth_file_path"} & set(frame) for frame in transforms["frames"])
 
     def test_finds_no_transform_that_the_points_would_lack(self, transforms: dict[str, Any]) -> None:
-        """Points are taken to be in the frames' own coordinates; an applied_transform would be undone on export."""
+        """Points are read in the frames' own coordinates; an applied_transform would be undone on export."""
         unwanted = {"applied_transform", "applied_scale", "orientation_override", "train_filenames"}
         assert not unwanted & transforms.keys()
 
     def test_keeps_z_up_by_its_own_orientation(self, transforms: dict[str, Any]) -> None:
-        """Method "up", its usual: the mean of the cameras' up axes becomes +z."""
+        """By its default method "up", the mean of the cameras' up axes becomes +z."""
         up = np.mean([np.array(frame["transform_matrix"])[:3, 1] for frame in transforms["frames"]], axis=0)
         assert math.degrees(math.acos(up[2] / np.linalg.norm(up))) < 2
 

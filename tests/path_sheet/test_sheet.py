@@ -1,4 +1,4 @@
-"""The sheet: for every path and every setting it can be drawn, and it shows what it promises."""
+"""The sheet of a camera path: stills, track, badges and charts for all paths and settings."""
 
 import math
 from itertools import combinations
@@ -27,7 +27,7 @@ def sheet(render_settings: RenderSettings) -> Image.Image:
 
 
 def requests(effect: str) -> st.SearchStrategy[RenderSettings]:
-    """Settings of an effect, its own ones given or left out."""
+    """Render settings of an effect, with any of its own fields."""
     own = {to_camel(name): numbers(name) for name in PATHS[effect].options}
     common = {"length": numbers("length"), "easing": st.booleans(), "rotateY": st.integers(-180, 180)}
     return st.fixed_dictionaries({"effect": st.just(effect)}, optional=common | own).map(parse)
@@ -86,11 +86,11 @@ def test_spans_all_values_between_round_ends_of_an_axis(low: float, length: floa
 
 def test_adds_a_chart_for_a_subject_that_grows() -> None:
     grows, stays = (np.asarray(sheet(parse({"effect": name})).convert("L")) for name in ("reveal", "hero-spin"))
-    column = slice(724, 784)  # where the charts' titles stand
+    column = slice(724, 784)  # of the charts' titles
     assert count_lines(grows[180:700, column]) > count_lines(stays[180:700, column])
 
 
 def count_lines(part: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> int:
-    """How many lines of type stand in a part of the sheet."""
+    """The number of text lines in a part of the sheet."""
     dark = (part < 120).any(axis=1)
     return int((dark[1:] & ~dark[:-1]).sum())

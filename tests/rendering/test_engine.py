@@ -1,4 +1,4 @@
-"""Which engine draws: the forced one, EEVEE on a real GPU, Cycles everywhere else."""
+"""The choice of engine: the configured one, EEVEE on a GPU, Cycles elsewhere."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from farm.settings import Settings
 
 
 def fail_probe(_: Path) -> Gpu:
-    raise AssertionError("no Blender is started to find out what is known")
+    raise AssertionError("no Blender may be started")
 
 
 class TestChoice:
@@ -47,7 +47,7 @@ class TestChoice:
 class TestProbe:
     @pytest.mark.slow
     def test_detects_software_opengl(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A device file that leads nowhere (a container's, say) must not lead to EEVEE in software."""
+        """A device file without a device, as in some containers, must not select EEVEE in software."""
         if device_files():
             pytest.skip("this machine has a GPU")
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])

@@ -1,4 +1,4 @@
-"""Where drawn frames are kept for the next render of the same shot."""
+"""The cache of drawn frames: separation, eviction, and damaged or missing data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,66 +18,66 @@ def order(**settings: object) -> ShotSpec:
     return plan.shot("a" * 64, parse(settings), Settings())
 
 
-def put(cache: FrameCache, folder: Path, number: int = 0) -> None:
+def store(cache: FrameCache, folder: Path, number: int = 0) -> None:
     cache.store(replace(frame(folder, shadow=all_dark(folder)), number=number))
 
 
-def shelf_of(tmp_path: Path, spec: ShotSpec, budget: int = 10**9) -> FrameCache:
+def cache_of(tmp_path: Path, spec: ShotSpec, budget: int = 10**9) -> FrameCache:
     return FrameCache(tmp_path / "cache", budget, spec, "cycles")
 
 
 class TestFrameCache:
     def test_is_separate_per_shot_engine_and_template(self, tmp_path: Path) -> None:
         spec = order()
-        put(shelf_of(tmp_path, spec), tmp_path)
-        assert shelf_of(tmp_path, spec).holds(0)
-        assert not shelf_of(tmp_path, replace(spec, rotate_y=1)).holds(0)
-        assert not shelf_of(tmp_path, replace(spec, template_version="2")).holds(0)
+        store(cache_of(tmp_path, spec), tmp_path)
+        assert cache_of(tmp_path, spec).holds(0)
+        assert not cache_of(tmp_path, replace(spec, rotate_y=1)).holds(0)
+        assert not cache_of(tmp_path, replace(spec, template_version="2")).holds(0)
         assert not FrameCache(tmp_path / "cache", 10**9, spec, "eevee").holds(0)
 
     def test_evicts_the_least_recently_used(self, tmp_path: Path) -> None:
         specs = [order(rotateY=number) for number in range(3)]
         for spec in specs:
-            put(shelf_of(tmp_path, spec), tmp_path)
+            store(cache_of(tmp_path, spec), tmp_path)
         size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file()) // 3
-        shelf_of(tmp_path, specs[0])  # is used once more
-        shelf_of(tmp_path, specs[2], int(2.5 * size)).evict()
-        assert [shelf_of(tmp_path, spec, 0).holds(0) for spec in specs] == [True, False, True]
+        cache_of(tmp_path, specs[0])  # marks it as used
+        cache_of(tmp_path, specs[2], int(2.5 * size)).evict()
+        assert [cache_of(tmp_path, spec, 0).holds(0) for spec in specs] == [True, False, True]
 
     def test_evicts_itself_if_it_exceeds_the_budget(self, tmp_path: Path) -> None:
-        cache = shelf_of(tmp_path, order(), 10)
-        put(cache, tmp_path)
+        cache = cache_of(tmp_path, order(), 10)
+        store(cache, tmp_path)
         cache.evict()
         assert not cache.holds(0)
 
     def test_counts_and_evicts_files_left_by_killed_workers(self, tmp_path: Path) -> None:
-        put(shelf_of(tmp_path, order(rotateY=1)), tmp_path)
+        store(cache_of(tmp_path, order(rotateY=1)), tmp_path)
         [folder] = (tmp_path / "cache").iterdir()
         (folder / ".put-half").write_bytes(bytes(1000))
-        put(shelf_of(tmp_path, order()), tmp_path)
+        store(cache_of(tmp_path, order()), tmp_path)
         size = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file())
-        shelf_of(tmp_path, order(), size - 1).evict()
+        cache_of(tmp_path, order(), size - 1).evict()
         assert not folder.exists()
 
     def test_reports_and_removes_a_damaged_frame(self, tmp_path: Path) -> None:
-        cache = shelf_of(tmp_path, order())
-        put(cache, tmp_path)
-        [kept] = (tmp_path / "cache").rglob("frame-*")
-        content = bytearray(kept.read_bytes())
+        cache = cache_of(tmp_path, order())
+        store(cache, tmp_path)
+        [file] = (tmp_path / "cache").rglob("frame-*")
+        content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 0xFF
-        kept.write_bytes(content)
+        file.write_bytes(content)
         with pytest.raises(RenderFailed, match="Frame 0"):
             cache.load(0, tmp_path)
         assert not cache.holds(0)
 
-    def test_ignores_a_full_disk(self, tmp_path: Path) -> None:
-        cache = FrameCache(Path("/dev/full/cache"), 10**9, order(), "cycles")
-        put(cache, tmp_path)
+    def test_ignores_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        cache = FrameCache(Path("/dev/null/cache"), 10**9, order(), "cycles")
+        store(cache, tmp_path)
         assert not cache.holds(0)
 
     def test_keeps_a_frame_that_there_is_no_space_to_unpack(self, tmp_path: Path) -> None:
-        cache = shelf_of(tmp_path, order())
-        put(cache, tmp_path)
+        cache = cache_of(tmp_path, order())
+        store(cache, tmp_path)
         full = tmp_path / "full"
         full.mkdir()
         (full / "cached-000000-0").symlink_to("/dev/full")

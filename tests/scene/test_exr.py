@@ -1,4 +1,4 @@
-"""Reading what Blender writes as multilayer OpenEXR; files of any other kind are told so."""
+"""Reading Blender's multilayer OpenEXR files, and refusing other kinds."""
 
 import struct
 from pathlib import Path
@@ -15,7 +15,7 @@ def attribute(name: str, kind: str, content: bytes) -> bytes:
 
 
 def written(path: Path, channels: dict[str, NDArray[np.float32]], *, compression: int = 0, kind: int = 2) -> Path:
-    """An OpenEXR file of these channels, which come in alphabetical order; its window begins at (3, 5)."""
+    """An OpenEXR file with these channels, in alphabetical order; its data window starts at (3, 5)."""
     height, width = next(iter(channels.values())).shape
     listed = b"".join(name.encode() + b"\0" + struct.pack("<iB3x2i", kind, 0, 1, 1) for name in channels) + b"\0"
     head = b"".join(

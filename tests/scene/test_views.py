@@ -1,4 +1,4 @@
-"""Where the cameras stand: spread evenly, never at a pole, and each near to the one before."""
+"""Camera directions: evenly spread, never at a pole, and each close to the previous one."""
 
 import math
 
@@ -18,22 +18,22 @@ ANYWHERE = st.builds(Direction, st.floats(0, 360), st.floats(-89, 89))
 SIDES = st.integers(1, 1024).map(lambda half: 2 * half)
 
 
-def places(count: int, coverage: Coverage) -> Array:
-    """The cameras' places on the unit sphere, shape (count, 3)."""
-    poses = [cameras.pose(where, 64) for where in directions(count, coverage)]
+def positions(count: int, coverage: Coverage) -> Array:
+    """The cameras' positions on the unit sphere, shape (count, 3)."""
+    poses = [cameras.pose(direction, 64) for direction in directions(count, coverage)]
     found = np.array([pose[:3, 3] for pose in poses])
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
 def spacing(count: int, coverage: Coverage) -> float:
-    """The side of the square of sphere that each camera has for itself, in radians."""
+    """The side of the square of the sphere's area per camera, in radians."""
     return math.sqrt((2 if coverage == "hemisphere" else 4) * math.pi / count)
 
 
 class TestLattice:
     @given(count=counts, coverage=coverages)
     def test_has_the_requested_count_and_coverage(self, count: int, coverage: Coverage) -> None:
-        elevations = [where.elevation for where in directions(count, coverage)]
+        elevations = [direction.elevation for direction in directions(count, coverage)]
         assert len(elevations) == count
         assert all(abs(elevation) < 90 for elevation in elevations)
         if coverage == "hemisphere":
@@ -43,7 +43,7 @@ class TestLattice:
 
     @given(count=st.integers(20, 500), coverage=coverages)
     def test_keeps_views_apart_and_leaves_no_gap(self, count: int, coverage: Coverage) -> None:
-        at = places(count, coverage)
+        at = positions(count, coverage)
         angles = np.arccos(np.clip(at @ at.T, -1, 1)) + 10 * np.eye(count)
         assert angles.min() > 0.5 * spacing(count, coverage)
         somewhere = np.random.default_rng(0).normal(size=(500, 3))
@@ -59,7 +59,7 @@ class TestOrder:
     @pytest.mark.parametrize("tier", DATASET_TIERS)
     def test_is_a_smooth_spiral(self, tier: str, coverage: Coverage) -> None:
         count = next(found.views for name, found in DATASET_TIERS.items() if name == tier)
-        at = places(count, coverage)
+        at = positions(count, coverage)
         steps = np.arccos(np.clip((at[1:] * at[:-1]).sum(axis=1), -1, 1)) / spacing(count, coverage)
         assert steps.max() < 2
         assert steps.mean() < 1.2
@@ -79,19 +79,19 @@ class TestOrder:
 
 
 class TestPose:
-    @given(where=ANYWHERE, side=SIDES)
-    def test_looks_at_the_origin_upright(self, where: Direction, side: int) -> None:
-        pose = cameras.pose(where, side)
-        right, up, back, place = pose[:3].T
+    @given(direction=ANYWHERE, side=SIDES)
+    def test_looks_at_the_origin_upright(self, direction: Direction, side: int) -> None:
+        pose = cameras.pose(direction, side)
+        right, up, back, position = pose[:3].T
         assert pose[:3, :3].T @ pose[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
         assert np.cross(right, up) == pytest.approx(back, abs=1e-12)
-        assert place / np.linalg.norm(place) == pytest.approx(back, abs=1e-12)
+        assert position / np.linalg.norm(position) == pytest.approx(back, abs=1e-12)
         assert right[2] == pytest.approx(0, abs=1e-12)
         assert up[2] > 0
         assert pose[3].tolist() == [0, 0, 0, 1]
 
-    @given(where=ANYWHERE, side=SIDES)
-    def test_fits_the_bounding_sphere(self, where: Direction, side: int) -> None:
-        distance = np.linalg.norm(cameras.pose(where, side)[:3, 3])
+    @given(direction=ANYWHERE, side=SIDES)
+    def test_fits_the_bounding_sphere(self, direction: Direction, side: int) -> None:
+        distance = np.linalg.norm(cameras.pose(direction, side)[:3, 3])
         half_view = math.atan(side / 2 / focal(side))
         assert math.asin(MARGIN / distance) == pytest.approx(half_view)

@@ -1,4 +1,4 @@
-"""What the storage's tests put into it."""
+"""The file that storage tests store."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Copies of stored files: made once, kept within the budget."""
+"""Copies of stored files: made once and evicted over the budget."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def ten_bytes(path: Path) -> None:
 
 
 def never(_: Path) -> None:
-    raise AssertionError("there is a copy already")
+    raise AssertionError("a copy exists already")
 
 
 def age(path: Path, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Files in a folder: what holds beyond `test_storage.py`."""
+"""Storage in a folder, beyond `test_storage.py`."""
 
 from pathlib import Path
 from tempfile import NamedTemporaryFile

@@ -1,4 +1,4 @@
-"""Files in S3: what holds beyond `test_storage.py` while S3 is busy, silent or breaks off."""
+"""Storage in S3, beyond `test_storage.py`: while S3 is busy, unresponsive or interrupts transfers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What holds for every storage: a file is there whole or not at all."""
+"""Every storage: a file is stored completely or not at all."""
 
 from pathlib import Path
 from tempfile import TemporaryFile

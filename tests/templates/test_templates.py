@@ -100,7 +100,7 @@ class TestScene:
 
 class TestToml:
     @pytest.mark.parametrize(
-        ("old", "new", "said"),
+        ("old", "new", "message"),
         [
             ("pro = 16\n", "", "shop.toml: samples.pro is missing"),
             ("share = 8", "share = 3", "shop.toml: samples.share is 3, but must be from 4"),
@@ -114,12 +114,12 @@ class TestToml:
             ("[samples]", "[samples", "shop.toml is not readable TOML"),
         ],
     )
-    def test_is_refused_with_file_and_key_if_invalid(self, own: Path, old: str, new: str, said: str) -> None:
+    def test_is_refused_with_file_and_key_if_invalid(self, own: Path, old: str, new: str, message: str) -> None:
         assert old in GOOD
         (own / "shop.toml").write_text(GOOD.replace(old, new))
         with pytest.raises(BadTemplate) as refused:
             templates.load("shop")
-        assert said in refused.value.message
+        assert message in refused.value.message
 
     def test_is_refused_if_it_is_no_text(self, own: Path) -> None:
         (own / "shop.toml").write_bytes(b"\xff\xfe\x00")

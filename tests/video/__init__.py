@@ -1,1 +1,1 @@
-"""Compositing, ffmpeg graphs and the one place that runs ffmpeg."""
+"""Tests of compositing and encoding."""

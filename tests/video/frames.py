@@ -1,4 +1,4 @@
-"""Frames as the Blender host hands them over, holding made-up layers."""
+"""Frames as the Blender host returns them, with synthetic layers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from farm.scene.shot import Frame, Layer, ShadowMap
 WIDTH, HEIGHT = 96, 54
 LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=WIDTH, height=HEIGHT)
 STEEP = Lens(focal_length=85, elevation=60, margin=1.12, target=0.3, width=WIDTH, height=HEIGHT)
+DISC_COLOUR = np.array([0.85, 0.45, 0.1])
 CLEAR = np.zeros((1, 1, 4), dtype=np.uint8)
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -54,3 +55,17 @@ def shadow_map(folder: Path, opacity: NDArray[np.float32], extent: float = 2.0) 
 def all_dark(folder: Path, extent: float = 20.0) -> ShadowMap:
     """A shadow of full opacity, as large as any frame of a STEEP lens."""
     return shadow_map(folder, np.ones((64, 64), dtype=np.float32), extent)
+
+
+def disc(folder: Path, bits: int, number: int = 0) -> Frame:
+    """An opaque disc with soft edges that moves over a soft shadow, in a frame of 160x90."""
+    y, x = np.indices((61, 60)) + 0.5
+    alpha = np.clip(27.5 - np.hypot(x - 30, y - 30), 0, 1)
+    pixels = np.dstack([np.broadcast_to(DISC_COLOUR, (*alpha.shape, 3)) * (alpha > 0)[..., None], alpha]) * (
+        2**bits - 1
+    )
+    subject = layer(folder, np.rint(pixels).astype(f"<u{bits // 8}"), (50 + number, 10))
+    near = 1 - np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64)))
+    shadow = shadow_map(folder, (0.5 * np.clip(near, 0, 1)).astype(np.float32), extent=1.0)
+    flat = (40.0, 0.0, 80.0, 0.0, -15.0, 68.0, 0.0, 0.0, 1.0)
+    return Frame(number, bits, subject, None, shadow, flat)

@@ -1,4 +1,4 @@
-"""A background picture covers the frame, undistorted, and keeps its anchor in view."""
+"""A background picture covers the frame without distortion and keeps its anchor visible."""
 
 import math
 from pathlib import Path
@@ -69,8 +69,8 @@ class TestCover:
         path = saved(tmp_path, Image.fromarray(thirds))
         seen = np.asarray(cover(BackgroundPicture(path, anchor), WHITE, 60, 60))
         word = anchor.split("-")[0] if size[1] > size[0] else anchor.split("-")[-1]
-        place = {"left": 0, "top": 0, "center": 1, "right": 2, "bottom": 2}[word]
-        assert (seen[20:40, 20:40, 0] == place * 100).all()
+        third = {"left": 0, "top": 0, "center": 1, "right": 2, "bottom": 2}[word]
+        assert (seen[20:40, 20:40, 0] == third * 100).all()
 
     def test_keeps_a_picture_of_the_frames_size_unchanged(self, tmp_path: Path) -> None:
         pixels = np.random.default_rng(1).integers(0, 256, (54, 96, 3)).astype(np.uint8)
@@ -94,10 +94,10 @@ class TestCover:
     def test_applies_the_exif_orientation(self, tmp_path: Path) -> None:
         photo = Image.new("RGB", (40, 20), (255, 0, 0))
         photo.paste((0, 0, 255), (0, 0, 20, 20))
-        lying = photo.getexif()
-        lying[0x0112] = 6  # to be turned clockwise: its left side is the top
+        exif = photo.getexif()
+        exif[0x0112] = 6  # to be rotated clockwise: its left side is the top
         path = tmp_path / "photo.jpg"
-        photo.save(path, exif=lying, quality=95)
+        photo.save(path, exif=exif, quality=95)
         seen = np.asarray(cover(BackgroundPicture(path, "center"), WHITE, 20, 40)).astype(int)
         assert (seen[5, :, 2] > 200).all()
         assert (seen[35, :, 0] > 200).all()

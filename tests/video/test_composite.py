@@ -1,4 +1,4 @@
-"""Compositing over a background promises exact colours, exact blending, and the layers in their order."""
+"""Compositing over a background: exact colours, exact blending, and the order of layers."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def composite(drawn: Frame, vignette: float = 0) -> Pixels:
 
 
 def scene(folder: Path) -> Frame:
-    """A frame with all layers, none of which fills it."""
+    """A frame with all layers, each smaller than the frame."""
     rng = np.random.default_rng(1)
     dark = shadow_map(folder, np.full((64, 64), 0.4, dtype=np.float32), extent=0.5)
     subject = rng.integers(0, 256, (20, 30, 4)).astype(np.uint8)

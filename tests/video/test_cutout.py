@@ -1,4 +1,4 @@
-"""Compositing over nothing: what an editor lays over a colour looks like what the farm would have drawn on it."""
+"""Compositing without a background: over a colour, the cut-out looks like a frame composited on that colour."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from farm.video.layers import DeepPixels
 from tests.video.frames import CLEAR, HEIGHT, STEEP, WIDTH, all_dark, frame, mirrored, shadow_map
 
 DEEP_CLEAR = np.zeros((1, 1, 4), dtype=np.uint16)
-# Mostly the ends of the range: what is clear or whole is what may go wrong.
+# Mostly the ends of the range, where transparent and opaque pixels are special cases.
 SAMPLES = arrays.arrays(np.uint16, (5, 4, 4), elements=st.sampled_from([0, 1, 300, 32768, 65534, OPAQUE]))
 
 
@@ -23,7 +23,7 @@ def cut_out(drawn: Frame, vignette: float = 0) -> DeepPixels:
 
 
 def over(pixels: DeepPixels, colour: float) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    """As an editor lays straight alpha over a grey in [0, 1]."""
+    """Composite straight alpha over a grey in [0, 1], as an editor does."""
     alpha = pixels[..., 3:] / OPAQUE
     return np.asarray(pixels[..., :3] / OPAQUE * alpha + colour * (1 - alpha))
 
@@ -43,7 +43,7 @@ class TestCompositeOver:
     def test_copies_over_transparent_and_from_opaque_pixels(self, above: DeepPixels) -> None:
         nothing = np.zeros_like(above)
         composite_over(nothing, above)
-        assert (nothing == np.where(above[..., 3:] > 0, above, 0)).all(), "colours under zero alpha mean nothing"
+        assert (nothing == np.where(above[..., 3:] > 0, above, 0)).all(), "colours at zero alpha are irrelevant"
         whole, anything = above.copy(), np.full_like(above, 777)
         whole[..., 3] = OPAQUE
         composite_over(anything, whole)

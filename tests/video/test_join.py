@@ -1,7 +1,9 @@
-"""A video drawn and encoded in chunks is the video that one worker alone would have made."""
+"""A video encoded in chunks and joined equals the video encoded in one run."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from farm.video import backgrounds, graphs
 from farm.video.composite import Compositor
 from farm.video.run import Encoder, executable
 from farm.video.variant import Files, Variant
-from tests.video.test_variant import disc
+from tests.video.frames import disc
 
 FFMPEG = executable(None)
 FRAMES, FPS = 75, 25
@@ -33,7 +35,7 @@ def order(tier: str) -> tuple[ShotSpec, RenderSettings]:
 
 
 def grainy(folder: Path, bits: int, number: int) -> Frame:
-    """A disc that moves, full of grain, which is hard to encode."""
+    """A moving disc with strong noise, which is hard to encode."""
     frame = disc(folder, bits, number)
     pixels = np.fromfile(frame.subject.path, f"<u{bits // 8}").reshape(61, 60, 4)
     grain = np.random.default_rng(number).integers(0, 2**bits, (61, 60, 3))
@@ -52,7 +54,13 @@ def encoded(folder: Path, tier: str, numbers: range) -> Files:
     return files
 
 
-def joined(folder: Path, tier: str) -> Files:
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Files]:
+    """Returns the joined files of a tier, encoded at their first use."""
+    return cache(lambda tier: join(tmp_path_factory.mktemp(tier), tier))
+
+
+def join(folder: Path, tier: str) -> Files:
     parts = [encoded(folder / f"part-{numbers.start}", tier, numbers) for numbers in PARTS]
     whole = Files(folder / "joined", tier)
     whole.folder.mkdir()
@@ -68,14 +76,14 @@ def pictures(path: Path) -> NDArray[Any]:
 
 
 def packets(path: Path) -> list[bytes]:
-    """The encoded frames."""
+    """The encoded packets."""
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
 @pytest.mark.parametrize("tier", ["standard", "pro"])
-def test_keeps_every_frames_time_and_the_tags(tmp_path: Path, tier: str) -> None:
-    for kind, path in joined(tmp_path, tier).videos.items():
+def test_keeps_every_frames_time_and_the_tags(joined: Callable[[str], Files], tier: str) -> None:
+    for kind, path in joined(tier).videos.items():
         with av.open(str(path)) as container:
             [stream] = container.streams.video
             times = [frame.time for frame in container.decode(stream)]
@@ -89,13 +97,13 @@ def test_keeps_every_frames_time_and_the_tags(tmp_path: Path, tier: str) -> None
             assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1), "BT.709"
 
 
-def test_keeps_prores_frames_identical(tmp_path: Path) -> None:
-    alone, together = encoded(tmp_path / "alone", "pro", range(FRAMES)), joined(tmp_path, "pro")
+def test_keeps_prores_frames_identical(joined: Callable[[str], Files], tmp_path: Path) -> None:
+    alone, together = encoded(tmp_path / "alone", "pro", range(FRAMES)), joined("pro")
     assert packets(alone.videos["video"]) == packets(together.videos["video"])
 
 
-def test_keeps_h264_as_good_and_as_small(tmp_path: Path) -> None:
-    files = encoded(tmp_path / "alone", "standard", range(FRAMES)), joined(tmp_path, "standard")
+def test_keeps_h264_as_good_and_as_small(joined: Callable[[str], Files], tmp_path: Path) -> None:
+    files = encoded(tmp_path / "alone", "standard", range(FRAMES)), joined("standard")
     compositor = Compositor(backgrounds.plain((255, 255, 255), 320, 180), 0.0)
     truth = np.array([compositor.over(grainy(tmp_path, 8, number)).copy() for number in range(FRAMES)])
     alone, together = (psnr(truth, pictures(each.videos["video"])) for each in files)

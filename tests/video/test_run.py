@@ -1,4 +1,4 @@
-"""The one place that runs ffmpeg: whole files come out, true colours, and every failure says why."""
+"""Running ffmpeg: complete files, true colours, and failures with their reason."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ def encode(arguments: list[str], frames: Iterable[Pixels]) -> None:
 
 
 def decode(path: Path) -> list[Pixels]:
-    """The frames as a player that believes the tags shows them."""
+    """The frames as a player that follows the tags shows them."""
     with av.open(str(path)) as container:
         return [np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8) for frame in container.decode(video=0)]
 
@@ -73,7 +73,7 @@ class TestFiles:
                 assert (context.colorspace, context.color_primaries, context.color_trc) == (bt709, bt709, bt709)
                 assert context.color_range == limited
 
-    def test_have_a_key_frame_every_second_and_play_at_the_given_speed(self, colours: Path) -> None:
+    def test_have_a_key_frame_per_second_and_the_given_speed(self, colours: Path) -> None:
         with av.open(str(colours / "video.mp4")) as container:
             stream = container.streams.video[0]
             frames = list(container.decode(stream))

@@ -1,4 +1,4 @@
-"""A shadow lies where the camera sees the ground, and nowhere else."""
+"""A shadow covers the ground that the camera sees, and nothing else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +40,8 @@ class TestShadow:
         column, row = (int((spot[0] + extent) / (2 * extent) * size), int((extent - spot[1]) / (2 * extent) * size))
         opacity = np.zeros((size, size), dtype=np.float32)
         opacity[row - 2 : row + 3, column - 2 : column + 3] = 1  # so large that about two pixels see it
-        thrown = shadow_map(tmp_path, opacity, extent)
-        darkness = cast(frame(tmp_path, CLEAR, STEEP, azimuth=azimuth, shadow=thrown))
+        shadow_map_ = shadow_map(tmp_path, opacity, extent)
+        darkness = cast(frame(tmp_path, CLEAR, STEEP, azimuth=azimuth, shadow=shadow_map_))
         assert darkness.max() > 0.5
         rows, columns = np.indices(darkness.shape)
         seen = np.array([(darkness * (columns + 0.5)).sum(), (darkness * (rows + 0.5)).sum()]) / darkness.sum()
@@ -68,13 +68,13 @@ class TestShadow:
 
     def test_stays_below_the_horizon(self, tmp_path: Path) -> None:
         level = Lens(85, 3, 1.12, 0.8, WIDTH, HEIGHT)
-        now = view(level, 0, 1.0)
+        camera = view(level, 0, 1.0)
         opacity = cast(frame(tmp_path, CLEAR, level, shadow=all_dark(tmp_path, extent=10_000.0)))
-        far = now.position * [1, 1, 0] + now.axes[:, 2] * [-1e6, -1e6, 0]
-        horizon = float(now.pixels(far[None])[0, 1])
-        assert 2 < horizon < HEIGHT - 2, "the test looks at the horizon"
+        far = camera.position * [1, 1, 0] + camera.axes[:, 2] * [-1e6, -1e6, 0]
+        horizon = float(camera.pixels(far[None])[0, 1])
+        assert 2 < horizon < HEIGHT - 2, "the horizon is in the frame"
         assert (opacity[: int(horizon) - 1] == 0).all(), "no shadow in the sky"
-        assert (opacity[int(horizon) + 3 :] == 1).all(), "the ground before the camera lies in the shadow"
+        assert (opacity[int(horizon) + 3 :] == 1).all(), "the ground in front of the camera is in shadow"
 
     def test_is_smooth_from_a_coarse_map(self, tmp_path: Path) -> None:
         across = np.linspace(-1, 1, 16, dtype=np.float32)
@@ -122,11 +122,11 @@ class TestMap:
     @settings(deadline=None)
     @given(st.floats(0.1, 2.0), st.floats(-180, 180), st.floats(5, 80))
     def test_covers_every_pixel_of_its_shadow(self, extent: float, azimuth: float, elevation: float) -> None:
-        now = view(Lens(85, elevation, 1.12, 0.8, WIDTH, HEIGHT), azimuth, 1.0)
-        box = covered_box(now.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
+        camera = view(Lens(85, elevation, 1.12, 0.8, WIDTH, HEIGHT), azimuth, 1.0)
+        box = covered_box(camera.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
         assert box
         spots = np.random.default_rng(1).uniform(-extent, extent, (50, 3)) * [1, 1, 0]
-        pixels = now.pixels(spots)
+        pixels = camera.pixels(spots)
         shown = pixels[((pixels >= 0) & (pixels <= [WIDTH, HEIGHT])).all(axis=1)]
         assert (shown >= box[:2]).all()
         assert (shown <= box[2:]).all()

@@ -1,4 +1,4 @@
-"""A render's way through compositing and encoding: which files come out, and what editors and players see in them."""
+"""Compositing and encoding a render: its files, and their pictures in editors and players."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,16 +16,14 @@ from farm.errors import EncodingFailed
 from farm.orders import plan
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import RenderSettings, parse
-from farm.scene.shot import Frame
 from farm.settings import Settings
 from farm.tiers import TIERS
 from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
-from tests.video.frames import layer, shadow_map
+from tests.video.frames import DISC_COLOUR, disc
 
 FFMPEG = executable(None)
-COLOUR = np.array([0.85, 0.45, 0.1])  # of the subject
 GREY = (240, 240, 240)
 BT709, LIMITED = 1, 1
 BACKGROUNDS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 0)]
@@ -33,22 +31,10 @@ Values = NDArray[np.float64]
 
 
 def order(tier: str, **settings: object) -> tuple[ShotSpec, RenderSettings]:
-    """A small shot of this tier, 160x90 pixels, and the render_settings for it."""
+    """A small shot of this tier, 160x90 pixels, and its render settings."""
     render_settings = parse({"quality": tier, "bgColor": "#f0f0f0", **settings})
     spec = plan.shot("a" * 64, render_settings, Settings(fps=4))
     return replace(spec, width=160, height=90), render_settings
-
-
-def disc(folder: Path, bits: int, number: int = 0) -> Frame:
-    """An opaque disc with soft edges that moves over a soft shadow, in a frame of 160x90."""
-    y, x = np.indices((61, 60)) + 0.5
-    alpha = np.clip(27.5 - np.hypot(x - 30, y - 30), 0, 1)
-    pixels = np.dstack([np.broadcast_to(COLOUR, (*alpha.shape, 3)) * (alpha > 0)[..., None], alpha]) * (2**bits - 1)
-    subject = layer(folder, np.rint(pixels).astype(f"<u{bits // 8}"), (50 + number, 10))
-    near = 1 - np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64)))
-    shadow = shadow_map(folder, (0.5 * np.clip(near, 0, 1)).astype(np.float32), extent=1.0)
-    flat = (40.0, 0.0, 80.0, 0.0, -15.0, 68.0, 0.0, 0.0, 1.0)
-    return Frame(number, bits, subject, None, shadow, flat)
 
 
 def make(folder: Path, tier: str, picture: BackgroundPicture | None = None, **settings: object) -> Files:
@@ -61,7 +47,7 @@ def make(folder: Path, tier: str, picture: BackgroundPicture | None = None, **se
 
 
 def frames(path: Path, pixel_format: str = "rgb24") -> list[NDArray[Any]]:
-    """The decoded frames, as a player that believes the tags shows them."""
+    """The decoded frames, as a player that follows the tags shows them."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format=pixel_format) for frame in container.decode(video=0)]
 
@@ -159,7 +145,7 @@ class TestProRes:
             assert (frame[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
             inside = frame[20:60, 65 + number : 95 + number]
             assert (inside[..., 3] > 0.999).all()
-            assert np.abs(inside[..., :3] - COLOUR).max() < 3 / 255
+            assert np.abs(inside[..., :3] - DISC_COLOUR).max() < 3 / 255
 
     def test_contains_the_soft_shadow_as_black(self, decoded: list[Values]) -> None:
         shadow = decoded[0][72:80, 60:100]
@@ -168,29 +154,34 @@ class TestProRes:
 
     @pytest.mark.parametrize("background", BACKGROUNDS)
     def test_has_no_fringe_on_any_background(self, decoded: list[Values], background: tuple[int, int, int]) -> None:
-        """Every pixel lies in the triangle of subject, background and black: nothing else is there to be seen."""
+        """Every pixel lies in the triangle of subject, background and black: no other colours appear."""
         for frame in decoded:
-            assert beyond_triangle(lay(frame, background), COLOUR, np.array(background, float)).max() < 3 / 255
+            assert (
+                beyond_triangle(composite(frame, background), DISC_COLOUR, np.array(background, float)).max() < 3 / 255
+            )
 
     @pytest.mark.parametrize("background", BACKGROUNDS)
     def test_keeps_the_subjects_colour_up_to_its_edge(self, tmp_path: Path, background: tuple[int, int, int]) -> None:
-        """Blackness under zero alpha would bleed in by twice as much."""
+        """Black at zero alpha would bleed in by twice as much."""
         spec, render_settings = order("pro")
         files = Files(tmp_path, "pro")
         with Variant(spec, render_settings, None, files, FFMPEG) as variant:
             variant.write(replace(disc(tmp_path, 16), shadow=None))
         [frame] = frames(files.videos["video"], "rgba64le")
-        assert beyond_triangle(lay(frame / 65535, background), COLOUR, np.array(background, float)).max() < 0.7 / 255
+        assert (
+            beyond_triangle(composite(frame / 65535, background), DISC_COLOUR, np.array(background, float)).max()
+            < 0.7 / 255
+        )
 
 
-def lay(frame: Values, background: tuple[int, int, int]) -> Values:
-    """The straight-alpha frame over a colour, as an editor does it: a row for each pixel."""
+def composite(frame: Values, background: tuple[int, int, int]) -> Values:
+    """The straight-alpha frame composited over a colour, as in an editor: one row per pixel."""
     alpha = frame[..., 3:]
     return np.asarray(frame[..., :3] * alpha + np.array(background) * (1 - alpha)).reshape(-1, 3)
 
 
 def beyond_triangle(colours: Values, one: Values, other: Values) -> Values:
-    """How far each colour is from the triangle of `one`, `other` and black."""
+    """The distance of each colour from the triangle of `one`, `other` and black."""
     best = np.full(len(colours), np.inf)
     sides = np.stack([one, other], axis=1)
     weights = colours @ np.linalg.pinv(sides).T
@@ -222,6 +213,6 @@ class TestFailure:
 
 
 @pytest.fixture(autouse=True)
-def no_ffmpeg_is_left() -> Iterator[None]:
+def check_that_no_ffmpeg_is_left() -> Iterator[None]:
     yield
     assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
