@@ -1,4 +1,4 @@
-"""What a public id looks like, so that nothing else from a client ever reaches a query."""
+"""The format of public ids, so that no other client input reaches a query."""
 
 import re
 
@@ -6,5 +6,5 @@ ID = re.compile(r"[A-Za-z0-9]{12}")
 
 
 def well_formed(text: str) -> bool:
-    """Whether `text` can be an id. Databases choke on NUL and lone surrogates, and a client may send both."""
+    """Whether `text` can be an id. Databases fail on NUL and lone surrogates, which a client may send."""
     return ID.fullmatch(text) is not None
