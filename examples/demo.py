@@ -1,6 +1,6 @@
-"""The demo: starts a farm, uploads the sample model over HTTP, and leaves out/demo.mp4 and out/poster.png.
+"""The demo: starts a farm, uploads the sample model over HTTP, and writes out/demo.mp4 and out/poster.png.
 
-Everything after `farm up` is what any client does: upload, poll, download.
+Everything after `farm up` is the work of any client: upload, poll, download.
 """
 
 import json
@@ -26,32 +26,32 @@ FARM = Path(sys.executable).with_name("farm")
 
 
 def main() -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="plinth-demo-") as folder, farm(Path(folder)) as client:
-        say(began, f"The farm is up at {client.base_url}")
+        say(started, f"The farm is running at {client.base_url}")
         with MODEL.open("rb") as file:
             uploaded = data(client.post("models", files={"file": file}, data={"renderSettings": json.dumps(SETTINGS)}))
-        say(began, f"Uploaded {MODEL.name} as model {uploaded['modelId']}")
+        say(started, f"Uploaded {MODEL.name} as model {uploaded['modelId']}")
         renders = data(client.get(f"models/{uploaded['modelId']}"))["renders"]
         preview = next(render["id"] for render in renders if render["is_system_preview"])
-        follow(client, preview, "preview", began)
-        say(began, "The system preview is done: the model is sound")
-        follow(client, uploaded["renderId"], "render", began)
+        follow(client, preview, "preview", started)
+        say(started, "The system preview is done: the model is valid")
+        follow(client, uploaded["renderId"], "render", started)
         OUT.mkdir(exist_ok=True)
         save(client, f"renders/{uploaded['renderId']}/video", OUT / "demo.mp4")
         save(client, f"renders/{uploaded['renderId']}/poster?quality=full", OUT / "poster.png")
-        say(began, "Done: look at out/demo.mp4 and out/poster.png")
+        say(started, "Done: see out/demo.mp4 and out/poster.png")
 
 
 @contextmanager
 def farm(folder: Path) -> Iterator[httpx.Client]:
-    """A farm of its own in `folder`, ended with the block, and a client with a key for it."""
+    """A client of a new farm in `folder`, which is stopped at the end of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     for command in (["accounts", "create", "demo@localhost"], ["keys", "create", "demo@localhost"]):
-        made = subprocess.run([FARM, *command, "--data", folder], check=True, capture_output=True, text=True)
-    key = made.stdout.strip()
+        created = subprocess.run([FARM, *command, "--data", folder], check=True, capture_output=True, text=True)
+    key = created.stdout.strip()
     environment = os.environ | {"FARM_LOG_LEVEL": os.environ.get("FARM_LOG_LEVEL", "warning")}
     process = subprocess.Popen(
         [FARM, "up", "--port", str(port), "--data", folder], env=environment, start_new_session=True
@@ -74,21 +74,21 @@ def await_health(client: httpx.Client, process: subprocess.Popen[bytes]) -> None
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise SystemExit("The farm ended at once; what it said is above. `make setup` and `farm doctor` help.")
+    raise SystemExit("The farm exited; its output is above. Run `make setup` and `farm doctor`.")
 
 
-def follow(client: httpx.Client, render: str, what: str, began: float) -> None:
-    """Wait until the render is done, printing every change of its status and its progress now and then."""
-    status, told = "", 0.0
+def follow(client: httpx.Client, render: str, label: str, started: float) -> None:
+    """Wait until the render is done, and print every change of its status and its progress every 5 seconds."""
+    status, last_printed = "", 0.0
     while status != "done":
-        seen = data(client.get(f"renders/{render}"))
-        progress = f"{seen['progress']['frames']}/{seen['progress']['of']} frames"
-        if seen["status"] != status or time.monotonic() - told > 5:
-            say(began, f"{what}: {seen['status']}, {progress}")
-            told = time.monotonic()
-        status = seen["status"]
+        state = data(client.get(f"renders/{render}"))
+        progress = f"{state['progress']['frames']}/{state['progress']['of']} frames"
+        if state["status"] != status or time.monotonic() - last_printed > 5:
+            say(started, f"{label}: {state['status']}, {progress}")
+            last_printed = time.monotonic()
+        status = state["status"]
         if status == "error":
-            raise SystemExit(f"The {what} failed: {seen['errorMessage']}")
+            raise SystemExit(f"The {label} failed: {state['errorMessage']}")
         time.sleep(0.25)
 
 
@@ -106,8 +106,8 @@ def save(client: httpx.Client, path: str, target: Path) -> None:
             file.write(block)
 
 
-def say(began: float, what: str) -> None:
-    print(f"{time.monotonic() - began:6.1f} s  {what}", flush=True)
+def say(started: float, text: str) -> None:
+    print(f"{time.monotonic() - started:6.1f} s  {text}", flush=True)
 
 
 if __name__ == "__main__":

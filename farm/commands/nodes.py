@@ -1,4 +1,4 @@
-"""`farm nodes`: who draws here, and what an operator wants of them."""
+"""`farm nodes`: list, drain, resume and forget nodes."""
 
 import json
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from farm.db import nodes
 from farm.db.tables import Chunk, Node, now
 from farm.nodes import registry
 
-app = typer.Typer(no_args_is_help=True, help="The nodes that draw.")
+app = typer.Typer(no_args_is_help=True, help="The nodes that render.")
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="As in `farm nodes list`.")]
-PLAIN_WIDTH = 160  # characters a line where there is no terminal
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as shown by `farm nodes list`.")]
+PLAIN_WIDTH = 160  # characters per line when stdout is not a terminal
 COLOURS: dict[registry.State, str] = {
     "working": "green",
     "idle": "green",
@@ -32,7 +32,7 @@ COLOURS: dict[registry.State, str] = {
 
 @app.command("list")
 def list_nodes(data: Data = None, as_json: Json = False) -> None:
-    """Every node: its state, what it works on, what it draws with, when it was last seen."""
+    """List all nodes: state, current chunk, engine, versions, last heartbeat."""
     with open_database(data) as database, database.read() as db:
         rows = [_node_json(node, chunk) for node, chunk in nodes.every(db)]
     if as_json:
@@ -46,8 +46,8 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
 
 @app.command()
 def drain(names: Names, data: Data = None) -> None:
-    """Let nodes finish the chunk at hand and end. They do not start again until they are resumed."""
-    _change_each(names, registry.drain, data, "drains: it ends after the chunk at hand")
+    """Let nodes finish their current chunk and stop. They do not start again until they are resumed."""
+    _change_each(names, registry.drain, data, "is draining: it stops after its current chunk")
 
 
 @app.command()
@@ -58,8 +58,8 @@ def resume(names: Names, data: Data = None) -> None:
 
 @app.command()
 def forget(names: Names, data: Data = None) -> None:
-    """Strike nodes that are gone off the list."""
-    _change_each(names, registry.forget, data, "is forgotten")
+    """Remove nodes that are gone from the list."""
+    _change_each(names, registry.forget, data, "was removed")
 
 
 def _change_each(names: list[str], change: Callable[[Session, str], object], data: Any, outcome: str) -> None:
@@ -71,7 +71,7 @@ def _change_each(names: list[str], change: Callable[[Session, str], object], dat
 
 
 def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
-    """A node as `--json` prints it; moments are ISO 8601 in UTC, memory is bytes."""
+    """A node as `--json` prints it; times are ISO 8601 in UTC, memory in bytes."""
     working_on = chunk and {
         "chunk": chunk.id,
         "kind": chunk.kind,

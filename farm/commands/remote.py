@@ -1,4 +1,4 @@
-"""`farm remote`: work with a farm elsewhere, over its API."""
+"""`farm remote`: use a remote farm over its API."""
 
 import json
 import time
@@ -15,19 +15,19 @@ from farm.commands.shared import Json, Set, console, fail, settings_with
 from farm.orders.render_settings import read_pairs
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
 
-PLAIN_PROGRESS_INTERVAL_SECONDS = 5.0  # seconds between progress lines where there is no terminal
+PLAIN_PROGRESS_INTERVAL_SECONDS = 5.0  # between progress lines when stdout is not a terminal
 FileKind = Literal["video", "web", "poster", "poster-full", "thumb", "bundle"]
 
-app = typer.Typer(no_args_is_help=True, help="A farm elsewhere, over its API.")
+app = typer.Typer(no_args_is_help=True, help="A remote farm, over its API.")
 
-Url = Annotated[str | None, typer.Option(help="The farm's address (or FARM_API_URL).")]
+Url = Annotated[str | None, typer.Option(help="URL of the farm (or FARM_API_URL).")]
 Key = Annotated[str | None, typer.Option(help="An API key of that farm (or FARM_API_KEY).")]
 RenderId = Annotated[str, typer.Argument(help="The render's id.")]
 
 
 @contextmanager
 def _client(url: str | None, key: str | None) -> Iterator[Plinth]:
-    """The farm that is meant. FileKind it refuses is one line on stderr."""
+    """A client of the chosen farm. Errors of the API become one line on stderr."""
     settings = settings_with(api_url=url, api_key=key)
     try:
         with Plinth(settings.api_url, settings.api_key) as plinth:
@@ -44,13 +44,13 @@ def upload(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Upload a model and order a render of it."""
+    """Upload a model and queue a render of it."""
     with _client(url, key) as plinth, _bar("uploading", DownloadColumn()) as bar:
         task = bar.add_task("uploading", total=None)
         uploaded = plinth.models.upload(
             model, _render_settings(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
         )
-    known = " (it was there already)" if uploaded.duplicate else ""
+    known = " (already uploaded)" if uploaded.duplicate else ""
     console.print(
         json.dumps(asdict(uploaded)) if as_json else f"Model {uploaded.model_id}{known}, render {uploaded.render_id}"
     )
@@ -58,13 +58,13 @@ def upload(
 
 @app.command()
 def render(
-    model_id: Annotated[str, typer.Argument(help="The model's id, as `farm remote upload` told it.")],
+    model_id: Annotated[str, typer.Argument(help="The model's id, as printed by `farm remote upload`.")],
     set_: Set = None,
     url: Url = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Order another render of a model that is there."""
+    """Queue another render of an uploaded model."""
     with _client(url, key) as plinth:
         queued = plinth.renders.create(model_id, _render_settings(set_))
     console.print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
@@ -73,14 +73,14 @@ def render(
 @app.command("list")
 def list_renders(
     status: Annotated[str | None, typer.Option(help="Only renders with this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of renders.")] = 20,
     url: Url = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """List renders, newest first."""
     with _client(url, key) as plinth:
-        page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # the farm knows which there are
+        page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # validated by the farm
     if as_json:
         console.print(json.dumps([asdict(item) for item in page.items], default=str))
         return
@@ -92,7 +92,7 @@ def list_renders(
 
 @app.command()
 def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json = False) -> None:
-    """Look at a render."""
+    """Show the status of a render."""
     with _client(url, key) as plinth:
         found = plinth.renders.get(render_id)
     console.print(json.dumps(asdict(found), default=str) if as_json else _status_line(found))
@@ -101,11 +101,11 @@ def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json 
 @app.command()
 def wait(
     render_id: RenderId,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Timeout in seconds. Default: none.")] = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Wait until a render is done, showing its progress. Fails when the render does."""
+    """Wait until a render is done, and show its progress. Fails if the render fails."""
     with _client(url, key) as plinth, _bar("{task.description}", MofNCompleteColumn()) as bar:
         task = bar.add_task("pending", total=None)
         last_printed, line = 0.0, ""
@@ -127,11 +127,11 @@ def wait(
 def download(
     render_id: RenderId,
     out: Annotated[Path, typer.Option("-o", "--out", help="The file to write.")],
-    what: Annotated[FileKind, typer.Option(help="Which of the render's files.")] = "video",
+    what: Annotated[FileKind, typer.Option(help="The file to download.")] = "video",
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Save one of a render's files. FileKind broke off is gone on with when the command is given again."""
+    """Download one of a render's files. Repeat the command to resume an interrupted download."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with _client(url, key) as plinth, _bar("downloading", DownloadColumn()) as bar:
         task = bar.add_task("downloading", total=None)
@@ -154,16 +154,16 @@ def download(
 
 
 def _render_settings(pairs: list[str] | None) -> RenderSettings:
-    """Settings as they are typed; whether they will do is the farm's to say."""
+    """Settings from key=value pairs, which only the farm validates."""
     return cast(RenderSettings, read_pairs(pairs or []))
 
 
 def _status_line(render: Render) -> str:
-    """A render's state in one line."""
+    """A render's status in one line."""
     frames = f", {render.progress.frames}/{render.progress.of} frames" if render.progress else ""
     return f"{render.status}{frames}{f': {render.error_message}' if render.error_message else ''}"
 
 
 def _bar(title: str, column: DownloadColumn | MofNCompleteColumn) -> Progress:
-    """A progress bar, drawn on a terminal only."""
+    """A progress bar, shown on a terminal only."""
     return Progress(TextColumn(title), BarColumn(), column, console=console, disable=not console.is_terminal)

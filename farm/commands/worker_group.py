@@ -1,4 +1,4 @@
-"""Several workers on one machine, each a node with a Blender of its own, under one command."""
+"""Several workers on one machine, each a node with its own Blender, as children of one process."""
 
 import os
 import sys
@@ -13,20 +13,20 @@ FARM_COMMAND = (sys.executable, "-m", "farm.cli")
 
 
 def workers_of(settings: Settings, name: str, number: int, tags: Sequence[str] = ()) -> list[Child]:
-    """So many workers, called NAME-1 and so on. One that an operator drains is retired until it is resumed."""
+    """`number` workers, named NAME-1, NAME-2, ... A drained worker is not restarted until it is resumed."""
     options = ["--tags", ",".join(tags)] if tags else []
     return [
         Child(
-            f"worker {own_name}",
-            [*FARM_COMMAND, "worker", "--name", own_name, *options],
-            wanted=partial(_is_wanted, settings.database, own_name),
+            f"worker {node_name}",
+            [*FARM_COMMAND, "worker", "--name", node_name, *options],
+            wanted=partial(_is_wanted, settings.database, node_name),
         )
-        for own_name in (f"{name}-{count}" for count in range(1, number + 1))
+        for node_name in (f"{name}-{index}" for index in range(1, number + 1))
     ]
 
 
 def run(settings: Settings, name: str, number: int, tags: Sequence[str]) -> None:
-    """Keep workers running until told to stop, or until all of them are drained."""
+    """Keep the workers running until a stop signal, or until all of them are drained."""
     os.environ["FARM_DATA"] = str(settings.data.absolute())
     run_until_stopped(workers_of(settings, name, number, tags))
 

@@ -1,4 +1,4 @@
-"""What happens to a stranger's file before Blender sees it. Pure Python: nothing here imports bpy."""
+"""Checks and conversion of untrusted files before Blender opens them. Pure Python: nothing here imports bpy."""
 
 from farm.intake.check import CheckedModel, ModelFormat, check_model, is_scan
 from farm.intake.sandbox import convert_scan

@@ -1,4 +1,4 @@
-"""Which addresses of a network the farm may fetch from: public ones, and nothing of its own surroundings."""
+"""Check of IP addresses against server-side request forgery: only public addresses may be fetched from."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -6,10 +6,10 @@ from farm.errors import InvalidUrl
 
 Address = IPv4Address | IPv6Address
 
-# IPv6 addresses that a gateway turns into the IPv4 address in their last 32 bits (RFC 6052; ::ffff:0:0/96 is RFC 4291).
-CARRIES_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0/96"))
-# What is_global lets through though no web server is there: relays and tunnels, among them 6to4 and Teredo, that lead
-# to an IPv4 address which the text does not show. Source: IANA's registries of special-purpose addresses.
+# IPv6 addresses with an IPv4 address in their last 32 bits (RFC 6052; ::ffff:0:0/96 is RFC 4291).
+IPV4_EMBEDDED = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0/96"))
+# Addresses that is_global accepts although no web server has them: relays and tunnels, such as 6to4 and Teredo, which
+# lead to a hidden IPv4 address. Source: IANA's registries of special-purpose addresses.
 NOT_PUBLIC_IPV4 = (
     IPv4Network("192.0.0.0/24"),
     IPv4Network("192.31.196.0/24"),
@@ -27,18 +27,18 @@ NOT_PUBLIC_IPV6 = (
 
 
 def check_public(text: str, *, allow_loopback: bool) -> Address:
-    """The address, if the farm may connect to it. Raises InvalidUrl for every one that is not public.
+    """The address, if it is public. Raises InvalidUrl otherwise.
 
-    Loopback passes with `allow_loopback`, which is for tests.
+    `allow_loopback` also accepts loopback addresses; for tests.
     """
-    address = _behind_gateway(ip_address(text))
+    address = _embedded_ipv4(ip_address(text))
     if not (_is_public(address) or (allow_loopback and address.is_loopback)):
         raise InvalidUrl("The URL leads to an address that is not public")
     return ip_address(text)
 
 
-def _behind_gateway(address: Address) -> Address:
-    if isinstance(address, IPv6Address) and any(address in network for network in CARRIES_IPV4):
+def _embedded_ipv4(address: Address) -> Address:
+    if isinstance(address, IPv6Address) and any(address in network for network in IPV4_EMBEDDED):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 

@@ -9,7 +9,7 @@ from farm.intake.json_paths import invalid
 
 COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-# An accessor without data is all zeros, at no cost to its sender.
+# An accessor without data is all zeros: a small file could demand any amount of memory.
 MAX_ZERO_BYTES = 64 * 1024 * 1024
 _FIX = "export the model again"
 
@@ -17,8 +17,9 @@ JsonObject = dict[str, Any]
 
 
 def check_buffers(document: JsonObject, embedded: dict[str, int], stored: int | None) -> None:
-    """`embedded` are sizes by the place of a URI, `stored` is the size of a GLB's BIN chunk.
+    """Check that every buffer has its data.
 
+    `embedded` maps the path of each data URI to its decoded size, `stored` is the size of a GLB's BIN chunk.
     Raises InvalidFormat: a buffer has less data than it declares, or none.
     """
     for number, buffer in enumerate(document.get("buffers", [])):
@@ -41,7 +42,7 @@ def check_buffer_views(document: JsonObject) -> None:
 
 
 def check_accessors(document: JsonObject) -> None:
-    """Raises InvalidFormat: an accessor reads past its view, or stands for an enormous number of zeros."""
+    """Raises InvalidFormat: an accessor reads past its view, or declares an enormous number of zeros."""
     views = document.get("bufferViews", [])
     compressed = _draco_accessors(document)
     zeros = 0
@@ -54,20 +55,20 @@ def check_accessors(document: JsonObject) -> None:
         elif number not in compressed:
             zeros += count * size
             if zeros > MAX_ZERO_BYTES:
-                raise invalid(path, f"has no bufferView and a count of {count}: that many zeros are refused")
+                raise invalid(path, f"has no bufferView and a count of {count}: that many zeros are not accepted")
         if "sparse" in accessor:
             _check_sparse(accessor["sparse"], f"{path}.sparse", count, size, component, views)
 
 
 def check_images(document: JsonObject) -> None:
-    """Raises InvalidFormat: an image has no data, or twice."""
+    """Raises InvalidFormat: an image has no data, or two sources of data."""
     for number, image in enumerate(document.get("images", [])):
         if ("uri" in image) == ("bufferView" in image):
             raise invalid(f"images[{number}]", "needs either a data: URI or a bufferView: export as GLB")
 
 
 def _draco_accessors(document: JsonObject) -> set[int]:
-    """Accessors that Draco fills, so that they rightly have no data and their count is not believed anyway."""
+    """Accessors whose data Draco provides: they rightly have no buffer view, and their count allocates nothing."""
     found: set[int] = set()
     for mesh in document.get("meshes", []):
         for primitive in mesh["primitives"]:
@@ -80,7 +81,7 @@ def _draco_accessors(document: JsonObject) -> set[int]:
 
 
 def _check_span(part: JsonObject, path: str, count: int, size: int, component: int, views: list[JsonObject]) -> None:
-    """`count` elements of `size` bytes, made of components of `component` bytes, lie inside the part's view."""
+    """Check that `count` elements of `size` bytes, with components of `component` bytes, lie inside the view."""
     view = views[part["bufferView"]]
     stride = view.get("byteStride", size)
     if stride < size or stride % component:

@@ -1,4 +1,4 @@
-"""The door of the farm: is this file a glTF model that Blender may safely open?"""
+"""Check that a file is a glTF model that Blender can open safely."""
 
 import mmap
 from dataclasses import dataclass
@@ -14,20 +14,21 @@ ModelFormat = Literal["glb", "gltf"]
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A file that Blender may open: its format, and the names of its animation clips, "" where one has none."""
+    """A file that Blender may open: its format, and the names of its animation clips, "" for an unnamed one."""
 
     format: ModelFormat
     clips: list[str]
 
 
 def check_model(path: Path, name: str) -> CheckedModel:
-    """Check the file at `path` that its sender called `name`, and say what it is.
+    """Check the file at `path`, which its sender named `name`.
 
-    Reads the file through a memory map: whatever its size, only the JSON is held in memory (`text.py` states the caps).
-    A model without a mesh passes; that nothing can be seen is for the render to say.
+    Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits). A model without a
+    mesh passes; the render then fails with that reason.
 
-    Raises InvalidFormat: the name's extension is not accepted, or the content is broken, names anything outside
-    itself, or needs an extension that Blender lacks. The message says what, where and what to do.
+    Raises InvalidFormat: the suffix of the name is not accepted, or the content is malformed, references anything
+    outside the file, or requires an extension that Blender lacks. The message names the problem, its location and the
+    fix.
     """
     model_format = _format_of(name)
     if path.stat().st_size == 0:
@@ -40,7 +41,7 @@ def check_model(path: Path, name: str) -> CheckedModel:
             _refuse_binary(content)
             start, end, stored = 0, len(content), None
         model, payloads = read_json(content, start, end)
-    # Each step may trust what the steps before it have checked.
+    # Each step relies on the checks before it.
     embedded = document.check_values(model, payloads)
     document.check_version_and_extensions(model)
     schema.check_schema(model)
@@ -54,7 +55,7 @@ def check_model(path: Path, name: str) -> CheckedModel:
 
 
 def is_scan(name: str) -> bool:
-    """Whether a file of this name is a zipped OBJ scan, which `farm.intake.scan` makes a GLB of."""
+    """Whether a file of this name is a zipped OBJ scan, which `farm.intake.scan` converts to GLB."""
     return name.lower().endswith(".zip")
 
 
@@ -70,6 +71,6 @@ def _format_of(name: str) -> ModelFormat:
 
 
 def _refuse_binary(content: mmap.mmap) -> None:
-    """Blender tells the two apart by content, so a GLB under the name .gltf would pass by the checks of a GLB."""
+    """Blender recognises GLB by content, so a GLB named .gltf would bypass the checks of a GLB."""
     if content[:4] == glb.MAGIC:
         raise InvalidFormat("The file is called .gltf but its content is GLB: rename it to .glb")

@@ -1,7 +1,7 @@
-"""The document as a whole: what no value may be, no URI that leads out of the file, the version, the extensions.
+"""Checks of the whole document: forbidden values, URIs that lead out of the file, version, extensions.
 
-Blender's importer would open whatever a URI names: ../, %2e%2e/, /etc/passwd. So nothing is interpreted here: what is
-not exactly `data:`, a plain media type, `;base64,` and base64 is refused, wherever in the document it stands.
+Blender's importer would open any path that a URI names: ../, %2e%2e/, /etc/passwd. Therefore every URI, anywhere in the
+document, must be exactly `data:`, a plain media type, `;base64,` and base64.
 """
 
 import math
@@ -12,10 +12,10 @@ from farm.errors import InvalidFormat
 from farm.intake.json_paths import child_path, invalid, quoted
 from farm.intake.text import Payloads
 
-MAX_DEPTH = 100  # Python's parser copes with more, but whoever reads the document after us need not
+MAX_DEPTH = 100  # Python's parser supports more, but Blender's may not
 
 # Source: `extensions_managed` in io_scene_gltf2/io/imp/gltf2_io_gltf.py of Blender 4.5 (the add-on inside bpy 4.5.15).
-# tests/intake/test_gltf_document.py compares the two, so a newer Blender cannot leave this list behind unnoticed.
+# tests/intake/test_gltf_document.py compares the two, so that a newer Blender makes the test fail.
 SUPPORTED = frozenset(
     {
         "EXT_mesh_gpu_instancing",
@@ -47,24 +47,24 @@ FIXES = {
     "KHR_gaussian_splatting": "export a mesh instead of splats",
 }
 
-# Blender looks for the first `;base64,` and otherwise takes the URI for a path: so both ends are spelled out.
+# Blender searches for the first `;base64,` and otherwise treats the URI as a path: so the whole prefix is matched.
 _WORD = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _DATA = re.compile(rf"data:(?:{_WORD}/{_WORD}(?:;{_WORD}={_WORD})*)?;base64,", re.ASCII)
 
 
 def check_values(document: dict[str, Any], payloads: Payloads) -> dict[str, int]:
-    """Look at every value, in extensions and extras too. Returns the size of each embedded file by its URI's path.
+    """Check every value, also in extensions and extras. Returns the size of each embedded file by its URI's path.
 
-    Raises InvalidFormat: nested too deeply, a number that overflows, text that is no text, a URI that is not data.
+    Raises InvalidFormat: nested too deeply, a number that overflows, a lone surrogate, a URI that is not data.
     """
     sizes: dict[str, int] = {}
 
-    def visit(holder: Any, path: str, depth: int) -> None:
+    def visit(parent: Any, path: str, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise InvalidFormat("The model's JSON is nested too deeply: export the model again")
-        for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        for key, value in parent.items() if isinstance(parent, dict) else enumerate(parent):
             if isinstance(key, str) and _has_lone_surrogate(key):
-                raise invalid(path or "The model", "holds a name with half a character in it: rename it")
+                raise invalid(path or "The model", "has a key with half a character (a lone surrogate): rename it")
             if key == "uri":
                 here = child_path(path, key)
                 sizes[here] = _embedded_size(value, here, payloads)
@@ -82,12 +82,12 @@ def check_values(document: dict[str, Any], payloads: Payloads) -> dict[str, int]
 
 
 def check_version_and_extensions(document: dict[str, Any]) -> None:
-    """Raises InvalidFormat: no glTF, not version 2.0, or it requires an extension that Blender lacks."""
+    """Raises InvalidFormat: not glTF, not version 2.0, or an extension is required that Blender lacks."""
     asset = document.get("asset")
     if not isinstance(asset, dict):
         raise InvalidFormat("The JSON has no object 'asset', so it is not glTF: export the model as glTF 2.0")
     version = asset.get("version")
-    # Blender takes this one alone; no other version 2 has ever been published.
+    # Blender accepts only this version; no other version 2 has been published.
     if version != "2.0":
         raise invalid("asset.version", f'is {quoted(version)}, only "2.0" is supported: export the model as glTF 2.0')
     used = _names(document, "extensionsUsed")
@@ -122,14 +122,14 @@ def _names(document: dict[str, Any], key: str) -> list[str]:
 
 
 def _overflows(value: object) -> bool:
-    """A literal like 1e999 is infinite in Python, and a whole number of 400 digits cannot become a float."""
+    """Whether a number is beyond a float: 1e999 is infinite in Python, an integer of 400 digits cannot be converted."""
     if isinstance(value, float):
         return not math.isfinite(value)
     return isinstance(value, int) and value.bit_length() > 1000
 
 
 def _has_lone_surrogate(text: str) -> bool:
-    """JSON can spell half of a surrogate pair, which no encoding and no Blender name can hold."""
+    """Whether the text has half of a surrogate pair, which JSON allows, but no encoding and no name in Blender."""
     if text.isascii():
         return False
     try:

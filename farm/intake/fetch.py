@@ -1,7 +1,7 @@
-"""Fetches a file from a URL that a stranger gave: from public addresses only, within bounds of size and time.
+"""Downloads a file from an untrusted URL: from public addresses only, with limits of size and time.
 
-Where a name leads is asked once, and the connection goes to the very address that was checked; a name server that
-answers differently the next time gains nothing. The same holds for every redirect.
+A host name is resolved once, and the connection goes to the address that was checked, so that DNS rebinding has no
+effect. The same holds for every redirect.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ HEADERS = {"User-Agent": "Plinth", "Accept": "*/*", "Accept-Encoding": "identity
 
 @dataclass(frozen=True)
 class Fetched:
-    """What arrived: the name that the host or the URL gives the file, and the size and SHA-256 of its bytes."""
+    """A downloaded file: its name according to the host or the URL, and the size and SHA-256 of its bytes."""
 
     name: str
     size: int
@@ -42,8 +42,8 @@ async def fetch(
 ) -> Fetched:
     """Download `url` into `file`: at most `max_bytes` within `timeout_seconds`, DNS look-up and redirects included.
 
-    Raises InvalidUrl, DownloadTimeout, FileTooLarge, or DownloadFailed when the host cannot be reached or answers
-    with anything but the file.
+    Raises InvalidUrl, DownloadTimeout, FileTooLarge, or DownloadFailed when the host cannot be reached or does not
+    send the file.
     """
     try:
         with anyio.fail_after(timeout_seconds):
@@ -53,7 +53,7 @@ async def fetch(
         raise DownloadTimeout(f"The download took longer than {timeout_seconds:g} seconds") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError) as error:
         raise DownloadFailed(
-            f"The URL's host cannot be reached, or broke off: {error or type(error).__name__}"
+            f"The URL's host cannot be reached, or closed the connection: {error or type(error).__name__}"
         ) from error
 
 
@@ -67,7 +67,7 @@ def _parse(url: str) -> httpx.URL:
     if parsed.scheme not in ("http", "https"):
         raise InvalidUrl("The URL must start with http:// or https://")
     if parsed.port is not None and not 0 < parsed.port < 2**16:
-        raise InvalidUrl("The URL names a port that there cannot be")
+        raise InvalidUrl("The URL has an invalid port: use one from 1 to 65535")
     if parsed.userinfo:
         raise InvalidUrl("The URL holds a user name or password: send one without")
     return parsed
@@ -75,13 +75,13 @@ def _parse(url: str) -> httpx.URL:
 
 @asynccontextmanager
 async def _follow_redirects(url: httpx.URL, allow_loopback: bool) -> AsyncIterator[tuple[httpcore.Response, httpx.URL]]:
-    """The answer at the end of all redirects, and where that was. Proxies of the environment are not asked."""
+    """The response at the end of all redirects, and its URL. Proxies of the environment are ignored."""
     async with httpcore.AsyncConnectionPool(network_backend=PublicNetwork(allow_loopback)) as pool:
         for _ in range(MAX_REDIRECTS + 1):
             async with pool.stream("GET", _for_httpcore(url), headers=_headers(url)) as response:
                 if response.status not in REDIRECTS:
                     if response.status != 200:
-                        raise DownloadFailed(f"The URL's host answered with status {response.status}")
+                        raise DownloadFailed(f"The URL's host responded with status {response.status}")
                     yield response, url
                     return
                 url = _redirected(url, response)
@@ -99,7 +99,7 @@ def _headers(url: httpx.URL) -> list[tuple[bytes | str, bytes | str]]:
 def _redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
     location = _header(response, b"location")
     if not location:
-        raise DownloadFailed(f"The URL's host answered with status {response.status}, without a new address")
+        raise DownloadFailed(f"The URL's host responded with status {response.status}, but without a Location header")
     try:
         return _parse(str(url.join(location)))
     except (httpx.InvalidURL, ValueError) as error:
@@ -109,9 +109,9 @@ def _redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
 async def _receive(response: httpcore.Response, url: httpx.URL, file: IO[bytes], max_bytes: int) -> Fetched:
     too_large = FileTooLarge(f"The file exceeds the {max_bytes / 2**20:g} MB limit")
     if _header(response, b"content-encoding").lower() not in ("", "identity"):
-        raise DownloadFailed("The URL's host sends the file compressed, though it was asked not to")
-    announced = _header(response, b"content-length")
-    if announced.isdecimal() and int(announced) > max_bytes:
+        raise DownloadFailed("The URL's host sends the file compressed, although the request excludes that")
+    content_length = _header(response, b"content-length")
+    if content_length.isdecimal() and int(content_length) > max_bytes:
         raise too_large
     digest, size = hashlib.sha256(), 0
     async for block in response.aiter_stream():
@@ -126,8 +126,8 @@ async def _receive(response: httpcore.Response, url: httpx.URL, file: IO[bytes],
 
 def _name(response: httpcore.Response, url: httpx.URL) -> str:
     _, options = parse_options_header(_header(response, b"content-disposition"))
-    given = options.get(b"filename", b"").decode("utf-8", "replace")
-    return given or unquote(PurePosixPath(url.path).name)
+    file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+    return file_name or unquote(PurePosixPath(url.path).name)
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:
@@ -136,7 +136,7 @@ def _header(response: httpcore.Response, name: bytes) -> str:
 
 
 class PublicNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses alone: to the ones that a name leads to now, in order, until one answers."""
+    """Connects to public addresses only: tries the addresses of a host in order until one accepts."""
 
     def __init__(self, allow_loopback: bool) -> None:
         self.allow_loopback = allow_loopback
@@ -154,12 +154,12 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
         try:
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise DownloadFailed("The URL's host name leads nowhere") from error
-        addresses = [check_public(place[4][0], allow_loopback=self.allow_loopback) for place in found]
+            raise DownloadFailed("The URL's host name cannot be resolved") from error
+        addresses = [check_public(entry[4][0], allow_loopback=self.allow_loopback) for entry in found]
         problem: httpcore.NetworkError | None = None
         for address in addresses:
             try:
                 return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
             except httpcore.NetworkError as error:
                 problem = error
-        raise problem or DownloadFailed("The URL's host name leads nowhere")
+        raise problem or DownloadFailed("The URL's host name cannot be resolved")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from farm.errors import InvalidFormat
 
 MAGIC = b"glTF"
-MAX_CHUNKS = 64  # glTF defines two; more are legal, but a file of nothing but chunk headers is no model
+MAX_CHUNKS = 64  # glTF defines two; more are legal, but thousands are an attack
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """Where the JSON lies, and the size of the binary chunk (None where there is none)."""
+    """The byte range of the JSON, and the size of the binary chunk (None without one)."""
 
     json_start: int
     json_end: int
@@ -20,7 +20,7 @@ class Chunks:
 
 
 def read_chunks(content: mmap.mmap) -> Chunks:
-    """Find the chunks. Raises InvalidFormat where header, lengths, alignment, order or kinds are wrong."""
+    """Find the chunks. Raises InvalidFormat: wrong header, lengths, alignment, order or types."""
     _check_header(content)
     chunks = _chunks(content)
     if not chunks or chunks[0][0] != b"JSON":
@@ -55,13 +55,13 @@ def _check_header(content: mmap.mmap) -> None:
         raise InvalidFormat(f"The GLB is version {version}, only version 2 is supported: export it as glTF 2.0")
     if declared != len(content):
         raise InvalidFormat(
-            f"The GLB's header declares {declared} bytes but the file has {len(content)}: it was cut off or changed on "
-            "its way, so upload or export it again"
+            f"The GLB's header declares {declared} bytes but the file has {len(content)}: it was truncated or changed "
+            "in transit, so upload or export it again"
         )
 
 
 def _chunks(content: mmap.mmap) -> list[tuple[bytes, int, int]]:
-    """Kind, start and end of every chunk."""
+    """Type, start and end of every chunk."""
     chunks: list[tuple[bytes, int, int]] = []
     at, size = 12, len(content)
     while at < size:

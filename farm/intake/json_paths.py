@@ -1,4 +1,4 @@
-"""How a complaint names a place of the document, and shows what a stranger put there."""
+"""Paths of values in a JSON document, and their errors."""
 
 import json
 from typing import Any
@@ -7,12 +7,12 @@ from farm.errors import InvalidFormat
 
 
 def invalid(path: str, problem: str) -> InvalidFormat:
-    """The complaint about one place of the document."""
+    """The error for the value at `path`."""
     return InvalidFormat(f"{path if len(path) <= 300 else f'{path[:140]}...{path[-140:]}'} {problem}")
 
 
 def child_path(path: str, key: str | int) -> str:
-    """The place of an entry: `images` and 2 make `images[2]`, which with `uri` makes `images[2].uri`."""
+    """The path of an entry: `images` and 2 give `images[2]`, which with `uri` gives `images[2].uri`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     if key.isidentifier() and len(key) <= 60:
@@ -21,7 +21,7 @@ def child_path(path: str, key: str | int) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A stranger's value in a message, as JSON: one line, short, ASCII."""
+    """An untrusted value for a message, as JSON: one short line of ASCII."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
     text = json.dumps(value[:80] if isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""Makes a stranger's picture harmless: decoded and encoded anew, nothing but pixels left.
+"""Makes an untrusted image harmless: decodes and re-encodes it, so that only pixels remain.
 
 Runs in a process of its own: `sandbox.run("farm.intake.picture", ...)`.
 """
@@ -16,18 +16,17 @@ FORMATS = ["PNG", "JPEG", "WEBP"]
 
 
 def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
-    """Write the picture, the first frame of an animated one, as PNG, or as JPEG if it was one. It stands upright and
-    is sRGB.
+    """Write the image upright and in sRGB: a JPEG as JPEG, all others as PNG; the first frame of an animated image.
 
     Returns its `content_type`, and `width` and `height` in pixels. Raises InvalidFormat.
     """
-    Image.MAX_IMAGE_PIXELS = None  # the limit below speaks to the client
+    Image.MAX_IMAGE_PIXELS = None  # the limit below has a message for the client
     try:
         with Image.open(source, formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise InvalidFormat(
-                    f"The picture has {opened.width}x{opened.height} pixels: {MAX_PIXELS // 10**6} million in all are "
-                    "the most"
+                    f"The picture has {opened.width}x{opened.height} pixels: the maximum is "
+                    f"{MAX_PIXELS // 10**6} million pixels"
                 )
             picture = _plain(_in_srgb(ImageOps.exif_transpose(opened)))
             is_jpeg = opened.format == "JPEG"
@@ -46,7 +45,7 @@ def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:
-    """Colours of a profile of its own (Adobe RGB, Display P3, CMYK) as sRGB ones; as they are when it is broken."""
+    """Convert an image with a colour profile (Adobe RGB, Display P3, CMYK) to sRGB; a broken profile is ignored."""
     profile = picture.info.get("icc_profile")
     if profile is None:
         return picture
@@ -62,7 +61,7 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """Eight bits of red, green and blue, and alpha where there is any."""
+    """Convert to 8-bit RGB, or RGBA if the image has transparency."""
     if picture.mode.startswith("I"):  # 16 bits of grey, which PIL would clip rather than scale
         picture = picture.point(lambda value: value / 257).convert("L")
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")

@@ -1,7 +1,7 @@
-"""Opens a stranger's file in a process of its own, with limits of memory and time: whoever asked stays small and alive.
+"""Processes an untrusted file in a child process with limits of memory and time, to protect the parent.
 
-`run` starts a module of this package, which calls `main` at its end; the source is its stdin, the target its stdout,
-and the last line of its stderr says in JSON what became of it.
+`run` starts a module of this package, which calls `main`. The child reads the source from stdin, writes the target to
+stdout, and its result as JSON to the last line of stderr.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 SCAN_TIMEOUT_SECONDS, MAX_SCAN_MEMORY_MB = 120, 4096
 MAX_OUTPUT_BYTES = 1024**3
 REFUSED_EXIT_CODE = 3
-# Threads reserve address space, and there is one thing to do.
+# Threads reserve address space, and the work is sequential.
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1"}
 
 Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
@@ -46,7 +46,7 @@ async def run(
             env=ENVIRONMENT,
         )
     try:
-        _, said = await asyncio.wait_for(process.communicate(), timeout_seconds)
+        _, output = await asyncio.wait_for(process.communicate(), timeout_seconds)
     except TimeoutError:
         raise InvalidFormat(f"Opening the file took longer than {timeout_seconds:g} seconds: make it smaller") from None
     finally:
@@ -54,21 +54,21 @@ async def run(
             process.kill()
             await process.wait()
     if process.returncode not in (0, REFUSED_EXIT_CODE):
-        log.warning("a file could not be opened", module=module, code=process.returncode, said=said[-4000:].decode())
-        raise InvalidFormat("The file cannot be opened: it is damaged, or made to do harm; export it again")
-    facts: dict[str, Any] = json.loads(said.splitlines()[-1])
+        log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=output[-4000:].decode())
+        raise InvalidFormat("The file cannot be opened: it is damaged or malicious; export it again")
+    facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     if process.returncode == REFUSED_EXIT_CODE:
         raise InvalidFormat(facts["problem"])
     return facts
 
 
 async def convert_scan(source: Path, target: IO[bytes]) -> None:
-    """Make a GLB of a zipped OBJ scan. Raises InvalidFormat."""
+    """Convert a zipped OBJ scan to GLB. Raises InvalidFormat."""
     await run("farm.intake.scan", source, target, timeout_seconds=SCAN_TIMEOUT_SECONDS, memory_mb=MAX_SCAN_MEMORY_MB)
 
 
 def main(work: Work) -> None:
-    """Be the process that `run` starts: limit what it may take, do the work, tell the outcome."""
+    """Entry point of the child process: set its limits, do the work, report the result."""
     parent, memory_mb = map(int, sys.argv[1:])
     die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024**2, memory_mb * 1024**2))

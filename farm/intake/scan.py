@@ -1,4 +1,4 @@
-"""Converts a zipped OBJ scan to GLB. Runs in a process of its own: `sandbox.run("farm.intake.scan", ...)`."""
+"""Converts a zipped OBJ scan to GLB. Runs in a child process: `sandbox.run("farm.intake.scan", ...)`."""
 
 import io
 from collections import defaultdict
@@ -20,17 +20,17 @@ MAX_TEXTURE_SIDE_PIXELS = 16384
 
 
 class Texture:
-    """A picture that goes into the GLB byte for byte: trimesh asks it for its `format`, and to `save` itself."""
+    """An image that is copied into the GLB unchanged: trimesh reads its `format` and calls its `save`."""
 
     def __init__(self, content: bytes, name: str) -> None:
-        """Raises InvalidFormat: not a whole JPEG or PNG, or too large."""
-        Image.MAX_IMAGE_PIXELS = None  # the limit below speaks to the client
+        """Raises InvalidFormat: not a complete JPEG or PNG, or too large."""
+        Image.MAX_IMAGE_PIXELS = None  # the limit below has a message for the client
         try:
             with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
                 if max(image.size) > MAX_TEXTURE_SIDE_PIXELS:
                     raise InvalidFormat(
                         f"The texture {name[:80]!a} has {image.width}x{image.height} pixels: "
-                        f"{MAX_TEXTURE_SIDE_PIXELS} a side is the most"
+                        f"the maximum is {MAX_TEXTURE_SIDE_PIXELS} per side"
                     )
                 image.load()
                 self.format = image.format
@@ -43,7 +43,7 @@ class Texture:
 
 
 class Materials:
-    """The scan's materials as glTF has them: matte, textures in place of colours."""
+    """The scan's materials for glTF: matte, with textures instead of colours."""
 
     def __init__(self, archive: Archive, obj_path: PurePosixPath, obj: bytes) -> None:
         """Raises InvalidFormat: the zip lacks an MTL that the OBJ names."""
@@ -56,7 +56,7 @@ class Materials:
 
     @property
     def names(self) -> bytes:
-        """All that trimesh is told of materials: an MTL of what the faces may call them."""
+        """The MTL that trimesh gets: only the names of the materials."""
         return "".join(f"newmtl {name}\n" for name in self._found).encode()
 
     @property
@@ -85,15 +85,14 @@ class Materials:
 def _named(archive: Archive, name: str, kind: str, by: PurePosixPath) -> PurePosixPath:
     path = archive.find(name, beside=by)
     if path is None:
-        raise InvalidFormat(f"{by.name[:80]!a} names the {kind} {name[:80]!a}, which the zip lacks: pack it too")
+        raise InvalidFormat(f"{by.name[:80]!a} references the {kind} {name[:80]!a}, which the zip lacks: add it")
     return path
 
 
 def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
-    """Write the scan in the zip `source` to `target` as GLB: one mesh a material, roughness 1, metallic 0.
+    """Write the scan in the zip `source` to `target` as GLB: one mesh per material, roughness 1, metallic 0.
 
-    Textures are kept byte for byte; normals, and vertex colours of what has no texture, where the OBJ has them.
-    Raises InvalidFormat.
+    Textures are copied unchanged. Normals are kept, and vertex colours if there are no textures. Raises InvalidFormat.
     """
     archive = Archive(source)
     path = _only_obj(archive)
@@ -111,24 +110,24 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
 def _only_obj(archive: Archive) -> PurePosixPath:
     found = archive.with_suffix(".obj")
     if not found:
-        raise InvalidFormat("The zip holds no .obj file: pack one OBJ with its MTL and textures")
+        raise InvalidFormat("The zip has no .obj file: pack one OBJ with its MTL and textures")
     if len(found) > 1:
         names = " and ".join(f"{path.name[:80]!a}" for path in found[:2])
-        raise InvalidFormat(f"The zip holds {len(found)} .obj files, {names} among them: pack one scan a zip")
+        raise InvalidFormat(f"The zip has {len(found)} .obj files, {names} among them: pack one scan per zip")
     return found[0]
 
 
 def _load(obj: bytes, path: PurePosixPath, materials: Materials) -> trimesh.Scene:
-    # trimesh drops the vertex colours of a mesh with a material, and plain materials have less to tell than they.
+    # trimesh drops the vertex colours of a mesh with a material; they say more than materials without textures.
     colored = wavefront.has_vertex_colors(obj) and not materials.have_textures
     library = b"" if colored else materials.names
-    files: defaultdict[str, bytes] = defaultdict(lambda: library)  # whichever file the OBJ names
+    files: defaultdict[str, bytes] = defaultdict(lambda: library)  # for any file name in the OBJ
     try:
         scene = trimesh.load_scene(io.BytesIO(obj), file_type="obj", resolver=files, process=False)
     except MemoryError:
         raise
     except Exception as error:
-        # Whatever trimesh stumbles over: letters for numbers, faces of vertices that are not there.
+        # trimesh raises many types of errors: for letters instead of numbers, faces with missing vertices, ...
         raise InvalidFormat(f"{path.name[:80]!a} is damaged and cannot be read: export the scan again") from error
     if not scene.geometry:
         raise InvalidFormat(f"{path.name[:80]!a} has no vertices or no faces: export the scan again")
@@ -145,7 +144,7 @@ def _matte(mesh: trimesh.Trimesh, materials: Materials) -> TextureVisuals:
 
 
 def _linear(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """From sRGB, as scanners write it, to linear, as glTF wants it; alpha stays. Source: IEC 61966-2-1."""
+    """Convert sRGB, which scanners write, to linear, which glTF requires; alpha is unchanged. Source: IEC 61966-2-1."""
     encoded = np.arange(256) / 255
     table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     linear = colors.copy()

@@ -1,6 +1,6 @@
-"""The shape of a glTF document: every part of the right type, with what it cannot do without, no index into nothing.
+"""The schema of a glTF document: types, required fields, and indices that point at existing entries.
 
-The table below lists what Blender's importer reads; whatever else a part holds is left alone, as Blender leaves it.
+The table below lists the fields that Blender's importer reads; other fields are ignored, as Blender ignores them.
 """
 
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from typing import Any
 
 from farm.intake.json_paths import child_path, invalid, quoted
 
-Counts = dict[str, int]  # how long each list is that an index may point into
+Counts = dict[str, int]  # length of each list that an index may point into
 Check = Callable[[Any, str, Counts], None]  # value, its path, counts; raises InvalidFormat
 
 _LIGHTS = "extensions.KHR_lights_punctual.lights"
 
 
 def check_schema(document: dict[str, Any]) -> None:
-    """Raises InvalidFormat: something in the document has the wrong type, is missing, or points at nothing."""
+    """Raises InvalidFormat: a value has the wrong type, is missing, or is an index out of range."""
     counts: Counts = {}
-    # First the lists themselves: an index into something that is no list would take the blame for it.
+    # First the lists themselves: otherwise an index into a value that is not a list would be reported instead.
     for name in _LISTS:
         entries = document.get(name, [])
         if not isinstance(entries, list):
@@ -36,9 +36,9 @@ def check_schema(document: dict[str, Any]) -> None:
 
 
 def check_node_tree(document: dict[str, Any]) -> None:
-    """Raises InvalidFormat: a node has two parents (Blender would build what is under it twice) or a cycle.
+    """Raises InvalidFormat: a node has two parents (Blender would build its subtree twice) or is in a cycle.
 
-    The document has passed check_schema.
+    Requires a document that has passed check_schema.
     """
     nodes = document.get("nodes", [])
     parent: dict[int, int] = {}
@@ -48,20 +48,20 @@ def check_node_tree(document: dict[str, Any]) -> None:
                 path = f"nodes[{number}].children[{position}]"
                 raise invalid(path, f"is node {child}, already a child of node {parent[child]}: export the model again")
             parent[child] = number
-    cleared: set[int] = set()
+    acyclic: set[int] = set()
     for number in range(len(nodes)):
-        climbed: set[int] = set()
+        visited: set[int] = set()
         here: int | None = number
-        while here is not None and here not in cleared:
-            if here in climbed:
+        while here is not None and here not in acyclic:
+            if here in visited:
                 raise invalid(f"nodes[{here}]", "is its own ancestor: export the model again")
-            climbed.add(here)
+            visited.add(here)
             here = parent.get(here)
-        cleared |= climbed
+        acyclic |= visited
 
 
 def record(*required: str, **fields: Check) -> Check:
-    """An object with at least the required fields, all of which are listed. Any object may have extensions."""
+    """An object that has all `required` fields; `fields` are the checks of known fields. Extensions are allowed."""
     known = {"extensions": extensions(), **fields}
 
     def check(value: Any, path: str, counts: Counts) -> None:
@@ -78,7 +78,7 @@ def record(*required: str, **fields: Check) -> Check:
 
 
 def extensions(**known: Check) -> Check:
-    """An object of objects; of those that are known the inside too."""
+    """An object of objects; the contents of `known` ones are checked."""
 
     def check(value: Any, path: str, counts: Counts) -> None:
         mapping_of(_any_object)(value, path, counts)
@@ -90,7 +90,7 @@ def extensions(**known: Check) -> Check:
 
 
 def mapping_of(of: Check) -> Check:
-    """An object used as a map."""
+    """An object with arbitrary keys, whose values pass `of`."""
 
     def check(value: Any, path: str, counts: Counts) -> None:
         _any_object(value, path, counts)
@@ -101,7 +101,7 @@ def mapping_of(of: Check) -> Check:
 
 
 def array(of: Check, length: int | None = None) -> Check:
-    """A list, of exactly this length if one is given."""
+    """A list whose entries pass `of`, with exactly `length` entries if given."""
 
     def check(value: Any, path: str, counts: Counts) -> None:
         if not isinstance(value, list):
@@ -115,7 +115,7 @@ def array(of: Check, length: int | None = None) -> Check:
 
 
 def index(target: str) -> Check:
-    """A position in one of the document's lists."""
+    """An index into the document's list `target`."""
 
     def check(value: Any, path: str, counts: Counts) -> None:
         if type(value) is not int:  # a bool is an int to isinstance
@@ -128,7 +128,7 @@ def index(target: str) -> Check:
 
 
 def integer(minimum: int, maximum: int | None = None) -> Check:
-    """A whole number in a range."""
+    """An integer in a range."""
 
     def check(value: Any, path: str, _counts: Counts) -> None:
         if type(value) is not int or value < minimum or (maximum is not None and value > maximum):
@@ -139,7 +139,7 @@ def integer(minimum: int, maximum: int | None = None) -> Check:
 
 
 def one_of(*allowed: str | int) -> Check:
-    """One of the values that glTF knows."""
+    """One of the allowed values."""
 
     def check(value: Any, path: str, _counts: Counts) -> None:
         if type(value) not in (str, int) or value not in allowed:
@@ -155,13 +155,13 @@ def string(value: Any, path: str, _counts: Counts) -> None:
 
 
 def boolean(value: Any, path: str, _counts: Counts) -> None:
-    """true or false, and no number that stands for it."""
+    """true or false, but not a number."""
     if not isinstance(value, bool):
         raise invalid(path, f"must be true or false, not {quoted(value)}")
 
 
 def number(value: Any, path: str, _counts: Counts) -> None:
-    """A number; true and false are none."""
+    """A number, but not true or false."""
     if type(value) not in (int, float):
         raise invalid(path, f"must be a number, not {quoted(value)}")
 
@@ -177,7 +177,7 @@ _texture = record("index", index=index("textures"), texCoord=integer(0), scale=n
 
 
 def _textures(*names: str) -> Check:
-    """A material's extension: only its textures point anywhere."""
+    """A material extension, of which only the textures contain indices."""
     return record(**dict.fromkeys(names, _texture))
 
 

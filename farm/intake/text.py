@@ -1,4 +1,4 @@
-"""From bytes to a JSON document in bounded memory, even where base64 makes up nearly all of the file."""
+"""Parses a JSON document in bounded memory, even if base64 data makes up most of the file."""
 
 import json
 import mmap
@@ -8,35 +8,35 @@ from typing import Any
 
 from farm.errors import InvalidFormat
 
-# Real models stay far below both. The first bounds the text itself, without the base64 of data: URIs; the second what
-# Python makes of it, as `[[],[],[]]` would grow thirtyfold.
+# Real models stay far below both. The first limits the text itself, without the base64 of data: URIs; the second the
+# Python objects, because `[[],[],[]]` grows thirtyfold when parsed.
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_JSON_VALUES = 1_000_000
 
-# Long base64 is measured where it lies and replaced by a short mark before parsing. That cannot change how the text is
-# split into JSON tokens: the run holds no quote, backslash or bracket, and neither does the mark.
+# Long base64 is measured in place and replaced by a short marker before parsing. That does not change the JSON tokens:
+# the base64 contains no quote, backslash or bracket, and neither does the marker.
 _PAYLOAD = re.compile(rb';base64,([A-Za-z0-9+/]{256,}+={0,2}+)(?=")')
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 class Payloads:
-    """The base64 that was left out of a document: its marks stand in its place and know its size.
+    """The base64 that was removed from a document; markers in its place record its size.
 
-    A mark holds a random word, so that a sender cannot write one and claim data that is not there.
+    A marker contains a random token, so that a file cannot forge one and claim data that it does not have.
     """
 
     def __init__(self) -> None:
-        self._word = secrets.token_hex(8)
-        self._mark = re.compile(rf"\*{self._word} ([0-9]+) ([0-2])\*")
+        self._token = secrets.token_hex(8)
+        self._marker = re.compile(rf"\*{self._token} ([0-9]+) ([0-2])\*")
 
-    def mark(self, length: int, padding: int) -> bytes:
-        """What stands in the document for base64 of this length, of which so many are `=`."""
-        return f"*{self._word} {length} {padding}*".encode()
+    def marker(self, length: int, padding: int) -> bytes:
+        """The marker for base64 of this length, of which `padding` characters are `=`."""
+        return f"*{self._token} {length} {padding}*".encode()
 
     def decoded_size(self, text: str) -> int | None:
-        """How many bytes the text after `;base64,` stands for; None where it is not base64."""
-        if mark := self._mark.fullmatch(text):
-            length, padding = int(mark[1]), int(mark[2])
+        """The decoded size of the text after `;base64,`; None if it is not base64."""
+        if marker := self._marker.fullmatch(text):
+            length, padding = int(marker[1]), int(marker[2])
         elif _BASE64.fullmatch(text):
             length, padding = len(text), text[-2:].count("=")
         else:
@@ -47,7 +47,7 @@ class Payloads:
 def read_json(content: mmap.mmap, start: int, end: int) -> tuple[dict[str, Any], Payloads]:
     """Parse the JSON between two offsets.
 
-    Raises InvalidFormat: too much of it, not UTF-8, not JSON (NaN and Infinity are not), or not an object.
+    Raises InvalidFormat: too large, not UTF-8, not JSON (which excludes NaN and Infinity), or not an object.
     """
     payloads = Payloads()
     raw = _without_payloads(content, start, end, payloads)
@@ -61,13 +61,13 @@ def read_json(content: mmap.mmap, start: int, end: int) -> tuple[dict[str, Any],
     except RecursionError:
         raise InvalidFormat("The model's JSON is nested too deeply: export the model again") from None
     except json.JSONDecodeError as error:
-        # Exporters write one long line, so a few characters say more than a line and a column.
+        # Exporters write one long line, so an excerpt is more useful than line and column.
         near = ascii(error.doc[max(error.pos - 20, 0) : error.pos + 20])
         raise InvalidFormat(
             f"The model's JSON cannot be read: {error.msg}, near {near}. Export the model again"
         ) from None
     except ValueError:
-        # The only other thing that Python's parser refuses.
+        # The only other error of Python's parser.
         raise InvalidFormat("The model's JSON holds a number of thousands of digits: export the model again") from None
     if not isinstance(document, dict):
         raise InvalidFormat("The model's JSON is not an object at its top level: export the model again")
@@ -75,20 +75,20 @@ def read_json(content: mmap.mmap, start: int, end: int) -> tuple[dict[str, Any],
 
 
 def _without_payloads(content: mmap.mmap, start: int, end: int, payloads: Payloads) -> bytes:
-    kept: list[bytes] = []
+    parts: list[bytes] = []
     total, at = 0, start
     for run in _PAYLOAD.finditer(content, start, end):
         first, last = run.span(1)
         total += first - at
-        _refuse_bulk(total)
-        kept += [content[at:first], payloads.mark(last - first, content[last - 2 : last].count(b"="))]
+        _check_size(total)
+        parts += [content[at:first], payloads.marker(last - first, content[last - 2 : last].count(b"="))]
         at = last
-    _refuse_bulk(total + end - at)
-    kept.append(content[at:end])
-    return b"".join(kept)
+    _check_size(total + end - at)
+    parts.append(content[at:end])
+    return b"".join(parts)
 
 
-def _refuse_bulk(size: int) -> None:
+def _check_size(size: int) -> None:
     if size > MAX_JSON_BYTES:
         raise InvalidFormat(
             f"The model's JSON is larger than {MAX_JSON_BYTES // 1024**2} MB, embedded data not counted: export as "

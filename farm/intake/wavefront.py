@@ -1,4 +1,4 @@
-"""What an OBJ and its MTL say about materials: names, colours, textures."""
+"""Reads materials from OBJ and MTL files: names, colours, textures."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FACE = re.compile(rb"^f ", re.MULTILINE)
 
 @dataclass
 class Material:
-    """`color` is RGB from 0 to 1, linear; `texture` is the image's name as the MTL has it, and replaces the colour."""
+    """`color` is RGB from 0 to 1, linear; `texture` is the image's name in the MTL, and replaces the colour."""
 
     name: str
     color: tuple[float, ...] = (0.8, 0.8, 0.8)
@@ -24,18 +24,18 @@ def has_faces(obj: bytes) -> bool:
 
 
 def has_vertex_colors(obj: bytes) -> bool:
-    """Whether the first vertex has a colour beside its place, as scanners without textures write it."""
+    """Whether the first vertex has a colour after its position, as scanners without textures write it."""
     vertex = _VERTEX.search(obj)
     return vertex is not None and len(vertex[1].split()) >= 6
 
 
 def libraries(obj: bytes) -> list[str]:
-    """The MTL files that an OBJ names, each once."""
+    """The MTL files that an OBJ references, without duplicates."""
     return list(dict.fromkeys(decoded(name) for name in _LIBRARY.findall(obj)))
 
 
 def materials(mtl: bytes) -> list[Material]:
-    """The materials of an MTL, in order. Whatever else the file says is passed over."""
+    """The materials of an MTL, in order. Other statements are ignored."""
     found: list[Material] = []
     for line in decoded(mtl).splitlines():
         keyword, _, rest = line.strip().partition(" ")
@@ -51,7 +51,7 @@ def materials(mtl: bytes) -> list[Material]:
 
 
 def decoded(text: bytes) -> str:
-    """UTF-8, or else the Latin-1 of old exporters, which fits any bytes."""
+    """The text as UTF-8, or as Latin-1, which old exporters write and which any bytes can be decoded as."""
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError:

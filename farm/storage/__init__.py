@@ -1,4 +1,4 @@
-"""Where files are kept, model files and finished assets: in a folder, or in a bucket of any S3."""
+"""Storage of model files and finished assets: in a folder, or in a bucket of any S3 service."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,18 +15,18 @@ log = structlog.get_logger()
 
 @lru_cache(maxsize=1)
 def open_storage(settings: Settings) -> Storage:
-    """The farm's storage: S3 where a bucket is named, the data folder otherwise. A process opens it once."""
+    """The farm's storage: S3 if a bucket is configured, otherwise the data folder. Opened once per process."""
     if settings.s3_bucket is None:
         return FolderStorage(settings.files)
-    from farm.storage.s3 import S3Storage  # boto3 takes a fifth of a second to import
+    from farm.storage.s3 import S3Storage  # importing boto3 takes 0.2 s
 
     return S3Storage(settings, settings.s3_bucket)
 
 
 def discard(storage: Storage, keys: Iterable[str]) -> None:
-    """Remove files that nobody needs any more. What cannot be removed now is found when a render's files are swept."""
+    """Delete files that are no longer needed. Files that cannot be deleted now are deleted by a later cleanup."""
     for key in keys:
         try:
             storage.delete(key)
         except Exception as error:
-            log.warning("a file could not be removed", key=key, error=str(error))
+            log.warning("file_not_deleted", key=key, error=str(error))

@@ -1,4 +1,4 @@
-"""Files in a folder of this machine, or of one that all machines share."""
+"""Storage in a local or shared folder."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FolderStorage:
-    """Files in a folder. Writes go to a temporary file, are flushed to disk and renamed into place."""
+    """Storage in a folder. Writes go to a temporary file, which is flushed to disk and renamed into place."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -34,7 +34,7 @@ class FolderStorage:
         _sync_folder(target.parent)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        file = self._path(key).open("rb")  # opened here, not at the first block: a missing file is told at once
+        file = self._path(key).open("rb")  # opened here, so that a missing file raises before the first block
         return _blocks(file, start, length)
 
     def local(self, key: str) -> Path:
@@ -72,17 +72,17 @@ class FolderStorage:
 def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
     with file:
         file.seek(start)
-        left = length
-        while block := file.read(BLOCK_BYTES if left is None else min(BLOCK_BYTES, left)):
-            if left is not None:
-                left -= len(block)
+        remaining = length
+        while block := file.read(BLOCK_BYTES if remaining is None else min(BLOCK_BYTES, remaining)):
+            if remaining is not None:
+                remaining -= len(block)
             yield block
 
 
 def _temporary_file(target: Path) -> "_TemporaryFileWrapper[bytes]":
-    """A file beside `target` whose name begins alike, so that it is found with it when its maker is killed.
+    """A file beside `target` with the same name prefix, so that `keys` finds it if this process is killed.
 
-    The folder is made when it is not there: again and again, as a `delete` may take it away empty.
+    Creates the folder if necessary; retries, because a concurrent `delete` may remove the empty folder.
     """
     while True:
         with contextlib.suppress(FileNotFoundError):
@@ -91,7 +91,7 @@ def _temporary_file(target: Path) -> "_TemporaryFileWrapper[bytes]":
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut: the name lives in the folder, not in the file."""
+    """Make a rename survive a power cut: the name is stored in the folder, not in the file."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What every storage can do."""
+"""The interface of all storages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ BLOCK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Link:
-    """Where a client may fetch a file from the storage itself, and the ETag that the storage gives it."""
+    """A URL for downloading a file from the storage directly, and the ETag of that response."""
 
     url: str
     tag: str
 
 
 class Storage(Protocol):
-    """Keys are relative paths such as `renders/Xz7pQ4w8nR2k/video.mp4`. A file is there whole or not at all.
+    """Keys are relative paths such as `renders/Xz7pQ4w8nR2k/video.mp4`. A file exists completely or not at all.
 
-    What a key holds never changes. All but FileNotFoundError that goes wrong with a storage beyond this machine is
-    raised as Unavailable, after some tries.
+    The content of a key never changes. A storage on another machine raises Unavailable for all errors but
+    FileNotFoundError, after several attempts.
     """
 
     def put(self, key: str, source: Path) -> None:
-        """Store a copy of `source` under `key`, replacing what is there."""
+        """Store a copy of `source` under `key`, replacing an existing file."""
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start`, `length` of them or all, in blocks. Raises FileNotFoundError before the first."""
@@ -33,13 +33,13 @@ class Storage(Protocol):
         """A file on this machine with the bytes of `key`, to be opened within minutes. Raises FileNotFoundError."""
 
     def delete(self, key: str) -> None:
-        """Remove `key`; no error when it is not there."""
+        """Delete `key`; no error if it does not exist."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that begin with `prefix`, also of what a killed `put` has left of such a key."""
+        """All keys that begin with `prefix`, including temporary files that a killed `put` left."""
 
     def link(self, key: str, content_type: str, disposition: str) -> Link | None:
-        """For a client that shall fetch `key` itself, with these Content- headers; None: only we hand it out.
+        """A link for a direct download of `key` with these Content- headers; None if the API must send it.
 
         Raises FileNotFoundError.
         """

@@ -1,4 +1,4 @@
-"""Files as objects in a bucket of any S3: boto3 signs, tries again, and sends large files in parts."""
+"""Storage in a bucket of any S3 service: boto3 signs, retries, and uploads large files in parts."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,19 +22,19 @@ from farm.storage.protocol import BLOCK_BYTES, Link
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 4
-LINK_EXPIRY_SECONDS = 3600  # a download that has begun by then goes on
-MAX_CONNECTIONS = 40  # as many as the API has threads
+LINK_EXPIRY_SECONDS = 3600  # a running download continues after that
+MAX_CONNECTIONS = 40  # the number of threads of the API
 TRANSFER_CONFIG = TransferConfig(
     multipart_threshold=16 * 1024**2,
     multipart_chunksize=16 * 1024**2,
     max_concurrency=4,
     preferred_transfer_client="classic",
 )
-NOT_FOUND_CODES = {"NoSuchKey", "404"}  # to a HEAD there is no body that could say more
+NOT_FOUND_CODES = {"NoSuchKey", "404"}  # the response to HEAD has no body with the code
 
 
 class S3Storage:
-    """A put is there whole or not at all, because S3 shows an object when its last part is in, and not before."""
+    """Storage in an S3 bucket. A put is atomic, because S3 shows an object only after its last part."""
 
     def __init__(self, settings: Settings, bucket: str) -> None:
         self.bucket = bucket
@@ -48,7 +48,7 @@ class S3Storage:
             self._s3.upload_file(str(source), self.bucket, key, Config=TRANSFER_CONFIG)
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        if length == 0:  # for which S3 has no Range
+        if length == 0:  # S3 has no Range for zero bytes
             self._tag(key)
             return iter(())
         found = self._get(key, start, None if length is None else start + length)
@@ -71,9 +71,9 @@ class S3Storage:
     def link(self, key: str, content_type: str, disposition: str) -> Link | None:
         if self._public is None:
             return None
-        answered = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
-        wanted = {"Bucket": self.bucket, "Key": key, **answered}
-        url = self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_EXPIRY_SECONDS)
+        headers = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        parameters = {"Bucket": self.bucket, "Key": key, **headers}
+        url = self._public.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_EXPIRY_SECONDS)
         return Link(url, self._tag(key))
 
     def _fetch(self, key: str, path: Path) -> None:
@@ -87,18 +87,18 @@ class S3Storage:
             return str(self._s3.head_object(Bucket=self.bucket, Key=key)["ETag"])
 
     def _get(self, key: str, start: int, end: int | None) -> dict[str, Any] | None:
-        """S3's answer, its body yet to be read; None when the object has no byte there."""
-        wanted = f"bytes={start}-{'' if end is None else end - 1}"
+        """S3's response with an unread body; None if the object has no byte in the range."""
+        byte_range = f"bytes={start}-{'' if end is None else end - 1}"
         with _translated_errors(key):
             try:
-                return dict(self._s3.get_object(Bucket=self.bucket, Key=key, Range=wanted))
+                return dict(self._s3.get_object(Bucket=self.bucket, Key=key, Range=byte_range))
             except ClientError as error:
                 if _code(error) != "InvalidRange":
                     raise
                 return None
 
     def _blocks(self, key: str, body: StreamingBody, at: int, end: int) -> Iterator[bytes]:
-        """The bytes from `at` to `end`. Where S3 breaks off they are asked for again from there on."""
+        """The bytes from `at` to `end`. When the connection fails, the remaining bytes are requested again."""
         failures = 0
         while at < end:
             try:
@@ -129,7 +129,7 @@ def _client(settings: Settings, endpoint: str | None) -> Any:
             read_timeout=settings.s3_timeout,
             retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
             max_pool_connections=MAX_CONNECTIONS,
-            # Checksums beyond what S3 requires are Amazon's own, and refused by other services.
+            # Optional checksums are an extension of Amazon's, which other services refuse.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
@@ -138,7 +138,7 @@ def _client(settings: Settings, endpoint: str | None) -> Any:
 
 @contextlib.contextmanager
 def _translated_errors(key: str) -> Iterator[None]:
-    """Turns what boto3 raises into FileNotFoundError or Unavailable."""
+    """Convert exceptions of boto3 to FileNotFoundError or Unavailable."""
     try:
         yield
     except (Boto3Error, BotoCoreError, ClientError) as error:
@@ -148,14 +148,14 @@ def _translated_errors(key: str) -> Iterator[None]:
 
 
 def _unavailable(key: str, error: Exception) -> Unavailable:
-    log.warning("S3 failed", key=key, error=str(error))
-    return Unavailable(f"The file storage does not do its work ({_code(error)}): try again in a few minutes")
+    log.warning("s3_failed", key=key, error=str(error))
+    return Unavailable(f"The file storage is unavailable ({_code(error)}): try again in a few minutes")
 
 
 def _code(error: BaseException) -> str:
-    """What S3 called the error, or boto3: AccessDenied, SlowDown, ReadTimeoutError."""
+    """The error code of S3, or the exception of boto3: AccessDenied, SlowDown, ReadTimeoutError."""
     if isinstance(error, ClientError):
         return str(error.response["Error"]["Code"])
-    if isinstance(error, Boto3Error) and error.__context__:  # which says no more than what it was made of
+    if isinstance(error, Boto3Error) and error.__context__:  # a wrapper without information of its own
         return _code(error.__context__)
     return type(error).__name__

@@ -1,4 +1,4 @@
-"""Whatever is sent to an address that takes JSON: the canonical error and never a 500."""
+"""Malformed input to calls with a JSON body: always the canonical error, never a 500."""
 
 import json
 from typing import Any
@@ -12,12 +12,13 @@ from farm.db.session import Database
 from farm.db.tables import Render
 from tests.support.api import assert_error, count, credits_of, uploaded
 
-PLACES = ["/v1/renders", "/v1/renders/batch", "/v1/quote"]
+SUCCESS = {"/v1/renders": 201, "/v1/renders/batch": 201, "/v1/quote": 200}
+PATHS = list(SUCCESS)
 JSON = {"Content-Type": "application/json"}
 
-everywhere = pytest.mark.parametrize("place", PLACES)
+every_path = pytest.mark.parametrize("path", PATHS)
 
-# JSON values as Python's decoder lets them in, NaN and huge numbers included, under keys that the API knows and others.
+# JSON values as accepted by Python's decoder, including NaN and huge numbers, under known and unknown keys.
 KEYS = st.sampled_from(["modelId", "renderSettings", "renders", "quality", "output", "datasetQuality", "length"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(10**400) | st.just("\0"),
@@ -26,63 +27,89 @@ VALUES = st.recursive(
 )
 
 
-def refused(answer: Any) -> None:
-    """A canonical error of the client's making."""
-    error = answer.json()["error"]
-    assert error["status"] in {400, 404, 422}, error
-    assert_error(answer, error["code"], error["status"])
+# The errors of a call by its path, as (code, status).
+INVALID_REQUEST = dict.fromkeys(PATHS, ("invalid_request", 422))
+INCOMPLETE_ITEM = {  # one item with a wrong quality and without modelId
+    "/v1/renders": ("model_id_required", 400),
+    "/v1/renders/batch": ("model_id_required", 400),
+    "/v1/quote": ("invalid_settings", 400),
+}
+UNKNOWN_FIELD = INVALID_REQUEST | {"/v1/quote": ("renders_required", 400)}
+UNKNOWN_MODEL = {
+    "/v1/renders": ("model_not_found", 404),
+    "/v1/renders/batch": ("renders_required", 400),
+    "/v1/quote": ("renders_required", 400),
+}
+NO_MODEL_ID = UNKNOWN_MODEL | {"/v1/renders": ("model_id_required", 400)}
+BODIES = [
+    *((body, INVALID_REQUEST) for body in (b"", b"{", b"[]", b"null", b"5", b'"x"', b"\xff\xfe", b"\x00", b"NaN")),
+    *((body, INVALID_REQUEST) for body in (b"9" * 5000, b"[" * 100_000, b'{"renders": "\xff"}')),
+    *((body, INVALID_REQUEST) for body in (b'{"renders":' * 9000, b'{"modelId":' * 9000)),
+    (b'{"renders": [{"quality": NaN}]}', INCOMPLETE_ITEM),
+    (b'{"renders": [{"quality": "\\ud800"}]}', INCOMPLETE_ITEM),
+    (b'{"renders": [{"quality": 1e999}]}', INCOMPLETE_ITEM),
+    (b'{"renders": [' + b'{"quality": ' * 900 + b"1" + b"}" * 900 + b"]}", INCOMPLETE_ITEM),
+    (b'{"\\ud800": 1}', UNKNOWN_FIELD),
+    (b'{"modelId": "\\u0000"}', UNKNOWN_MODEL),
+    (b'{"modelId": "\\ud800"}', UNKNOWN_MODEL),
+    (b'{"modelId": NaN}', NO_MODEL_ID),
+]
+
+
+def documented_errors(api: TestClient, path: str) -> set[tuple[str, int]]:
+    """The (code, status) pairs of the errors that OpenAPI documents for POST `path`."""
+    responses = api.get("/openapi.json").json()["paths"][path]["post"]["responses"]
+    return {
+        (code, int(status))
+        for status, response in responses.items()
+        if status >= "4"
+        for code in response["content"]["application/json"]["examples"]
+    }
 
 
 class TestBodies:
-    @everywhere
-    @pytest.mark.parametrize(
-        "body",
-        [
-            *[b"", b"{", b"[]", b"null", b"5", b'"x"', b"\xff\xfe", b"\x00", b"NaN", b"9" * 5000, b"[" * 100_000],
-            *[b'{"renders":' * 9000, b'{"renders": [{"quality": NaN}]}', b'{"renders": [{"quality": "\\ud800"}]}'],
-            *[
-                b'{"\\ud800": 1}',
-                b'{"renders": [{"quality": 1e999}]}',
-                b'{"modelId": "\\u0000"}',
-                b'{"renders": "\xff"}',
-            ],
-        ],
-        ids=lambda body: repr(body[:24]),
-    )
-    def test_that_make_no_sense_are_refused(self, api: TestClient, place: str, body: bytes) -> None:
-        refused(api.post(place, content=body, headers=JSON))
+    @every_path
+    @pytest.mark.parametrize(("body", "errors"), BODIES, ids=[repr(body[:24]) for body, _ in BODIES])
+    def test_without_meaning_are_refused(
+        self, api: TestClient, path: str, body: bytes, errors: dict[str, tuple[str, int]]
+    ) -> None:
+        assert_error(api.post(path, content=body, headers=JSON), *errors[path])
 
-    @everywhere
+    @every_path
     @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", "", "json", "\x7f"])
-    def test_of_another_content_type_are_refused(self, api: TestClient, place: str, kind: str) -> None:
-        answer = api.post(place, content=b'{"renders": [{}]}', headers={"Content-Type": kind})
+    def test_of_another_content_type_are_refused(self, api: TestClient, path: str, kind: str) -> None:
+        answer = api.post(path, content=b'{"renders": [{}]}', headers={"Content-Type": kind})
         assert_error(answer, "invalid_request", 422)
 
-    @everywhere
-    def test_that_are_a_form_are_refused(self, api: TestClient, place: str) -> None:
-        assert_error(api.post(place, data={"renders": "[]"}), "invalid_request", 422)
-        assert_error(api.post(place, files={"renders": b"[]"}), "invalid_request", 422)
+    @every_path
+    def test_that_are_a_form_are_refused(self, api: TestClient, path: str) -> None:
+        assert_error(api.post(path, data={"renders": "[]"}), "invalid_request", 422)
+        assert_error(api.post(path, files={"renders": b"[]"}), "invalid_request", 422)
 
-    @everywhere
-    def test_beyond_any_sense_are_cut_off(self, api: TestClient, place: str) -> None:
-        assert_error(api.post(place, json={"renders": ["x" * 2_000_000]}), "body_too_large", 413)
+    @every_path
+    def test_beyond_any_sense_are_cut_off(self, api: TestClient, path: str) -> None:
+        assert_error(api.post(path, json={"renders": ["x" * 2_000_000]}), "body_too_large", 413)
 
-    @everywhere
-    def test_without_end_in_depth_are_refused(self, api: TestClient, place: str) -> None:
-        deep = '{"renders": [' + '{"quality": ' * 900 + "1" + "}" * 900 + "]}"
-        refused(api.post(place, content=deep, headers=JSON))
-
-    def test_of_any_kind_are_taken_or_refused(self, api: TestClient, database: Database) -> None:
+    def test_of_any_kind_are_accepted_or_refused(self, api: TestClient, database: Database) -> None:
         model_id = uploaded(api)["modelId"]
+        client_errors = {
+            path: {error for error in documented_errors(api, path) if error[1] in (400, 402, 404, 422)}
+            for path in PATHS
+        }
 
-        @given(st.sampled_from(PLACES), st.dictionaries(KEYS, VALUES | st.just(model_id), max_size=4))
+        @given(st.sampled_from(PATHS), st.dictionaries(KEYS, VALUES | st.just(model_id), max_size=4))
         @settings(max_examples=150, suppress_health_check=list(HealthCheck))
-        def send(place: str, body: Any) -> None:
-            before = count(database, Render), credits_of(api)
-            answer = api.post(place, content=json.dumps(body), headers=JSON)
-            if answer.status_code not in (200, 201):
-                refused(answer)
-                assert (count(database, Render), credits_of(api)) == before
+        def send(path: str, body: Any) -> None:
+            renders, credits_left = count(database, Render), credits_of(api)
+            answer = api.post(path, content=json.dumps(body), headers=JSON)
+            if answer.status_code == SUCCESS[path]:
+                created = {"/v1/renders": 1, "/v1/quote": 0}.get(path, len(body.get("renders", [])))
+                assert count(database, Render) == renders + created
+            else:
+                error = answer.json()["error"]
+                assert (error["code"], answer.status_code) in client_errors[path]
+                assert_error(answer, error["code"], answer.status_code)  # the canonical form
+                assert (count(database, Render), credits_of(api)) == (renders, credits_left)
 
         send()
 

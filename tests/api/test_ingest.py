@@ -100,7 +100,7 @@ class TestRefusedIngest:
             ("metadata", "invalid_url", "not public"),
             ("loop", "download_failed", "redirects"),
             ("missing", "download_failed", "404"),
-            ("page.glb", "invalid_format", "no GLB or glTF"),
+            ("page.glb", "invalid_format", "neither GLB nor glTF"),
         ],
     )
     def test_what_the_host_delivers(self, api: TestClient, server: str, path: str, code: str, words: str) -> None:

@@ -242,7 +242,7 @@ class TestRefusedUpload:
 
     def test_a_field_that_is_sent_twice(self, api: TestClient) -> None:
         fields = [("file", ("chair.glb", glb())), *[("renderSettings", (None, "{}"))] * 2]
-        assert_error(api.post("/v1/models", files=fields), "invalid_request", 422, "renderSettings once")
+        assert_error(api.post("/v1/models", files=fields), "invalid_request", 422, "renderSettings only once")
 
     def test_a_commit_that_fails(self, api: TestClient) -> None:
         def fail(*_: object) -> None:

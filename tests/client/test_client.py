@@ -112,7 +112,7 @@ class TestCredits:
         assert (account.id, account.email) == (client.account.id, client.account.email)
         quote = plinth.quote([{"quality": "standard"}, {"output": "dataset", "datasetQuality": "196x1024"}])
         assert (quote.credits_required, quote.credits_available) == (20, account.credits)
-        assert quote.sufficient is (account.credits >= 20)
+        assert quote.sufficient
         assert [(item.quality, item.dataset_quality, item.credits) for item in quote.breakdown] == [
             ("standard", None, 4),
             (None, "196x1024", 16),

@@ -1,4 +1,4 @@
-"""The farm fetches from public addresses alone."""
+"""The farm fetches from public addresses only."""
 
 from ipaddress import ip_address
 
@@ -36,21 +36,27 @@ NOT_PUBLIC = [
 ]
 
 
+LOOPBACK = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"]
+
+
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_pass(address: str) -> None:
+def test_accepts_public_addresses(address: str) -> None:
     assert check_public(address, allow_loopback=False) == ip_address(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_all_others_are_refused(address: str) -> None:
+def test_refuses_all_other_addresses(address: str) -> None:
     with pytest.raises(InvalidUrl):
         check_public(address, allow_loopback=False)
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_what_tests_may_reach_besides_is_loopback_alone(address: str) -> None:
-    if address in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"):
+@pytest.mark.parametrize("address", LOOPBACK)
+def test_accepts_loopback_if_it_is_allowed(address: str) -> None:
+    assert address in NOT_PUBLIC
+    assert check_public(address, allow_loopback=True) == ip_address(address)
+
+
+@pytest.mark.parametrize("address", [address for address in NOT_PUBLIC if address not in LOOPBACK])
+def test_refuses_all_others_if_loopback_is_allowed(address: str) -> None:
+    with pytest.raises(InvalidUrl):
         check_public(address, allow_loopback=True)
-    else:
-        with pytest.raises(InvalidUrl):
-            check_public(address, allow_loopback=True)

@@ -32,7 +32,7 @@ class TestJson:
             (ASSET % (b"9" * 400), "extras is too large a number"),
             (ASSET % (b"9" * 5000), "thousands of digits"),
             (ASSET % rb'["\ud83d"]', "extras[0] holds half a character"),
-            (ASSET % rb'{"\ud83d": 1}', "extras holds a name with half a character"),
+            (ASSET % rb'{"\ud83d": 1}', "extras has a key with half a character"),
         ],
     )
     @pytest.mark.parametrize("name", ["model.glb", "model.gltf"])

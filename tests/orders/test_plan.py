@@ -50,9 +50,13 @@ class TestFrameSize:
 
 
 class TestFrames:
-    @given(st.floats(3, 30), st.integers(1, 120))
-    def test_are_as_many_as_the_length_asks_for(self, length: float, fps: int) -> None:
-        assert spec(RenderSettings(length=length), fps=fps).frames == max(round(length * fps), 1)
+    @pytest.mark.parametrize(("length", "fps", "frames"), [(6, 30, 180), (4.7, 30, 141), (3.3, 1, 3), (3.7, 1, 4)])
+    def test_follow_from_the_length_and_the_frame_rate(self, length: float, fps: int, frames: int) -> None:
+        assert spec(RenderSettings(length=length), fps=fps).frames == frames
+
+    @given(st.floats(3, 600), st.integers(1, 120))
+    def test_differ_from_the_length_by_half_a_frame_at_most(self, length: float, fps: int) -> None:
+        assert abs(spec(RenderSettings(length=length), fps=fps).frames - length * fps) <= 0.5
 
     def test_have_a_pose_each(self) -> None:
         shot = spec(RenderSettings(length=3))

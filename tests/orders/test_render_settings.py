@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -261,9 +262,28 @@ class TestJsonText:
             parse_json(text)
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_every_field_can_say_what_it_allows(field: str) -> None:
-    assert allowed(field)
+class TestAllowed:
+    @pytest.mark.parametrize(
+        ("field", "words"),
+        [
+            ("output", 'one of "video", "dataset"'),
+            ("datasetQuality", 'one of "100x800", "196x1024", "400x2048"'),
+            ("scene", 'one of "dark", "daylight", "studio"'),
+            ("length", LENGTH),
+            ("bgColor", 'a colour such as "#ff8800": # and six hex digits'),
+            ("bgImageId", "the id of an overlay, 12 letters and digits"),
+            ("animation", "a text of 1 to 200 characters"),
+            ("shadows", "true or false"),
+            ("rotateY", "an integer from -180 to 180"),
+            ("zoomStart", "a number from 0.1 to 3"),
+        ],
+    )
+    def test_describes_each_type_of_field(self, field: str, words: str) -> None:
+        assert allowed(field) == words
+
+    @pytest.mark.parametrize("field", FIELDS)
+    def test_describes_every_field(self, field: str) -> None:
+        assert re.match(r"(one of \"|true or false$|an? \w+ (from|of|such) |the id )", allowed(field))
 
 
 class TestAgainstTheModel:
