@@ -1,6 +1,6 @@
 """Metrics for Prometheus, read from the database and from Redis on every request.
 
-Nothing is kept in this process, so that all API processes report the same values.
+This process holds no state of them, so that all API processes report the same values.
 """
 
 import json
@@ -27,7 +27,7 @@ from farm.tiers import DATASET_TIERS, TIERS
 
 CHUNK_GROUPS = [("draw", URGENT), ("draw", DRAWING), ("finish", URGENT)]
 GROUP_LABELS = [(kind, QUEUE_NAMES[priority]) for kind, priority in CHUNK_GROUPS]
-STORED_BYTES_KEY, STORED_BYTES_TTL_SECONDS = "plinth:stored-bytes", 60  # cached in Redis, as it costs much to find
+STORED_BYTES_KEY, STORED_BYTES_TTL_SECONDS = "plinth:stored-bytes", 60  # cached in Redis, as the query is expensive
 
 # Every gauge: its meaning and its labels. Counters and histograms are in farm.db.counters.
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -40,8 +40,8 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_frame_seconds": ("Seconds per frame over the latest chunks, by which chunks are sized", ("tier",)),
     "plinth_credits_left": ("Credits that all accounts together can spend", ()),
     "plinth_stored_bytes": ("Bytes of stored files, at most a minute old", ("what",)),
-    "plinth_redis_up": ("1 when Redis answers", ()),
-    "plinth_wake_ups": ("Wake-ups in Redis that no worker has received yet", ("queue",)),
+    "plinth_redis_up": ("1 when Redis responds", ()),
+    "plinth_rings": ("Wake-ups in Redis that no worker has received yet", ("queue",)),
 }
 
 
@@ -91,7 +91,7 @@ class FarmCollector(Collector):
             yield _gauge("plinth_redis_up", [([], 0)])
             return
         yield _gauge("plinth_redis_up", [([], 1)])
-        yield _gauge("plinth_wake_ups", pending)
+        yield _gauge("plinth_rings", pending)
 
 
 def _gauge(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:
@@ -130,7 +130,7 @@ def _counter(counter: counters.Counter, totals: dict[Labels, float]) -> Metric:
 
 
 def _histogram(histogram: Histogram, buckets: dict[Labels, dict[str, float]], sums: dict[Labels, float]) -> Metric:
-    """Prometheus wants cumulative buckets: for every bound the number of values that are at most as large."""
+    """Prometheus expects cumulative buckets: for every bound the number of values that are at most as large."""
     family = HistogramMetricFamily(histogram.name, histogram.meaning, labels=histogram.labels)
     for labels, numbers in sorted(buckets.items()):
         cumulative = accumulate(numbers.get(bound, 0) for bound in histogram.bound_names)

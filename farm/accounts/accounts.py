@@ -1,4 +1,4 @@
-"""Accounts and their API keys. A raw key is shown once; the database holds its digest alone."""
+"""Accounts and their API keys. A raw key is shown once; the database stores only its digest."""
 
 import hashlib
 import hmac
@@ -20,21 +20,21 @@ RANDOM_LENGTH, CHECK_LENGTH = 32, 6
 
 # Every scope, with what it permits.
 SCOPES = {
-    "models:read": "look at models, download their files",
-    "models:write": "upload models, which also orders a render of each; change and delete them",
-    "renders:read": "look at renders, download their assets",
+    "models:read": "read models, download their files",
+    "models:write": "upload models, which also orders a render of each; change and delete models",
+    "renders:read": "read renders, download their assets",
     "renders:write": "order, dismiss and delete renders",
-    "overlays:read": "look at overlays",
+    "overlays:read": "read overlays",
     "overlays:write": "upload and delete overlays",
-    "account:read": "look at the account and its credits; ask for a quote",
+    "account:read": "read the account and its credits; request a quote",
 }
 USE_RECORDED_EVERY = timedelta(minutes=1)  # so that not every read request writes
 
 
 def create(db: Session, email: str, *, admin: bool = False, credits_: int = credits.FREE) -> Account:
-    """A new account with its first credits. Raises ValueError when there is an account for this address."""
+    """Create an account with its first credits. Raises ValueError when there is an account for this address."""
     if queries.find(db, email):
-        raise ValueError(f"There is an account for {email} already")
+        raise ValueError(f"There is already an account for {email}")
     account = Account(email=email, is_admin=admin, credits=credits_)
     db.add(account)
     db.flush()
@@ -46,7 +46,7 @@ def create(db: Session, email: str, *, admin: bool = False, credits_: int = cred
 def create_key(
     db: Session, account: Account, *, scopes: list[str] | None = None, expires_at: datetime | None = None
 ) -> str:
-    """A new key for the account, for all scopes or for `scopes` alone, permanent or until `expires_at`.
+    """Create a key for the account, with all scopes or only `scopes`, permanent or valid until `expires_at`.
 
     Returns the raw key, which cannot be read again later.
     """
@@ -57,7 +57,7 @@ def create_key(
 
 
 def revoke_key(db: Session, key: str) -> None:
-    """Revoke a key, given raw or by its id. Raises Unauthorized when it is no valid key of this farm."""
+    """Revoke a key by its raw text or its id. Raises Unauthorized when it is not a valid key of this farm."""
     row = _key(db, key) if key.startswith(PREFIX) else db.get(Key, key)
     if row is None or row.revoked_at:
         raise Unauthorized

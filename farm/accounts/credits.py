@@ -1,4 +1,4 @@
-"""Credits, and the ledger of all that accounts were given, were charged and got refunded.
+"""Credits, and the ledger of all grants, charges and refunds.
 
 `Account.credits` is the balance and equals the sum of the account's ledger: each function here changes both, in the
 transaction that it is called in.
@@ -17,14 +17,14 @@ FREE = 10  # of a new account
 
 
 def grant(db: Session, account_id: str, credits: int) -> None:
-    """Give an account credits."""
+    """Add credits to an account."""
     accounts.add_credits(db, account_id, credits)
     db.add(LedgerEntry(account_id=account_id, kind="grant", credits=credits))
     counters.CREDITS.add(db, credits, kind="grant")
 
 
 def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
-    """Take the price of each render, by render id, or raise NoCredits and take nothing."""
+    """Charge the price of each render, by render id, or raise NoCredits and charge nothing."""
     needed = sum(prices.values())
     if not accounts.take_credits(db, account_id, needed):
         raise NoCredits(needed, accounts.balance(db, account_id))
@@ -36,7 +36,7 @@ def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
 
 
 def refund(db: Session, render_id: str) -> None:
-    """Return the price of a render to its account. Does nothing for a preview, or when it was refunded already."""
+    """Return the price of a render to its account. Does nothing for a preview, or if it was refunded before."""
     paid = accounts.charge_of(db, render_id)
     if paid is None:
         return

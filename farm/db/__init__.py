@@ -1,1 +1,1 @@
-"""The database: the truth about accounts, models, renders and the work under way."""
+"""The database: tables, and every query about accounts, models, renders, chunks and nodes."""

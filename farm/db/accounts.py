@@ -41,9 +41,9 @@ def add_credits(db: Session, account_id: str, credits: int) -> None:
 
 
 def take_credits(db: Session, account_id: str, credits: int) -> bool:
-    """Take credits if the account has as many; False changes nothing.
+    """Subtract credits if the account has as many; otherwise change nothing and return False.
 
-    One conditional UPDATE checks and takes at once: concurrent orders never bring a balance below zero.
+    A single conditional UPDATE, so that concurrent orders never bring a balance below zero.
     """
     enough = (Account.id == account_id, Account.credits >= credits)
     return rows_changed(db, update(Account).where(*enough).values(credits=Account.credits - credits)) == 1

@@ -8,7 +8,7 @@ from farm.db.tables import AttemptLog, Chunk, Render
 
 def store(db: Session, chunk_id: str, attempt: int, worker: str, text: str) -> None:
     """Store an attempt's log. Raises IntegrityError on flush when it is stored already, or the chunk was deleted."""
-    text = text.replace("\0", "")  # which PostgreSQL allows in no text
+    text = text.replace("\0", "")  # PostgreSQL rejects text with NUL characters
     db.add(AttemptLog(chunk_id=chunk_id, attempt=attempt, worker=worker, text=text))
 
 

@@ -1,4 +1,4 @@
-"""Every query about chunks: which waits, whose turn it is, who holds one, how long frames took."""
+"""Every query about chunks: which wait and in what order, which workers hold them, how long their frames took."""
 
 from collections.abc import Collection
 
@@ -7,17 +7,17 @@ from sqlalchemy.orm import Session
 
 from farm.db.tables import Chunk, Shot, now
 
-# Priorities: first finishing what was drawn, and previews; then drawing.
+# Priorities, claimed in this order: previews and the finishing of drawn renders; then drawing.
 URGENT, DRAWING = 0, 1
 UNFINISHED = ("queued", "running")
-MEASURED_CHUNKS = 20  # the latest chunks that the seconds per frame are taken from
+MEASURED_CHUNKS = 20  # the seconds per frame are the mean of this many latest chunks
 
 
 def next_waiting(engine: str, *, draws: bool) -> ScalarSelect[str]:
-    """The id of the chunk whose turn it is, locked with its shot; chunks that another transaction locks are skipped.
+    """The id of the chunk whose turn it is, locked with its shot.
 
-    So are frames of shots that another engine has begun, and, unless `draws`, of shots that none has begun if they are
-    not urgent.
+    Skips chunks that another transaction has locked and frames of shots that another engine has begun. Without `draws`
+    it also skips frames that are not urgent, of shots that no engine has begun.
     """
     unbegun = Shot.engine.is_(None) if draws else and_(Shot.engine.is_(None), Chunk.priority == URGENT)
     return (
@@ -33,10 +33,11 @@ def next_waiting(engine: str, *, draws: bool) -> ScalarSelect[str]:
 
 
 def next_turn(db: Session, account_id: str, priority: int) -> int:
-    """The turn of an account's next chunk: after its own last one, or at once where none of its chunks waits.
+    """The turn of an account's next chunk: after its own last one, or the earliest turn if none of its chunks waits.
 
     Start-time fair queuing (Goyal, Vin and Cheng 1996) with a cost of 1 per chunk, as chunks take about the same time:
-    an account that orders later is served beside those that queued much before, not behind all of their chunks.
+    an account that orders later shares the farm with accounts that queued many chunks before, instead of waiting for
+    all of them.
     """
     waiting = (Chunk.state == "queued", Chunk.priority == priority)
     first = db.scalar(select(func.min(Chunk.turn)).where(*waiting)) or 0
@@ -45,13 +46,13 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
 
 
 def count_waiting(db: Session, priority: int, *, limit: int) -> int:
-    """How many chunks wait; counting ends at `limit`."""
+    """The number of waiting chunks, counted up to `limit`."""
     some = select(Chunk.id).where(Chunk.state == "queued", Chunk.priority == priority).limit(limit)
     return db.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
 def held_by(db: Session, worker: str) -> list[Chunk]:
-    """The chunks that a worker is working on."""
+    """The chunks that a worker holds."""
     return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.worker == worker)))
 
 
@@ -85,16 +86,16 @@ def seconds_per_frame(db: Session, tier: str) -> float | None:
 
 
 def orphaned_shots(db: Session, engines: Collection[str]) -> list[Shot]:
-    """Shots with frames that wait, begun by an engine that is none of these."""
+    """Shots with waiting frames that were begun by an engine other than these."""
     waits = exists().where(Chunk.shot_id == Shot.id, Chunk.state == "queued", Chunk.kind == "draw")
     return list(db.scalars(select(Shot).where(Shot.engine.is_not(None), Shot.engine.not_in(engines), waits)))
 
 
 def lock_shot(db: Session, shot_id: str) -> None:
-    """Keep other transactions from changing a shot, its renders and its chunks until this one ends.
+    """Lock a shot, its renders and its chunks against changes by other transactions until this one ends.
 
     Every transaction that changes more than one of these begins with this, or with a claim, which locks the shot too
-    (farm.scheduling.leases): so no two of them deadlock.
+    (farm.scheduling.leases), so that no two of them deadlock.
     """
     db.execute(select(Shot.id).where(Shot.id == shot_id).with_for_update())
 

@@ -1,4 +1,4 @@
-"""Every query about stored files that are to be searched for ones that no row names any more."""
+"""Every query about cleanups: prefixes of storage keys under which files without a row are to be removed."""
 
 from datetime import timedelta
 from pathlib import PurePath
@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from farm.db.tables import Asset, Cleanup, Model, Overlay, Segment, now
 
-RENDER_GRACE = timedelta(minutes=5)  # until then a worker that lost its lease has noticed
-UPLOAD_GRACE = timedelta(hours=1)  # until then an upload is stored, or the process that received it is dead
+RENDER_GRACE = timedelta(minutes=5)  # a worker that lost its lease notices within this time
+UPLOAD_GRACE = timedelta(hours=1)  # an upload is stored within this time, or the process that received it is dead
 
 
 def folder(render_id: str) -> str:
@@ -23,7 +23,7 @@ def schedule(db: Session, render_id: str) -> None:
 
 
 def schedule_upload(db: Session, key: str) -> Cleanup:
-    """Remove a file that is about to be stored, unless a row names it by then."""
+    """Remove a file that is about to be stored, if no row names it after the grace period."""
     cleanup = Cleanup(prefix=key, due_at=now() + UPLOAD_GRACE)
     db.add(cleanup)
     return cleanup

@@ -1,7 +1,7 @@
 """Counters and histograms for the operator, and every query about them.
 
-They are written in the transaction of the event that they count, so that nothing is counted twice, nothing that was
-rolled back is counted, and deleting a render makes none of them smaller.
+They are written in the transaction of the event that they count: no event is counted twice, one that is rolled back is
+not counted, and deleting a render decreases none of them.
 """
 
 from collections import defaultdict
@@ -69,7 +69,7 @@ class Histogram:
 
 FRAMES = Counter(
     "plinth_frames",
-    "Frames of videos and views of datasets: drawn, or taken from the frame cache",
+    "Frames of videos and views of datasets: drawn, or read from the frame cache",
     ("tier", "engine", "source"),
 )
 DRAWING_SECONDS = Counter("plinth_drawing_seconds", "Seconds spent on chunks with drawn frames", ("tier", "engine"))
@@ -90,7 +90,7 @@ HISTOGRAMS = (RENDER_SECONDS,)
 
 
 def merge(db: Session) -> None:
-    """Replace many increments by one a counter and label values. A concurrent merge finds nothing left to do."""
+    """Replace many increments by one per counter and label values. A concurrent merge finds no rows left."""
     some = select(CounterIncrement.id).limit(MERGE_AT_ROWS)
     if (db.scalar(select(func.count()).select_from(some.subquery())) or 0) < MERGE_AT_ROWS:
         return

@@ -29,9 +29,9 @@ def owned_with_renders(db: Session, account_id: str, model_id: str) -> Model:
 def page(
     db: Session, account_id: str, *, tags: Collection[str], archived: bool, limit: int, offset: int
 ) -> tuple[list[Model], int]:
-    """The account's models, newest first: one page of them with their tags, and how many there are in all.
+    """The account's models, newest first: one page of them with their tags, and their total number.
 
-    With `tags`, those that have one of them at least; archived ones only with `archived`.
+    With `tags`, only models with at least one of them; archived models only with `archived`.
     """
     wanted = select(Model).where(Model.account_id == account_id, Model.deleted_at.is_(None))
     if tags:
@@ -44,7 +44,7 @@ def page(
 
 
 def with_content(db: Session, account_id: str, sha256: str) -> Model | None:
-    """The account's model with this very content, if it was uploaded before and not deleted since."""
+    """The account's model with exactly this content; None if it was never uploaded, or was deleted."""
     same = (Model.account_id == account_id, Model.sha256 == sha256, Model.deleted_at.is_(None))
     return db.scalar(select(Model).where(*same))
 
@@ -54,13 +54,13 @@ def newest_with_file(db: Session, number: int) -> list[Model]:
 
 
 def with_unneeded_file(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Model]:
-    """Models deleted before that moment that still have a file, and no render with one of the `unfinished` statuses."""
+    """Models deleted before that time that still have a file, and no render with one of the `unfinished` statuses."""
     in_use = exists().where(Render.model_id == Model.id, Render.status.in_(unfinished))
     return list(db.scalars(select(Model).where(Model.deleted_at < deleted_before, Model.has_file, ~in_use)))
 
 
 def check_limit(db: Session, account_id: str, limit: int | None) -> None:
-    """Raises UploadLimit when the account has more than `limit` models of the last 24 hours."""
+    """Raises UploadLimit when the account has uploaded more than `limit` models in the last 24 hours."""
     if limit is None:
         return
     recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))

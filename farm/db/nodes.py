@@ -27,7 +27,7 @@ def find(db: Session, name: str, *, lock: bool = False) -> Node | None:
 
 
 def every(db: Session) -> list[tuple[Node, Chunk | None]]:
-    """All nodes by name, each with the chunk that it is working on."""
+    """All nodes by name, each with the chunk that it works on, if any."""
     works = and_(Chunk.worker == Node.name, Chunk.state == "running")
     rows = db.execute(select(Node, Chunk).outerjoin(Chunk, works).order_by(Node.name, Chunk.lease_until.desc()))
     newest: dict[str, tuple[Node, Chunk | None]] = {}
@@ -41,24 +41,24 @@ def alive(db: Session) -> list[Node]:
 
 
 def count_drawing(db: Session) -> int:
-    """How many nodes draw renders."""
+    """The number of nodes that draw renders."""
     return db.scalar(select(func.count()).select_from(Node).where(_accepts_work(), Node.draws)) or 0
 
 
 def begun_shots_wait(db: Session, engine: str) -> bool:
-    """Whether frames wait of shots that this engine has begun, which no other engine may continue."""
+    """Whether shots that this engine has begun have waiting frames, which no other engine may draw."""
     waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine)
     return db.scalar(select(Chunk.id).join(Shot, Shot.id == Chunk.shot_id).where(*waits).limit(1)) is not None
 
 
 def engines_available(db: Session) -> set[str]:
-    """The engines of the nodes that accept work, or will again soon: a node that restarts counts."""
+    """The engines of the nodes that accept work, including nodes that may just be restarting."""
     accepting = (Node.seen_at > now() - RESTART_GRACE, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
     return set(db.scalars(select(Node.engine).where(*accepting)))
 
 
 def is_alive(node: Node) -> bool:
-    """Whether it has not left, and its last heartbeat is recent."""
+    """Whether the node has not stopped, and its last heartbeat is recent."""
     return node.stopped_at is None and node.seen_at > now() - HEARTBEAT_TIMEOUT
 
 
@@ -69,7 +69,7 @@ def failures_elsewhere(db: Session, name: str) -> list[list[list[str]]]:
 
 
 def draws(db: Session, node: Node) -> bool:
-    """Whether a node draws renders: a GPU does, and a CPU if no GPU accepts work, or if it is set to draw always."""
+    """Whether a node draws renders: one with a GPU does; one without if no GPU accepts work, or if it always draws."""
     return node.has_gpu or node.always_draws or not db.scalar(select(exists().where(_accepts_work(), Node.has_gpu)))
 
 

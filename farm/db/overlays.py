@@ -12,8 +12,8 @@ from farm.ids import well_formed
 
 
 def owned(db: Session, account_id: str, overlay_id: str) -> Overlay:
-    """One overlay of the account's own. Raises OverlayNotFound."""
-    overlay = _living(db, overlay_id)
+    """One overlay that the account owns. Raises OverlayNotFound."""
+    overlay = _undeleted(db, overlay_id)
     if overlay.account_id != account_id:
         raise OverlayNotFound("You have no overlay of your own with this id")
     return overlay
@@ -21,14 +21,14 @@ def owned(db: Session, account_id: str, overlay_id: str) -> Overlay:
 
 def usable(db: Session, account_id: str, overlay_id: str) -> Overlay:
     """One overlay that the account may render with: its own, or a published one. Raises OverlayNotFound."""
-    overlay = _living(db, overlay_id)
+    overlay = _undeleted(db, overlay_id)
     if overlay.account_id != account_id and not overlay.published:
         raise OverlayNotFound
     return overlay
 
 
 def page(db: Session, account_id: str, *, layer: str | None, limit: int, offset: int) -> tuple[list[Overlay], int]:
-    """What `usable` would give, newest first: one page, and how many there are in all."""
+    """The overlays that the account may render with, newest first: one page of them, and their total number."""
     wanted = select(Overlay).where(_usable_by(account_id), Overlay.deleted_at.is_(None))
     if layer is not None:
         wanted = wanted.where(Overlay.layer == layer)
@@ -38,13 +38,13 @@ def page(db: Session, account_id: str, *, layer: str | None, limit: int, offset:
 
 
 def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Overlay]:
-    """Overlays deleted before that moment that no render with one of the `unfinished` statuses names."""
-    names_it = Render.settings["bgImageId"].as_string() == Overlay.id
-    in_use = exists().where(Render.status.in_(unfinished), names_it)
+    """Overlays deleted before that time that no render with one of the `unfinished` statuses uses."""
+    uses_it = Render.settings["bgImageId"].as_string() == Overlay.id
+    in_use = exists().where(Render.status.in_(unfinished), uses_it)
     return list(db.scalars(select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)))
 
 
-def _living(db: Session, overlay_id: str) -> Overlay:
+def _undeleted(db: Session, overlay_id: str) -> Overlay:
     overlay = db.get(Overlay, overlay_id) if well_formed(overlay_id) else None
     if overlay is None or overlay.deleted_at:
         raise OverlayNotFound

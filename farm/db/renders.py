@@ -13,7 +13,7 @@ from farm.ids import well_formed
 
 
 class Detail(NamedTuple):
-    """A render with what has become of it: frames drawn of how many, and the size in bytes of the video, or dataset."""
+    """A render with its progress in frames, and the size of its video or dataset in bytes, once there is one."""
 
     render: Render
     frames: int
@@ -25,7 +25,7 @@ class Detail(NamedTuple):
 def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -> Render:
     """One render of the account. Raises RenderNotFound, also for another account's.
 
-    With `lock` its status stays as it is until the transaction ends.
+    With `lock`, no other transaction changes its status until this one ends.
     """
     render = db.get(Render, render_id) if well_formed(render_id) else None
     if render and lock:
@@ -37,7 +37,7 @@ def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -
 
 
 def detail(db: Session, account_id: str, render_id: str) -> Detail:
-    """As `owned`, with what has become of it, in one query."""
+    """As `owned`, with its progress and file size, in one query."""
     wanted = (Render.id == render_id, Render.account_id == account_id)
     row = db.execute(_details().where(*wanted)).one_or_none() if well_formed(render_id) else None
     if row is None:
@@ -48,7 +48,7 @@ def detail(db: Session, account_id: str, render_id: str) -> Detail:
 def page(
     db: Session, account_id: str, *, model_id: str | None, status: str | None, limit: int, offset: int
 ) -> tuple[list[Detail], int]:
-    """The account's renders, newest first: one page of them, and how many there are in all."""
+    """The account's renders, newest first: one page of them, and their total number."""
     wanted = [Render.account_id == account_id]
     if model_id is not None:
         if not well_formed(model_id):
@@ -58,7 +58,7 @@ def page(
         wanted.append(Render.status == status)
     total = db.scalar(select(func.count()).select_from(Render).where(*wanted)) or 0
     newest = (Render.created_at.desc(), Render.id.desc())
-    # The ids first, out of an index alone: a far offset then passes over index entries instead of whole rows.
+    # The ids first, from an index only: a large offset then skips index entries instead of whole rows.
     ids = list(db.scalars(select(Render.id).where(*wanted).order_by(*newest).limit(limit).offset(offset)))
     rows = db.execute(_details().where(Render.id.in_(ids)).order_by(*newest))
     return [Detail(*row) for row in rows], total
@@ -85,7 +85,7 @@ def unfinished(db: Session, render_id: str, over: Sequence[str]) -> Render | Non
 
 
 def add_assets(db: Session, assets: Sequence[Asset]) -> list[str]:
-    """Store assets of one render. Returns the storage keys of those of the same kinds that they replace."""
+    """Store assets of one render. Returns the storage keys of the assets of the same kinds that they replace."""
     same = (Asset.render_id == assets[0].render_id, Asset.kind.in_([asset.kind for asset in assets]))
     replaced = list(db.scalars(delete(Asset).where(*same).returning(Asset.storage_key)))
     db.add_all(assets)
@@ -107,7 +107,7 @@ def drop_segments_of_chunk(db: Session, chunk_id: str) -> None:
 
 
 def remove(db: Session, render: Render) -> list[str]:
-    """Delete a render and, when no other uses it, its shot. Returns the storage keys of the files now unwanted."""
+    """Delete a render and, when no other uses it, its shot. Returns the storage keys of its files, now unused."""
     files = (select(table.storage_key).where(table.render_id == render.id) for table in (Asset, Segment))
     keys = list(db.scalars(union(*files)))
     for table in (Asset, Segment, Chunk):

@@ -1,4 +1,4 @@
-"""Connections and transactions, alike on SQLite and PostgreSQL."""
+"""Connections and transactions, the same way on SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
-# A client that is stopped or disconnected during a transaction would keep all others waiting for its locks. No
-# transaction of ours waits for anything but the database, so none is idle for that long.
+# The locks of a client that is stopped or disconnected during a transaction would block all others. Our transactions
+# wait only for the database, so none is idle for that long.
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
-# A server that does not acknowledge or answer counts as lost after this time; TCP's own defaults are up to two hours.
+# A server that does not acknowledge or respond counts as lost after this time; TCP's defaults are up to two hours.
 UNREACHABLE_TIMEOUT_SECONDS = 20
 SQLITE_LOCK_TIMEOUT_SECONDS = 30
 
@@ -23,8 +23,8 @@ SQLITE_LOCK_TIMEOUT_SECONDS = 30
 class Database:
     """One engine. `read` and `write` open a session; `write` commits at its end, or rolls back on any error.
 
-    On SQLite a writer takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
-    could otherwise fail half-way with "database is locked", which no lock timeout prevents.
+    On SQLite a writer acquires the write lock when it begins (BEGIN IMMEDIATE): a transaction that reads first and
+    writes later could otherwise fail midway with "database is locked", which no lock timeout prevents.
     """
 
     def __init__(self, url: str) -> None:
@@ -47,12 +47,12 @@ class Database:
         command.upgrade(self._alembic(), "head")
 
     def version(self) -> str | None:
-        """The version of the tables as they are; None when there are none."""
+        """The current version of the tables; None when there are none."""
         with self.read() as db:
             return version(db)
 
     def newest_version(self) -> str | None:
-        """The version of the tables that this code works with."""
+        """The version of the tables that this code needs."""
         return ScriptDirectory.from_config(self._alembic()).get_current_head()
 
     def knows(self, version: str) -> bool:
@@ -86,7 +86,7 @@ def after_commit(db: Session, call: Callable[[], None]) -> None:
 
 
 def _postgresql_engine(url: str) -> Engine:
-    # psycopg 3, also for the plain postgresql:// that people write and SQLAlchemy reads as psycopg 2.
+    # psycopg 3, also for plain postgresql:// URLs, for which SQLAlchemy would choose psycopg 2.
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
@@ -107,7 +107,7 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where SQLAlchemy says, not where sqlite3 guesses
+        connection.isolation_level = None  # SQLAlchemy begins transactions (see below), not sqlite3
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")

@@ -1,4 +1,4 @@
-"""The tables. Words as in the README: account, key, ledger, model, overlay, render, shot, chunk, asset, node."""
+"""The tables. docs/glossary.md defines the terms."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -67,10 +67,10 @@ class Account(Table):
 
 
 class LedgerEntry(Table):
-    """What an account was given (+), paid for a render (-) or got back for it (+).
+    """Credits granted to an account (+), charged for a render (-) or refunded for it (+).
 
-    Only farm.accounts.credits adds entries; none is changed. An entry outlives its render, so `render_id` is no foreign
-    key. A render is charged and refunded once at most.
+    Only farm.accounts.credits adds entries; none is changed. An entry outlives its render, so `render_id` is not a
+    foreign key. A render is charged at most once, and refunded at most once.
     """
 
     __tablename__ = "ledger"
@@ -83,7 +83,7 @@ class LedgerEntry(Table):
 
 
 class Key(Table):
-    """An API key: only the digest of the raw key is kept. Without `scopes` it may do everything."""
+    """An API key; only the digest of the raw key is stored. With `scopes` None it has every scope."""
 
     __tablename__ = "keys"
 
@@ -98,11 +98,11 @@ class Key(Table):
 
 
 class Model(Table):
-    """An uploaded file. One account holds one model a content (sha256), deleted ones not counted.
+    """An uploaded file. An account has at most one undeleted model per content (sha256).
 
-    `format` and `file_size` are the stored file's; `sha256` is of what was uploaded, which for a scan is the zip.
-    `clips` names its animations in order. A deleted model stays for the sake of its renders, and its file as long as
-    `has_file`.
+    `format` and `file_size` describe the stored file; `sha256` is that of the uploaded one, for a scan the zip.
+    `clips` names its animations in order. The row of a deleted model stays, as its renders refer to it; its file stays
+    as long as `has_file`.
     """
 
     __tablename__ = "models"
@@ -139,7 +139,7 @@ class Model(Table):
 
 
 class Tag(Table):
-    """A word that a model can be found by; `position` is its place among the model's tags."""
+    """A word by which models are filtered; `position` is its index among the model's tags."""
 
     __tablename__ = "tags"
     __table_args__ = (Index(None, "tag", "model_id"),)
@@ -150,9 +150,9 @@ class Tag(Table):
 
 
 class Overlay(Table):
-    """A picture to lie behind or before renders: its owner's, and once published everyone's.
+    """A picture behind or in front of renders, for its owner; once published, for all accounts.
 
-    A deleted one stays, with its file, until no unfinished render names it.
+    A deleted one stays, with its file, until no unfinished render uses it.
     """
 
     __tablename__ = "overlays"
@@ -174,7 +174,7 @@ class Overlay(Table):
 class Shot(Table):
     """The pixels of renders: `spec` is farm.orders.plan.ShotSpec as JSON; `digest` addresses equal pixels.
 
-    `engine` is what the first node that draws it draws with; from then on no other engine touches it.
+    `engine` is that of the first node that draws it; from then on no other engine draws its frames.
     """
 
     __tablename__ = "shots"
@@ -194,7 +194,7 @@ class Render(Table):
     """One client request. Only farm.scheduling.render_status writes `status`."""
 
     __tablename__ = "renders"
-    # One for each way of listing: whole, by status, by model. Each holds all that counting and paging look at.
+    # One for each listing: all, by status, by model. Each covers the columns that counting and paging read.
     __table_args__ = (
         Index(None, "account_id", "created_at", "id"),
         Index(None, "account_id", "status", "created_at", "id"),
@@ -220,13 +220,13 @@ class Chunk(Table):
     """The unit of work: to `draw` a range of a shot's frames, or to `finish` one of its renders.
 
     Only farm.scheduling.leases writes state, attempt, failures and lease. Waiting chunks are claimed by `priority`,
-    0 first, then by `turn`, which lets accounts take turns. `tier` is the shot's; `seconds` is the time that drawing
-    took, set only where every frame was drawn and none came from the cache.
+    0 first, then by `turn`, which alternates between accounts. `tier` is that of the shot; `seconds` is the time that
+    drawing took, set only if every frame was drawn and none came from the cache.
     """
 
     __tablename__ = "chunks"
     __table_args__ = (
-        # The order of taking, and the only way to what waits or runs: a claim reads one chunk and sorts nothing.
+        # The order of claims: a claim reads one entry of this index, and sorts no waiting chunks.
         Index(None, "state", "priority", "turn", "created_at"),
         Index(None, "account_id", "state", "priority", "turn"),
         Index(None, "tier", "created_at", sqlite_where=text("seconds > 0"), postgresql_where=text("seconds > 0")),
@@ -258,7 +258,7 @@ class Chunk(Table):
 
 
 class Segment(Table):
-    """A part of one of a render's videos, encoded where its chunk was drawn; gone once the render is finished."""
+    """A part of one of a render's files, stored when its chunk was drawn; deleted once the render is finished."""
 
     __tablename__ = "segments"
     __table_args__ = (UniqueConstraint("render_id", "kind", "chunk_id"),)
@@ -272,7 +272,7 @@ class Segment(Table):
 
 
 class AttemptLog(Table):
-    """What was said while a chunk was worked on, by attempt: our own lines, ffmpeg's and Blender's."""
+    """The log of one attempt at a chunk: our own lines, ffmpeg's and Blender's."""
 
     __tablename__ = "attempt_logs"
     __table_args__ = (UniqueConstraint("chunk_id", "attempt"),)
@@ -286,7 +286,7 @@ class AttemptLog(Table):
 class CounterIncrement(Table):
     """An increment of a counter for the operator; a counter's value is the sum of its increments.
 
-    Counting adds a row instead of updating one, so that no transaction waits for another; the reaper merges rows.
+    Counting adds a row instead of updating one, so that no transaction waits for another. The reaper merges rows.
     """
 
     __tablename__ = "counter_increments"
@@ -297,7 +297,7 @@ class CounterIncrement(Table):
 
 
 class Cleanup(Table):
-    """Stored files whose keys begin with `prefix`, and that no row names, are to be removed from `due_at` on."""
+    """From `due_at` on, stored files whose keys begin with `prefix` and that no row names are to be removed."""
 
     __tablename__ = "cleanups"
 
@@ -321,11 +321,12 @@ class Asset(Table):
 
 
 class Node(Table):
-    """A worker with its Blender. Only farm.nodes writes here; what it works on now is the chunk whose `worker` it is.
+    """A worker with its Blender. Only farm.nodes writes this table. The chunks that it works on name it as `worker`.
 
-    `machine` is the place within which its name is its own, `gpu` what OpenGL calls the device that EEVEE would draw
-    on. `drawing_code` tells which code draws: nodes of one farm share it. `failures` holds for each model that failed
-    here lately its id, the moment and the message; they count until the next success, `succeeded_at`.
+    `machine` is the scope within which its name is unique (farm.nodes.names), `gpu` the OpenGL name of the device that
+    EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
+    `failures` lists the models that failed here recently as (id, time, message); they count until the next success,
+    `succeeded_at`.
     """
 
     __tablename__ = "nodes"

@@ -1,1 +1,1 @@
-"""The nodes that draw: how they join the farm, what they report, what they may do."""
+"""The nodes of the farm: names, facts, heartbeats, assignments and quarantine."""

@@ -21,7 +21,7 @@ CGROUP_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True)
 class Facts:
-    """The columns of farm.db.tables.Node that the worker knows; `memory` is bytes."""
+    """The columns of farm.db.tables.Node that a worker fills in when it joins; `memory` is in bytes."""
 
     name: str
     host: str
@@ -42,7 +42,7 @@ class Facts:
 def gather(
     name: str, tags: list[str], engine: Engine, gpu: Gpu | None, database: Database, settings: Settings
 ) -> Facts:
-    """A GPU whose OpenGL runs in software does not count as one, nor does one that the engine does not use."""
+    """The facts of this process. `has_gpu` is False for software OpenGL, and if the engine does not use the GPU."""
     return Facts(
         name=name,
         host=socket.gethostname(),

@@ -8,10 +8,10 @@ from farm.errors import NodeRefused
 
 
 def choose(number: int, root: Path = Path("/")) -> dict[str, str]:
-    """Environment variables with which Blender draws on GPU `number`, 0 the first. `root` is for tests.
+    """Environment variables with which Blender draws on GPU `number`, counted from 0. `root` is for tests.
 
-    Mesa's drivers (AMD, Intel) accept a PCI address. NVIDIA's EGL accepts no choice: it draws on the first card that it
-    can open, so the chosen one must be the only one. Raises NodeRefused when it is not the only one, or does not exist.
+    Mesa's drivers (AMD, Intel) accept a PCI address. NVIDIA's EGL offers no choice: it draws on the first card that it
+    can open, so the chosen card must be the only one. Raises NodeRefused if it is not, or does not exist.
     """
     if cards := _nvidia(root):
         if number not in cards:

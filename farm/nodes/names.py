@@ -20,7 +20,7 @@ def default(gpu: int | None) -> str:
 
 @contextlib.contextmanager
 def reserved(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
-    """Reserve this name, or the default one with the first free number, as long as the block runs.
+    """Reserve this name, or the default name with the first free number, while the block runs.
 
     `farm` identifies the farm. Raises NodeRefused when another worker of this farm on this machine has the name.
     """
@@ -35,7 +35,7 @@ def reserved(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
             f"{name!r} is not a valid name of a node: use letters, digits, dots, dashes and underscores, 100 at most"
         )
     for candidate in candidates:
-        # An abstract socket: Linux frees it when its process ends, however that happens, and no file is left behind.
+        # An abstract socket: Linux frees it when its process ends in any way, and no file is left behind.
         with socket.socket(socket.AF_UNIX) as reservation:
             try:
                 reservation.bind("\0plinth-node-" + hashlib.sha256(f"{farm} {candidate}".encode()).hexdigest())
@@ -43,7 +43,7 @@ def reserved(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
                 continue
             yield candidate
             return
-    raise NodeRefused(f"A worker called {name} runs on this machine already")
+    raise NodeRefused(f"A worker named {name} already runs on this machine")
 
 
 def machine() -> str:

@@ -1,4 +1,4 @@
-"""Quarantine: a node that fails with several models in a row, which do not fail on other nodes, gets no work."""
+"""Quarantine: a node on which several models in a row fail, which do not fail on other nodes, gets no work."""
 
 import errno
 import itertools

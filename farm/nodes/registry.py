@@ -25,9 +25,9 @@ State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
 
 @dataclass(frozen=True)
 class Assignment:
-    """The priorities of wake-ups that a node acts on, and whether it ends after its current chunk.
+    """The priorities of wake-ups that a node acts on, and with `drain` that it ends after its current chunk.
 
-    A node whose code is `outdated`, as the tables were upgraded while it worked, ends as well.
+    So does an `outdated` node: the tables were upgraded while it worked.
     """
 
     priorities: tuple[int, ...]
@@ -52,7 +52,7 @@ def check_version(database: Database) -> None:
 def check_storage(database: Database, storage: Storage) -> None:
     """Raises NodeRefused when this node's storage is not the farm's: it has none of the newest models.
 
-    A storage that is down is no reason to refuse, nor is one lost file.
+    A storage that is down, or has lost one file, is not refused.
     """
     with database.read() as db:
         keys = [model.storage_key for model in models.newest_with_file(db, 10)]
@@ -71,7 +71,7 @@ def check_storage(database: Database, storage: Storage) -> None:
 def join(database: Database, facts: Facts) -> bool:
     """Join the farm; False when the node is drained and must not work.
 
-    Waits for conflicting nodes to send a heartbeat or to time out. Raises NodeRefused when one of them is alive.
+    Waits until every conflicting node has expired. Raises NodeRefused when one of them sends a heartbeat.
     """
     last_seen: dict[str, datetime] = {}
     while True:
@@ -87,7 +87,10 @@ def join(database: Database, facts: Facts) -> bool:
 
 
 def _conflicts(node: Node, facts: Facts) -> bool:
-    """A node of our name on this machine is dead: farm.nodes.names gives a name to one process at a time."""
+    """Whether a live node prevents this one from joining.
+
+    One with our name on this machine does not: as farm.nodes.names reserved the name for us, its process has ended.
+    """
     if node.name == facts.name:
         return node.machine != facts.machine
     return node.drawing_code != facts.drawing_code
@@ -95,11 +98,11 @@ def _conflicts(node: Node, facts: Facts) -> bool:
 
 def _conflict_message(node: Node, facts: Facts) -> str:
     if node.name == facts.name:
-        return f"Another machine or container has a live node {node.name}: give this one another name with --name"
+        return f"Another machine or container has a live node {node.name}: choose another name for this one with --name"
     return (
         f"The node {node.name} draws with another version (Plinth {node.plinth_version}, bpy {node.bpy_version}) than"
-        f" this one (Plinth {facts.plinth_version}, bpy {facts.bpy_version}), so that a video could change its look"
-        " midway: stop the nodes of the older version first"
+        f" this one (Plinth {facts.plinth_version}, bpy {facts.bpy_version}), so that the frames of a video could"
+        " differ: stop the nodes of the older version first"
     )
 
 
@@ -112,14 +115,14 @@ def _enter(db: Session, facts: Facts) -> bool:
     for name, value in asdict(facts).items():
         setattr(node, name, value)
     node.stopped_at = None
-    node.draws = False  # until the heartbeat decides
+    node.draws = False  # until the heartbeat below
     db.add(node)
     _record_heartbeat(db, node)
     return True
 
 
 def heartbeat(db: Session, facts: Facts) -> Assignment:
-    """Record that the node is alive, and return its assignment. One that was forgotten meanwhile joins again."""
+    """Record that the node is alive, and return its assignment. One that was removed from the registry joins again."""
     node = nodes.find(db, facts.name, lock=True)
     if node is None:
         _enter(db, facts)
@@ -143,7 +146,7 @@ def _record_heartbeat(db: Session, node: Node) -> None:
 
 
 def claimant(db: Session, name: str) -> Claimant | None:
-    """The node as a claimant of chunks, as its last heartbeat left it; None when it must not work."""
+    """The node as a claimant of chunks, as of its last heartbeat; None when it must not work."""
     node = nodes.find(db, name)
     if node is None or node.drain_at or node.quarantined_at:
         return None
@@ -151,7 +154,7 @@ def claimant(db: Session, name: str) -> Claimant | None:
 
 
 def has_joined(db: Session, facts: Facts) -> bool:
-    """Whether the node of this name is this process: it has joined, and no other process has since."""
+    """Whether this process has joined, and no other process has joined under its name since."""
     node = nodes.find(db, facts.name)
     return node is not None and (node.machine, node.started_at) == (facts.machine, facts.started_at)
 
@@ -220,7 +223,7 @@ def is_drained(database_url: str, name: str) -> bool:
 
 
 def state(node: Node, chunk: Chunk | None) -> State:
-    """The state of a node that is working on `chunk`, or on none."""
+    """The state of a node; `chunk` is the one that it works on, if any."""
     if not nodes.is_alive(node):
         return "drained" if node.drain_at else "gone"
     if node.quarantined_at:

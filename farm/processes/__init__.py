@@ -1,1 +1,1 @@
-"""Child processes: how they are started, kept alive and ended, their exit codes and scratch folders."""
+"""Child processes: starting, restarting and ending them, their exit codes and scratch folders."""

@@ -1,6 +1,6 @@
 """Child processes that end with their parent, however it ends, and orphaned grandchildren.
 
-As a program, `python -m farm.processes.child_process PARENT COMMAND...` becomes COMMAND after asking Linux for that.
+`python -m farm.processes.child_process PARENT COMMAND...` runs COMMAND as a child that ends with process PARENT.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when the thread that started it ends. Kept over an exec.
+    """Make Linux kill this process when the thread that started it ends. The setting survives an exec.
 
-    `parent` is the process id of that process: its death before this call is noticed, too.
+    `parent` is the process id of the parent. If it has ended before this call, this process is killed too.
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -29,7 +29,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def command_ending_with_us(command: Sequence[str | Path]) -> list[str]:
-    """The command line that runs `command` as a child which ends with this process, from its very start."""
+    """The command line that runs `command` as a child that ends with this process."""
     return [sys.executable, "-m", "farm.processes.child_process", str(os.getpid()), *map(str, command)]
 
 
@@ -44,7 +44,7 @@ def adopt_orphans() -> None:
 
 
 def reap_orphans(children: Collection[int | None], *, kill: bool = False) -> None:
-    """Reap adopted processes that have ended; with `kill`, kill the others first. `children` are left alone."""
+    """Reap adopted processes that have ended; with `kill`, kill the others first. `children` are not touched."""
     for orphan in psutil.Process().children():
         if orphan.pid in children:
             continue

@@ -14,7 +14,7 @@ PREFIX = "plinth-"
 
 @contextlib.contextmanager
 def own_scratch(parent: Path) -> Iterator[Path]:
-    """A folder under `parent` for as long as the block runs."""
+    """A folder under `parent` that exists while the block runs."""
     remove_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     try:
@@ -32,7 +32,7 @@ def clear(folder: Path) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders of processes that no longer exist: frames on tmpfs take memory."""
+    """Remove the folders of processes that no longer exist: files on tmpfs occupy memory."""
     for folder in parent.glob(f"{PREFIX}*-*"):
         owner = folder.name.removeprefix(PREFIX).split("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):

@@ -1,4 +1,4 @@
-"""Keeping child processes running, and ending them together."""
+"""Supervision of child processes: restarting them, and ending them together."""
 
 import signal
 import subprocess
@@ -37,9 +37,9 @@ class Child:
         self._started_at, self._restart_at = time.monotonic(), None
 
     def restart_if_dead(self) -> None:
-        """Restart after a backoff that doubles with every death, so that a broken child does not spin.
+        """Restart after a backoff that doubles each time, so that a broken child does not use up the CPU.
 
-        One that is not wanted is retired: whether it is wanted again is checked after the longest backoff.
+        A child that is not wanted is retired: after the maximum backoff it is checked again whether it is.
         """
         if self.process.poll() is None:
             return

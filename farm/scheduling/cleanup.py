@@ -1,5 +1,5 @@
-"""Removes stored files that are no longer needed: of deleted models and overlays, once no render needs them, and files
-of renders and uploads that dead processes have left behind."""
+"""Removes stored files that are no longer needed: those of deleted models and overlays, once no render needs them, and
+files of renders and uploads that dead processes have left behind."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ MAX_CLEANUPS_PER_PASS = 100
 def clean_up(database: Database, storage: Storage) -> None:
     """One pass. Removing a file that does not exist is no error, so an interrupted pass is simply repeated.
 
-    No transaction is open while the storage works, which may take long.
+    No transaction is open while a file is removed, which may take long.
     """
     deleted_before = now() - DELETION_GRACE
     with database.read() as db:
@@ -37,5 +37,5 @@ def clean_up(database: Database, storage: Storage) -> None:
         for model in dead_models:
             db.get_one(Model, model.id).has_file = False
         for row in [*dead_overlays, *due]:
-            if found := db.get(type(row), row.id):  # unless another reaper was faster
+            if found := db.get(type(row), row.id):  # another reaper may have been faster
                 db.delete(found)

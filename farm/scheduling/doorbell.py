@@ -1,4 +1,4 @@
-"""Redis: the doorbell that wakes workers. What is to be done, and by which worker, stands in the database."""
+"""The doorbell: wakes workers through Redis. The work itself, and which worker does it, is in the database."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ log = structlog.get_logger()
 # Queues by the priority of the chunks that they wake for; a worker empties the first before it reads the next.
 QUEUE_NAMES = {URGENT: "urgent", DRAWING: "drawing"}
 JOB = "farm.worker.jobs.work"  # the only function that a worker runs
-NO_TIMEOUT = -1  # the job itself limits how long a frame may take, and one that hangs loses its lease
-MAX_WAKE_UPS = 256  # in a queue: more than there are workers wake no other, and Redis stays small
+NO_TIMEOUT = -1  # the job limits the time for each frame, and a job that hangs loses its lease
+MAX_WAKE_UPS = 256  # per queue: wake-ups beyond the number of workers have no effect, and would only fill Redis
 FAILURE_TTL_SECONDS = 60
-TIMEOUT_SECONDS = 5.0  # until a Redis that does not respond counts as down
+TIMEOUT_SECONDS = 5.0  # a Redis that does not respond within this time counts as down
 
 
 def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
-    """A connection; `timeout` in seconds limits every response. A worker, which blocks until it is woken, has None."""
+    """A connection; `timeout` is the limit for every response in seconds. A worker, which waits for work, has None."""
     return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=TIMEOUT_SECONDS)
 
 
@@ -34,10 +34,10 @@ def queue(priority: int, redis: Redis) -> Queue:
 
 
 class Doorbell:
-    """Wakes workers. The one rule: adding work wakes a worker for it, after the commit (farm.scheduling.leases).
+    """Wakes workers. The rule: adding work wakes a worker for it, after the commit (farm.scheduling.leases).
 
-    A lost wake-up costs time, not work: the reaper wakes for what still waits. A surplus one costs a work-horse that
-    finds nothing.
+    A lost wake-up costs time, not work: the reaper wakes workers for chunks that still wait. A surplus one costs a
+    work-horse that finds no chunk.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -51,7 +51,7 @@ class Doorbell:
                 wake_ups.enqueue_call(JOB, timeout=NO_TIMEOUT, result_ttl=0, failure_ttl=FAILURE_TTL_SECONDS)
 
     def wake_for_waiting(self, database: Database) -> None:
-        """Wake workers for chunks that wait although no wake-up is pending for them."""
+        """Wake workers for waiting chunks if their queue holds no wake-up."""
         for priority in QUEUE_NAMES:
             with _outage_logged():
                 if queue(priority, self.redis).count == 0:

@@ -1,8 +1,8 @@
 """Leases of chunks: the only module that writes a chunk's state, attempt and lease.
 
 A worker claims the chunk whose turn it is and renews its lease while it works. Every attempt at a chunk has a number,
-which serves as a fencing token: a worker that comes with another number than the row holds is refused, so a late worker
-can never overwrite the results of a newer attempt.
+which serves as a fencing token: a worker with a number other than the row's is refused, so that a late worker can never
+overwrite the results of a newer attempt.
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from farm.scheduling.doorbell import Doorbell
 
 log = structlog.get_logger()
 
-# Turns that a postponed chunk loses: of two chunks with the same turn the older one is claimed first, so one turn would
-# not let the next chunk of every account pass.
+# Turns by which a postponed chunk moves back. One would not be enough: of two chunks with the same turn the older one
+# is claimed first.
 POSTPONED_TURNS = 2
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """The worker that claims, the engine it draws with, and whether it begins to draw more than previews.
+    """A worker that claims chunks, its engine, and whether it begins to draw more than previews.
 
-    One that does not still continues what its engine has begun, which no other engine may finish.
+    One with `draws` False still draws shots that its engine has begun, as no other engine may.
     """
 
     worker: str
@@ -48,7 +48,7 @@ class Claimant:
 
 
 class ClaimedRender(NamedTuple):
-    """A render as it was when a chunk of its shot was claimed."""
+    """A snapshot of a render, made when a chunk of its shot was claimed."""
 
     id: str
     is_over: bool
@@ -57,7 +57,7 @@ class ClaimedRender(NamedTuple):
 
 @dataclass(frozen=True)
 class ClaimedChunk:
-    """One attempt at a chunk, with all that its worker needs: the spec of its shot, and the renders that it is for.
+    """One attempt at a chunk, with all data that its worker needs, such as the spec of its shot and its renders.
 
     `model_key` is the storage key of the model's file.
     """
@@ -97,7 +97,7 @@ class ClaimedChunk:
 
 
 def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChunk | None:
-    """Give a worker the chunk whose turn it is, for `seconds`. None when no chunk waits that it can work on.
+    """Lease the chunk whose turn it is to a worker, for `seconds`. None when no chunk waits that it can work on.
 
     The first claim of a shot's frames decides which engine draws all of them, and begins its renders.
     """
@@ -121,7 +121,7 @@ def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChu
 
 
 def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds: float) -> bool:
-    """Extend a lease by `seconds`, counted from now. False when it was lost: then stop working on the chunk."""
+    """Extend a lease by `seconds`, counted from now. False when it was lost: the worker must stop its work."""
     renewal = update(Chunk).where(*_held(chunk_id, attempt)).values(frames_done=frames_done, lease_until=_in(seconds))
     return rows_changed(db, renewal) == 1
 
@@ -134,7 +134,7 @@ def complete(
     frames_done: int,
     drawing_seconds: float | None = None,
 ) -> set[str] | None:
-    """End a claimed chunk, its shot locked. None when the lease was lost: then its results do not count.
+    """End a claimed chunk, its shot locked. None when the lease was lost: its results do not count.
 
     Returns the ids of the shot's renders that are not over. `drawing_seconds` is given only if every frame was drawn.
     After a shot's last frame each of these renders gets a chunk that finishes it.
@@ -156,7 +156,7 @@ def complete(
 
 
 def queue(db: Session, doorbell: Doorbell, new: Sequence[Chunk], account_id: str, priority: int) -> None:
-    """Let new chunks wait for their turns, and wake a worker for each once the transaction is committed."""
+    """Add new chunks to the queue, and wake a worker for each once the transaction is committed."""
     first_turn = chunks.next_turn(db, account_id, priority)
     for turn, chunk in enumerate(new, start=first_turn):
         chunk.account_id, chunk.priority, chunk.turn = account_id, priority, turn
@@ -170,8 +170,8 @@ def fail(
 ) -> Chunk | None:
     """Record a failed attempt at a chunk.
 
-    Returns the chunk when it is retried. A fault of the model, or as many failures as `max_attempts`, ends it, its
-    renders with the error's message, and the shot. Does nothing when the attempt is not the current one.
+    Returns the chunk if it is retried. An error of the model, or `max_attempts` failures, end it and the rest of its
+    shot, and its renders with the error's message. Does nothing when the attempt is not the current one.
     """
     chunk = chunks.lock(db, chunk_id)
     if chunk is None or chunk.attempt != attempt or chunk.state not in UNFINISHED:
@@ -196,9 +196,9 @@ def fail(
 
 
 def release(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int) -> Chunk | None:
-    """Let another worker have a chunk, which counts as no failure.
+    """End a lease early, so that another worker can claim the chunk; this does not count as a failure.
 
-    Returns the chunk; does nothing when the attempt is not the current one.
+    Returns the chunk. Does nothing when the attempt is not the current one.
     """
     chunk = chunks.lock(db, chunk_id)
     if chunk is None or chunk.attempt != attempt or chunk.state != "running":
@@ -211,7 +211,7 @@ def release(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int) -> Chu
 def postpone(db: Session, chunk_id: str, attempt: int) -> None:
     """Release a chunk because a service that the whole farm shares is down. The reaper wakes a worker for it.
 
-    It loses turns, so that a chunk that meets an outage every time does not keep all others waiting.
+    It moves back in the queue, so that a chunk that meets an outage every time does not block all others.
     """
     chunk = chunks.lock(db, chunk_id)
     if chunk and chunk.attempt == attempt and chunk.state == "running":
@@ -237,13 +237,13 @@ def _held(chunk_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _requeue(chunk: Chunk) -> None:
-    # The new attempt number fences off a worker that still works on the old one.
+    # A worker that still works on the old attempt is refused by its number.
     chunk.state, chunk.attempt, chunk.frames_done = "queued", chunk.attempt + 1, 0
     chunk.lease_until = chunk.worker = None
 
 
 def _wake(db: Session, doorbell: Doorbell, priority: int, number: int = 1) -> None:
-    """Work was added: wake workers once the transaction is committed, as none sees the chunks before."""
+    """Wake workers once the transaction is committed, as they do not see the chunks before."""
     after_commit(db, partial(doorbell.wake, priority, number))
 
 

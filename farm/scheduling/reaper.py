@@ -1,4 +1,4 @@
-"""The reaper: takes chunks from lost workers, wakes workers for chunks that still wait, and cleans up."""
+"""The reaper: reclaims chunks of lost workers, wakes workers for chunks that still wait, and cleans up."""
 
 import threading
 from collections.abc import Callable
@@ -23,7 +23,7 @@ PASSES_PER_LEASE = 6
 def run(settings: Settings, stop: threading.Event) -> None:
     """Reap and clean up several times a lease until `stop` is set.
 
-    Each in a thread of its own: a storage may not respond for long, and no chunk waits for it.
+    Each in a thread of its own, so that no chunk waits while the storage does not respond.
     """
     database, doorbell = Database(settings.database), Doorbell(connect(settings.redis_url))
     storage = open_storage(settings)
@@ -46,12 +46,12 @@ def reap(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     """One pass over the unfinished chunks."""
     with database.write() as db:
         counters.merge(db)
-    _take_expired(database, doorbell, settings)
+    _fail_expired(database, doorbell, settings)
     _restart_orphaned(database)
     doorbell.wake_for_waiting(database)
 
 
-def _take_expired(database: Database, doorbell: Doorbell, settings: Settings) -> None:
+def _fail_expired(database: Database, doorbell: Doorbell, settings: Settings) -> None:
     # A transaction per chunk: each locks one shot and its accounts, so it cannot deadlock with a client's.
     with database.read() as db:
         expired = chunks.expired(db)
@@ -62,7 +62,7 @@ def _take_expired(database: Database, doorbell: Doorbell, settings: Settings) ->
 
 
 def _restart_orphaned(database: Database) -> None:
-    """Restart shots that were begun by an engine that no node has any more."""
+    """Restart shots that were begun by an engine that no node has now."""
     with database.read() as db:
         engines = nodes.engines_available(db)
         orphaned = chunks.orphaned_shots(db, engines) if engines else []

@@ -7,7 +7,7 @@ from farm.db import cleanups, counters, renders
 from farm.db.tables import Render, now
 from farm.errors import InvalidTransition
 
-# Forward steps come in this order; a second attempt repeats the early ones without going back.
+# Forward steps in order. A second attempt repeats the first of them, which changes nothing.
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
 
 NEXT: dict[str, set[str]] = {
@@ -20,17 +20,17 @@ NEXT: dict[str, set[str]] = {
     "failed": set(),
 }
 
-# An error that a client has dismissed counts as passed, too.
+# A status that comes before the current one in either sequence has been passed.
 SEQUENCES = (ORDER, ["error", "failed"])
 
 OVER = ("done", "error", "failed")
 
 
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:
-    """Move `render` to status `to`; `message` tells a client the reason of an "error".
+    """Move `render` to status `to`; `message` is the reason of an "error", for clients.
 
-    An error refunds the render's credits and drops its segments. A status that the render has passed already changes
-    nothing, so that every job can run twice. Raises InvalidTransition.
+    An error refunds the render's credits and drops its segments. Advancing to a status that the
+    render has passed changes nothing, so that every job can run twice. Raises InvalidTransition.
     """
     if any(_has_passed(sequence, render.status, to) for sequence in SEQUENCES):
         return

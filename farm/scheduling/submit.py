@@ -1,4 +1,4 @@
-"""Queues renders: takes the credits, adds a render, its shot and its chunks, and wakes workers after the commit."""
+"""Queues renders: charges credits, adds a render, its shot and its chunks, and wakes workers after the commit."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ def renders(
     settings: Settings,
     doorbell: Doorbell,
 ) -> list[Render]:
-    """Take the credits for all requests and queue a render of each, or raise NoCredits and change nothing.
+    """Charge the credits for all requests and queue a render of each, or raise NoCredits and change nothing.
 
     Requests for the same model whose frames are equal share a shot: it is drawn once for as many of them as a node can
-    encode side by side.
+    encode in parallel.
     """
     prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
     credits.charge(db, account_id, prices)
@@ -53,7 +53,7 @@ def renders(
 
 
 def render(db: Session, model: Model, request: RenderSettings, settings: Settings, doorbell: Doorbell) -> Render:
-    """Take the credits for one render and queue it, or raise NoCredits and change nothing."""
+    """Charge the credits for one render and queue it, or raise NoCredits and change nothing."""
     return renders(db, model.account_id, [(model, request)], settings, doorbell)[0]
 
 

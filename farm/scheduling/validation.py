@@ -1,4 +1,4 @@
-"""Whether a request can be fulfilled for this account and this model, before anything is charged or queued."""
+"""Validates a request against the account and the model, before credits are charged or chunks queued."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from farm.orders.settings_messages import not_allowed
 
 
 def check(db: Session, account: Account, clips: Sequence[str], request: RenderSettings) -> None:
-    """Refuse what this account or a model with these animation clips cannot have.
+    """Refuse settings that this account, or a model with these animation clips, does not allow.
 
-    Raises InvalidSettings, naming the field, its value and what is allowed.
+    Raises InvalidSettings, naming the field, its value and the allowed values.
     """
     request.check_against(clips, admin=account.is_admin)
     if request.bg_image_id:

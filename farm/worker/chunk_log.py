@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 PREFIX = "attempt-"
 MAX_CHARACTERS_SUCCESS, MAX_CHARACTERS_FAILURE = 2_000, 16_000
-# Beginnings of lines that Blender prints by the dozen for every frame; the first kind reports progress.
+# Beginnings of lines that Blender prints many times per frame; the first reports progress.
 PROGRESS, REPEATED = "Fra:", ("Saved: ", "Time: ")
 
 
@@ -37,11 +37,11 @@ class ChunkLog:
     def store(self, db: Session) -> None:
         """Store the log so far, as the last step of the transaction that ends the chunk.
 
-        Later lines stand in the node's own log only.
+        Later lines are in the node's own log only.
         """
         try:
             text = shortened(_read(self.context, self.path), MAX_CHARACTERS_SUCCESS)
-        except OSError:  # no reason for the attempt to fail
+        except OSError:  # the attempt succeeds without its log
             return
         attempt_logs.store(db, self.chunk.id, self.chunk.attempt, self.context.name, text)
         after_commit(db, self._mark_stored)
@@ -68,7 +68,7 @@ def recorded(context: WorkerContext, database: Database, chunk: ClaimedChunk) ->
 
 
 def rescue(context: WorkerContext, database: Database, reason: str) -> None:
-    """Store the log of a work-horse that was killed before it could."""
+    """Store the log of a work-horse that was killed before it could store it."""
     for path in context.scratch.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), path.open("a") as file:  # a full disk must not end the worker
             file.write(f"{reason}\n")
@@ -83,7 +83,7 @@ def _store_failed(context: WorkerContext, database: Database, path: Path) -> Non
         with database.write() as db:
             attempt_logs.store(db, chunk_id, int(attempt), context.name, text)
     except IntegrityError:
-        pass  # the chunk was deleted meanwhile, or the killed work-horse had stored its log
+        pass  # the chunk was deleted, or the work-horse stored the log before it was killed
     except Exception as error:
         log.warning("attempt_log_not_stored", chunk=chunk_id, attempt=attempt, error=str(error))
     finally:
@@ -95,15 +95,15 @@ def _read(context: WorkerContext, path: Path) -> str:
 
 
 def _blender_output(path: Path) -> str:
-    """Blender's output, of its progress only the last line."""
-    kept, progress = [], ""
+    """Blender's output, with only the last line of its progress reports."""
+    output, progress = [], ""
     with contextlib.suppress(FileNotFoundError), path.open(errors="replace") as lines:
         for line in lines:
             if line.startswith(PROGRESS):
                 progress = line
             elif line.strip() and not line.startswith(REPEATED):
-                kept.append(line)
-    return f"Blender:\n{''.join(kept)}{progress}" if kept or progress else ""
+                output.append(line)
+    return f"Blender:\n{''.join(output)}{progress}" if output or progress else ""
 
 
 def shortened(text: str, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""What a work-horse inherits from its worker: settings, engine, the warm Blender host, and whether to stop."""
+"""The context that a work-horse inherits from its worker: settings, engine, the warm Blender host, a stop flag."""
 
 import mmap
 import os
@@ -39,7 +39,7 @@ def enter(context: WorkerContext) -> None:
     """Called by the worker before it forks its first work-horse."""
     global _current
     _current = context
-    # Loaded once for all work-horses: boto3, the bundled ffmpeg, the settings.
+    # Loads once, for all work-horses: boto3, the bundled ffmpeg, the templates.
     open_storage(context.settings)
     executable(context.settings.ffmpeg)
     templates.folders()

@@ -52,7 +52,7 @@ def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, s
             shot = spec.shot(str(storage.local(chunk.model_key)), context.engine)
             parts = produce.draw_views(blender, shot, spec, missing, scratch)
             for number, part in zip(missing, parts, strict=True):
-                if number == 0:  # before the part, as a view that is stored is never drawn again
+                if number == 0:  # before its part: a view that is stored is never drawn again
                     _publish_posters(lease, storage, render_id, part)
                 lease.frames_done += 1
                 _publish_part(lease, storage, render_id, number, part)

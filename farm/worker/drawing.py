@@ -114,7 +114,7 @@ def target_of(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> 
     request, background_key = parse(render.settings), None
     if request.bg_image_id:
         with lease.database.read() as db:
-            # A deleted overlay keeps its file as long as a render needs it.
+            # The file of a deleted overlay stays as long as a render needs it.
             background_key = db.get_one(Overlay, request.bg_image_id).storage_key
     return RenderTarget(render.id, request, background_key, Files(scratch / render.id, tier))
 

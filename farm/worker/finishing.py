@@ -42,6 +42,6 @@ def finish_video(context: WorkerContext, lease: Lease, storage: Storage, scratch
 
 
 def join(context: WorkerContext, segments: list[Path], into: Path) -> None:
-    """Make one file of segments, in order. Raises EncodingFailed."""
+    """Join segments, in order, into one file. Raises EncodingFailed."""
     with Encoder(executable(context.settings.ffmpeg), graphs.join(segments, into.with_suffix(".txt"), into)):
-        pass  # it reads the segments, and no frames from us
+        pass  # ffmpeg reads the segments itself

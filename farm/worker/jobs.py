@@ -1,4 +1,4 @@
-"""The job that a work-horse runs: chunks are worked on, each from its claim to its published files."""
+"""The job of a work-horse: it works on chunks, each from the claim to its published files."""
 
 import contextlib
 import os
@@ -34,10 +34,10 @@ log = structlog.get_logger()
 
 # A service that all nodes share is down: neither the chunk nor this node is at fault.
 OUTAGE = (Unavailable, OperationalError)
-OUTAGE_PAUSE_SECONDS = 10.0  # until a node that has met an outage works again
+OUTAGE_PAUSE_SECONDS = 10.0  # before a node that met an outage works again
 MAX_OUTAGE = timedelta(days=1)  # a chunk is postponed for this long, counted from its order
 
-WORK_SECONDS = 15.0  # that a work-horse goes on claiming chunks, as starting one costs as much as five short chunks
+WORK_SECONDS = 15.0  # a work-horse claims chunks for this long, as starting one costs as much as five short chunks
 
 # A claim skips the chunks of a shot that another worker is claiming from at the same time.
 MAX_CLAIM_ATTEMPTS, CLAIM_RETRY_SECONDS = 5, 0.05
@@ -48,9 +48,9 @@ DATASET_WORK: dict[str, Work] = {"draw": draw_dataset_chunk, "finish": finish_da
 
 
 def work() -> None:
-    """Claim chunks and work on them until none waits or the time is up.
+    """Claim chunks and work on them until none waits or WORK_SECONDS have passed.
 
-    Safe to run at any time: what is done next stands in the database.
+    Safe to run at any time: the database says which chunk is next.
     """
     context = current()
     if os.getpid() != context.worker_pid:  # in a work-horse
@@ -112,7 +112,7 @@ def work_on(
         return True
     except LeaseLost:
         log.warning("lease_lost")
-        return False  # Blender may still draw for it: the worker must check the host first
+        return False  # Blender may still draw this chunk: the worker checks the host first
     except Exception as error:
         log.warning("attempt_failed", error=str(error), exc_info=True)
         record_failure(context, database, doorbell, chunk, error)
@@ -131,7 +131,7 @@ def record_failure(
     with database.write() as db:
         model_id = chunks.model_id(db, chunk.shot_id)
         leases.fail(db, doorbell, chunk.id, chunk.attempt, reason, max_attempts=context.settings.attempts)
-        if model_id:  # unless the render was deleted meanwhile
+        if model_id:  # None if the render was deleted meanwhile
             quarantine.record_failure(db, context.name, model_id, error)
 
 

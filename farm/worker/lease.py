@@ -17,8 +17,8 @@ from farm.scheduling.leases import ClaimedChunk
 
 log = structlog.get_logger()
 
-# A worker learns only at a renewal that its render was deleted, and may then wait for Blender (IDLE_TIMEOUT_SECONDS in
-# farm.blender.client): together less than the 5 s within which its work must stop.
+# A worker notices only at a renewal that its render was deleted, and may then wait for the idle timeout of
+# farm.blender.client: together less than the 5 s within which its work must stop.
 RENEWAL_SECONDS = 2.0
 
 
@@ -67,7 +67,7 @@ class Lease:
     def completing(self, drawing_seconds: float | None = None) -> Iterator[tuple[Session, set[str]]]:
         """A transaction that stores results and ends the chunk. Raises LeaseLost when they do not count.
 
-        Yields the ids of the renders that are not over, too. `drawing_seconds` is as in `leases.complete`. The
+        Also yields the ids of the renders that are not over. `drawing_seconds` is as in `leases.complete`. The
         attempt's log is stored last.
         """
         chunk = self.chunk
@@ -87,7 +87,7 @@ class Lease:
     def renewed(self, *, on_loss: Callable[[], None]) -> Iterator[None]:
         """Renew the lease in a thread while the block runs.
 
-        When the lease is lost, `on_loss` is called from that thread and should make the block fail soon; any exception
+        When the lease is lost, `on_loss` is called in that thread and should make the block fail soon; any exception
         of the block then becomes LeaseLost.
         """
         stop, lost = threading.Event(), threading.Event()

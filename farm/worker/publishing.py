@@ -1,4 +1,4 @@
-"""Storing files and naming them in the database: both or neither."""
+"""Publishes files: they are stored and named in the database, both or neither."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ CONTENT_TYPES = {
 
 
 def key(render_id: str, lease: Lease, path: Path) -> str:
-    """The storage key of an attempt's file. No other attempt uses it: a late one cannot touch a newer one's files."""
+    """The storage key of an attempt's file. No other attempt uses it, so a late one cannot overwrite newer files."""
     return f"{cleanups.folder(render_id)}{lease.name}/{path.name}"
 
 
 @contextlib.contextmanager
 def stored(storage: Storage, lease: Lease, files: dict[str, Path]) -> Iterator[None]:
-    """Store files by key, the lease renewed meanwhile. When the block fails they are removed again.
+    """Store files by key while the lease is renewed. If the block fails they are removed again.
 
-    They stay when the database fails, as the transaction may have been committed, and when the storage fails, as each
-    removal would wait for it once more: the render's cleanup removes them then.
+    They stay if the database fails, as the transaction may have been committed, and if the storage fails, as each
+    removal would wait for it again: the render's cleanup removes them later.
     """
     try:
         with lease.renewed(on_loss=lambda: None):
@@ -46,7 +46,7 @@ def stored(storage: Storage, lease: Lease, files: dict[str, Path]) -> Iterator[N
 
 
 def replace_assets(db: Session, render_id: str, lease: Lease, files: dict[str, Path]) -> list[str]:
-    """Make stored files a render's assets by kind. Returns the keys of those that they replace."""
+    """Make stored files a render's assets, by kind. Returns the storage keys of the assets that they replace."""
     assets = [
         Asset(
             render_id=render_id,

@@ -73,15 +73,15 @@ class ChunkWorker(Worker):
         self.is_stopping = False
         self.is_outdated = False
         self._next_heartbeat = 0.0
-        gc.freeze()  # a work-horse need not collect what it inherits, which takes it a fifth of a second
+        gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a wake-up that this node may act on, however long that takes."""
+        """Wait, without a time limit, for a wake-up that this node may act on."""
         while True:
             self.heartbeat()
-            # RQ stops by an exception from the signal handler; in a heartbeat it ended only that.
+            # RQ's signal handler stops the worker by an exception, which a heartbeat catches.
             if self.is_stopping or self.is_outdated or self.assignment.drain:
                 self.is_stopping = True
                 raise StopRequested
@@ -119,7 +119,7 @@ class ChunkWorker(Worker):
         self.host.ensure_ready()
         self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)
-        # A host that is not idle now still draws for a work-horse that is gone: it is replaced.
+        # A host that is not idle still draws for a work-horse that has ended: it is replaced.
         self.host.ensure_ready()
         reap_orphans([self.host.pid])
         clear(context.current().scratch)
@@ -130,15 +130,15 @@ class ChunkWorker(Worker):
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
-        """Record the failed attempt, as the killed work-horse could not."""
+        """Record the failed attempt, which a killed work-horse cannot do itself."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
         with _opened(self.settings) as database:
-            _take_back(database, self.settings, self.facts.name, partial(_fail, self.settings, self.facts.name))
+            _for_held_chunks(database, self.settings, self.facts.name, partial(_fail, self.settings, self.facts.name))
             chunk_log.rescue(context.current(), database, f"The work-horse was killed: wait status {ret_val}")
 
 
 def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, tags: Sequence[str] = ()) -> None:
-    """Work until SIGTERM: the first lets the current chunk finish, a second (a second later) releases it.
+    """Work until SIGTERM: the first lets the current chunk finish, a second (at least 1 s later) releases it.
 
     Ends at once if the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and FarmError.
     """
@@ -161,7 +161,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
             with connect(settings.redis_url, timeout=None) as redis:
                 worker = ChunkWorker(settings, redis, host, own_facts)
                 worker.work(logging_level="WARNING")
-        finally:  # a stop signal may arrive as soon as the node has joined
+        finally:  # also for a stop signal that arrives before the worker is ready
             host.stop()
             _leave(settings, own_facts)
         if worker.is_outdated:
@@ -173,7 +173,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
 
 
 def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts:
-    """This worker's facts. Raises NodeRefused when its code, the tables and the storage do not fit together."""
+    """This worker's facts. Raises NodeRefused when the tables or the storage are not those that it needs."""
     with _opened(settings) as database:
         registry.check_version(database)
         registry.check_storage(database, open_storage(settings))
@@ -188,7 +188,7 @@ def _join(settings: Settings, own_facts: Facts) -> bool:
         if not registry.join(database, own_facts):
             return False
         # The process that had the name before is dead: its chunks need not wait for their leases to expire.
-        _take_back(database, settings, own_facts.name, partial(_fail, settings, None))
+        _for_held_chunks(database, settings, own_facts.name, partial(_fail, settings, None))
     return True
 
 
@@ -199,7 +199,7 @@ def _leave(settings: Settings, own_facts: Facts) -> None:
             with database.read() as db:
                 joined = registry.has_joined(db, own_facts)
             if joined:  # before leaving: the next node of this name fails chunks that its predecessor holds
-                _take_back(database, settings, own_facts.name, _release)
+                _for_held_chunks(database, settings, own_facts.name, _release)
             with database.write() as db:
                 registry.leave(db, own_facts)
     except Exception as error:
@@ -212,12 +212,12 @@ def _opened(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-def _take_back(
-    database: Database, settings: Settings, name: str, take: Callable[[Session, Doorbell, Chunk], object]
+def _for_held_chunks(
+    database: Database, settings: Settings, name: str, act: Callable[[Session, Doorbell, Chunk], object]
 ) -> None:
-    """Take every chunk that the node holds from it, each in a transaction of its own.
+    """Call `act` for every chunk that the node holds, each in a transaction of its own.
 
-    Several in one would lock shots and accounts in turn, and could deadlock with a client's transaction.
+    Several in one transaction would lock several shots and accounts, and could deadlock with a client's.
     """
     with connect(settings.redis_url) as redis:
         doorbell = Doorbell(redis)
@@ -225,14 +225,14 @@ def _take_back(
             held = chunks.held_by(db, name)
         for chunk in held:
             with database.write() as db:
-                take(db, doorbell, chunk)
+                act(db, doorbell, chunk)
 
 
 def _fail(settings: Settings, node: str | None, db: Session, doorbell: Doorbell, chunk: Chunk) -> None:
     """Record the attempt as failed, and count it against `node`, if given."""
     model_id = chunks.model_id(db, chunk.shot_id)
     leases.fail(db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts)
-    if node and model_id:  # unless the render was deleted meanwhile
+    if node and model_id:  # None if the render was deleted meanwhile
         quarantine.record_failure(db, node, model_id, WorkerLost())
 
 
