@@ -75,7 +75,7 @@ def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, flo
             began = time.monotonic()
             views.draw_view(opened, number, direction, folder)
             whole += time.monotonic() - began
-            view = camera(direction, shot.width, opened.stage.lens.target)
+            view = camera(direction, shot.width, opened.stage.sphere_height)
             began = time.monotonic()
             with opened.passes.drawn():
                 render_to_file(opened.stage, view, crop(view, opened.stage.points, FILTER_BORDER), folder / "again.exr")

@@ -89,7 +89,7 @@ def synthetic_frames(folder: Path, width: int, height: int, bits: int, count: in
     distance = np.hypot(*np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size)))
     np.save(folder / "shadow.npy", (0.6 * np.clip(1 - distance, 0, 1) ** 2).astype(np.float32))
     shadow = ShadowMap(str(folder / "shadow.npy"), size, 2.0)
-    lens = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=width, height=height)
+    lens = Lens.around_sphere(focal_length=85, elevation=12, margin=1.12, target=0.8, width=width, height=height)
     grounds = [tuple(view(lens, 4.0 * number, 1.0).ground_to_pixel.ravel().tolist()) for number in range(count)]
     return [Frame(number, bits, layer, None, shadow, ground) for number, ground in enumerate(grounds)]
 

@@ -1,5 +1,7 @@
 """Adjust imported glTF materials: sidedness and ambient occlusion, which the importer does not apply."""
 
+from collections.abc import Callable
+
 import bpy
 
 AMBIENT_SHARE = 0.5  # of a studio's light is indirect, the only light that occlusion darkens
@@ -48,3 +50,34 @@ def _occlusion(tree: bpy.types.NodeTree) -> bpy.types.NodeSocket | None:
         if group and group.name.startswith("glTF Material Output") and link.to_socket.name == "Occlusion":
             return link.from_socket
     return None
+
+
+def is_invisible(material: bpy.types.Material) -> bool:
+    """Whether all of its surface is fully transparent: a collision box, a hotspot."""
+    if material.node_tree is None:
+        return False
+    shaders = [node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled"]
+    return bool(shaders) and all(constant(shader.inputs["Alpha"]) == 0 for shader in shaders)
+
+
+def constant(socket: bpy.types.NodeSocket) -> float | None:
+    """The value of a socket that depends on no texture, attribute or ray; None for any other."""
+    if not socket.is_linked:
+        return float(socket.default_value)
+    node = socket.links[0].from_node
+    if node.bl_idname == "ShaderNodeValue":
+        return float(node.outputs[0].default_value)
+    if node.bl_idname != "ShaderNodeMath" or node.operation not in OPERATIONS:
+        return None
+    first, second = (constant(each) for each in node.inputs[:2])
+    return None if first is None or second is None else OPERATIONS[node.operation](first, second)
+
+
+# The operations of Blender's glTF importer on alpha: a cut-off compares, and subtracts the result from 1.
+OPERATIONS: dict[str, Callable[[float, float], float]] = {
+    "ADD": lambda a, b: a + b,
+    "SUBTRACT": lambda a, b: a - b,
+    "MULTIPLY": lambda a, b: a * b,
+    "LESS_THAN": lambda a, b: float(a < b),
+    "GREATER_THAN": lambda a, b: float(a > b),
+}

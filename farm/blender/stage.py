@@ -8,10 +8,14 @@ from pathlib import Path
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
+from numpy.typing import NDArray
 
+from camera_paths import Pose
 from farm.blender.importing import Imported, Object, import_model
+from farm.blender.materials import is_invisible
 from farm.blender.template import open_template
 from farm.errors import BadModel
+from farm.scene import framing
 from farm.scene.camera import Array, Lens
 from farm.scene.shot import ShotSetup
 
@@ -24,7 +28,8 @@ class Stage:
     """A template's objects by their contract names, and the subject that stands on it.
 
     `subject` is the imported objects, children of `root`; `root_matrix` is the root's matrix at the subject's full
-    size, and `points` the surface at that size, as world points of shape (n, 3).
+    size, and `points` the surface at that size, as world points of shape (n, 3). `sphere_height` is the height of the
+    bounding sphere's centre above the ground; the sphere's radius is 1.
     """
 
     camera: Object
@@ -34,6 +39,7 @@ class Stage:
     clip_seconds: float
     root_matrix: Matrix
     points: Array
+    sphere_height: float
     lens: Lens
 
     @property
@@ -60,19 +66,22 @@ def set_up(shot: ShotSetup) -> Stage:
         if object_.parent is None:
             object_.parent = root
     root.matrix_world = rotation(shot)
-    foot, radius, height = bounding_sphere(imported)
-    root_matrix = Matrix.Scale(1 / radius, 4) @ Matrix.Translation(Vector((-foot).tolist())) @ rotation(shot)
+    bounds = measure(imported)
+    to_unit_sphere = Matrix.Scale(1 / bounds.radius, 4) @ Matrix.Translation(Vector((-bounds.foot).tolist()))
+    root_matrix = to_unit_sphere @ rotation(shot)
     root.matrix_world = root_matrix
-    lens = Lens(
-        focal_length=camera.data.lens,
-        elevation=camera["elevation"],
+    sphere_height = bounds.height / bounds.radius
+    lens = framing.fit(
+        Lens.around_sphere(
+            camera.data.lens, camera["elevation"], camera["fit_margin"], sphere_height, shot.width, shot.height
+        ),
+        (bounds.hull - bounds.foot) / bounds.radius,
+        [Pose(*pose) for pose in shot.path],
         margin=camera["fit_margin"],
-        target=height / radius,
-        width=shot.width,
-        height=shot.height,
+        shadow=shot.shadows,
     )
-    points = surface(imported.objects)
-    return Stage(camera, ground, root, imported.objects, imported.clip_seconds, root_matrix, points, lens)
+    objects, seconds = imported.objects, imported.clip_seconds
+    return Stage(camera, ground, root, objects, seconds, root_matrix, surface(objects), sphere_height, lens)
 
 
 def rotation(shot: ShotSetup) -> Matrix:
@@ -83,19 +92,33 @@ def rotation(shot: ShotSetup) -> Matrix:
     return pan @ tilt @ roll
 
 
-def bounding_sphere(model: Imported) -> tuple[Array, float, float]:
-    """The bounding sphere of a model over its whole clip, in world units.
+@dataclass(frozen=True)
+class Bounds:
+    """The bounds of a model over its whole clip, in world units.
 
-    Returns the foot (the point of shape (3,) on the ground below the sphere's centre), the sphere's radius and the
-    height of its centre above the foot. Raises BadModel when the model has no size.
+    `foot` is the point of shape (3,) on the ground below the bounding sphere's centre, `radius` the sphere's, `height`
+    that of its centre above the foot; `hull` are the outermost points of the surface, of shape (n, 3).
     """
+
+    foot: Array
+    radius: float
+    height: float
+    hull: Array
+
+
+def measure(model: Imported) -> Bounds:
+    """Raises BadModel when the model has no size."""
     corners = np.array([(cloud.min(axis=0), cloud.max(axis=0)) for cloud in clip_surfaces(model)])
     low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
     centre = (low + high) / 2
-    radius = max(float(np.linalg.norm(cloud - centre, axis=1).max()) for cloud in clip_surfaces(model))
+    radius, hulls = 0.0, []
+    for cloud in clip_surfaces(model):
+        radius = max(radius, float(np.linalg.norm(cloud - centre, axis=1).max()))
+        hulls.append(framing.hull(cloud))
     if not MIN_RADIUS < radius < MAX_RADIUS:  # also true of NaN
         raise BadModel("The model has no size: all of its points coincide, or some are not finite numbers")
-    return np.array([centre[0], centre[1], low[2]]), radius, float(centre[2] - low[2])
+    foot = np.array([centre[0], centre[1], low[2]])
+    return Bounds(foot, radius, float(centre[2] - low[2]), framing.hull(np.concatenate(hulls)))
 
 
 def clip_surfaces(model: Imported) -> Iterator[Array]:
@@ -115,7 +138,10 @@ def set_time(seconds: float) -> None:
 
 
 def surface(objects: list[Object]) -> Array:
-    """The world positions of all rendered vertices after modifiers and skinning, shape (n, 3). Raises BadModel."""
+    """The world positions of all visible vertices after modifiers and skinning, shape (n, 3). Raises BadModel.
+
+    A vertex is visible if it belongs to a face whose material is not fully transparent; loose edges and points are not.
+    """
     bpy.context.view_layer.update()
     graph = bpy.context.evaluated_depsgraph_get()
     names = {object_.name for object_ in objects}
@@ -124,12 +150,29 @@ def surface(objects: list[Object]) -> Array:
         owner = instance.parent if instance.is_instance else instance.object
         if owner.original.name not in names or instance.object.type != "MESH" or not instance.show_self:
             continue
-        mesh = instance.object.data
-        flat = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
-        mesh.vertices.foreach_get("co", flat)
         world = np.array(instance.matrix_world)
-        clouds.append(flat.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3])
-    if not clouds:
-        raise BadModel("The model has no mesh: the file's scene has no visible surface")
+        clouds.append(_visible_vertices(instance.object) @ world[:3, :3].T + world[:3, 3])
+    if not sum(map(len, clouds)):
+        raise BadModel("The model has no visible surface: its meshes are empty, hidden or fully transparent")
     points: Array = np.concatenate(clouds).astype(np.float64)
     return points
+
+
+def _visible_vertices(object_: Object) -> NDArray[np.float32]:
+    """The positions of the vertices of visible faces, shape (n, 3)."""
+    mesh = object_.data
+    corners = np.empty(len(mesh.loops), dtype=np.int32)
+    mesh.loops.foreach_get("vertex_index", corners)
+    hidden = [
+        index for index, slot in enumerate(object_.material_slots) if slot.material and is_invisible(slot.material)
+    ]
+    if hidden:
+        materials, sizes = (np.empty(len(mesh.polygons), dtype=np.int32) for _ in range(2))
+        mesh.polygons.foreach_get("material_index", materials)
+        mesh.polygons.foreach_get("loop_total", sizes)
+        corners = corners[np.repeat(~np.isin(materials, hidden), sizes)]
+    positions = np.empty(len(mesh.vertices) * 3, dtype=np.float32)
+    mesh.vertices.foreach_get("co", positions)
+    used = np.zeros(len(mesh.vertices), dtype=bool)
+    used[corners] = True
+    return positions.reshape(-1, 3)[used]

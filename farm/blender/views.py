@@ -34,7 +34,7 @@ class OpenViews:
 
     @property
     def info(self) -> Opened:
-        to_origin = Matrix.Translation((0.0, 0.0, -self.stage.lens.target))
+        to_origin = Matrix.Translation((0.0, 0.0, -self.stage.sphere_height))
         matrix = np.array(to_origin @ self.stage.root_matrix @ Y_UP_TO_Z_UP, dtype=float)
         return Opened(matrix.tolist(), bpy.app.version_string)
 
@@ -60,7 +60,7 @@ def draw_view(opened: OpenViews, number: int, direction: Direction, folder: Path
     """Draw one view into files in `folder`, cropped to the subject."""
     name = f"frame-{number:06d}"
     stage = opened.stage
-    camera = views.camera(direction, opened.shot.width, stage.lens.target)
+    camera = views.camera(direction, opened.shot.width, stage.sphere_height)
     subject = draw_subject(stage, camera, stage.points, folder / f"{name}.rgba", opened.silhouette)
     passes = folder / f"{name}.exr"
     with opened.passes.drawn():

@@ -14,6 +14,7 @@ from farm.tiers import TIERS
 
 ASPECT_RATIOS: dict[Aspect, tuple[int, int]] = {"16:9": (16, 9), "1:1": (1, 1), "9:16": (9, 16)}
 PREVIEW_FPS = 10
+FIT_STEPS = 180  # of a camera path: 3 degrees of a hero-spin of one and a half turns
 MIN_CHUNK_SECONDS = 10.0  # of rendering: makes up for the cost of opening the shot
 MAX_CONCURRENT_PIXELS, MAX_VARIANTS = 8 * 1920 * 1080, 16  # the encoders then need about 2 GB
 
@@ -71,6 +72,12 @@ class ShotSpec:
         """The pose of the camera for each frame."""
         path = PATHS[self.effect]
         return path.poses(self.frames, easing=self.easing, rotate_y=self.rotate_y, zoom=self.zoom, **self.path_options)
+
+    def fit_path(self) -> list[Pose]:
+        """Evenly spaced poses of the camera path at zoom 1, to which the camera's distance is fitted."""
+        path = PATHS[self.effect]
+        options = {"easing": self.easing, "rotate_y": self.rotate_y, "zoom": 1.0, **self.path_options}
+        return [path.pose(step / FIT_STEPS, **options) for step in range(FIT_STEPS + 1)]
 
 
 def shot(model_sha256: str, render: RenderSettings, settings: Settings, *, preview: bool = False) -> ShotSpec:

@@ -6,7 +6,7 @@ seen from above.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,30 +19,33 @@ SENSOR_MM = 36.0  # along the frame's longer side, Blender's default
 class Lens:
     """Camera settings that are constant over a shot: `focal_length` in mm, the frame's `width` and `height` in pixels.
 
-    `elevation` in degrees above the horizon, `margin` the room around the sphere (1 touches the frame's edge), `target`
-    the height of the sphere's centre above the ground.
+    `elevation` in degrees above the horizon; `target` is the height above the ground of the point in the middle of the
+    frame, `distance` the camera's distance from it.
     """
 
     focal_length: float
     elevation: float
-    margin: float
+    distance: float
     target: float
     width: int
     height: int
+
+    @classmethod
+    def around_sphere(
+        cls, focal_length: float, elevation: float, margin: float, target: float, width: int, height: int
+    ) -> "Lens":
+        """A lens for which the unit sphere around the target, times `margin`, just fits the frame's shorter side.
+
+        A sphere of radius r seen from distance d fills the half angle asin(r / d).
+        """
+        lens = cls(focal_length, elevation, 1.0, target, width, height)
+        half_angle = math.atan(min(width, height) / 2 / lens.pixels_per_unit)
+        return replace(lens, distance=margin / math.sin(half_angle))
 
     @property
     def pixels_per_unit(self) -> float:
         """Pixels on the frame for one unit at distance one."""
         return self.focal_length / SENSOR_MM * max(self.width, self.height)
-
-    @property
-    def distance(self) -> float:
-        """The distance from which the unit sphere, times `margin`, just fits the frame's shorter side.
-
-        A sphere of radius r seen from distance d fills the half angle asin(r / d).
-        """
-        half_angle = math.atan(min(self.width, self.height) / 2 / self.pixels_per_unit)
-        return self.margin / math.sin(half_angle)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class View:
 
 
 def view(lens: Lens, azimuth: float, radius: float) -> View:
-    """The camera at `azimuth` degrees, `radius` times the fitted distance away, looking at the sphere's centre."""
+    """The camera at `azimuth` degrees, `radius` times the fitted distance away, looking at the target."""
     turn, tilt = math.radians(azimuth), math.radians(lens.elevation)
     back = np.array([math.sin(turn) * math.cos(tilt), -math.cos(turn) * math.cos(tilt), math.sin(tilt)])
     right = np.array([math.cos(turn), math.sin(turn), 0.0])

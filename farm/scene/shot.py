@@ -5,6 +5,8 @@ from typing import Any, Literal, Self
 
 Engine = Literal["cycles", "eevee"]
 
+FULL_TURN = tuple((float(azimuth), 1.0, 1.0) for azimuth in range(0, 360, 5))
+
 
 @dataclass(frozen=True)
 class ShotSetup:
@@ -16,7 +18,8 @@ class ShotSetup:
 
     `animation` is the clip that plays in a loop at `animation_speed` times its own speed ("*": the file's first clip);
     `fps` is the rate of frame numbers. `roll_z`, `tilt_x` and `pan_x` rotate the model in degrees, in this order, about
-    its axes towards the viewer, to the right and upwards.
+    its axes towards the viewer, to the right and upwards. `path` samples the camera path that the camera's distance is
+    fitted to: azimuth, radius and scale of poses as in camera_paths.Pose.
     """
 
     model_path: str
@@ -34,6 +37,7 @@ class ShotSetup:
     tilt_x: int = 0
     pan_x: int = 0
     roll_z: int = 0
+    path: tuple[tuple[float, float, float], ...] = FULL_TURN
 
     def to_wire(self) -> dict[str, Any]:
         return asdict(self)

@@ -50,4 +50,8 @@ def focal(side: int) -> float:
 
 def camera(direction: Direction, side: int, target: float = 0.0) -> View:
     """The camera of a view. `target` is the height of the bounding sphere's centre, 0 in the dataset's own world."""
-    return view(Lens(FOCAL_LENGTH_MM, direction.elevation, MARGIN, target, side, side), direction.azimuth, radius=1.0)
+    return view(
+        Lens.around_sphere(FOCAL_LENGTH_MM, direction.elevation, MARGIN, target, side, side),
+        direction.azimuth,
+        radius=1.0,
+    )

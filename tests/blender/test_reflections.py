@@ -18,7 +18,7 @@ from tests.support.blender import InsideBlender, shot
 
 pytestmark = pytest.mark.slow
 Plane = NDArray[np.float32]
-LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=192, height=108)
+LENS = Lens.around_sphere(focal_length=85, elevation=12, margin=1.12, target=0.8, width=192, height=108)
 SIZE = (192, 108)
 
 

@@ -10,8 +10,8 @@ from farm.scene.camera import Lens, view
 from farm.scene.shot import Frame, Layer, ShadowMap
 
 WIDTH, HEIGHT = 96, 54
-LENS = Lens(focal_length=85, elevation=12, margin=1.12, target=0.8, width=WIDTH, height=HEIGHT)
-STEEP = Lens(focal_length=85, elevation=60, margin=1.12, target=0.3, width=WIDTH, height=HEIGHT)
+LENS = Lens.around_sphere(focal_length=85, elevation=12, margin=1.12, target=0.8, width=WIDTH, height=HEIGHT)
+STEEP = Lens.around_sphere(focal_length=85, elevation=60, margin=1.12, target=0.3, width=WIDTH, height=HEIGHT)
 DISC_COLOUR = np.array([0.85, 0.45, 0.1])
 CLEAR = np.zeros((1, 1, 4), dtype=np.uint8)
 

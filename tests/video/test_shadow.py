@@ -67,7 +67,7 @@ class TestShadow:
         assert (cast(beside) == 0).all()
 
     def test_stays_below_the_horizon(self, tmp_path: Path) -> None:
-        level = Lens(85, 3, 1.12, 0.8, WIDTH, HEIGHT)
+        level = Lens.around_sphere(85, 3, 1.12, 0.8, WIDTH, HEIGHT)
         camera = view(level, 0, 1.0)
         opacity = cast(frame(tmp_path, CLEAR, level, shadow=all_dark(tmp_path, extent=10_000.0)))
         far = camera.position * [1, 1, 0] + camera.axes[:, 2] * [-1e6, -1e6, 0]
@@ -79,7 +79,7 @@ class TestShadow:
     def test_is_smooth_from_a_coarse_map(self, tmp_path: Path) -> None:
         across = np.linspace(-1, 1, 16, dtype=np.float32)
         bump = np.clip(1 - np.hypot(across, across[:, None]), 0, 1).astype(np.float32) ** 2
-        tall = Lens(85, 89, 1.12, 0.0, 960, 540)
+        tall = Lens.around_sphere(85, 89, 1.12, 0.0, 960, 540)
         drawn = frame(tmp_path, CLEAR, tall, shadow=shadow_map(tmp_path, bump, 1.0))
         assert drawn.shadow
         shadow = ShadowCaster(960, 540).cast(drawn.shadow, drawn.ground_to_pixel)
@@ -122,7 +122,7 @@ class TestMap:
     @settings(deadline=None)
     @given(st.floats(0.1, 2.0), st.floats(-180, 180), st.floats(5, 80))
     def test_covers_every_pixel_of_its_shadow(self, extent: float, azimuth: float, elevation: float) -> None:
-        camera = view(Lens(85, elevation, 1.12, 0.8, WIDTH, HEIGHT), azimuth, 1.0)
+        camera = view(Lens.around_sphere(85, elevation, 1.12, 0.8, WIDTH, HEIGHT), azimuth, 1.0)
         box = covered_box(camera.ground_to_pixel @ map_to_ground(ShadowMap("", 64, extent)), WHOLE_MAP)
         assert box
         spots = np.random.default_rng(1).uniform(-extent, extent, (50, 3)) * [1, 1, 0]
