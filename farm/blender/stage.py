@@ -175,4 +175,5 @@ def _visible_vertices(object_: Object) -> NDArray[np.float32]:
     mesh.vertices.foreach_get("co", positions)
     used = np.zeros(len(mesh.vertices), dtype=bool)
     used[corners] = True
-    return positions.reshape(-1, 3)[used]
+    visible: NDArray[np.float32] = positions.reshape(-1, 3)[used]
+    return visible
