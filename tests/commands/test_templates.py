@@ -131,7 +131,7 @@ def test_watch_draws_at_every_save_and_survives_a_partial_one(
         bright = pixels(out)
         content = copy.read_bytes()
         copy.write_bytes(content[: len(content) // 2])
-        assert "not a whole .blend" in next_line(process)
+        assert "not a complete .blend" in next_line(process)
         assert (pixels(out) == bright).all()
         inside(save_changed, darken_key, copy)
         assert str(out) in next_line(process)
