@@ -9,25 +9,14 @@ from numpy.typing import NDArray
 
 from camera_paths import Pose
 from farm.blender.client import Blender
-from farm.scene.shot import Frame, ShotSetup
 from farm.video import backgrounds
 from farm.video.composite import Compositor
 from tests.blender.models import box, glb, shot
 from tests.support.assets import ASSETS
+from tests.support.blender import draw_frame
 
 pytestmark = pytest.mark.slow
 Pixels = NDArray[np.uint8]
-
-
-def draw_frame(blender: Blender, setup: ShotSetup, azimuth: float = 0.0, radius: float = 1.0) -> tuple[Frame, Pixels]:
-    """Draw one frame; returns it and its pixels on the full frame: (height, width, 4)."""
-    blender.open_shot(setup)
-    whole = np.zeros((setup.height, setup.width, 4), dtype=np.uint8)
-    for frame in blender.frames([(0, Pose(azimuth, radius))]):
-        layer = frame.subject
-        pixels = np.fromfile(layer.path, dtype=np.uint8).reshape(layer.height, layer.width, 4)
-        whole[layer.y : layer.y + layer.height, layer.x : layer.x + layer.width] = pixels
-    return frame, whole
 
 
 def silhouette(picture: Pixels) -> tuple[float, float, float, float]:

@@ -1,6 +1,5 @@
 """A template is refused for every violation of its contract, with a message that names object, problem and fix."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,11 @@ from farm.errors import BadTemplate
 from farm.scene.shot import ShotSetup
 from farm.templates import contract
 from farm.templates.contract import Violation
-from tests.blender.test_stage import draw_frame
 from tests.support.assets import ASSETS
-from tests.support.blender import InsideBlender
+from tests.support.blender import InsideBlender, draw_frame
+from tests.support.templates import STUDIO, Change, darken_key, rename_subject, save_changed
 
 pytestmark = pytest.mark.slow
-STUDIO = templates.blend("studio")
-Change = Callable[[Any], object]  # takes bpy; applied to a copy of studio.blend in a process with bpy
-
-
-def save_changed(change: Change, target: Path) -> None:
-    import bpy
-
-    bpy.ops.wm.open_mainfile(filepath=str(STUDIO), load_ui=False, use_scripts=False)
-    change(bpy)
-    bpy.ops.wm.save_as_mainfile(filepath=str(target), compress=True, relative_remap=False)
 
 
 def examine_changed(change: Change, target: Path) -> list[Violation]:
@@ -35,10 +24,6 @@ def examine_changed(change: Change, target: Path) -> list[Violation]:
 
     save_changed(change, target)
     return examine(target)
-
-
-def rename_subject(bpy: Any) -> None:
-    bpy.data.objects["Subject"].name = "Product"
 
 
 def camera_is_an_empty(bpy: Any) -> None:
@@ -359,7 +344,3 @@ class TestOpenShot:
         covered = before[..., 3] == 255
         assert after[covered][:, :3].mean() < before[covered][:, :3].mean() - 20
         assert (np.abs(after[..., 3].astype(int) - before[..., 3]) < 64).all()
-
-
-def darken_key(bpy: Any) -> None:
-    bpy.data.lights["Key"].energy = 1.0

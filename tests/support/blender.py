@@ -51,6 +51,15 @@ def draw_frames(host: BlenderHost, shot: ShotSetup, *azimuths: float) -> list[Dr
         return [_load(frame, shot) for frame in blender.frames(enumerate(map(Pose, azimuths)))]
 
 
+def draw_frame(
+    blender: Blender, shot: ShotSetup, azimuth: float = 0.0, radius: float = 1.0
+) -> tuple[Frame, NDArray[np.uint8]]:
+    """Draw one frame; returns it and its pixels on the full frame: (height, width, 4)."""
+    blender.open_shot(shot)
+    [drawing] = [_load(frame, shot) for frame in blender.frames([(0, Pose(azimuth, radius))])]
+    return drawing.frame, drawing.whole
+
+
 def bake(host: BlenderHost, shot: ShotSetup) -> tuple[ShadowMap, NDArray[np.float32]]:
     """Bake the shot's shadow; returns it with its opacities."""
     with Blender(host.socket_path, TIMEOUT_SECONDS) as blender:
