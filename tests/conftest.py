@@ -4,6 +4,8 @@ A test marked `on_both_databases` runs on SQLite and on PostgreSQL; one marked `
 folder and on S3.
 """
 
+import contextlib
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -78,6 +80,33 @@ def postgresql_url() -> Iterator[str]:
         yield server.get_uri()
 
 
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_url: str) -> str:
+    """The name of a migrated database, to create others from: migrations take longer than a short test."""
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated")
+    migrate(url_of(postgresql_url, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "plinth.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+def migrate(url: str) -> None:
+    with contextlib.closing(Database(url)) as database:
+        database.upgrade()
+
+
+def url_of(server: str, name: str) -> str:
+    """The URL of one of a PostgreSQL server's databases."""
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
 @pytest.fixture
 def database_kind() -> str:
     """The kind of the farm's database: sqlite or postgresql."""
@@ -95,14 +124,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def database_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The test's own, empty database; None is the usual SQLite file in the data folder."""
+    """The test's own database; None is the default SQLite file in the data folder.
+
+    Empty, unless the test requests `database`.
+    """
     if database_kind == "sqlite":
         yield None
         return
     server, name = request.getfixturevalue("postgresql_url"), f"test_{uuid.uuid4().hex}"
+    is_migrated = "database" in request.fixturenames
+    template = request.getfixturevalue("postgresql_template") if is_migrated else "template1"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        yield url_of(server, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -157,12 +191,13 @@ def storage(settings: Settings) -> Storage:
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def database(settings: Settings, database_kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
     """The farm's database, migrated."""
-    database = Database(settings.database)
-    database.upgrade()
-    yield database
-    database.close()
+    if database_kind == "sqlite":
+        settings.data.mkdir(exist_ok=True)
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), settings.data / "plinth.db")
+    with contextlib.closing(Database(settings.database)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -98,7 +98,8 @@ class TestClaim:
         with database.write() as db:
             chunk = leases.claim_next(db, CPU, seconds=30)
             assert chunk
-            assert [render.is_over for render in chunk.renders] == [False, False, True]
+            over = {render.id: render.is_over for render in chunk.renders}
+            assert over == {waiting[0].id: False, waiting[1].id: False, wrong.id: True}
         with database.read() as db:
             seen = [db.get_one(Render, render.id) for render in (*waiting, wrong, other)]
             assert [render.status for render in seen] == ["poster-processing", "poster-processing", "error", "pending"]
