@@ -1,4 +1,4 @@
-"""The reaper at its work, beside a storage that does not answer."""
+"""The reaper while the storage does not respond."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from farm.settings import Settings
 from tests.support import s3
 from tests.support.chunks import claimed
 
-PATIENCE = 5.0  # seconds; half of what a silent storage takes to be given up for the first time
+TIMEOUT_SECONDS = 5.0  # half of the time after which a request to the storage fails for the first time
 
 
 @pytest.fixture
@@ -39,9 +39,7 @@ def reaping(settings: Settings) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("reaping")
-def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
-    database: Database, render: Render, s3_door: s3.Door
-) -> None:
+def test_requeues_chunks_while_the_storage_hangs(database: Database, render: Render, s3_door: s3.Door) -> None:
     s3_door.silent = True
     with database.write() as db:
         db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
@@ -49,15 +47,15 @@ def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
     with database.write() as db:
         chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
 
-    def taken_back() -> bool:
+    def requeued() -> bool:
         with database.read() as db:
             return db.get_one(Chunk, chunk.id).state == "queued"
 
-    wait_until(taken_back)
+    wait_until(requeued)
 
 
-def wait_until(good: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not good():
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A render's status goes one way."""
+"""A render's status advances in one direction only."""
 
 from itertools import product
 
@@ -20,19 +20,19 @@ def steps(database: Database, render: Render, *statuses: str) -> Render:
 
 
 class TestAdvance:
-    def test_goes_all_the_way(self, database: Database, render: Render) -> None:
+    def test_reaches_done_by_every_step(self, database: Database, render: Render) -> None:
         assert steps(database, render, *ORDER).status == "done"
 
-    def test_tells_when(self, database: Database, render: Render) -> None:
+    def test_sets_the_time_of_the_change(self, database: Database, render: Render) -> None:
         assert steps(database, render, "poster-processing").updated_at > render.updated_at
 
     @pytest.mark.parametrize("reached", ORDER[:-1])
-    def test_may_end_as_an_error_before_it_is_done(self, database: Database, render: Render, reached: str) -> None:
+    def test_allows_an_error_before_done(self, database: Database, render: Render, reached: str) -> None:
         row = steps(database, render, *ORDER[: ORDER.index(reached) + 1], "error")
         assert (row.status, row.error_message) == ("error", "why")
 
     @pytest.mark.parametrize(("reached", "to"), [pair for pair in product(ORDER, ORDER) if pair[0] != pair[1]])
-    def test_passes_over_steps_already_taken_and_leaves_none_out(
+    def test_ignores_passed_steps_and_refuses_to_skip_one(
         self, database: Database, render: Render, reached: str, to: str
     ) -> None:
         steps(database, render, *ORDER[: ORDER.index(reached) + 1])
@@ -45,20 +45,20 @@ class TestAdvance:
                 steps(database, render, to)
 
     @pytest.mark.parametrize("to", ["error", "failed"])
-    def test_a_dismissed_error_stays_dismissed_and_keeps_its_message(
+    def test_leaves_a_dismissed_error_and_its_message_unchanged(
         self, database: Database, render: Render, to: str
     ) -> None:
         row = steps(database, render, "error", "failed", to)
         assert (row.status, row.error_message) == ("failed", "why")
 
     @pytest.mark.parametrize("reached", ORDER)
-    def test_only_an_error_can_be_dismissed(self, database: Database, render: Render, reached: str) -> None:
+    def test_dismisses_only_an_error(self, database: Database, render: Render, reached: str) -> None:
         steps(database, render, *ORDER[: ORDER.index(reached) + 1])
         with pytest.raises(ImpossibleStep):
             steps(database, render, "failed")
 
     @pytest.mark.parametrize("to", ORDER)
-    def test_never_leaves_an_error(self, database: Database, render: Render, to: str) -> None:
+    def test_refuses_to_continue_after_an_error(self, database: Database, render: Render, to: str) -> None:
         steps(database, render, "error")
         with pytest.raises(ImpossibleStep):
             steps(database, render, to)

@@ -1,4 +1,4 @@
-"""Files of an attempt: in the storage and in the database, both or neither."""
+"""Publishing an attempt's files: in the storage and in the database, both or neither."""
 
 from pathlib import Path
 
@@ -20,20 +20,24 @@ KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 
 
 @pytest.mark.parametrize(
-    ("trouble", "stays"),
+    ("error", "stays"),
     [
-        pytest.param(ValueError(), False, id="nothing was committed"),
-        pytest.param(OperationalError("COMMIT", {}, Exception("server closed the connection")), True, id="who knows"),
-        pytest.param(Unavailable(), True, id="the storage would not listen"),
+        pytest.param(ValueError(), False, id="rolled back"),
+        pytest.param(
+            OperationalError("COMMIT", {}, Exception("server closed the connection")),
+            True,
+            id="commit unknown",
+        ),
+        pytest.param(Unavailable(), True, id="storage down"),
     ],
 )
-def test_files_stay_only_where_a_row_may_name_them(
+def test_removes_stored_files_that_no_row_can_name(
     settings: Settings,
     database: Database,
     doorbell: Doorbell,
     render: Render,
     tmp_path: Path,
-    trouble: Exception,
+    error: Exception,
     stays: bool,
 ) -> None:
     storage, file = open_storage(settings), tmp_path / "video.mp4"
@@ -41,6 +45,6 @@ def test_files_stay_only_where_a_row_may_name_them(
     with database.write() as db:
         chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
         lease = Lease(database, doorbell, as_claimed(chunk), 30, lambda _: None)
-    with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
-        raise trouble
+    with pytest.raises(type(error)), publishing.stored(storage, lease, {KEY: file}):
+        raise error
     assert list(storage.keys("renders/")) == ([KEY] if stays else [])
