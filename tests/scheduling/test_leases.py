@@ -169,9 +169,9 @@ class TestTurns:
         first = leases.claim_next(db, CPU, seconds=30)
         assert first
         leases.fail(db, doorbell, first.id, 1, BlenderCrashed(), max_attempts=3)
-        again = leases.claim_next(db, CPU, seconds=30)
-        assert again
-        assert (again.id, again.attempt) == (first.id, 2)
+        retried = leases.claim_next(db, CPU, seconds=30)
+        assert retried
+        assert (retried.id, retried.attempt) == (first.id, 2)
 
 
 class TestFencing:
@@ -246,9 +246,9 @@ class TestFail:
         self, db: Session, chunk: Chunk, render: Render, doorbell: Doorbell
     ) -> None:
         for attempt in (1, 2):
-            again = leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=3)
-            assert again is not None
-            assert (again.state, again.attempt) == ("queued", attempt + 1)
+            retried = leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=3)
+            assert retried is not None
+            assert (retried.state, retried.attempt) == ("queued", attempt + 1)
             db.flush()
         assert leases.fail(db, doorbell, chunk.id, 3, BlenderCrashed(), max_attempts=3) is None
         row = db.get_one(Render, render.id)

@@ -46,23 +46,23 @@ def expire(database: Database, facts: Facts, ago: timedelta) -> None:
         nodes.named(db, facts.name).seen_at = now() - ago
 
 
-def test_restarts_the_shot_with_another_engine(
-    database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
-) -> None:
-    expire(database, gpu, 2 * nodes.RESTART_GRACE)
-    reaper.reap(database, Doorbell(redis), settings)
-    with database.write() as db:
-        chunk = leases.claim_next(db, CYCLES, seconds=30)
-        assert chunk
-        assert (chunk.shot_id, chunk.first_frame, chunk.attempt) == (begun.shot_id, 0, 2)
-        assert db.query(Segment).count() == 0
+class TestOrphanedShot:
+    def test_restarts_the_shot_with_another_engine(
+        self, database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+    ) -> None:
+        expire(database, gpu, 2 * nodes.RESTART_GRACE)
+        reaper.reap(database, Doorbell(redis), settings)
+        with database.write() as db:
+            chunk = leases.claim_next(db, CYCLES, seconds=30)
+            assert chunk
+            assert (chunk.shot_id, chunk.first_frame, chunk.attempt) == (begun.shot_id, 0, 2)
+            assert db.query(Segment).count() == 0
 
-
-def test_waits_for_a_node_that_may_be_restarting(
-    database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
-) -> None:
-    expire(database, gpu, nodes.RESTART_GRACE / 2)
-    reaper.reap(database, Doorbell(redis), settings)
-    with database.write() as db:
-        assert leases.claim_next(db, CYCLES, seconds=30) is None
-        assert db.get_one(Render, begun.id).shot.engine == "eevee"
+    def test_waits_for_a_node_that_may_be_restarting(
+        self, database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+    ) -> None:
+        expire(database, gpu, nodes.RESTART_GRACE / 2)
+        reaper.reap(database, Doorbell(redis), settings)
+        with database.write() as db:
+            assert leases.claim_next(db, CYCLES, seconds=30) is None
+            assert db.get_one(Render, begun.id).shot.engine == "eevee"

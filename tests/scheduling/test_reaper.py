@@ -38,20 +38,23 @@ def reaping(settings: Settings) -> Iterator[None]:
     thread.join()
 
 
-@pytest.mark.usefixtures("reaping")
-def test_requeues_chunks_while_the_storage_hangs(database: Database, render: Render, s3_door: s3.Door) -> None:
-    s3_door.silent = True
-    with database.write() as db:
-        db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
-    wait_until(lambda: bool(s3_door.asked))
-    with database.write() as db:
-        chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
+class TestReaper:
+    @pytest.mark.usefixtures("reaping")
+    def test_requeues_chunks_while_the_storage_hangs(
+        self, database: Database, render: Render, s3_door: s3.Door
+    ) -> None:
+        s3_door.silent = True
+        with database.write() as db:
+            db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
+        wait_until(lambda: bool(s3_door.asked))
+        with database.write() as db:
+            chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
 
-    def requeued() -> bool:
-        with database.read() as db:
-            return db.get_one(Chunk, chunk.id).state == "queued"
+        def requeued() -> bool:
+            with database.read() as db:
+                return db.get_one(Chunk, chunk.id).state == "queued"
 
-    wait_until(requeued)
+        wait_until(requeued)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

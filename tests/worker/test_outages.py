@@ -78,17 +78,18 @@ class TestAttempt:
                 chunk = as_claimed(claimed(db, chunk))
 
 
-def test_pauses_the_node_after_an_outage(node: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = node.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/closed-port"})
-    monkeypatch.setattr(
-        "farm.worker.context._current", WorkerContext("w", settings, "cycles", node.blender_socket, node.scratch)
-    )
-    monkeypatch.setattr(jobs, "OUTAGE_PAUSE_SECONDS", 0.5)
-    monkeypatch.setattr(jobs, "die_with_parent", lambda _: None)  # this process is not a work-horse
-    began = time.monotonic()
-    with pytest.raises(OperationalError):
-        jobs.work()
-    assert time.monotonic() - began > 0.5
+class TestNode:
+    def test_pauses_after_an_outage(self, node: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = node.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/closed-port"})
+        monkeypatch.setattr(
+            "farm.worker.context._current", WorkerContext("w", settings, "cycles", node.blender_socket, node.scratch)
+        )
+        monkeypatch.setattr(jobs, "OUTAGE_PAUSE_SECONDS", 0.5)
+        monkeypatch.setattr(jobs, "die_with_parent", lambda _: None)  # this process is not a work-horse
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            jobs.work()
+        assert time.monotonic() - began > 0.5
 
 
 class TestSlowStorage:
