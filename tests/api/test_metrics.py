@@ -1,4 +1,4 @@
-"""What the operator's Prometheus reads, and that nobody else does."""
+"""The metrics for the operator's Prometheus, and who may read them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -38,42 +38,40 @@ def admin_key(database: Database) -> str:
 
 @pytest.fixture
 def prometheus(settings: Settings, database: Database, admin_key: str) -> Iterator[TestClient]:  # noqa: ARG001
-    """A second API process of the same farm, which has served nobody else."""
+    """A second API process of the same farm, which has served no other client."""
     with TestClient(create_app(settings), headers={"Authorization": f"Bearer {admin_key}"}) as client:
         yield client
 
 
-class TestReaders:
-    def test_without_a_key_are_refused(self, public_api: TestClient) -> None:
+class TestAccess:
+    def test_requires_a_key(self, public_api: TestClient) -> None:
         assert_error(public_api.get("/metrics"), "unauthorized", 401)
 
-    def test_with_a_clients_key_are_refused(self, api: TestClient) -> None:
+    def test_refuses_the_key_of_a_client(self, api: TestClient) -> None:
         assert_error(api.get("/metrics"), "forbidden", 403, "admin")
 
-    def test_with_an_admins_key_of_another_scope_are_refused(self, public_api: TestClient, database: Database) -> None:
+    def test_refuses_an_admin_key_without_the_scope(self, public_api: TestClient, database: Database) -> None:
         with database.write() as db:
             account = accounts.create(db, "root@example.com", admin=True)
             key = accounts.create_key(db, account, scopes=["renders:read"])
-        answer = public_api.get("/metrics", headers={"Authorization": f"Bearer {key}"})
-        assert_error(answer, "insufficient_scope", 403, "account:read")
+        response = public_api.get("/metrics", headers={"Authorization": f"Bearer {key}"})
+        assert_error(response, "insufficient_scope", 403, "account:read")
 
-    def test_find_it_beside_the_clients_api_and_not_in_its_description(
-        self, prometheus: TestClient, public_api: TestClient
-    ) -> None:
+    def test_is_served_outside_the_documented_api(self, prometheus: TestClient, public_api: TestClient) -> None:
         assert prometheus.get("/metrics").headers["content-type"].startswith("text/plain; version=")
         assert prometheus.get("/v1/metrics").status_code == 404
         assert not [path for path in public_api.get("/openapi.json").json()["paths"] if "metrics" in path]
 
 
 class TestQueue:
-    def test_tells_what_waits_and_for_how_long(
+    def test_reports_waiting_chunks_and_their_age(
         self, api: TestClient, prometheus: TestClient, database: Database
     ) -> None:
-        nothing = scraped(prometheus)
-        lots = [("draw", "urgent"), ("draw", "drawing"), ("finish", "urgent")]
-        for kind, queue in lots:
+        empty = scraped(prometheus)
+        groups = [("draw", "urgent"), ("draw", "drawing"), ("finish", "urgent")]
+        for kind, queue in groups:
             for name in ("plinth_chunks_waiting", "plinth_chunks_running", "plinth_oldest_waiting_seconds"):
-                assert value(nothing, name, kind=kind, queue=queue) == 0
+                assert value(empty, name, kind=kind, queue=queue) == 0
         uploaded(api, settings="{}")
         with database.write() as db:
             chunks = db.query(Chunk).order_by(Chunk.priority).all()
@@ -87,17 +85,17 @@ class TestQueue:
         assert age == pytest.approx(300, abs=20)
         assert value(seen, "plinth_rings", queue="drawing") == len(of_render)
 
-    def test_without_redis_the_rest_is_told(self, settings: Settings, admin_key: str, api: TestClient) -> None:
+    def test_reports_the_rest_without_redis(self, settings: Settings, admin_key: str, api: TestClient) -> None:
         uploaded(api)
-        lonely = settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
-        with TestClient(create_app(lonely), headers={"Authorization": f"Bearer {admin_key}"}) as prometheus:
+        without_redis = settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
+        with TestClient(create_app(without_redis), headers={"Authorization": f"Bearer {admin_key}"}) as prometheus:
             seen = scraped(prometheus)
         assert value(seen, "plinth_redis_up") == 0
         assert value(seen, "plinth_chunks_waiting", kind="draw", queue="urgent") == 1
 
 
 class TestNodes:
-    def test_are_told_by_their_state(self, prometheus: TestClient, database: Database) -> None:
+    def test_are_counted_by_state(self, prometheus: TestClient, database: Database) -> None:
         assert value(scraped(prometheus), "plinth_nodes", state="idle") == 0
         registry.join(database, CPU)
         registry.join(database, replace(CPU, name="other"))
@@ -106,21 +104,19 @@ class TestNodes:
         seen = scraped(prometheus)
         assert [value(seen, "plinth_nodes", state=state) for state in ("idle", "draining", "gone")] == [1, 1, 0]
 
-    def test_chunks_that_no_reaper_takes_back_are_told(
+    def test_reports_chunks_that_no_reaper_has_released(
         self, api: TestClient, prometheus: TestClient, database: Database
     ) -> None:
         uploaded(api)
         with database.write() as db:
-            held, lapsed, *_ = db.query(Chunk).all()
+            held, expired, *_ = db.query(Chunk).all()
             claimed(db, held)
-            claimed(db, lapsed, seconds=-70)
+            claimed(db, expired, seconds=-70)
         assert value(scraped(prometheus), "plinth_chunks_overdue") == 1
 
 
 class TestCounters:
-    def test_credits_are_what_the_ledger_says(
-        self, api: TestClient, prometheus: TestClient, database: Database
-    ) -> None:
+    def test_agree_with_the_ledger(self, api: TestClient, prometheus: TestClient, database: Database) -> None:
         before = scraped(prometheus)
         render_id = uploaded(api, settings='{"quality": "standard"}')["renderId"]
         with database.write() as db:
@@ -132,7 +128,7 @@ class TestCounters:
         assert value(seen, "plinth_credits_left") == value(before, "plinth_credits_left")
         assert value(seen, "plinth_render_seconds_count", tier="standard", status="error") == 1
 
-    def test_grow_never_smaller_when_a_render_is_deleted(
+    def test_keep_their_value_when_a_render_is_deleted(
         self, api: TestClient, prometheus: TestClient, finished: Finish
     ) -> None:
         render_id = uploaded(api, settings="{}")["renderId"]
@@ -145,13 +141,13 @@ class TestCounters:
         assert counted
         assert {key: after[key] for key in counted} == {key: before[key] for key in counted}
 
-    def test_what_was_rolled_back_is_not_counted(self, database: Database, prometheus: TestClient) -> None:
+    def test_do_not_count_what_was_rolled_back(self, database: Database, prometheus: TestClient) -> None:
         with contextlib.suppress(ZeroDivisionError), database.write() as db:
             counters.FRAMES.add(db, 5, tier="share", engine="cycles", source="drawn")
             raise ZeroDivisionError
         assert value(scraped(prometheus), "plinth_frames_total", tier="share", engine="cycles", source="drawn") is None
 
-    def test_retries_are_told_by_their_reason(
+    def test_count_failed_attempts_by_reason(
         self, api: TestClient, prometheus: TestClient, database: Database, doorbell: Doorbell
     ) -> None:
         uploaded(api)
@@ -164,7 +160,7 @@ class TestCounters:
         assert value(seen, "plinth_attempts_failed_total", then="retried", **labels) == 1
         assert value(seen, "plinth_attempts_failed_total", then="ended", **labels) == 1
 
-    def test_durations_fall_into_buckets(self, database: Database, prometheus: TestClient) -> None:
+    def test_sort_durations_into_buckets(self, database: Database, prometheus: TestClient) -> None:
         with database.write() as db:
             for seconds in (4, 10, 11, 1e9):
                 counters.RENDER_SECONDS.observe(db, seconds, tier="pro", status="done")
@@ -179,7 +175,7 @@ class TestCounters:
 
 
 class TestStorage:
-    def test_bytes_are_those_of_the_files_to_the_minute(
+    def test_reports_bytes_of_files_cached_for_a_minute(
         self, api: TestClient, prometheus: TestClient, finished: Finish, database: Database
     ) -> None:
         model = uploaded(api, settings="{}")

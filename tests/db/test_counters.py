@@ -36,34 +36,34 @@ def rows(database: Database) -> int:
         return db.scalar(select(func.count()).select_from(CounterIncrement)) or 0
 
 
-def test_merges_many_rows_into_one_per_counter(database: Database) -> None:
-    count(database, counters.MERGE_AT_ROWS)
-    merge(database)
-    assert rows(database) == 2
-    assert totals(database, counters.FRAMES) == {("share", "cycles", "drawn"): 2 * counters.MERGE_AT_ROWS}
-    assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS}
+class TestMerge:
+    def test_replaces_many_rows_by_one_per_counter(self, database: Database) -> None:
+        count(database, counters.MERGE_AT_ROWS)
+        merge(database)
+        assert rows(database) == 2
+        assert totals(database, counters.FRAMES) == {("share", "cycles", "drawn"): 2 * counters.MERGE_AT_ROWS}
+        assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS}
+
+    def test_leaves_few_rows_unchanged(self, database: Database) -> None:
+        count(database, 3)
+        merge(database)
+        assert rows(database) == 6
+
+    def test_loses_nothing_to_concurrent_merges_and_counts(self, database: Database) -> None:
+        count(database, counters.MERGE_AT_ROWS)
+        with ThreadPoolExecutor(6) as pool:
+            work = [pool.submit(merge, database) for _ in range(2)]
+            work += [pool.submit(count, database, 50) for _ in range(4)]
+            for each in work:
+                each.result()
+        assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS + 200}
 
 
-def test_leaves_few_rows_as_they_are(database: Database) -> None:
-    count(database, 3)
-    merge(database)
-    assert rows(database) == 6
-
-
-def test_loses_nothing_to_two_reapers_and_concurrent_counting(database: Database) -> None:
-    count(database, counters.MERGE_AT_ROWS)
-    with ThreadPoolExecutor(6) as pool:
-        work = [pool.submit(merge, database) for _ in range(2)]
-        work += [pool.submit(count, database, 50) for _ in range(4)]
-        for each in work:
-            each.result()
-    assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS + 200}
-
-
-def test_sorts_observations_into_the_buckets_of_a_histogram(database: Database) -> None:
-    with database.write() as db:
-        for seconds in (1, 5, 7, 10**6):
-            counters.RENDER_SECONDS.observe(db, seconds, tier="share", status="done")
-    with database.read() as db:
-        assert counters.RENDER_SECONDS.buckets(db) == {("share", "done"): {"5": 2, "10": 1, "+Inf": 1}}
-        assert counters.RENDER_SECONDS.sums(db) == {("share", "done"): 13 + 10**6}
+class TestHistogram:
+    def test_sorts_observations_into_buckets(self, database: Database) -> None:
+        with database.write() as db:
+            for seconds in (1, 5, 7, 10**6):
+                counters.RENDER_SECONDS.observe(db, seconds, tier="share", status="done")
+        with database.read() as db:
+            assert counters.RENDER_SECONDS.buckets(db) == {("share", "done"): {"5": 2, "10": 1, "+Inf": 1}}
+            assert counters.RENDER_SECONDS.sums(db) == {("share", "done"): 13 + 10**6}

@@ -1,17 +1,20 @@
-"""Transactions of the database: whole or not at all, and calls after the commit only."""
+"""Transactions: committed or rolled back as a whole, on SQLite and on PostgreSQL."""
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from farm.accounts import accounts
+from farm.db import session
 from farm.db.accounts import find
 from farm.db.session import Database, after_commit, rows_changed
-from farm.db.tables import Account
+from farm.db.tables import Account, Key
 
 EMAIL = "one@example.com"
 
@@ -37,7 +40,7 @@ class TestWrite:
             db.flush()
         assert not exists(database)
 
-    def test_calls_back_after_the_commit_and_not_after_a_rollback(self, database: Database) -> None:
+    def test_calls_back_after_a_commit_but_not_a_rollback(self, database: Database) -> None:
         calls: list[str] = []
         with database.write() as db:
             after_commit(db, lambda: calls.append("committed"))
@@ -53,36 +56,55 @@ class TestWrite:
             assert rows_changed(db, suspend.where(Account.email == EMAIL)) == 1
             assert rows_changed(db, suspend.where(Account.email == "two@example.com")) == 0
 
+    def test_rolls_back_when_the_commit_fails(self, database: Database) -> None:
+        with pytest.raises(IntegrityError), database.write() as db:
+            db.add_all([Account(email=EMAIL), Key(account_id="no account", digest="0")])
+        assert not exists(database)
 
-class TestLostServer:
-    @pytest.mark.parametrize("database_kind", ["postgresql"])
-    def test_is_an_operational_error_and_the_next_transaction_reconnects(self, database: Database) -> None:
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+class TestPostgresql:
+    def test_reconnects_after_an_error(self, database: Database) -> None:
         with pytest.raises(OperationalError), database.write() as db:
             db.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
         assert not exists(database)
 
-    @pytest.mark.parametrize("database_kind", ["postgresql"])
-    def test_ends_clients_that_stop_during_a_transaction(self, database: Database) -> None:
-        with database.read() as db:
-            assert db.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"
+    def test_disconnects_a_client_that_idles_in_a_transaction(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "IDLE_IN_TRANSACTION_TIMEOUT_SECONDS", 1)
+
+        def idle() -> None:
+            with contextlib.closing(Database(database.url)) as impatient, impatient.write() as db:
+                accounts.create(db, EMAIL)
+                db.flush()
+                time.sleep(2)
+
+        with pytest.raises(DBAPIError, match="idle-in-transaction timeout"):
+            idle()
+        assert not exists(database)
 
 
-def test_sqlite_lets_readers_and_a_writer_work_side_by_side(database: Database) -> None:
-    with database.engine.connect() as connection:
-        pragmas = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "foreign_keys", "busy_timeout")
-        }
-    assert pragmas == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000}
+class TestSqlite:
+    def test_lets_a_reader_and_a_writer_work_concurrently(self, database: Database) -> None:
+        with database.read() as reader:
+            assert find(reader, EMAIL) is None
+            with database.write() as writer:
+                accounts.create(writer, EMAIL)
+            assert find(reader, EMAIL) is None, "the reader does not see a later commit"
+        assert exists(database)
 
+    def test_locks_before_a_writer_reads(self, database: Database) -> None:
+        """A transaction that read first and wrote later would fail when another wrote in between."""
+        with database.write() as db, contextlib.closing(database.engine.raw_connection()) as other:
+            db.scalars(select(Account)).all()
+            other.execute("PRAGMA busy_timeout=1")
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                other.execute("BEGIN IMMEDIATE")
 
-def test_writers_on_sqlite_lock_before_they_read(database: Database) -> None:
-    """A transaction that read first and wrote later would fail when another wrote in between."""
-    with database.write() as db, contextlib.closing(database.engine.raw_connection()) as other:
-        db.scalars(select(Account)).all()
-        other.execute("PRAGMA busy_timeout=1")
-        with pytest.raises(Exception, match="database is locked"):
-            other.execute("BEGIN IMMEDIATE")
+    def test_waits_for_the_lock_of_another_writer(self, database: Database) -> None:
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
 
 
 def exists(database: Database) -> bool:

@@ -1,1 +1,0 @@
-"""What a machine that draws is made of: engine, scratch folder, doctor."""

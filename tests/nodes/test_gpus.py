@@ -1,4 +1,4 @@
-"""Choosing one of several GPUs: by Mesa's hint, and honestly not at all with NVIDIA's EGL."""
+"""Choosing one of several GPUs: with Mesa by its PCI address; NVIDIA's EGL offers no choice."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from farm.nodes import gpus
 
 
 def machine(root: Path, *, nvidia: int = 0, mesa: tuple[str, ...] = ()) -> Path:
-    """A folder that looks like a machine with so many cards, and Mesa's at these PCI addresses."""
+    """The /dev and /sys of a machine with this many NVIDIA cards, and Mesa's cards at these PCI addresses."""
     (root / "dev/dri").mkdir(parents=True)
     for number in range(nvidia):
         (root / f"dev/nvidia{number}").touch()
@@ -24,29 +24,30 @@ def machine(root: Path, *, nvidia: int = 0, mesa: tuple[str, ...] = ()) -> Path:
 
 
 class TestMesa:
-    def test_is_told_the_pci_address(self, tmp_path: Path) -> None:
+    def test_passes_the_pci_address_to_the_driver(self, tmp_path: Path) -> None:
         root = machine(tmp_path, mesa=("0000:03:00.0", "0000:0a:00.1"))
         assert gpus.choose(0, root) == {"DRI_PRIME": "pci-0000_03_00_0"}
         assert gpus.choose(1, root) == {"DRI_PRIME": "pci-0000_0a_00_1"}
 
-    def test_has_no_more_than_there_are(self, tmp_path: Path) -> None:
+    def test_refuses_a_number_beyond_the_last_card(self, tmp_path: Path) -> None:
         with pytest.raises(NodeRefused, match="no GPU 1"):
             gpus.choose(1, machine(tmp_path, mesa=("0000:03:00.0",)))
 
 
 class TestNvidia:
-    def test_needs_no_hint_where_the_card_is_the_only_one(self, tmp_path: Path) -> None:
+    def test_accepts_the_only_card_without_a_variable(self, tmp_path: Path) -> None:
         assert gpus.choose(0, machine(tmp_path, nvidia=1)) == {}
 
-    def test_is_refused_where_several_are_to_be_seen(self, tmp_path: Path) -> None:
+    def test_refuses_to_choose_among_several_cards(self, tmp_path: Path) -> None:
         with pytest.raises(NodeRefused, match=r"0, 1.*device id.*DeviceAllow"):
             gpus.choose(1, machine(tmp_path, nvidia=2))
 
-    def test_is_refused_where_the_card_is_not_there(self, tmp_path: Path) -> None:
+    def test_refuses_a_card_that_does_not_exist(self, tmp_path: Path) -> None:
         with pytest.raises(NodeRefused, match="no NVIDIA GPU 3"):
             gpus.choose(3, machine(tmp_path, nvidia=2))
 
 
-def test_without_any_gpu_there_is_none_to_choose(tmp_path: Path) -> None:
-    with pytest.raises(NodeRefused, match="none"):
-        gpus.choose(0, machine(tmp_path))
+class TestNoGpu:
+    def test_refuses_every_number(self, tmp_path: Path) -> None:
+        with pytest.raises(NodeRefused, match="has none"):
+            gpus.choose(0, machine(tmp_path))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.on_both_databases
 
 @pytest.fixture
 def joined(database: Database, cpu: Facts) -> Database:
-    """With two nodes, cpu and other."""
+    """The database of a farm with two nodes, cpu and other."""
     registry.join(database, cpu)
     registry.join(database, replace(cpu, name="other"))
     return database
@@ -49,7 +49,7 @@ MANY = [f"model{number}" for number in range(MAX_FAILED_MODELS)]
 
 class TestQuarantine:
     @pytest.mark.parametrize("error", [BlenderCrashed(), EncodingFailed(), WorkerLost(), RenderFailed("no memory")])
-    def test_follows_failures_of_different_models_and_keeps_the_reason(self, db: Session, error: RenderFailed) -> None:
+    def test_follows_failures_of_several_models_with_a_reason(self, db: Session, error: RenderFailed) -> None:
         fail(db, *MANY[:-1], error=error)
         assert not quarantined(db)
         fail(db, MANY[-1], error=error)
@@ -64,7 +64,7 @@ class TestQuarantine:
         fail(db, *MANY, error=OSError(errno.ENOSPC, "No space left on device"))
         assert quarantined(db)
 
-    def test_is_lifted_by_resume_and_begins_to_count_anew(self, db: Session) -> None:
+    def test_starts_counting_again_after_resume(self, db: Session) -> None:
         fail(db, *MANY)
         registry.resume(db, "cpu")
         fail(db, "another")
@@ -72,11 +72,11 @@ class TestQuarantine:
 
 
 class TestNoQuarantine:
-    def test_for_one_model_that_fails_again_and_again(self, db: Session) -> None:
+    def test_ignores_repeated_failures_of_one_model(self, db: Session) -> None:
         fail(db, *["same"] * 10)
         assert not quarantined(db)
 
-    def test_for_models_that_fail_on_every_node(self, joined: Database) -> None:
+    def test_ignores_models_that_fail_on_every_node(self, joined: Database) -> None:
         for model in ("bad1", "bad2", "bad3", "bad4"):
             with joined.write() as db:
                 fail(db, model, node="other")
@@ -87,7 +87,7 @@ class TestNoQuarantine:
             assert not quarantined(db)
             assert not quarantined(db, "other")
 
-    def test_where_something_succeeded_in_between(self, joined: Database) -> None:
+    def test_ignores_failures_before_a_success(self, joined: Database) -> None:
         with joined.write() as db:
             fail(db, *MANY[:-1])
             registry.record_success(db, "cpu", "a chunk", None)
@@ -95,7 +95,7 @@ class TestNoQuarantine:
             fail(db, MANY[-1])
             assert not quarantined(db)
 
-    def test_for_failures_that_lie_far_apart(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ignores_failures_that_are_far_apart(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         began = now()
         for number, model in enumerate(MANY):
             monkeypatch.setattr(
@@ -107,6 +107,6 @@ class TestNoQuarantine:
     @pytest.mark.parametrize(
         "error", [BadModel(), BadTemplate(), ConnectionError("storage"), TimeoutError(), ValueError("a defect of ours")]
     )
-    def test_for_what_is_not_the_nodes_fault(self, db: Session, error: BaseException) -> None:
+    def test_ignores_errors_that_are_not_the_nodes_fault(self, db: Session, error: BaseException) -> None:
         fail(db, *MANY, error=error)
         assert not quarantined(db)

@@ -1,4 +1,4 @@
-"""Tests of child processes: none outlives what it belongs to, and none stays behind unburied."""
+"""Child processes end with their parent, and orphans are reaped."""
 
 import signal
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import time
 
 import psutil
+import pytest
 
 ADOPT = """
 import subprocess, sys, time
@@ -17,23 +18,23 @@ own = subprocess.Popen(["sleep", "60"])
 grandchild = "import subprocess; print(subprocess.Popen(['sleep', '{seconds}'], stdout=-3).pid)"
 orphan = int(subprocess.check_output([sys.executable, "-c", grandchild]))
 assert psutil.Process(orphan).ppid() == psutil.Process().pid
-{bury}
+{reap}
 assert not psutil.pid_exists(orphan), psutil.Process(orphan)
-assert own.poll() is None, "a child of one's own is not touched"
+assert own.poll() is None, "a child that is not an orphan is not touched"
 own.kill()
 """
 
 
-def run(seconds: float, bury: str) -> None:
-    subprocess.run([sys.executable, "-c", ADOPT.format(seconds=seconds, bury=bury)], check=True, timeout=30)
+def run(seconds: float, reap: str) -> None:
+    subprocess.run([sys.executable, "-c", ADOPT.format(seconds=seconds, reap=reap)], check=True, timeout=30)
 
 
-class TestOrphans:
-    def test_that_have_ended_leave_no_zombie(self) -> None:
+class TestReapOrphans:
+    def test_leaves_no_zombie(self) -> None:
         wait = "while psutil.Process(orphan).status() != 'zombie': time.sleep(0.01)"
         run(0, f"{wait}\nchild_process.reap_orphans([own.pid])")
 
-    def test_that_still_run_are_left_alone_until_the_end(self) -> None:
+    def test_kills_running_orphans_only_on_request(self) -> None:
         run(
             60,
             "child_process.reap_orphans([own.pid])\nassert psutil.pid_exists(orphan)\n"
@@ -41,17 +42,17 @@ class TestOrphans:
         )
 
 
-class TestBound:
-    def test_child_ends_with_its_parent_even_one_that_died_before_it_could_ask(self) -> None:
-        begin = (
-            "import sys, time; from farm.processes import child_process; child = child_process.start(['sleep', '60']);"
-        )
-        for wait in ("", "time.sleep(1);"):
-            program = f"{begin} print(child.pid, flush=True); {wait} import os; os.kill(os.getpid(), 9)"
-            parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
-            assert parent.returncode == -signal.SIGKILL
-            child = int(parent.stdout)
-            deadline = time.monotonic() + 10
-            while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
-                assert time.monotonic() < deadline, "the child outlives its parent"
-                time.sleep(0.05)
+class TestStart:
+    @pytest.mark.parametrize("parent_lives_seconds", [0, 1])
+    def test_starts_a_child_that_ends_with_its_parent(self, parent_lives_seconds: int) -> None:
+        """A parent may end before the child is bound to it."""
+        program = "import os, time; from farm.processes import child_process\n"
+        program += "print(child_process.start(['sleep', '60']).pid, flush=True)\n"
+        program += f"time.sleep({parent_lives_seconds}); os.kill(os.getpid(), 9)"
+        parent = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+        assert parent.returncode == -signal.SIGKILL
+        child = int(parent.stdout)
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, "the child outlives its parent"
+            time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A process's scratch folder goes with it, and what a killed process left is swept up."""
+"""A process's scratch folder is removed with it, and abandoned folders are removed later."""
 
 import os
 import subprocess
@@ -17,14 +17,14 @@ def dead_pid() -> int:
 
 
 class TestOwnScratch:
-    def test_is_there_for_the_block_alone(self, tmp_path: Path) -> None:
+    def test_exists_only_while_the_block_runs(self, tmp_path: Path) -> None:
         with own_scratch(tmp_path) as folder:
             (folder / "deep").mkdir()
             (folder / "deep" / "frame").write_bytes(b"pixels")
             assert folder.parent == tmp_path
         assert not list(tmp_path.iterdir())
 
-    def test_goes_when_the_block_fails(self, tmp_path: Path) -> None:
+    def test_is_removed_when_the_block_fails(self, tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError), own_scratch(tmp_path):
             raise ZeroDivisionError
         assert not list(tmp_path.iterdir())
@@ -33,20 +33,20 @@ class TestOwnScratch:
         with own_scratch(tmp_path) as folder:
             assert folder.stat().st_mode & 0o077 == 0
 
-    def test_is_each_callers_own(self, tmp_path: Path) -> None:
+    def test_differs_for_each_caller(self, tmp_path: Path) -> None:
         with own_scratch(tmp_path) as one, own_scratch(tmp_path) as other:
             assert one != other
             assert one.is_dir()
 
-    def test_sweeps_what_others_have_left_first(self, tmp_path: Path) -> None:
+    def test_removes_abandoned_folders_first(self, tmp_path: Path) -> None:
         left = tmp_path / f"plinth-{dead_pid()}-abc"
         left.mkdir()
         with own_scratch(tmp_path):
             assert not left.exists()
 
 
-class TestSweep:
-    def test_removes_what_a_killed_process_left(self, tmp_path: Path) -> None:
+class TestRemoveAbandoned:
+    def test_removes_the_folder_of_a_killed_process(self, tmp_path: Path) -> None:
         program = "import sys, time; from pathlib import Path; from farm.processes.scratch import own_scratch\n"
         program += "with own_scratch(Path(sys.argv[1])) as folder: print(folder, flush=True); time.sleep(600)"
         command = [sys.executable, "-c", program, str(tmp_path)]
@@ -54,12 +54,12 @@ class TestSweep:
             assert process.stdout
             folder = Path(process.stdout.readline().strip())
             remove_abandoned(tmp_path)
-            assert folder.is_dir(), "it still lives"
+            assert folder.is_dir(), "its process still runs"
             process.kill()
         remove_abandoned(tmp_path)
         assert not folder.exists()
 
-    def test_keeps_what_is_not_the_farms(self, tmp_path: Path) -> None:
+    def test_does_not_touch_other_folders(self, tmp_path: Path) -> None:
         pid = dead_pid()
         names = [f"plinth-{os.getpid()}-abc", f"other-{pid}-abc", "plinth-abc-def", "plinth-", f"plinth-{pid}"]
         for name in names:

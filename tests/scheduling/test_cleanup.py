@@ -1,4 +1,4 @@
-"""Files of deleted models and overlays stay as long as an unfinished render needs them, and no longer."""
+"""Cleanup removes files that no row and no unfinished render needs, and no others."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -41,39 +41,39 @@ def finish(database: Database, render: Render) -> None:
             render_status.advance(db, db.get_one(Render, render.id), status)
 
 
-def kept(storage: Storage, key: str) -> bool:
+def is_stored(storage: Storage, key: str) -> bool:
     return key in storage.keys(key.partition("/")[0] + "/")
 
 
 @pytest.mark.on_both_databases
-class TestModels:
-    def test_that_are_not_deleted_keep_their_file(self, database: Database, storage: Storage, stored: Model) -> None:
+class TestModelFile:
+    def test_stays_while_the_model_is_not_deleted(self, database: Database, storage: Storage, stored: Model) -> None:
         clean_up(database, storage)
-        assert kept(storage, stored.storage_key)
+        assert is_stored(storage, stored.storage_key)
 
-    def test_lose_it_once_the_last_render_is_done(
+    def test_is_removed_once_the_last_render_is_done(
         self, database: Database, storage: Storage, stored: Model, render: Render
     ) -> None:
         delete(database, stored)
         clean_up(database, storage)
-        assert kept(storage, stored.storage_key)
+        assert is_stored(storage, stored.storage_key)
         finish(database, render)
         clean_up(database, storage)
-        assert not kept(storage, stored.storage_key)
+        assert not is_stored(storage, stored.storage_key)
         with database.read() as db:
             assert db.get_one(Render, render.id).status == "done"
             assert not db.get_one(Model, stored.id).has_file
 
-    def test_keep_it_for_a_moment_since_a_request_may_be_under_way(
+    def test_stays_for_a_grace_period_after_the_deletion(
         self, database: Database, storage: Storage, stored: Model
     ) -> None:
         delete(database, stored, DELETION_GRACE / 2)
         clean_up(database, storage)
-        assert kept(storage, stored.storage_key)
+        assert is_stored(storage, stored.storage_key)
 
 
 @pytest.mark.on_both_databases
-class TestOverlays:
+class TestOverlay:
     @pytest.fixture
     def overlay(self, database: Database, client: Client, storage: Storage, tmp_path: Path) -> Overlay:
         (tmp_path / "file").write_bytes(b"png")
@@ -85,7 +85,7 @@ class TestOverlays:
             db.add(overlay)
         return overlay
 
-    def test_go_with_their_file_once_no_render_under_way_names_them(
+    def test_is_removed_once_no_unfinished_render_uses_it(
         self,
         database: Database,
         storage: Storage,
@@ -95,21 +95,21 @@ class TestOverlays:
         redis: Redis,
     ) -> None:
         with database.write() as db:
-            naming, other = (submit.render(db, model, RenderSettings(), settings, Doorbell(redis)) for _ in range(2))
-            naming.settings = {**naming.settings, "bgImageId": overlay.id}
+            user, other = (submit.render(db, model, RenderSettings(), settings, Doorbell(redis)) for _ in range(2))
+            user.settings = {**user.settings, "bgImageId": overlay.id}
         delete(database, overlay)
         clean_up(database, storage)
-        assert kept(storage, overlay.storage_key)
-        finish(database, naming)
+        assert is_stored(storage, overlay.storage_key)
+        finish(database, user)
         clean_up(database, storage)
-        assert not kept(storage, overlay.storage_key)
+        assert not is_stored(storage, overlay.storage_key)
         with database.read() as db:
             assert db.get(Overlay, overlay.id) is None
             assert db.get_one(Render, other.id).status == "pending"
 
 
-class ThatTellsTheDatabase(FolderStorage):
-    """A storage that writes to the database whenever it deletes, as everyone else may meanwhile."""
+class StorageThatWritesToTheDatabase(FolderStorage):
+    """Writes to the database on every deletion, as other processes may do at the same time."""
 
     def __init__(self, root: Path, database: Database) -> None:
         super().__init__(root)
@@ -121,55 +121,54 @@ class ThatTellsTheDatabase(FolderStorage):
         super().delete(key)
 
 
-def test_no_transaction_waits_for_the_storage(
-    settings: Settings, database: Database, storage: Storage, stored: Model, model: Model
-) -> None:
-    delete(database, stored)
-    with database.write() as db:
-        db.add(Cleanup(prefix="renders/Xz7pQ4w8nR2k/", due_at=now() - LONG_AGO))
-    storage.put("renders/Xz7pQ4w8nR2k/left.mp4", settings.data / "plinth.db")
-    clean_up(database, ThatTellsTheDatabase(settings.files, database))
-    assert not kept(storage, model.storage_key)
-    assert not kept(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
-    with database.read() as db:
-        assert db.scalars(select(Cleanup)).all() == []
+class TestCleanUp:
+    def test_holds_no_transaction_while_the_storage_works(
+        self, settings: Settings, database: Database, storage: Storage, stored: Model, model: Model
+    ) -> None:
+        delete(database, stored)
+        with database.write() as db:
+            db.add(Cleanup(prefix="renders/Xz7pQ4w8nR2k/", due_at=now() - LONG_AGO))
+        storage.put("renders/Xz7pQ4w8nR2k/left.mp4", settings.data / "plinth.db")
+        clean_up(database, StorageThatWritesToTheDatabase(settings.files, database))
+        assert not is_stored(storage, model.storage_key)
+        assert not is_stored(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
+        with database.read() as db:
+            assert db.scalars(select(Cleanup)).all() == []
 
 
-class TestUploads:
-    """Files that were stored for a model or an overlay whose row never came: whoever received them died."""
+class TestUpload:
+    """A file that was stored for a row that was never committed, as its process ended before."""
 
     @pytest.fixture
-    def nearly_kept(self, database: Database, storage: Storage, model: Model, tmp_path: Path) -> Cleanup:
-        """A file on its way to become a model, beside one that is one; its time is over."""
+    def due(self, database: Database, storage: Storage, model: Model, tmp_path: Path) -> Cleanup:
+        """The due cleanup of an uploaded file without a row, beside the file of a model."""
         (tmp_path / "file").write_bytes(b"glTF")
         for key in ("models/Xz7pQ4w8nR2k.glb", "models/Xz7pQ4w8nR2k.glb.put-half", model.storage_key):
             storage.put(key, tmp_path / "file")
         with database.write() as db:
-            sweep = cleanups.schedule_upload(db, "models/Xz7pQ4w8nR2k.glb")
-            sweep.due_at = now() - LONG_AGO
-        return sweep
+            cleanup = cleanups.schedule_upload(db, "models/Xz7pQ4w8nR2k.glb")
+            cleanup.due_at = now() - LONG_AGO
+        return cleanup
 
-    def test_go_and_no_other_file_goes(self, database: Database, storage: Storage, nearly_kept: Cleanup) -> None:
+    def test_is_removed_without_other_files(self, database: Database, storage: Storage, due: Cleanup) -> None:
         clean_up(database, storage)
         with database.read() as db:
             assert set(storage.keys("models/")) == {model.storage_key for model in db.scalars(select(Model))}
-            assert db.get(Cleanup, nearly_kept.id) is None
+            assert db.get(Cleanup, due.id) is None
 
-    @pytest.mark.usefixtures("nearly_kept")
-    def test_stay_where_the_row_came_in_the_last_moment(
-        self, database: Database, storage: Storage, model: Model
-    ) -> None:
+    @pytest.mark.usefixtures("due")
+    def test_stays_when_its_row_was_committed_late(self, database: Database, storage: Storage, model: Model) -> None:
         with database.write() as db:
             late = Model(id="Xz7pQ4w8nR2k", account_id=model.account_id, original_name="b.glb", format="glb")
             late.file_size, late.sha256 = 4, "1" * 64
             db.add(late)
         clean_up(database, storage)
-        assert kept(storage, "models/Xz7pQ4w8nR2k.glb")
-        assert not kept(storage, "models/Xz7pQ4w8nR2k.glb.put-half")
+        assert is_stored(storage, "models/Xz7pQ4w8nR2k.glb")
+        assert not is_stored(storage, "models/Xz7pQ4w8nR2k.glb.put-half")
 
-    def test_are_not_looked_for_before_they_can_be_stored(self, database: Database, storage: Storage) -> None:
+    def test_stays_until_its_cleanup_is_due(self, database: Database, storage: Storage) -> None:
         with database.write() as db:
             cleanups.schedule_upload(db, "models/Xz7pQ4w8nR2k.glb")
         storage.put("models/Xz7pQ4w8nR2k.glb", Path(__file__))
         clean_up(database, storage)
-        assert kept(storage, "models/Xz7pQ4w8nR2k.glb")
+        assert is_stored(storage, "models/Xz7pQ4w8nR2k.glb")

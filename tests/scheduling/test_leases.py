@@ -1,4 +1,4 @@
-"""Who may work on a chunk, and what becomes of it when they fail."""
+"""Leases of chunks: claims, turns, fencing, completion, failures and releases."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,8 +55,8 @@ def model_of(db: Session, account: Account) -> Model:
 
 
 class TestClaim:
-    def test_is_given_to_one_of_many_who_ask_at_once(self, database: Database, render: Render) -> None:
-        def ask(number: int) -> str | None:
+    def test_gives_a_chunk_to_one_of_many_claimants(self, database: Database, render: Render) -> None:
+        def claim(number: int) -> str | None:
             with database.write() as db:
                 chunk = leases.claim_next(db, Claimant(f"w{number}", "cycles"), seconds=30)
                 return chunk.id if chunk else None
@@ -64,56 +64,56 @@ class TestClaim:
         with database.read() as db:
             chunks = len(db.get_one(Render, render.id).shot.chunks)
         with ThreadPoolExecutor(8) as pool:
-            # Who finds the shot locked goes away empty-handed and comes again.
-            given = [id_ for _ in range(8) for id_ in pool.map(ask, range(8)) if id_]
-        assert len(given) == len(set(given)) == chunks
+            # A claimant gets no chunk while another has locked the shot, so all of them claim repeatedly.
+            claimed = [id_ for _ in range(8) for id_ in pool.map(claim, range(8)) if id_]
+        assert len(claimed) == len(set(claimed)) == chunks
 
-    def test_tells_the_worker_what_it_has_to_know(
+    def test_returns_all_data_that_the_worker_needs(
         self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
             requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
             first, second = submit.renders(db, model.account_id, requests, settings, doorbell)
-        told: list[ClaimedChunk] = []
-        while not told or told[-1].kind == "draw":
+        claims: list[ClaimedChunk] = []
+        while not claims or claims[-1].kind == "draw":
             with database.write() as db:
                 chunk = leases.claim_next(db, CPU, seconds=30)
                 assert chunk
-                told.append(chunk)
+                claims.append(chunk)
                 assert chunk == as_claimed(db.get_one(Chunk, chunk.id))
                 leases.complete(db, doorbell, chunk, frames_done=chunk.frames)
-        assert [render.id for render in told[0].renders] == [first.id, second.id]
-        assert [render.id for render in told[-1].renders] == [first.id]
-        assert told[0].model_key == model.storage_key
+        assert [render.id for render in claims[0].renders] == [first.id, second.id]
+        assert [render.id for render in claims[-1].renders] == [first.id]
+        assert claims[0].model_key == model.storage_key
 
-    def test_of_frames_begins_the_renders_that_wait_for_them(
+    def test_begins_the_renders_that_wait_for_the_frames(
         self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
             requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff", "#ff0000")]
-            *waiting, wrong = submit.renders(db, model.account_id, requests, settings, doorbell)
-            render_status.advance(db, wrong, "error", message="why")
+            *waiting, failed = submit.renders(db, model.account_id, requests, settings, doorbell)
+            render_status.advance(db, failed, "error", message="why")
             other = submit.preview(db, model, settings, doorbell)
             db.query(Chunk).filter_by(shot_id=other.shot_id).update({"turn": 1_000_000, "priority": DRAWING})
         with database.write() as db:
             chunk = leases.claim_next(db, CPU, seconds=30)
             assert chunk
             over = {render.id: render.is_over for render in chunk.renders}
-            assert over == {waiting[0].id: False, waiting[1].id: False, wrong.id: True}
+            assert over == {waiting[0].id: False, waiting[1].id: False, failed.id: True}
         with database.read() as db:
-            seen = [db.get_one(Render, render.id) for render in (*waiting, wrong, other)]
+            seen = [db.get_one(Render, render.id) for render in (*waiting, failed, other)]
             assert [render.status for render in seen] == ["poster-processing", "poster-processing", "error", "pending"]
             assert seen[0].updated_at > waiting[0].updated_at
 
-    def test_of_a_chunk_whose_renders_are_gone_does_not_stop_those_behind_it(
+    def test_continues_after_a_chunk_without_renders(
         self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         order(db, model, settings, doorbell)
-        db.execute(delete(Render).where(Render.id == render.id))  # by hand: the farm takes the chunks along
+        db.execute(delete(Render).where(Render.id == render.id))  # the farm itself would delete the chunks too
         claimed = [leases.claim_next(db, CPU, seconds=30) for _ in range(10)]
         assert {len(chunk.renders) for chunk in claimed if chunk} == {0, 1}
 
-    def test_takes_previews_before_what_has_waited_longer(
+    def test_prefers_a_preview_to_an_older_render(
         self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         preview = submit.preview(db, model, settings, doorbell)
@@ -121,7 +121,7 @@ class TestClaim:
         assert first
         assert first.shot_id == preview.shot_id != render.shot_id
 
-    def test_gives_a_node_that_does_not_draw_only_what_is_urgent(
+    def test_gives_only_urgent_chunks_to_a_node_without_draws(
         self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         idle = Claimant("w", "cycles", draws=False)
@@ -131,7 +131,7 @@ class TestClaim:
         assert urgent
         assert urgent.shot_id == preview.shot_id != render.shot_id
 
-    def test_lets_one_engine_alone_draw_a_shot(self, db: Session, render: Render) -> None:
+    def test_lets_only_one_engine_draw_a_shot(self, db: Session, render: Render) -> None:
         assert leases.claim_next(db, GPU, seconds=30)
         assert leases.claim_next(db, CPU, seconds=30) is None
         assert leases.claim_next(db, GPU, seconds=30)
@@ -139,7 +139,7 @@ class TestClaim:
 
 
 class TestTurns:
-    def test_an_account_with_much_waiting_does_not_starve_one_with_little(
+    def test_serves_a_small_order_beside_a_large_older_one(
         self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
@@ -154,31 +154,31 @@ class TestTurns:
             served = [leases.claim_next(db, CPU, seconds=30) for _ in range(2 * waiting + 1)]
         assert [chunk.shot_id for chunk in served if chunk].count(late.shot_id) == waiting
 
-    def test_an_account_is_served_in_the_order_in_which_it_asked(
+    def test_serves_an_account_in_the_order_of_its_requests(
         self, db: Session, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
-        asked = [render.shot_id for render in order(db, model, settings, doorbell, times=3)]
+        ordered = [render.shot_id for render in order(db, model, settings, doorbell, times=3)]
         served = []
         while chunk := leases.claim_next(db, CPU, seconds=30):
             served.append((chunk.shot_id, chunk.first_frame))
-        assert served == sorted(served, key=lambda each: (asked.index(each[0]), each[1]))
+        assert served == sorted(served, key=lambda each: (ordered.index(each[0]), each[1]))
 
-    def test_a_chunk_that_failed_does_not_queue_again_behind_all_others(
+    def test_retries_a_failed_chunk_before_later_ones(
         self, db: Session, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         order(db, model, settings, doorbell, times=3)
         first = leases.claim_next(db, CPU, seconds=30)
         assert first
         leases.fail(db, doorbell, first.id, 1, BlenderCrashed(), max_attempts=3)
-        again = leases.claim_next(db, CPU, seconds=30)
-        assert again
-        assert (again.id, again.attempt) == (first.id, 2)
+        retried = leases.claim_next(db, CPU, seconds=30)
+        assert retried
+        assert (retried.id, retried.attempt) == (first.id, 2)
 
 
 class TestFencing:
-    """Who lost the claim can neither keep, nor end, nor give back the chunk."""
+    """A worker that has lost its lease can neither renew it nor end the chunk."""
 
-    def test_a_late_worker_is_refused(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
+    def test_refuses_a_late_worker(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
         claimed(db, chunk)
         assert leases.fail(db, doorbell, chunk.id, 1, BlenderCrashed(), max_attempts=3)
         claimed(db, chunk)
@@ -188,7 +188,7 @@ class TestFencing:
         row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.frames_done) == ("running", 2, 1, 0)
 
-    def test_a_finished_chunk_stays_finished(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
+    def test_refuses_to_end_a_finished_chunk_again(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
         claimed(db, chunk)
         assert leases.complete(db, doorbell, chunk, frames_done=chunk.frames) is not None
         assert leases.complete(db, doorbell, chunk, frames_done=1) is None
@@ -197,18 +197,18 @@ class TestFencing:
 
 
 class TestOrderOfClaims:
-    def test_comes_from_an_index_so_that_no_claim_sorts_the_waiting_chunks(
+    def test_reads_one_index_and_sorts_no_waiting_chunks(
         self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         with database.write() as db:
             requests = [(model, RenderSettings(length=600, rotate_y=number)) for number in range(5)]
             submit.renders(db, model.account_id, requests, settings, doorbell)
             db.execute(text("ANALYZE"))  # as autovacuum does
-        asked: list[tuple[str, Any]] = []
-        event.listen(database.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+        statements: list[tuple[str, Any]] = []
+        event.listen(database.engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
         with database.write() as db:
             assert leases.claim_next(db, CPU, seconds=30)
-            [(claim, values)] = [call for call in asked if "ORDER BY chunks.priority" in call[0]]
+            [(claim, values)] = [call for call in statements if "ORDER BY chunks.priority" in call[0]]
             plan = self.plan(db, claim, values)
         assert "ix_chunks_state_priority_turn_created_at" in plan
         assert "Sort" not in plan
@@ -216,13 +216,13 @@ class TestOrderOfClaims:
 
     @staticmethod
     def plan(db: Session, statement: str, values: Any) -> str:
-        """How the database goes about it."""
+        """The database's plan for the statement."""
         explain = "EXPLAIN QUERY PLAN" if db.get_bind().dialect.name == "sqlite" else "EXPLAIN"
         return str(db.connection().exec_driver_sql(f"{explain} {statement}", values).all())
 
 
 class TestComplete:
-    def test_of_the_last_chunk_lets_every_render_of_the_shot_be_finished(
+    def test_queues_the_finishing_of_renders_after_the_last_chunk(
         self, db: Session, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
@@ -231,7 +231,7 @@ class TestComplete:
         for chunk in most:
             claimed(db, chunk)
             leases.complete(db, doorbell, chunk, frames_done=chunk.frames)
-        assert most, "this needs several chunks"
+        assert most, "the test needs several chunks"
         assert self.finishing(db) == set()
         claimed(db, last)
         leases.complete(db, doorbell, last, frames_done=last.frames)
@@ -243,19 +243,19 @@ class TestComplete:
 
 
 class TestFail:
-    def test_gives_another_attempt_until_there_were_enough(
+    def test_retries_until_the_last_attempt(
         self, db: Session, chunk: Chunk, render: Render, doorbell: Doorbell
     ) -> None:
         for attempt in (1, 2):
-            again = leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=3)
-            assert again is not None
-            assert (again.state, again.attempt) == ("queued", attempt + 1)
+            retried = leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=3)
+            assert retried is not None
+            assert (retried.state, retried.attempt) == ("queued", attempt + 1)
             db.flush()
         assert leases.fail(db, doorbell, chunk.id, 3, BlenderCrashed(), max_attempts=3) is None
         row = db.get_one(Render, render.id)
         assert (row.status, row.error_message) == ("error", f"{BlenderCrashed.default} (3 attempts)")
 
-    def test_a_fault_of_the_model_ends_it_and_the_rest_of_the_shot_at_once(
+    def test_ends_the_shot_at_once_for_an_error_of_the_model(
         self, db: Session, chunk: Chunk, render: Render, doorbell: Doorbell
     ) -> None:
         claimed(db, chunk)
@@ -265,7 +265,7 @@ class TestFail:
 
 
 class TestReaper:
-    def test_takes_back_what_a_silent_worker_holds(
+    def test_requeues_a_chunk_with_an_expired_lease(
         self, database: Database, settings: Settings, doorbell: Doorbell, chunk: Chunk
     ) -> None:
         with database.write() as db:
@@ -275,7 +275,7 @@ class TestReaper:
             row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 1, None)
 
-    def test_leaves_a_busy_worker_alone(
+    def test_does_not_touch_a_renewed_lease(
         self, database: Database, settings: Settings, doorbell: Doorbell, chunk: Chunk
     ) -> None:
         with database.write() as db:
@@ -286,19 +286,19 @@ class TestReaper:
 
 
 class TestRelease:
-    def test_costs_no_attempt_of_the_allowed_ones(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
+    def test_does_not_count_as_a_failure(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
         row = claimed(db, chunk)
         assert leases.release(db, doorbell, row.id, row.attempt) is row
         assert (row.state, row.attempt, row.failures) == ("queued", 2, 0)
 
-    def test_gives_back_nothing_that_a_later_attempt_holds(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
+    def test_does_not_release_a_later_attempt(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
         row = claimed(db, chunk)
         assert leases.release(db, doorbell, row.id, row.attempt - 1) is None
         assert row.state == "running"
 
 
-class TestHeld:
-    def test_names_what_a_worker_works_on(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
+class TestHeldBy:
+    def test_lists_the_chunks_of_a_worker(self, db: Session, chunk: Chunk, doorbell: Doorbell) -> None:
         row = claimed(db, chunk)
         assert chunks.held_by(db, "w") == [row]
         assert chunks.held_by(db, "other") == []

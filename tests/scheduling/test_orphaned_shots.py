@@ -1,4 +1,4 @@
-"""A video that was begun with a GPU is not stuck when the last GPU is gone for good."""
+"""A render that a GPU node has begun is completed even if no GPU node returns."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ CYCLES = Claimant("cpu", "cycles")
 def begun(
     database: Database, client: Client, settings: Settings, redis: Redis, gpu: Facts, cpu: Facts, doorbell: Doorbell
 ) -> Render:
-    """A render whose first chunk a GPU node has drawn; then it and all others of its kind fell silent."""
+    """A render whose first chunk was drawn by a GPU node, the only one of the farm."""
     for facts in (gpu, cpu):
         registry.join(database, facts)
     with database.write() as db:
@@ -41,28 +41,28 @@ def begun(
     return render
 
 
-def silent(database: Database, facts: Facts, ago: timedelta) -> None:
+def expire(database: Database, facts: Facts, ago: timedelta) -> None:
     with database.write() as db:
         nodes.named(db, facts.name).seen_at = now() - ago
 
 
-def test_another_engine_starts_over(
-    database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
-) -> None:
-    silent(database, gpu, 2 * nodes.RESTART_GRACE)
-    reaper.reap(database, Doorbell(redis), settings)
-    with database.write() as db:
-        chunk = leases.claim_next(db, CYCLES, seconds=30)
-        assert chunk
-        assert (chunk.shot_id, chunk.first_frame, chunk.attempt) == (begun.shot_id, 0, 2)
-        assert db.query(Segment).count() == 0
+class TestOrphanedShot:
+    def test_restarts_the_shot_with_another_engine(
+        self, database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+    ) -> None:
+        expire(database, gpu, 2 * nodes.RESTART_GRACE)
+        reaper.reap(database, Doorbell(redis), settings)
+        with database.write() as db:
+            chunk = leases.claim_next(db, CYCLES, seconds=30)
+            assert chunk
+            assert (chunk.shot_id, chunk.first_frame, chunk.attempt) == (begun.shot_id, 0, 2)
+            assert db.query(Segment).count() == 0
 
-
-def test_a_node_that_only_starts_again_is_waited_for(
-    database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
-) -> None:
-    silent(database, gpu, nodes.RESTART_GRACE / 2)
-    reaper.reap(database, Doorbell(redis), settings)
-    with database.write() as db:
-        assert leases.claim_next(db, CYCLES, seconds=30) is None
-        assert db.get_one(Render, begun.id).shot.engine == "eevee"
+    def test_waits_for_a_node_that_may_be_restarting(
+        self, database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+    ) -> None:
+        expire(database, gpu, nodes.RESTART_GRACE / 2)
+        reaper.reap(database, Doorbell(redis), settings)
+        with database.write() as db:
+            assert leases.claim_next(db, CYCLES, seconds=30) is None
+            assert db.get_one(Render, begun.id).shot.engine == "eevee"

@@ -1,4 +1,4 @@
-"""The reaper at its work, beside a storage that does not answer."""
+"""The reaper while the storage does not respond."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support import s3
 from tests.support.chunks import claimed
 from tests.support.polling import until
 
-TIMEOUT_SECONDS = 5.0  # seconds; half of what a silent storage takes to be given up for the first time
+TIMEOUT_SECONDS = 5.0  # half of the time after which a request to the storage fails for the first time
 
 
 @pytest.fixture
@@ -38,19 +38,20 @@ def reaping(settings: Settings) -> Iterator[None]:
     thread.join()
 
 
-@pytest.mark.usefixtures("reaping")
-def test_a_silent_storage_keeps_nobody_from_taking_back_chunks(
-    database: Database, render: Render, s3_door: s3.Door
-) -> None:
-    s3_door.silent = True
-    with database.write() as db:
-        db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
-    until(lambda: s3_door.asked, timeout_seconds=TIMEOUT_SECONDS)
-    with database.write() as db:
-        chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
+class TestReaper:
+    @pytest.mark.usefixtures("reaping")
+    def test_requeues_chunks_while_the_storage_hangs(
+        self, database: Database, render: Render, s3_door: s3.Door
+    ) -> None:
+        s3_door.silent = True
+        with database.write() as db:
+            db.add(Cleanup(prefix=f"renders/{render.id}/", due_at=now() - timedelta(seconds=1)))
+        until(lambda: s3_door.asked, timeout_seconds=TIMEOUT_SECONDS)
+        with database.write() as db:
+            chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0], seconds=-1)
 
-    def taken_back() -> bool:
-        with database.read() as db:
-            return db.get_one(Chunk, chunk.id).state == "queued"
+        def requeued() -> bool:
+            with database.read() as db:
+                return db.get_one(Chunk, chunk.id).state == "queued"
 
-    until(taken_back, timeout_seconds=TIMEOUT_SECONDS)
+        until(requeued, timeout_seconds=TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""A render's status goes one way."""
+"""A render's status advances in one direction only."""
 
 from itertools import product
 
@@ -8,7 +8,10 @@ from farm.db.session import Database
 from farm.db.tables import Render
 from farm.errors import InvalidTransition
 from farm.scheduling import render_status
-from farm.scheduling.render_status import NEXT, ORDER
+from farm.scheduling.render_status import NEXT
+
+ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
+POSITIONS = range(len(ORDER))
 
 
 def steps(database: Database, render: Render, *statuses: str) -> Render:
@@ -20,50 +23,49 @@ def steps(database: Database, render: Render, *statuses: str) -> Render:
 
 
 class TestAdvance:
-    def test_goes_all_the_way(self, database: Database, render: Render) -> None:
-        assert steps(database, render, *ORDER).status == "done"
+    def test_reaches_done_by_every_step(self, database: Database, render: Render) -> None:
+        assert [steps(database, render, status).status for status in ORDER] == ORDER
 
-    def test_tells_when(self, database: Database, render: Render) -> None:
+    def test_sets_the_time_of_the_change(self, database: Database, render: Render) -> None:
         assert steps(database, render, "poster-processing").updated_at > render.updated_at
 
     @pytest.mark.parametrize("reached", ORDER[:-1])
-    def test_may_end_as_an_error_before_it_is_done(self, database: Database, render: Render, reached: str) -> None:
+    def test_allows_an_error_before_done(self, database: Database, render: Render, reached: str) -> None:
         row = steps(database, render, *ORDER[: ORDER.index(reached) + 1], "error")
         assert (row.status, row.error_message) == ("error", "why")
 
-    @pytest.mark.parametrize(("reached", "to"), [pair for pair in product(ORDER, ORDER) if pair[0] != pair[1]])
-    def test_passes_over_steps_already_taken_and_leaves_none_out(
-        self, database: Database, render: Render, reached: str, to: str
-    ) -> None:
-        steps(database, render, *ORDER[: ORDER.index(reached) + 1])
-        if ORDER.index(to) < ORDER.index(reached):
-            assert steps(database, render, to).status == reached
-        elif to in NEXT[reached]:
-            assert steps(database, render, to).status == to
-        else:
-            with pytest.raises(InvalidTransition):
-                steps(database, render, to)
+    @pytest.mark.parametrize(("reached", "to"), [(i, j) for i, j in product(POSITIONS, POSITIONS) if j < i])
+    def test_ignores_a_step_that_was_passed(self, database: Database, render: Render, reached: int, to: int) -> None:
+        steps(database, render, *ORDER[: reached + 1])
+        assert steps(database, render, ORDER[to]).status == ORDER[reached]
+
+    @pytest.mark.parametrize(("reached", "to"), [(i, j) for i, j in product(POSITIONS, POSITIONS) if j > i + 1])
+    def test_refuses_to_skip_a_step(self, database: Database, render: Render, reached: int, to: int) -> None:
+        steps(database, render, *ORDER[: reached + 1])
+        with pytest.raises(InvalidTransition):
+            steps(database, render, ORDER[to])
 
     @pytest.mark.parametrize("to", ["error", "failed"])
-    def test_a_dismissed_error_stays_dismissed_and_keeps_its_message(
+    def test_leaves_a_dismissed_error_and_its_message_unchanged(
         self, database: Database, render: Render, to: str
     ) -> None:
         row = steps(database, render, "error", "failed", to)
         assert (row.status, row.error_message) == ("failed", "why")
 
     @pytest.mark.parametrize("reached", ORDER)
-    def test_only_an_error_can_be_dismissed(self, database: Database, render: Render, reached: str) -> None:
+    def test_dismisses_only_an_error(self, database: Database, render: Render, reached: str) -> None:
         steps(database, render, *ORDER[: ORDER.index(reached) + 1])
         with pytest.raises(InvalidTransition):
             steps(database, render, "failed")
 
     @pytest.mark.parametrize("to", ORDER)
-    def test_never_leaves_an_error(self, database: Database, render: Render, to: str) -> None:
+    def test_refuses_to_continue_after_an_error(self, database: Database, render: Render, to: str) -> None:
         steps(database, render, "error")
         with pytest.raises(InvalidTransition):
             steps(database, render, to)
 
 
-def test_the_table_knows_every_status() -> None:
-    assert set(NEXT) == set(ORDER) | {"error", "failed"}
-    assert set().union(*NEXT.values()) <= set(NEXT)
+class TestNext:
+    def test_has_every_status_and_no_other(self) -> None:
+        assert set(NEXT) == {*ORDER, "error", "failed"}
+        assert set().union(*NEXT.values()) <= set(NEXT)

@@ -1,4 +1,4 @@
-"""Queuing a render: its rows, its chunks, and the wake-ups of workers."""
+"""Queuing renders: their rows, their chunks, and the wake-ups of workers."""
 
 import pytest
 from redis import Redis
@@ -29,7 +29,7 @@ def chunks_of(database: Database, render: Render) -> int:
 
 
 class TestRender:
-    def test_has_a_shot_and_chunks_that_cover_its_frames(self, database: Database, render: Render) -> None:
+    def test_adds_a_shot_and_chunks_that_cover_its_frames(self, database: Database, render: Render) -> None:
         with database.read() as db:
             shot = db.get_one(Shot, render.shot_id)
             assert sum(chunk.frames for chunk in shot.chunks) == shot.frames == 180
@@ -49,7 +49,7 @@ class TestRender:
             db.rollback()
         assert wake_ups(redis, DRAWING) == 0
 
-    def test_wakes_no_more_workers_than_there_can_be(
+    def test_limits_the_number_of_pending_wake_ups(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
         requests = [(model, RenderSettings(rotate_y=number)) for number in range(100)]
@@ -63,7 +63,7 @@ class TestRender:
         settings = settings.model_copy(update={"chunk_seconds": 60.0})
 
         def cut(seconds_per_frame: float) -> list[int]:
-            """The frames of each chunk of the next render, if all earlier frames took so long."""
+            """The frames of each chunk of the next render, if each earlier frame took this long."""
             with database.write() as db:
                 for chunk in db.query(Chunk):
                     chunk.seconds = chunk.frames * seconds_per_frame
@@ -79,7 +79,7 @@ class TestRender:
 
 
 class TestPreview:
-    def test_wakes_a_worker_of_the_queue_that_is_emptied_first(
+    def test_wakes_a_worker_through_the_urgent_queue(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
         with database.write() as db:
@@ -89,7 +89,7 @@ class TestPreview:
 
 
 class TestLastChunk:
-    def test_wakes_a_worker_for_each_render_to_finish(
+    def test_wakes_a_worker_to_finish_each_render(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
         requests = [(model, RenderSettings(bg_color=f"#00000{digit}")) for digit in range(3)]
@@ -117,7 +117,7 @@ class TestReaper:
             reaper.reap(database, Doorbell(redis), settings)
         assert wake_ups(redis, DRAWING) == chunks_of(database, render)
 
-    def test_wakes_none_if_nothing_waits(self, database: Database, settings: Settings, redis: Redis) -> None:
+    def test_wakes_no_worker_if_no_chunk_waits(self, database: Database, settings: Settings, redis: Redis) -> None:
         reaper.reap(database, Doorbell(redis), settings)
         with database.read() as db:
             assert chunks.count_waiting(db, DRAWING, limit=1) == 0

@@ -1,4 +1,4 @@
-"""What is said in an attempt at a chunk is kept with the chunk, and shown by `farm logs`."""
+"""The log of an attempt is stored with its chunk, and shown by `farm logs`."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 @pytest.fixture(autouse=True)
 def lines() -> Iterator[None]:
-    """Logs as a worker has them."""
+    """Logging as configured in a worker."""
     before, root = structlog.get_config(), logging.getLogger()
     handlers = list(root.handlers)
     for handler in handlers:
@@ -59,11 +59,11 @@ def texts(database: Database) -> list[str]:
 
 
 @pytest.mark.on_both_databases
-class TestKept:
-    def test_holds_our_lines_of_every_thread_and_what_libraries_and_blender_say(
+class TestStore:
+    def test_stores_the_lines_of_threads_libraries_and_blender(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
-        (node.scratch / LOG_NAME).write_text("of the chunk before\n")
+        (node.scratch / LOG_NAME).write_text("a line of the chunk before\n")
         with chunk_log.recorded(node, database, chunk):
             log.info("a line of the job")
             thread = threading.Thread(target=log.info, args=["a line of a thread"])
@@ -74,14 +74,14 @@ class TestKept:
                 blender.write("Fra:1 Mem:1M\nSaved: 'x'\nTime: 1\n\nglTF import finished\nFra:7 Mem:2M\n")
         log.info("a line of another job")
         [text] = texts(database)
-        said, _, of_blender = text.partition("Blender:\n")
-        for words in ("a line of the job", "a line of a thread", "a line of a library"):
-            [line] = [line for line in said.splitlines() if words in line]
+        own, _, of_blender = text.partition("Blender:\n")
+        for message in ("a line of the job", "a line of a thread", "a line of a library"):
+            [line] = [line for line in own.splitlines() if message in line]
             assert all(id_ in line for id_ in (render.id, chunk.id, "gpu-7"))
-        assert len(said.splitlines()) == 3
-        assert of_blender == "glTF import finished\nFra:7 Mem:2M\n", "progress is noise but for its last line"
+        assert len(own.splitlines()) == 3
+        assert of_blender == "glTF import finished\nFra:7 Mem:2M\n", "only the last line of the progress is stored"
 
-    def test_is_stored_when_the_attempt_fails(
+    def test_stores_the_log_of_a_failed_attempt(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk
     ) -> None:
         def work() -> None:
@@ -94,31 +94,31 @@ class TestKept:
         assert "about to fail" in texts(database)[0]
         assert not list(node.scratch.glob("attempt-*"))
 
-    def test_of_a_killed_work_horse_is_rescued_by_its_worker(
+    def test_rescues_the_log_of_a_killed_work_horse(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk
     ) -> None:
-        (node.scratch / f"attempt-{chunk.id}-2").write_text("the last words\n")
+        (node.scratch / f"attempt-{chunk.id}-2").write_text("the last line\n")
         chunk_log.rescue(node, database, "killed")
-        assert texts(database) == ["the last words\nkilled\n"]
+        assert texts(database) == ["the last line\nkilled\n"]
         assert not list(node.scratch.glob("attempt-*"))
 
-    def test_is_stored_with_what_ends_the_chunk(
+    def test_stores_the_log_with_the_completed_chunk(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk
     ) -> None:
-        with chunk_log.recorded(node, database, chunk) as said:
-            log.info("all went well")
+        with chunk_log.recorded(node, database, chunk) as attempt_log:
+            log.info("a line of the job")
             with database.write() as db:
-                said.store(db)
+                attempt_log.store(db)
         [text] = texts(database)
-        assert "all went well" in text
+        assert "a line of the job" in text
         assert not list(node.scratch.glob("attempt-*"))
 
-    def test_is_stored_when_what_ends_the_chunk_cannot_be_committed(
+    def test_stores_the_log_when_the_commit_fails(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk
     ) -> None:
         def work() -> None:
-            with chunk_log.recorded(node, database, chunk) as said, database.write() as db:
-                said.store(db)
+            with chunk_log.recorded(node, database, chunk) as attempt_log, database.write() as db:
+                attempt_log.store(db)
                 log.warning("about to fail")
                 raise ZeroDivisionError
 
@@ -127,22 +127,24 @@ class TestKept:
         [text] = texts(database)
         assert "about to fail" in text
 
-    @pytest.mark.parametrize("went_well", [True, False])
-    def test_is_bounded(self, node: WorkerContext, database: Database, chunk: ClaimedChunk, went_well: bool) -> None:
-        with chunk_log.recorded(node, database, chunk) as said:
+    @pytest.mark.parametrize("succeeds", [True, False])
+    def test_limits_the_length(
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk, succeeds: bool
+    ) -> None:
+        with chunk_log.recorded(node, database, chunk) as attempt_log:
             for number in range(1000):
                 log.info("a line", number=number)
-            if went_well:
+            if succeeds:
                 with database.write() as db:
-                    said.store(db)
+                    attempt_log.store(db)
         [text] = texts(database)
-        most = chunk_log.MAX_CHARACTERS_SUCCESS if went_well else chunk_log.MAX_CHARACTERS_FAILURE
-        assert most < len(text) < most + 100
+        limit = chunk_log.MAX_CHARACTERS_SUCCESS if succeeds else chunk_log.MAX_CHARACTERS_FAILURE
+        assert limit < len(text) < limit + 100
         assert "number=0 " in text
         assert "number=999 " in text
         assert "characters left out" in text
 
-    def test_is_deleted_with_the_render(
+    def test_deletes_the_log_with_the_render(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
         with chunk_log.recorded(node, database, chunk):
@@ -151,7 +153,7 @@ class TestKept:
             renders.remove(db, db.get_one(Render, render.id))
         assert texts(database) == []
 
-    def test_of_a_render_deleted_meanwhile_troubles_nobody(
+    def test_ignores_a_render_that_was_deleted_meanwhile(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
         with chunk_log.recorded(node, database, chunk), database.write() as db:
@@ -159,28 +161,28 @@ class TestKept:
         assert texts(database) == []
 
 
-class TestShown:
-    def test_are_all_attempts_at_all_chunks_of_a_render(
+class TestFarmLogs:
+    def test_shows_all_attempts_at_all_chunks_of_a_render(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render, settings: Settings
     ) -> None:
         for attempt in (1, 2):
             with chunk_log.recorded(node, database, replace(chunk, attempt=attempt)):
-                log.info("said [bold]in[/] attempt", number=attempt)
+                log.info("a line [bold]in[/] attempt", number=attempt)
         shown = CliRunner().invoke(cli.app, ["logs", render.id, "--data", str(settings.data)])
         assert shown.exit_code == 0, shown.output
         assert f"render {render.id} is pending" in shown.stdout
         assert shown.stdout.index("--- attempt 1 on gpu-7") < shown.stdout.index("--- attempt 2 on gpu-7")
-        assert "said [bold]in[/] attempt" in shown.stdout
+        assert "a line [bold]in[/] attempt" in shown.stdout
         assert f"frames 0 to {chunk.frames - 1}: waits" in shown.stdout
 
-    def test_of_no_render_are_none(self, settings: Settings, database: Database) -> None:  # noqa: ARG002 - migrated
+    def test_refuses_an_unknown_render(self, settings: Settings, database: Database) -> None:  # noqa: ARG002 - migrated
         refused = CliRunner().invoke(cli.app, ["logs", "nosuchrender", "--data", str(settings.data)])
         assert refused.exit_code == 1
         assert "no render nosuchrender" in refused.stderr
 
 
-def test_lines_are_json_where_there_is_no_terminal(tmp_path: Path) -> None:
-    """Ours and those of libraries alike, from the level that was asked for, with what the process bound."""
+def test_writes_json_lines_without_a_terminal(tmp_path: Path) -> None:
+    """Our lines and those of libraries, from the configured level on, with the fields that the process bound."""
     program = """
 import logging, pathlib, structlog, sys
 from farm import logs

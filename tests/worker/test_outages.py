@@ -1,4 +1,4 @@
-"""Attempts that fail because something that the whole farm shares is out of order."""
+"""Attempts that fail because a service that the whole farm shares is down."""
 
 import time
 from dataclasses import replace
@@ -25,7 +25,7 @@ from tests.support import s3
 from tests.support.chunks import as_claimed, claimed
 
 CLAIMANT = Claimant("w", "cycles")
-NO_STORAGE = Unavailable("The file storage does not do its work")
+NO_STORAGE = Unavailable("The file storage is down")
 NO_DATABASE = OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
 
@@ -45,28 +45,28 @@ def chunk(database: Database, render: Render) -> ClaimedChunk:
 
 class TestAttempt:
     @pytest.mark.parametrize("outage", [NO_STORAGE, NO_DATABASE])
-    def test_that_meets_an_outage_counts_as_no_failure(
+    def test_does_not_count_as_failed_during_an_outage(
         self, node: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, outage: Exception
     ) -> None:
         jobs.record_failure(node, database, doorbell, chunk, outage)
         row = fresh(database, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 0, None)
 
-    def test_that_meets_one_a_day_after_the_order_counts(
+    def test_counts_as_failed_a_day_after_the_order(
         self, node: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
     ) -> None:
-        """So that a render whose files cannot be stored for good ends as an error one day, which says so."""
+        """A render whose files can never be stored ends in an error that names the outage."""
         for _ in range(node.settings.attempts):
             with database.write() as db:
-                again = as_claimed(claimed(db, chunk))
-            yesterday = replace(again, created_at=now() - timedelta(hours=25))
+                retried = as_claimed(claimed(db, chunk))
+            yesterday = replace(retried, created_at=now() - timedelta(hours=25))
             jobs.record_failure(node, database, doorbell, yesterday, NO_STORAGE)
         with database.read() as db:
             [render] = db.scalars(select(Render)).all()
         assert render.status == "error"
         assert str(render.error_message).startswith(NO_STORAGE.message)
 
-    def test_that_meets_one_again_and_again_keeps_nobody_else_waiting(
+    def test_does_not_block_other_chunks_when_it_is_repeated(
         self, node: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk
     ) -> None:
         for _ in range(2):
@@ -78,16 +78,18 @@ class TestAttempt:
                 chunk = as_claimed(claimed(db, chunk))
 
 
-def test_a_node_pauses_after_an_outage(node: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = node.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/nobody-listens"})
-    monkeypatch.setattr(
-        "farm.worker.context._current", WorkerContext("w", settings, "cycles", node.blender_socket, node.scratch)
-    )
-    monkeypatch.setattr(jobs, "OUTAGE_PAUSE_SECONDS", 0.5)
-    began = time.monotonic()
-    with pytest.raises(OperationalError):
-        jobs.work()
-    assert time.monotonic() - began > 0.5
+class TestNode:
+    def test_pauses_after_an_outage(self, node: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = node.settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/closed-port"})
+        monkeypatch.setattr(
+            "farm.worker.context._current", WorkerContext("w", settings, "cycles", node.blender_socket, node.scratch)
+        )
+        monkeypatch.setattr(jobs, "OUTAGE_PAUSE_SECONDS", 0.5)
+        monkeypatch.setattr(jobs, "die_with_parent", lambda _: None)  # this process is not a work-horse
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            jobs.work()
+        assert time.monotonic() - began > 0.5
 
 
 class TestSlowStorage:
@@ -95,7 +97,7 @@ class TestSlowStorage:
     def storage_kind(self) -> str:
         return "s3"
 
-    def test_loses_nobody_the_lease(
+    def test_does_not_cost_the_lease(
         self,
         settings: Settings,
         database: Database,
@@ -104,12 +106,12 @@ class TestSlowStorage:
         s3_door: s3.Door,
         tmp_path: Path,
     ) -> None:
-        """A file takes longer to store than the lease lasts."""
+        """Storing a file takes longer than the lease lasts."""
         file = tmp_path / "video.mp4"
         file.write_bytes(b"moov")
         lease = Lease(database, doorbell, chunk, 1.0, lambda _: None)
         with lease.publishing():
-            pass  # the lease is a second long from now on
+            pass  # renews the lease for a second
         s3_door.slow = 3.0
         key = f"renders/{chunk.shot_id}/1/video.mp4"
         with publishing.stored(open_storage(settings), lease, {key: file}), database.read() as db:

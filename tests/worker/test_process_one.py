@@ -1,6 +1,6 @@
 """`farm serve`, `farm reaper` and `farm worker` as process 1, as a container runs them.
 
-The kernel gives process 1 no signal that it has not asked for, and hands it every orphan to take away.
+The kernel delivers to process 1 only signals that it handles, and makes it the parent of every orphan.
 """
 
 import os
@@ -29,32 +29,32 @@ UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
 @contextmanager
-def process_one(settings: Settings, *words: str, **environment: str) -> Iterator[psutil.Process]:
-    """A `farm` command as process 1 of a namespace of its own; killed at the end, if it is still there."""
-    rights = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    surroundings = os.environ | {
+def process_one(settings: Settings, *arguments: str, **variables: str) -> Iterator[psutil.Process]:
+    """A `farm` command as process 1 of a namespace of its own; killed at the end if it still runs."""
+    options = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    environment = os.environ | {
         "FARM_DATA": str(settings.data),
         "FARM_REDIS_URL": settings.redis_url,
         "FARM_SCRATCH": str(settings.data),
-        **environment,
+        **variables,
     }
-    outer = subprocess.Popen([*UNSHARE, *rights, FARM, *words], env=surroundings)
+    outer = subprocess.Popen([*UNSHARE, *options, FARM, *arguments], env=environment)
     try:
-        [inner] = until(lambda: psutil.Process(outer.pid).children(), bool)
+        [inner] = until(lambda: psutil.Process(outer.pid).children())
         yield inner
     finally:
         outer.kill()
         outer.wait()
 
 
-def listens_for_sigterm(process: psutil.Process) -> bool:
+def handles_sigterm(process: psutil.Process) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text()
     [mask] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
     return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def ends(process: psutil.Process) -> bool:
-    """Whether it ends soon after SIGTERM, or after another for a worker with a chunk, with everything it started."""
+def ends_on_sigterm(process: psutil.Process) -> bool:
+    """Whether a process ends with all of its children: after one SIGTERM, or two for a worker with a chunk."""
     family = [process, *process.children(recursive=True)]
     process.send_signal(signal.SIGTERM)
     if psutil.wait_procs([process], timeout=1.5)[1]:
@@ -63,43 +63,42 @@ def ends(process: psutil.Process) -> bool:
     return not alive
 
 
-def test_the_reaper_ends_when_told_to(settings: Settings, database: Database) -> None:  # noqa: ARG001 - migrated
-    with process_one(settings, "reaper") as reaper:
-        until(lambda: listens_for_sigterm(reaper), bool)
-        assert ends(reaper)
+class TestProcessOne:
+    @pytest.mark.usefixtures("database")
+    def test_ends_the_reaper_on_sigterm(self, settings: Settings) -> None:
+        with process_one(settings, "reaper") as reaper:
+            until(lambda: handles_sigterm(reaper))
+            assert ends_on_sigterm(reaper)
+
+    @pytest.mark.usefixtures("database")
+    def test_ends_the_api_on_sigterm(self, settings: Settings) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with process_one(settings, "serve", "--port", str(port)) as api:
+            until(lambda: _responds(f"http://127.0.0.1:{port}/v1/health"))
+            assert ends_on_sigterm(api)
+
+    @pytest.mark.slow
+    def test_reaps_orphans_of_a_killed_work_horse_and_ends(
+        self, settings: Settings, database: Database, api: TestClient
+    ) -> None:
+        small = {"FARM_ENGINE": "cycles", "FARM_SAMPLES": "1", "FARM_FRAME_CACHE_BYTES": "0"}
+        with process_one(settings, "worker", **small) as worker:
+            upload(api, PRODUCT.read_bytes()).raise_for_status()
+            [horse] = until(lambda: [child for child in worker.children() if _encodes(child)])
+            horse.kill()
+            until(lambda: _finished(database))
+            until(lambda: all(child.status() != psutil.STATUS_ZOMBIE for child in worker.children()))
+            assert ends_on_sigterm(worker)
 
 
-def test_the_api_ends_when_told_to(settings: Settings, database: Database) -> None:  # noqa: ARG001 - migrated
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with process_one(settings, "serve", "--port", str(port)) as api:
-        until(lambda: _answers(f"http://127.0.0.1:{port}/v1/health"), bool)
-        assert ends(api)
-
-
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
-
-
-@pytest.mark.slow
-def test_a_worker_takes_the_dead_away_that_a_killed_work_horse_leaves_and_ends_when_told_to(
-    settings: Settings, database: Database, api: TestClient
-) -> None:
-    small = {"FARM_ENGINE": "cycles", "FARM_SAMPLES": "1", "FARM_FRAME_CACHE_BYTES": "0"}
-    with process_one(settings, "worker", **small) as worker:
-        upload(api, PRODUCT.read_bytes()).raise_for_status()
-        [horse] = until(lambda: [child for child in worker.children() if _encodes(child)], bool)
-        horse.kill()
-        until(lambda: _finished(database), bool)
-        until(
-            lambda: [each for each in worker.children() if each.status() == psutil.STATUS_ZOMBIE], lambda dead: not dead
-        )
-        assert ends(worker)
 
 
 def _encodes(process: psutil.Process) -> bool:
@@ -107,6 +106,6 @@ def _encodes(process: psutil.Process) -> bool:
 
 
 def _finished(database: Database) -> bool:
-    """Whether the preview is done, which costs one attempt more than usual."""
+    """Whether the preview is done, after a second attempt."""
     with database.read() as db:
         return db.query(Render).filter_by(is_system_preview=True).one().status == "done"

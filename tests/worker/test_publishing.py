@@ -1,4 +1,4 @@
-"""Files of an attempt: in the storage and in the database, both or neither."""
+"""Publishing an attempt's files: in the storage and in the database, both or neither."""
 
 from pathlib import Path
 
@@ -19,28 +19,34 @@ from tests.support.chunks import as_claimed, claimed
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 
 
-@pytest.mark.parametrize(
-    ("trouble", "stays"),
-    [
-        pytest.param(ValueError(), False, id="nothing was committed"),
-        pytest.param(OperationalError("COMMIT", {}, Exception("server closed the connection")), True, id="who knows"),
-        pytest.param(Unavailable(), True, id="the storage would not listen"),
-    ],
-)
-def test_files_stay_only_where_a_row_may_name_them(
-    settings: Settings,
-    database: Database,
-    doorbell: Doorbell,
-    render: Render,
-    tmp_path: Path,
-    trouble: Exception,
-    stays: bool,
-) -> None:
-    storage, file = open_storage(settings), tmp_path / "video.mp4"
-    file.write_bytes(b"moov")
-    with database.write() as db:
-        chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
-        lease = Lease(database, doorbell, as_claimed(chunk), 30, lambda _: None)
-    with pytest.raises(type(trouble)), publishing.stored(storage, lease, {KEY: file}):
-        raise trouble
-    assert list(storage.keys("renders/")) == ([KEY] if stays else [])
+class TestStored:
+    @pytest.mark.parametrize(
+        ("error", "stays"),
+        [
+            pytest.param(ValueError(), False, id="rolled back"),
+            pytest.param(
+                OperationalError("COMMIT", {}, Exception("server closed the connection")),
+                True,
+                id="commit unknown",
+            ),
+            pytest.param(Unavailable(), True, id="storage down"),
+        ],
+    )
+    def test_removes_stored_files_that_no_row_can_name(
+        self,
+        settings: Settings,
+        database: Database,
+        doorbell: Doorbell,
+        render: Render,
+        tmp_path: Path,
+        error: Exception,
+        stays: bool,
+    ) -> None:
+        storage, file = open_storage(settings), tmp_path / "video.mp4"
+        file.write_bytes(b"moov")
+        with database.write() as db:
+            chunk = claimed(db, db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).all()[0])
+            lease = Lease(database, doorbell, as_claimed(chunk), 30, lambda _: None)
+        with pytest.raises(type(error)), publishing.stored(storage, lease, {KEY: file}):
+            raise error
+        assert list(storage.keys("renders/")) == ([KEY] if stays else [])

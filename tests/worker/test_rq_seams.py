@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 class IdleHost:
-    """In place of Blender, which no job here uses."""
+    """In place of the Blender host, which no job here uses."""
 
     pid = None
 
@@ -55,11 +55,11 @@ def heartbeats(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> list[flo
     """The times of the node's heartbeats, sent whenever RQ calls."""
     times: list[float] = []
 
-    def beat() -> None:
+    def send() -> None:
         times.append(time.monotonic())
         worker._next_heartbeat = 0.0
 
-    monkeypatch.setattr(worker, "_node_heartbeat", beat)
+    monkeypatch.setattr(worker, "_node_heartbeat", send)
     return times
 
 
@@ -68,7 +68,7 @@ def job(redis: Redis, priority: int = DRAWING, seconds: float = 0.0) -> Job:
 
 
 def work_horse(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch, end: Any) -> list[int]:
-    """Lets work-horses end by `end`; returns the wait statuses of those that RQ takes for killed."""
+    """Makes work-horses call `end`; returns the wait statuses of the ones that RQ considers killed."""
     statuses: list[int] = []
     monkeypatch.setattr(worker, "main_work_horse", lambda *_: end())
     monkeypatch.setattr(worker, "handle_work_horse_killed", lambda _job, _pid, status, _usage: statuses.append(status))
@@ -81,63 +81,61 @@ def open_connections(worker: ChunkWorker) -> int:
     return pool.checkedin() + pool.checkedout()
 
 
-@pytest.mark.usefixtures("heartbeats")
-def test_rq_reads_the_queues_of_the_assignment(worker: ChunkWorker, redis: Redis) -> None:
-    drawing, urgent = job(redis, DRAWING), job(redis, URGENT)
-    for priorities, expected in (((DRAWING, URGENT), drawing), ((URGENT,), urgent)):
-        worker.assignment = Assignment(priorities, drain=False)
-        dequeued = worker.dequeue_job_and_maintain_ttl(1)
-        assert dequeued
-        assert dequeued[0].id == expected.id
+class TestRqWorker:
+    @pytest.mark.usefixtures("heartbeats")
+    def test_reads_the_queues_of_the_assignment(self, worker: ChunkWorker, redis: Redis) -> None:
+        drawing, urgent = job(redis, DRAWING), job(redis, URGENT)
+        for priorities, expected in (((DRAWING, URGENT), drawing), ((URGENT,), urgent)):
+            worker.assignment = Assignment(priorities, drain=False)
+            dequeued = worker.dequeue_job_and_maintain_ttl(1)
+            assert dequeued
+            assert dequeued[0].id == expected.id
 
+    def test_ends_when_dequeuing_raises_stop_requested(self, worker: ChunkWorker, heartbeats: list[float]) -> None:
+        worker.assignment = Assignment((), drain=True)
+        worker.work(burst=True, logging_level="ERROR")
+        assert worker.is_stopping
+        assert heartbeats, "the worker sends a heartbeat first"
 
-def test_rq_ends_when_dequeuing_raises_stop_requested(worker: ChunkWorker, heartbeats: list[float]) -> None:
-    worker.assignment = Assignment((), drain=True)
-    worker.work(burst=True, logging_level="ERROR")
-    assert worker.is_stopping
-    assert heartbeats, "it asks for its assignment first"
+    def test_calls_heartbeat_while_it_waits(self, worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
+        job(redis)
+        worker.dequeue_job_and_maintain_ttl(1)
+        assert len(heartbeats) >= 2
 
+    def test_calls_heartbeat_while_a_work_horse_runs(
+        self, worker: ChunkWorker, heartbeats: list[float], redis: Redis
+    ) -> None:
+        worker.job_monitoring_interval = 1
+        worker.execute_job(job(redis, seconds=2.5), queue(DRAWING, redis))
+        assert len(heartbeats) >= 2
 
-def test_rq_calls_heartbeat_while_it_waits(worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
-    job(redis)
-    worker.dequeue_job_and_maintain_ttl(1)
-    assert len(heartbeats) >= 2
+    def test_forks_work_horses_without_a_connection(
+        self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        worker.heartbeat()
+        assert open_connections(worker) == 1, "it stays open for the next heartbeat"
+        killed = work_horse(worker, monkeypatch, lambda: os._exit(open_connections(worker)))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
+        assert killed == []
 
+    def test_executes_a_job_between_two_checks_of_the_host(
+        self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host = cast(IdleHost, worker.host)
+        work_horse(worker, monkeypatch, lambda: os._exit(0 if host.checks == 1 else 1))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
+        assert host.checks == 2
 
-def test_rq_calls_heartbeat_while_a_work_horse_runs(worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
-    worker.job_monitoring_interval = 1
-    worker.execute_job(job(redis, seconds=2.5), queue(DRAWING, redis))
-    assert len(heartbeats) >= 2
+    def test_reports_a_killed_work_horse(
+        self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        killed = work_horse(worker, monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
+        assert killed == [signal.SIGKILL]
 
-
-def test_a_work_horse_inherits_no_connection(
-    worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worker.heartbeat()
-    assert open_connections(worker) == 1, "it stays open for the next heartbeat"
-    killed = work_horse(worker, monkeypatch, lambda: os._exit(open_connections(worker)))
-    worker.execute_job(job(redis), queue(DRAWING, redis))
-    assert killed == []
-
-
-def test_rq_executes_a_job_between_two_checks_of_the_host(
-    worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = cast(IdleHost, worker.host)
-    work_horse(worker, monkeypatch, lambda: os._exit(0 if host.checks == 1 else 1))
-    worker.execute_job(job(redis), queue(DRAWING, redis))
-    assert host.checks == 2
-
-
-def test_rq_reports_a_killed_work_horse(worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed = work_horse(worker, monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    worker.execute_job(job(redis), queue(DRAWING, redis))
-    assert killed == [signal.SIGKILL]
-
-
-def test_rq_reports_a_stop_signal_before_it_stops(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # it installs handlers for a second signal
-    with pytest.raises(StopRequested):
-        worker.request_stop(signal.SIGTERM, None)  # type: ignore[no-untyped-call]
-    assert worker.is_stopping
-    assert context.current().is_stop_requested()
+    def test_reports_a_stop_signal_before_it_stops(self, worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(signal, "signal", lambda *_: None)  # RQ would install handlers for a second signal
+        with pytest.raises(StopRequested):
+            worker.request_stop(signal.SIGTERM, None)  # type: ignore[no-untyped-call]
+        assert worker.is_stopping
+        assert context.current().is_stop_requested()

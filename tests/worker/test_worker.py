@@ -1,4 +1,4 @@
-"""A worker as an operator knows it: it joins, lives, draws, drains, and ends with the code that the docs name."""
+"""`farm worker` as an operator sees it: how it joins, draws, drains, and with which exit code it ends."""
 
 import signal
 import time
@@ -30,18 +30,18 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def sizes() -> dict[str, float]:
-    """What the test's frames are like."""
+    """The settings that determine the size and quality of frames."""
     return SMALL
 
 
 @pytest.fixture
 def settings(settings: Settings, sizes: dict[str, float]) -> Settings:
-    """A farm that draws small and coarse, unless the test wants otherwise."""
+    """A farm that draws frames of `sizes`."""
     return settings.model_copy(update=sizes)
 
 
-class TestLife:
-    def test_of_a_node_from_its_start_to_its_goodbye(self, start_worker: StartWorker, database: Database) -> None:
+class TestLifecycle:
+    def test_joins_sends_heartbeats_and_leaves(self, start_worker: StartWorker, database: Database) -> None:
         worker = start_worker("--name", "one", "--tags", "studio, big")
         until(lambda: state(database, "one") == "idle")
         joined = node(database, "one")
@@ -52,7 +52,7 @@ class TestLife:
         assert worker.wait(20) == exit_codes.STOPPED
         assert state(database, "one") is None
 
-    def test_of_a_killed_node_shows_it_gone_and_another_takes_its_place_at_once(
+    def test_replaces_a_killed_node_of_the_same_name_at_once(
         self, start_worker: StartWorker, database: Database
     ) -> None:
         worker = start_worker("--name", "one")
@@ -63,30 +63,28 @@ class TestLife:
         start_worker("--name", "one")
         until(lambda: node(database, "one").started_at > began, timeout_seconds=15)
 
-    def test_ends_when_told_to_in_the_middle_of_a_sign_of_life(
-        self, start_worker: StartWorker, database: Database
-    ) -> None:
+    def test_ends_on_sigterm_during_a_heartbeat(self, start_worker: StartWorker, database: Database) -> None:
         worker = start_worker("--name", "one")
         until(lambda: state(database, "one") == "idle")
         with database.write() as db:
-            db.execute(text("SELECT 1"))  # from here on the next sign waits for us
+            db.execute(text("SELECT 1"))  # from here on the next heartbeat waits for this transaction
             time.sleep(HEARTBEAT_SECONDS + 1)
             worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == exit_codes.STOPPED
 
-    def test_told_to_end_takes_no_chunk_after_the_one_at_hand(
+    def test_claims_no_chunk_after_sigterm(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         for _ in range(2):
             upload(api, "walker.glb", length=3, shadows=False)
         worker = start_worker("--name", "one")
-        until(lambda: node_works(database))
+        until(lambda: is_working(database))
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == exit_codes.STOPPED
         with database.read() as db:
             assert sorted(chunk.state for chunk in db.query(Chunk)) == ["done", "queued", "queued"]
 
-    def test_of_two_on_one_machine_needs_two_names(self, start_worker: StartWorker, database: Database) -> None:
+    def test_refuses_a_second_node_of_the_same_name(self, start_worker: StartWorker, database: Database) -> None:
         start_worker("--name", "one")
         until(lambda: state(database, "one"))
         second = start_worker("--name", "one")
@@ -95,17 +93,17 @@ class TestLife:
         assert "already" in second.stderr.read()
 
 
-class TestTrouble:
-    def test_with_redis_ends_the_worker_with_a_line_and_off_the_list(
+class TestFailedStart:
+    def test_ends_with_one_line_when_redis_is_down(
         self, start_worker: StartWorker, database: Database, tmp_path: Path
     ) -> None:
         worker = start_worker("--name", "one", FARM_REDIS_URL=f"unix://{tmp_path}/none", FARM_LOG_LEVEL="error")
         assert worker.wait(30) == 1
         assert worker.stderr
-        assert worker.stderr.read().splitlines()[-1].startswith("Redis does not answer")
+        assert worker.stderr.read().splitlines()[-1].startswith("Redis does not ")
         assert state(database, "one") is None
 
-    def test_of_an_operator_who_changes_his_mind_at_once_leaves_nothing(
+    def test_leaves_nothing_when_stopped_while_it_starts(
         self, start_worker: StartWorker, database: Database, tmp_path: Path
     ) -> None:
         worker = start_worker("--name", "one")
@@ -116,10 +114,8 @@ class TestTrouble:
         assert list((tmp_path / "scratch").iterdir()) == []
 
 
-class TestSkew:
-    def test_of_a_newer_database_ends_the_worker_with_a_line(
-        self, start_worker: StartWorker, database: Database
-    ) -> None:
+class TestDatabaseVersion:
+    def test_refuses_a_newer_database(self, start_worker: StartWorker, database: Database) -> None:
         with database.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         worker = start_worker()
@@ -128,13 +124,13 @@ class TestSkew:
         [line] = worker.stderr.read().splitlines()
         assert "update Plinth on this node" in line
 
-    def test_of_a_database_that_is_upgraded_meanwhile_ends_the_worker_after_its_chunk(
+    def test_ends_after_its_chunk_when_the_database_is_upgraded(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         for _ in range(6):
             upload(api, "walker.glb", length=30, shadows=False)
         worker = start_worker("--name", "one")
-        until(lambda: node_works(database))
+        until(lambda: is_working(database))
         with database.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         assert worker.wait(60) == exit_codes.REFUSED
@@ -142,16 +138,16 @@ class TestSkew:
         assert "newer than this node's" in worker.stderr.read().splitlines()[-1]
         assert state(database, "one") is None
         with database.read() as db:
-            seen = {(chunk.state, chunk.attempt, chunk.failures) for chunk in db.query(Chunk)}
-        assert seen == {("done", 1, 0), ("queued", 1, 0)}, "none was cut off"
+            found = {(chunk.state, chunk.attempt, chunk.failures) for chunk in db.query(Chunk)}
+        assert found == {("done", 1, 0), ("queued", 1, 0)}, "no chunk was interrupted"
 
     @pytest.mark.parametrize("database_kind", ["postgresql"])
-    def test_of_a_database_whose_nodes_look_different_now_is_noticed_all_the_same(
+    def test_detects_changed_tables_of_the_same_version(
         self, settings: Settings, database: Database, redis: Redis, tmp_path: Path
     ) -> None:
-        mine = facts.gather("one", [], "cycles", None, database, settings)
-        registry.join(database, mine)
-        worker = ChunkWorker(settings, redis, BlenderHost(tmp_path, settings.blender_bytes), mine)
+        own_facts = facts.gather("one", [], "cycles", None, database, settings)
+        registry.join(database, own_facts)
+        worker = ChunkWorker(settings, redis, BlenderHost(tmp_path, settings.blender_bytes), own_facts)
         enter(WorkerContext("one", settings, "cycles", tmp_path, tmp_path))
         with database.engine.begin() as connection:
             connection.execute(text("ALTER TABLE nodes DROP COLUMN draws"))
@@ -159,20 +155,20 @@ class TestSkew:
         assert worker.is_outdated
 
     @pytest.mark.parametrize("database_kind", ["postgresql"])
-    def test_that_no_version_explains_ends_the_worker_as_any_trouble_does(
+    def test_ends_with_an_error_if_no_version_explains_the_change(
         self, start_worker: StartWorker, settings: Settings, database: Database
     ) -> None:
         worker = start_worker("--name", "one", FARM_DATABASE_URL=settings.database)
         until(lambda: state(database, "one") == "idle")
         with database.engine.begin() as connection:
             connection.execute(text("ALTER TABLE nodes RENAME COLUMN draws TO drew"))
-        assert worker.wait(30) == 1, "so that it is started again, as nobody upgraded anything"
+        assert worker.wait(30) == 1, "the supervisor restarts it, as the version did not change"
         assert worker.stderr
-        assert "ended by itself" in worker.stderr.read().splitlines()[-1]
+        assert "ended unexpectedly" in worker.stderr.read().splitlines()[-1]
 
 
 class TestStorage:
-    def test_that_is_not_the_farms_ends_the_worker_with_a_line(
+    def test_refuses_a_storage_that_is_not_the_farms(
         self, start_worker: StartWorker, settings: Settings, api: TestClient, tmp_path: Path
     ) -> None:
         upload(api, "draco.glb", length=3)
@@ -182,7 +178,7 @@ class TestStorage:
         [line] = worker.stderr.read().splitlines()
         assert "does not see the farm's files" in line
 
-    def test_that_lost_a_file_keeps_no_worker_away(
+    def test_joins_although_the_storage_has_lost_a_file(
         self, start_worker: StartWorker, settings: Settings, database: Database, api: TestClient
     ) -> None:
         for name in ("draco.glb", "walker.glb"):
@@ -194,7 +190,7 @@ class TestStorage:
 
 
 class TestRouting:
-    def test_of_a_cpu_node_beside_a_gpu_does_what_is_urgent_until_the_gpu_is_gone(
+    def test_draws_only_previews_on_a_cpu_while_a_gpu_node_lives(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         card = Gpu("a card", "its maker", software=False)
@@ -217,19 +213,19 @@ class TestRouting:
 
 
 def statuses(database: Database) -> dict[bool, str]:
-    """Of the one preview (True) and the one render (False)."""
+    """The statuses of the only preview (True) and the only render (False)."""
     with database.read() as db:
         return {render.is_system_preview: render.status for render in db.query(Render)}
 
 
 class TestDrain:
-    def test_ends_the_chunk_at_hand_then_the_worker_and_keeps_it_from_starting(
+    def test_ends_after_its_chunk_and_does_not_start_until_resumed(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         first = upload(api, "walker.glb", length=6, shadows=False)
         second = upload(api, "walker.glb", length=3, shadows=False)
         worker = start_worker("--name", "one")
-        until(lambda: node_works(database))
+        until(lambda: is_working(database))
         with database.write() as db:
             registry.drain(db, "one")
         assert state(database, "one") == "draining"
@@ -250,33 +246,33 @@ class TestDrain:
         until(lambda: state(database, "one") in ("idle", "working"))
 
 
-class TestCancel:
+class TestDeletedRender:
     @pytest.fixture
     def sizes(self) -> dict[str, float]:
         return ENDLESS
 
-    def test_of_a_render_in_the_middle_of_a_long_frame_stops_the_work_within_5_seconds(
+    def test_stops_drawing_a_deleted_render_within_5_seconds(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         worker = start_worker("--name", "one")
         [host] = until(lambda: blenders_of(worker))
         render = upload(api, "product.glb", length=3, shadows=False)
-        until(lambda: node_works(database))
-        seen = node(database, "one").seen_at
+        until(lambda: is_working(database))
+        last = node(database, "one").seen_at
         until(lambda: host.cpu_percent(0.5) > 50)
-        until(lambda: node(database, "one").seen_at > seen, timeout_seconds=15)  # it lives while it draws
+        until(lambda: node(database, "one").seen_at > last, timeout_seconds=15)  # it sends heartbeats while it draws
         assert api.delete(f"/v1/renders/{render}").status_code == 200
         deleted = time.monotonic()
         until(lambda: host not in blenders_of(worker), timeout_seconds=20)
         assert time.monotonic() - deleted < 5
         with database.read() as db:
-            assert nodes.named(db, "one").last_frame is None, "no frame was ever finished"
+            assert nodes.named(db, "one").last_frame is None, "no frame was finished"
         until(lambda: blenders_of(worker))
         assert state(database, "one") == "idle"
 
 
 class TestQuarantine:
-    def test_of_a_worker_that_fails_every_model_keeps_the_rest_of_the_work_waiting(
+    def test_leaves_the_work_of_a_node_that_fails_every_model(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
         models = ["walker.glb", "draco.glb", "product.glb", "embedded.gltf"]
@@ -286,7 +282,7 @@ class TestQuarantine:
         until(lambda: state(database, "one") == "quarantined")
         reason = node(database, "one").quarantine_reason
         assert reason
-        assert f"{MAX_FAILED_MODELS} models failed here" in reason
+        assert f"{MAX_FAILED_MODELS} models in a row failed here" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
@@ -300,7 +296,7 @@ class TestQuarantine:
 
 
 class TestHosts:
-    def test_are_nodes_of_their_own_that_end_together(self, start_worker: StartWorker, database: Database) -> None:
+    def test_registers_each_host_and_ends_them_together(self, start_worker: StartWorker, database: Database) -> None:
         command = start_worker("--name", "box", "--hosts", "2")
         until(lambda: state(database, "box-1") == state(database, "box-2") == "idle")
         family = psutil.Process(command.pid).children(recursive=True)
@@ -313,7 +309,7 @@ class TestHosts:
         assert not [process for process in family if process.is_running()]
         assert state(database, "box-2") is None
 
-    def test_that_are_all_drained_end_the_command(self, start_worker: StartWorker, database: Database) -> None:
+    def test_ends_once_all_hosts_are_drained(self, start_worker: StartWorker, database: Database) -> None:
         command = start_worker("--name", "box", "--hosts", "2")
         until(lambda: state(database, "box-1") == state(database, "box-2") == "idle")
         with database.write() as db:
@@ -322,5 +318,5 @@ class TestHosts:
         assert command.wait(20) == exit_codes.STOPPED
 
 
-def node_works(database: Database) -> bool:
+def is_working(database: Database) -> bool:
     return state(database, "one") == "working"
