@@ -105,7 +105,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clean, glb = Path(folder, "scan.obj"), Path(folder, "scan.glb")
         try:
-            surfaces = _prepare(archive, path, clean)
+            surfaces = prepare(archive, path, clean)
         except obj.BadObj as error:
             raise InvalidFormat(f"{path.name[:80]!a} {error}") from error
         with glb.open("wb") as file:
@@ -123,7 +123,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     return {"bytes": os.fstat(target.fileno()).st_size}
 
 
-def _prepare(archive: Archive, path: PurePosixPath, clean: Path) -> dict[str, Surface]:
+def prepare(archive: Archive, path: PurePosixPath, clean: Path) -> dict[str, Surface]:
     """Write the OBJ for Blender to `clean`. Returns the materials by the names that they have there."""
     content = wavefront.plain_text(archive.read(path))
     summary = obj.summarize(content)
