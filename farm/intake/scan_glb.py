@@ -86,8 +86,8 @@ def finish(glb: Path, surfaces: dict[str, Surface], name: str, target: BinaryIO)
     target.write(struct.pack("<4sII", b"glTF", 2, 28 + len(text) + textures.size))
     target.write(struct.pack("<I4s", len(text), b"JSON") + text)
     target.write(struct.pack("<I4s", textures.size, b"BIN\0"))
-    for piece in (binary, *textures.pieces):
-        target.write(piece)
+    target.write(binary)
+    target.writelines(textures.pieces)
 
 
 def _material(surface: Surface, textures: _Textures) -> Json:

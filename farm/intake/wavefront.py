@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 Find = Callable[[bytes], PurePosixPath | None]
 
 # Options of a texture and their arguments, as in: map_Kd -s 1 1 1 -clamp on my stone.jpg
-_NUMBER = rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+_NUMBER = rb"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:e[-+]?\d++)?"
 _OPTION = re.compile(
     rb"-(?:(?:o|s|t)(?P<numbers>(?:\s+%(n)b){1,3})|mm(?:\s+%(n)b){1,2}|(?:blendu|blendv|cc|clamp)(?:\s+(?:on|off))?"
     rb"|(?:bm|boost|texres)\s+%(n)b|imfchan\s+[rgbmlz]|type\s+\w+|colorspace\s+\w+)\s+" % {b"n": _NUMBER},

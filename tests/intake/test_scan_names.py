@@ -4,6 +4,7 @@ import io
 import unicodedata
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pytest
 
@@ -15,24 +16,27 @@ STONE = picture("PNG", (5, 5))
 OTHER = picture("PNG", (7, 7))
 
 
+class UnflaggedName(zipfile.ZipInfo):
+    """An entry whose name is written as CP437, which has all bytes, without the flag that declares UTF-8."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode("cp437"), 0
+
+
 def in_zip_encoding(files: dict[str, bytes], encoding: str) -> bytes:
-    """A zip whose names are in `encoding`, without the flag that declares UTF-8."""
-    # zipfile writes CP437 where it can; any bytes can be read as that.
-    names = {name.encode(encoding).decode("cp437"): content for name, content in files.items()}
+    """A zip whose names are in `encoding`, as programs without Unicode write them."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name, content in names.items():
-            info = zipfile.ZipInfo(name)
-            info._encodeFilenameFlags = lambda name=name: (name.encode("cp437"), 0)  # type: ignore[attr-defined]
-            archive.writestr(info, content)
+        for name, content in files.items():
+            archive.writestr(UnflaggedName(name.encode(encoding).decode("cp437")), content)
     return file.getvalue()
 
 
 def files_named(stem: str, encoding: str = "utf-8") -> dict[str, bytes]:
     """A scan whose OBJ, MTL, texture and material are all called `stem`, with texts in `encoding`."""
-    obj = OBJ.replace(b"a.mtl", f"{stem}.mtl".encode(encoding)).replace(b"Stone", stem.encode(encoding))
-    mtl = f"newmtl {stem}\nmap_Kd {stem}.png\n".encode(encoding)
-    return {f"{stem}.obj": obj, f"{stem}.mtl": mtl, f"{stem}.png": STONE}
+    obj = OBJ.decode().replace("a.mtl", f"{stem}.mtl").replace("Stone", stem)
+    mtl = f"newmtl {stem}\nmap_Kd {stem}.png\n"
+    return {f"{stem}.obj": obj.encode(encoding), f"{stem}.mtl": mtl.encode(encoding), f"{stem}.png": STONE}
 
 
 def texture_of(content: bytes, folder: Path, name: str | None = None) -> bytes:
@@ -61,11 +65,12 @@ class TestEncodings:
     def test_finds_names_in_any_pair_of_encodings(self, tmp_path: Path, stem: str, text: str, archive: str) -> None:
         assert texture_of(in_zip_encoding(files_named(stem, text), archive), tmp_path) == STONE
 
-    @pytest.mark.parametrize(("in_text", "in_zip"), [("NFC", "NFD"), ("NFD", "NFC")])
+    @pytest.mark.parametrize("in_text", ["NFC", "NFD"])
     @pytest.mark.parametrize("has_flag", [True, False])
-    def test_finds_decomposed_names(self, tmp_path: Path, in_text: str, in_zip: str, has_flag: bool) -> None:
+    def test_finds_decomposed_names(self, tmp_path: Path, in_text: Literal["NFC", "NFD"], has_flag: bool) -> None:
+        in_zip: Literal["NFC", "NFD"] = "NFD" if in_text == "NFC" else "NFC"
         files = files_named(unicodedata.normalize(in_text, "Stück Größe"))
-        named = {unicodedata.normalize(in_zip, name): content for name, content in files.items()}  # type: ignore[arg-type]
+        named = {unicodedata.normalize(in_zip, name): content for name, content in files.items()}
         assert texture_of(zipped(named) if has_flag else in_zip_encoding(named, "utf-8"), tmp_path) == STONE
 
     def test_material_names_are_readable(self, tmp_path: Path) -> None:
@@ -154,9 +159,7 @@ class TestMaterials:
 class TestMissing:
     def test_names_a_texture_that_a_face_needs(self, tmp_path: Path) -> None:
         mtl = MTL.replace(b"stone.jpg", b"-s 1 1 1 C:\\job\\my stone.jpg")
-        with pytest.raises(
-            InvalidFormat, match=r"'a\.mtl' references the texture .*my stone\.jpg', which the zip lacks"
-        ):
+        with pytest.raises(InvalidFormat, match=r"'a\.mtl' references the texture .*my stone\.jpg', which"):
             surfaces(scan(mtl=mtl), tmp_path)
 
     def test_ignores_a_texture_that_no_face_needs(self, tmp_path: Path) -> None:
