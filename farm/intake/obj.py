@@ -79,7 +79,8 @@ def summarize(obj: bytes) -> Summary:
             used[material] = None
             for number, indices in _indices(lines).items():
                 highest[number] = max(highest[number], int(indices.max(initial=0)))
-                if -indices.min(initial=0) > counts[number] or (number == 0 and not indices.all()):
+                must_exist = number == 0 or counts[number]  # Blender ignores the others
+                if (must_exist and -indices.min(initial=0) > counts[number]) or (number == 0 and not indices.all()):
                     raise BadObj("is damaged, a face has an index that does not exist: export the scan again")
         elif kind == "copied":
             counts[1] += len(_TEXTURE_COORDINATES.findall(lines))
@@ -95,7 +96,7 @@ def summarize(obj: bytes) -> Summary:
     if not counts[0]:
         raise BadObj("has no vertices: export the scan again")
     for count, last, kind in zip(counts, highest, ("vertex", "texture coordinate", "normal"), strict=True):
-        if last > count > 0:  # without any texture coordinates or normals, Blender ignores their indices
+        if last > count > 0:
             raise BadObj(f"is damaged, a face has {kind} {last} of {count}: export the scan again")
     summary.used = list(used)
     return summary

@@ -7,6 +7,7 @@ stdout, and its result as JSON to the last line of stderr.
 import asyncio
 import json
 import os
+import random
 import resource
 import sys
 import tempfile
@@ -22,9 +23,10 @@ from farm.processes.child_process import die_with_parent
 log = structlog.get_logger()
 
 SCAN_TIMEOUT_SECONDS, MAX_SCAN_MEMORY_MB = 120, 4096
+MAX_CORES = 4
 MAX_OUTPUT_BYTES = 1024**3
 REFUSED_EXIT_CODE = 3
-# Threads and their heaps reserve address space, and the work is mostly sequential.
+# Threads and their heaps reserve address space, and the work is mostly sequential. Blender starts one for each core.
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
 
@@ -79,6 +81,8 @@ def main(work: Work) -> None:
     """Entry point of the child process: set its limits, do the work, report the result."""
     parent, memory_mb = map(int, sys.argv[1:])
     die_with_parent(parent)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, random.sample(cores, min(len(cores), MAX_CORES)))  # also for a child of its own
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what Blender prints must not get into the target
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024**2, memory_mb * 1024**2))

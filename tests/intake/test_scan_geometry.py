@@ -86,7 +86,7 @@ def test_texture_coordinates_that_are_no_numbers_become_0(tmp_path: Path) -> Non
 
 
 def test_indices_of_missing_texture_coordinates_are_ignored(tmp_path: Path) -> None:
-    assert mesh(SQUARE + b"f 1/1/1 2/2/1 3/3/1 4/4/1\n", tmp_path).area == 1
+    assert mesh(SQUARE + b"f 1/1/1 2/2/1 3/3/1\nf -4/-4/-1 -2/-2/-1 -1/-1/-1\n", tmp_path).area == 1
 
 
 class TestNormals:
