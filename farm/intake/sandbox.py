@@ -30,6 +30,11 @@ REFUSED_EXIT_CODE = 3
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
 
+
+class Crashed(InvalidFormat):
+    """The child process crashed; its parent, if it is a sandbox itself, crashes too, so that the log has the cause."""
+
+
 Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
 
 
@@ -65,7 +70,7 @@ async def run(
             raise InvalidFormat(_too_large(memory_mb))
         shown = output[-4000:].decode(errors="replace")
         log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=shown)
-        raise InvalidFormat("The file cannot be opened: it is damaged or malicious; export it again")
+        raise Crashed("The file cannot be opened: it is damaged or malicious; export it again")
     facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     if process.returncode == REFUSED_EXIT_CODE:
         raise InvalidFormat(facts["problem"])
@@ -90,6 +95,8 @@ def main(work: Work) -> None:
     try:
         facts = work(sys.stdin.buffer, target)
         target.flush()
+    except Crashed:
+        raise
     except InvalidFormat as error:
         _refuse(error.message)
     except MemoryError:

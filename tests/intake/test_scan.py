@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from farm.errors import InvalidFormat
 from farm.intake import archive
@@ -129,6 +130,13 @@ class TestRefused:
         obj = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 3_000_000
         with pytest.raises(InvalidFormat, match="more than 1300 MB of memory"):
             converted(zipped({"a.obj": obj}), tmp_path, memory_mb=1300)
+
+    def test_a_crash_of_blender_is_logged(self, tmp_path: Path) -> None:
+        with capture_logs() as logs, pytest.raises(InvalidFormat, match="cannot be opened"):
+            converted(scan(), tmp_path, memory_mb=300)  # in which Blender cannot even start
+        (event,) = logs
+        assert (event["event"], event["module"]) == ("sandbox_failed", "farm.intake.scan")
+        assert "farm.blender.obj_to_glb" in event["output"]
 
     def test_leaves_no_temporary_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         scratch = tmp_path / "scratch"
