@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.auth import KeyedRoute
 from farm.accounts import accounts
-from farm.db import accounts as queries
+from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import now
 from tests.api.calls import CALLS, MODEL, OVERLAY, RENDER
@@ -87,12 +87,12 @@ class TestKey:
     def test_use_is_noted(self, api: TestClient, client: Client, database: Database) -> None:
         api.get("/v1/renders")
         with database.read() as db:
-            first = queries.keys_of(db, client.account)[0].last_used_at
+            first = keys_of(db, client.account)[0].last_used_at
         assert first is not None
         assert now() - first < timedelta(seconds=10)
         api.get("/v1/renders")
         with database.read() as db:
-            assert queries.keys_of(db, client.account)[0].last_used_at == first, "once a minute is enough"
+            assert keys_of(db, client.account)[0].last_used_at == first, "once a minute is enough"
 
     def test_works_while_its_use_cannot_be_noted(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
