@@ -17,7 +17,7 @@ from PIL import Image
 
 from farm import templates
 from tests.blender.test_template import darken_key, rename_subject, save_changed
-from tests.commands.test_cli import PRODUCT, done, farm, refused, surroundings  # noqa: F401 - a fixture
+from tests.commands.test_cli import PRODUCT, done, environment, farm, refused  # noqa: F401 - a fixture
 from tests.support.blender import InsideBlender
 
 STUDIO = templates.blend("studio")
