@@ -60,6 +60,7 @@ def things(url: str, database: Database, client: Client, finished: Finish) -> It
         yield ids | {"FETCHABLE": f"{address}/chair.glb"}
 
 
+@pytest.mark.slow
 class TestSchemathesis:
     def test_finds_no_failure(self, url: str, client: Client, things: dict[str, str], tmp_path: Path) -> None:
         program = Path(sys.executable).with_name("schemathesis")

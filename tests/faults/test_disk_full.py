@@ -23,8 +23,6 @@ from tests.support.farms import FRAGILE, Farm, farm_up
 from tests.support.interruptions import order_render, worker_paused
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 # Moves each folder, with what is in it, onto a disk of its own, and becomes the command after the dashes.
 SMALL_DISKS = """

@@ -14,8 +14,6 @@ from tests.support.interruptions import PausedWorker, failed_attempts, order_ren
 from tests.support.polling import until
 from tests.support.processes import command_line
 
-pytestmark = pytest.mark.slow
-
 SLOW = """#!{python}
 import os, sys, time
 if "concat" in sys.argv:

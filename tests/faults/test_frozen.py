@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import psutil
-import pytest
 
 from farm.db import cleanups
 from farm.db.session import Database
@@ -17,8 +16,6 @@ from farm.worker.chunk_log import PREFIX
 from tests.support.farms import Farm
 from tests.support.interruptions import database_is_writable, order_render, pause_worker, worker_paused
 from tests.support.polling import until
-
-pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ from tests.support.farms import FRAGILE, Farm, farm_up
 from tests.support.interruptions import PausedWorker, failed_attempts, order_render, pause_worker, worker_paused
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 
 class TestKilled:
     @pytest.mark.parametrize(

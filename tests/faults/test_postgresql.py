@@ -26,8 +26,6 @@ from tests.support.interruptions import order_render, worker_paused
 from tests.support.polling import until
 from tests.support.processes import command_line
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:

@@ -10,8 +10,6 @@ from tests.support.consistency import assert_consistent, assert_no_processes
 from tests.support.farms import FRAGILE, Farm, farm_on_s3
 from tests.support.interruptions import failed_attempts, order_render, worker_paused
 
-pytestmark = pytest.mark.slow
-
 OUTAGE = 30.0  # seconds of 503; one attempt after the other fails meanwhile
 SILENCE = 15.0  # seconds, in which an attempt gives up
 TIMEOUT = 1.0  # seconds of silence after which a request is tried again
