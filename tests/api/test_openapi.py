@@ -62,6 +62,7 @@ def existing(url: str, database: Database, client: Client, finished: Finish) -> 
         yield ids | {"FETCHABLE": f"{address}/chair.glb"}
 
 
+@pytest.mark.slow
 class TestSchemathesis:
     def test_finds_no_failure(self, url: str, client: Client, existing: dict[str, str], tmp_path: Path) -> None:
         program = Path(sys.executable).with_name("schemathesis")
