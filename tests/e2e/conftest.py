@@ -146,7 +146,7 @@ def healthy(client: httpx.Client) -> bool:
 
 @pytest.fixture(scope="session")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """One farm for all tests that do not harm it."""
+    """One farm for all tests that do not break it."""
     with farm_up(tmp_path_factory.mktemp("farm"), FARM_ENGINE="cycles") as running:
         yield running
 
