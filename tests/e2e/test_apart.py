@@ -1,4 +1,4 @@
-"""A farm of several machines: programs started one by one that share only PostgreSQL, a Redis with a password, and S3."""
+"""A farm of several machines: programs that share only PostgreSQL, a Redis with a password, and S3."""
 
 import os
 import signal
@@ -64,9 +64,8 @@ def test_makes_a_video_without_a_shared_disk(
         running = Farm(programs[0], client, Settings(data=folder / "serve", scratch=folder / "serve"))
 
         upload = running.upload("walker.glb", '{"length": 3}')
-        render = running.wait(upload["renderId"])
-        assert render["status"] == "done", render["errorMessage"]
-        assert running.wait(running.preview_of(upload["modelId"])["id"])["status"] == "done"
+        render = running.wait_until_done(upload["renderId"])
+        running.wait_until_done(running.preview_of(upload["modelId"])["id"])
         video = client.get(f"/v1/renders/{render['id']}/video").content
         assert (len(video), video[4:8]) == (render["fileSize"], b"ftyp")
         assert "far-away" in farm("nodes", "list")

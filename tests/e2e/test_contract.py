@@ -29,9 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def installed(program: str) -> str:
     """The path of a program that examples need."""
     path = shutil.which(program)
-    assert path, (
-        f"{program} is not installed; `make test` installs it if it has the permission; otherwise: apt-get install curl nodejs"
-    )
+    assert path, f"{program} is not installed, and `make test` could not install it: apt-get install curl nodejs"
     return path
 
 
@@ -72,7 +70,7 @@ def test_runs_the_curl_example(farm: Farm, folder: Path) -> None:
         assert (ordered["modelId"], ordered["renderSettings"]["quality"]) == (uploaded["modelId"], quality)
         farm.client.delete(f"/v1/renders/{ordered['id']}")  # other tests render these
     farm.client.delete(f"/v1/renders/{scanned['renderId']}")
-    assert farm.wait(uploaded["renderId"])["status"] == "done"
+    farm.wait_until_done(uploaded["renderId"])
     assert json.loads(send(look))["data"]["status"] == "done"
     send(video)
     assert frames((folder / "chair.mp4").read_bytes()) == 6 * 4

@@ -57,8 +57,7 @@ class TestDataset:
         drawn = parts(fragile, render)
         assert len(drawn) >= 5
 
-        finished = fragile.wait(render, "done")
-        assert finished["status"] == "done", finished["errorMessage"]
+        finished = fragile.wait_until_done(render)
         assert views_of_completed_attempts(fragile) <= 100 - len(drawn), "a view was rendered twice"
         assert finished["progress"] == {"frames": 100, "of": 100}
         bundle = fragile.client.get(f"/v1/renders/{render}/bundle")

@@ -31,8 +31,7 @@ def stored(door: s3.Door) -> set[str]:
 
 def test_makes_a_video_of_a_model_in_the_bucket(farm: Farm, door: s3.Door) -> None:
     upload = farm.upload("walker.glb", '{"length": 3}')
-    render = farm.wait(upload["renderId"])
-    assert render["status"] == "done", render["errorMessage"]
+    render = farm.wait_until_done(upload["renderId"])
     video = farm.client.get(f"/v1/renders/{render['id']}/video").content
     assert (len(video), video[4:8]) == (render["fileSize"], b"ftyp")
     with zipfile.ZipFile(io.BytesIO(farm.client.get(f"/v1/renders/{render['id']}/bundle").content)) as bundle:
@@ -40,7 +39,7 @@ def test_makes_a_video_of_a_model_in_the_bucket(farm: Farm, door: s3.Door) -> No
         assert bundle.read("video.mp4") == video
     assert not (farm.data / "files").exists()
 
-    assert farm.wait(farm.preview_of(upload["modelId"])["id"])["status"] == "done"
+    farm.wait_until_done(farm.preview_of(upload["modelId"])["id"])
     for each in (render["id"], farm.preview_of(upload["modelId"])["id"]):
         assert farm.client.delete(f"/v1/renders/{each}").status_code == 200
     assert stored(door) == {f"models/{upload['modelId']}.glb"}
@@ -48,8 +47,7 @@ def test_makes_a_video_of_a_model_in_the_bucket(farm: Farm, door: s3.Door) -> No
 
 def test_assembles_a_dataset_of_views_in_the_bucket(farm: Farm, door: s3.Door) -> None:
     upload = farm.upload("product.glb", '{"output": "dataset"}')
-    render = farm.wait(upload["renderId"])
-    assert render["status"] == "done", render["errorMessage"]
+    render = farm.wait_until_done(upload["renderId"])
     bundle = farm.client.get(f"/v1/renders/{render['id']}/bundle").content
     assert len(bundle) == render["fileSize"]
     with zipfile.ZipFile(io.BytesIO(bundle)) as files:
@@ -71,6 +69,6 @@ def test_loses_no_render_to_a_busy_s3(farm: Farm, door: s3.Door) -> None:
     upload = farm.upload("draco.glb", '{"length": 3}')
     door.busy = 6  # more requests than one attempt makes
     worker.resume()
-    assert farm.wait(upload["renderId"])["status"] == "done"
-    assert farm.wait(farm.preview_of(upload["modelId"])["id"])["status"] == "done"
+    farm.wait_until_done(upload["renderId"])
+    farm.wait_until_done(farm.preview_of(upload["modelId"])["id"])
     assert door.busy == 0

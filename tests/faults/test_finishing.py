@@ -58,7 +58,7 @@ def test_killing_one_costs_one_attempt_and_no_render(
     with worker_paused(farm, joins_segments) as busy:
         for victim in victims(busy):
             victim.kill()
-    assert farm.wait(render)["status"] == "done"
+    farm.wait_until_done(render)
     assert failed_attempts(farm, render) == 1
 
 
@@ -66,7 +66,7 @@ def test_fences_off_a_worker_frozen_past_its_lease(farm: Farm) -> None:
     """Another worker finishes the render; the late one changes nothing of it."""
     render = order_render(farm)
     with worker_paused(farm, joins_segments) as late:
-        assert farm.wait(render)["status"] == "done"
+        farm.wait_until_done(render)
         before = farm.files_of(render)
     until(lambda: late.horse in late.worker.children(), lambda there: not there)
     assert farm.files_of(render) == before

@@ -31,7 +31,7 @@ class TestKilledProcess:
         with worker_paused(fragile) as busy:
             for victim in victims(busy):
                 victim.kill()
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
         assert failed_attempts(fragile, render) == 1
 
     def test_fails_and_refunds_the_render_after_three_attempts(self, fragile: Farm) -> None:
@@ -52,7 +52,7 @@ class TestKilledRedis:
         render = order_render(fragile)
         with worker_paused(fragile):
             fragile.redis().kill()
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
 
     def test_loses_no_render_whose_wake_up_it_forgot(self, fragile: Farm) -> None:
         fragile.wait(order_render(fragile, "draco.glb", length=3))  # uploads the model
@@ -63,7 +63,7 @@ class TestKilledRedis:
         fragile.redis().kill()
         for worker in workers:
             worker.resume()
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
 
 
 class TestWholeFarm:
@@ -77,7 +77,7 @@ class TestWholeFarm:
             assert time.monotonic() - began < 15
             assert_no_processes(farm)
         with farm_up(tmp_path, key=key, **FRAGILE) as farm:
-            assert farm.wait(render)["status"] == "done"
+            farm.wait_until_done(render)
             assert_consistent(farm, workers=1)
         assert_no_processes(farm)
 
@@ -88,6 +88,6 @@ class TestWholeFarm:
                 farm.process.kill()
             until(lambda: processes(farm), lambda left: not left)
         with farm_up(tmp_path, key=key, **FRAGILE) as farm:
-            assert farm.wait(render)["status"] == "done"
+            farm.wait_until_done(render)
             assert_consistent(farm, workers=1)
         assert_no_processes(farm)

@@ -1,4 +1,4 @@
-"""Chunks in tests: claimed, as a worker would, and ended."""
+"""Chunks that are claimed and completed without a worker."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from farm.scheduling.leases import ClaimedChunk, ClaimedRender
 
 
 def claimed(db: Session, chunk: Chunk | ClaimedChunk, *, seconds: float = 30, worker: str = "w") -> Chunk:
-    """This very chunk, held by a worker, whoever's turn it is."""
+    """Claim this chunk for a worker, whichever chunk is next; returns its row."""
     row = db.get_one(Chunk, chunk.id, populate_existing=True)
     row.state, row.worker, row.lease_until = "running", worker, now() + timedelta(seconds=seconds)
     db.flush()
@@ -18,7 +18,7 @@ def claimed(db: Session, chunk: Chunk | ClaimedChunk, *, seconds: float = 30, wo
 
 
 def as_claimed(chunk: Chunk) -> ClaimedChunk:
-    """What the worker knows that holds this chunk."""
+    """A held chunk as its worker sees it."""
     return ClaimedChunk(
         id=chunk.id,
         attempt=chunk.attempt,
@@ -38,7 +38,7 @@ def as_claimed(chunk: Chunk) -> ClaimedChunk:
 
 
 def drawn(db: Session, shot: Shot) -> None:
-    """All frames of a shot, drawn by a worker."""
+    """Complete all chunks that draw frames of a shot."""
     for chunk in [chunk for chunk in shot.chunks if chunk.kind == "draw"]:
         row = claimed(db, chunk)
         assert leases.complete(db, row, frames_done=row.frames) is not None
