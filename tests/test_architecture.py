@@ -8,13 +8,13 @@ ROOT = Path(__file__).parents[1]
 MAX_LOOSE_MODULES = 8
 
 
-def test_packages_import_only_packages_below_them() -> None:
+def test_imports_only_lower_packages() -> None:
     linted = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True
     )
     assert linted.returncode == 0, linted.stdout
 
 
-def test_few_modules_are_outside_a_package() -> None:
+def test_keeps_modules_in_packages() -> None:
     loose = [path.name for path in (ROOT / "farm").glob("*.py") if path.name != "__init__.py"]
     assert len(loose) <= MAX_LOOSE_MODULES, loose

@@ -46,7 +46,7 @@ def shared(pair: Farm) -> list[str]:
     return renders
 
 
-def test_each_variant_has_all_frames_and_its_own_colour(pair: Farm, shared: list[str]) -> None:
+def test_gives_each_variant_all_frames_and_its_own_colour(pair: Farm, shared: list[str]) -> None:
     corners = []
     for render in shared:
         with av.open(io.BytesIO(pair.download(render, "video")), mode="r") as container:
@@ -57,7 +57,7 @@ def test_each_variant_has_all_frames_and_its_own_colour(pair: Farm, shared: list
     assert corners == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
 
 
-def test_both_workers_render_and_each_frame_is_rendered_once(pair: Farm, shared: list[str], database: Database) -> None:
+def test_renders_each_frame_once_on_both_workers(pair: Farm, shared: list[str], database: Database) -> None:
     with database.read() as db:
         shot = db.get_one(Render, shared[0]).shot
         assert {db.get_one(Render, render).shot_id for render in shared} == {shot.id}
@@ -83,7 +83,7 @@ def test_does_not_render_the_same_shot_again(pair: Farm, shared: list[str], data
         assert [chunk.seconds for chunk in chunks] == [None] * len(chunks), "frames were rendered again"
 
 
-def test_metrics_count_frames_and_rendering_time(pair: Farm, shared: list[str], database: Database) -> None:
+def test_counts_frames_and_rendering_time_in_metrics(pair: Farm, shared: list[str], database: Database) -> None:
     with database.write() as db:
         account = accounts.create(db, "root@example.com", admin=True, credits_=0)
         headers = {"Authorization": f"Bearer {accounts.create_key(db, account, scopes=['account:read'])}"}

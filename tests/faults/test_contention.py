@@ -207,7 +207,7 @@ def test_has_no_deadlock_and_all_credits_balance(crowd: Crowd, owners: list[tupl
     assert ends["error"] > 5, ends
 
 
-def test_reaper_and_deleting_client_do_not_deadlock(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
+def test_does_not_deadlock_reaper_and_deleting_client(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
     """Two renders of one account have failed permanently while the client deletes one of them."""
     account, model = owners[0]
     database, settings = crowd.database, crowd.farm.settings
@@ -232,7 +232,7 @@ def test_reaper_and_deleting_client_do_not_deadlock(crowd: Crowd, owners: list[t
         assert_books_balance(db, deleted={deleted.id})
 
 
-def test_a_client_cut_off_in_a_transaction_loses_its_locks(
+def test_frees_the_locks_of_a_client_that_was_cut_off(
     crowd: Crowd, owners: list[tuple[Account, Model]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when its node loses power: by default PostgreSQL holds the locks until TCP times out, which takes hours."""

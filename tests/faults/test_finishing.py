@@ -46,17 +46,17 @@ def joins_segments(ffmpeg: psutil.Process, _: psutil.Process) -> bool:
 @pytest.mark.parametrize(
     "victims",
     [
-        pytest.param(lambda busy: [busy.worker], id="worker"),
-        pytest.param(lambda busy: [busy.horse], id="work-horse"),
-        pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
+        pytest.param(lambda paused: [paused.worker], id="worker"),
+        pytest.param(lambda paused: [paused.horse], id="work-horse"),
+        pytest.param(lambda paused: paused.ffmpegs, id="ffmpeg"),
     ],
 )
-def test_killing_one_costs_one_attempt_and_no_render(
+def test_costs_one_attempt_when_a_process_is_killed(
     farm: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
 ) -> None:
     render = order_render(farm)
-    with worker_paused(farm, joins_segments) as busy:
-        for victim in victims(busy):
+    with worker_paused(farm, joins_segments) as paused:
+        for victim in victims(paused):
             victim.kill()
     farm.wait_until_done(render)
     assert failed_attempts(farm, render) == 1

@@ -77,17 +77,17 @@ def freeze(farm: Farm) -> Attempt | None:
 
     None if it had just ended, or if it was stopped in a transaction, which would block other writers.
     """
-    busy = pause_worker(farm)
-    if busy is None:
+    paused = pause_worker(farm)
+    if paused is None:
         return None
     for attempt in attempts(farm):
-        if attempt.processes[0] == busy.worker:
+        if attempt.processes[0] == paused.worker:
             stop(attempt)
             chunk = chunk_of(farm, attempt)
             if (chunk.state, chunk.attempt) == ("running", attempt.number) and database_is_writable(farm):
                 return attempt
             wake(attempt)
-    busy.horse.resume()
+    paused.horse.resume()
     return None
 
 

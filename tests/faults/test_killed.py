@@ -18,18 +18,18 @@ class TestKilledProcess:
     @pytest.mark.parametrize(
         "victims",
         [
-            pytest.param(lambda busy: [busy.worker], id="worker"),
-            pytest.param(lambda busy: [busy.horse], id="work-horse"),
-            pytest.param(lambda busy: [busy.host], id="Blender"),
-            pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
+            pytest.param(lambda paused: [paused.worker], id="worker"),
+            pytest.param(lambda paused: [paused.horse], id="work-horse"),
+            pytest.param(lambda paused: [paused.host], id="Blender"),
+            pytest.param(lambda paused: paused.ffmpegs, id="ffmpeg"),
         ],
     )
     def test_costs_one_attempt_and_no_render(
         self, fragile: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
     ) -> None:
         render = order_render(fragile)
-        with worker_paused(fragile) as busy:
-            for victim in victims(busy):
+        with worker_paused(fragile) as paused:
+            for victim in victims(paused):
                 victim.kill()
         fragile.wait_until_done(render)
         assert failed_attempts(fragile, render) == 1
@@ -37,11 +37,12 @@ class TestKilledProcess:
     def test_fails_and_refunds_the_render_after_three_attempts(self, fragile: Farm) -> None:
         before = fragile.balance()
         render = order_render(fragile)
-        while fragile.render(render)["status"] != "error":
-            if busy := pause_worker(fragile):
-                busy.host.kill()
-                busy.horse.resume()
-        message = fragile.render(render)["errorMessage"]
+        while (ended := fragile.render(render))["status"] not in ("done", "error"):
+            if paused := pause_worker(fragile):
+                paused.host.kill()
+                paused.horse.resume()
+        assert ended["status"] == "error"
+        message = ended["errorMessage"]
         assert "Blender stopped unexpectedly" in message
         assert "3 attempts" in message
         assert fragile.balance() == before
