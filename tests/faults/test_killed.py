@@ -35,8 +35,8 @@ class TestKilledProcess:
         assert failed_attempts(fragile, render) == 1
 
     def test_fails_and_refunds_the_render_after_three_attempts(self, fragile: Farm) -> None:
-        before = fragile.balance()
         render = order_render(fragile)
+        charged = fragile.balance()
         while (ended := fragile.render(render))["status"] not in ("done", "error"):
             if paused := pause_worker(fragile):
                 paused.host.kill()
@@ -45,7 +45,7 @@ class TestKilledProcess:
         message = ended["errorMessage"]
         assert "Blender stopped unexpectedly" in message
         assert "3 attempts" in message
-        assert fragile.balance() == before
+        assert fragile.balance() == charged + 1
 
 
 class TestKilledRedis:
