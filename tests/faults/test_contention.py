@@ -247,7 +247,7 @@ def test_frees_the_locks_of_a_client_that_was_cut_off(
     with crowd.database.write() as db:
         render = submit.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.doorbell)
         claimed(db, render.shot.chunks[0], seconds=-1)
-    monkeypatch.setattr(session, "IDLE_IN_TRANSACTION", 1.0)
+    monkeypatch.setattr(session, "IDLE_IN_TRANSACTION_TIMEOUT_SECONDS", 1.0)
     frozen = Database(crowd.farm.settings.database)
 
     def cut_off() -> None:
