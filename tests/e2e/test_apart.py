@@ -19,8 +19,6 @@ from tests.support.farms import SMALL, Farm, is_healthy
 from tests.support.polling import until
 from tests.support.processes import FARM, command_line, free_port
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def database_kind() -> str:

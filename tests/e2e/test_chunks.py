@@ -20,8 +20,6 @@ from tests.support.interruptions import failed_attempts, worker_paused
 from tests.support.polling import until
 from tests.support.prometheus import scraped, value
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:

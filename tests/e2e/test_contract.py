@@ -14,7 +14,6 @@ import pytest
 from tests.support.assets import ASSETS
 from tests.support.farms import Farm
 
-pytestmark = pytest.mark.slow
 CONTRACT = Path(__file__).parent / "contract"
 MODEL, RENDER = "Ab3kF9x2qL1m", "Xz7pQ4w8nR2k"  # ids in the examples
 

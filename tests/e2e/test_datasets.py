@@ -16,8 +16,6 @@ from tests.support.consistency import run_planned_cleanups
 from tests.support.farms import Farm, farm_up
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:

@@ -16,7 +16,6 @@ from tests.support.assets import ASSETS
 from tests.support.farms import Farm
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
 ORDER = ["pending", "poster-processing", "poster-done", "video-processing", "done"]
 
 

@@ -11,8 +11,6 @@ from tests.support import s3
 from tests.support.farms import Farm, farm_on_s3
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def door(s3_server: str) -> Iterator[s3.Door]:

@@ -1,4 +1,4 @@
-"""What happens when parts of the farm die in the middle of the work."""
+"""Processes of a farm that are killed in the middle of a chunk."""
 
 import signal
 import time
@@ -13,10 +13,8 @@ from tests.support.farms import FRAGILE, Farm, farm_up
 from tests.support.interruptions import PausedWorker, failed_attempts, order_render, pause_worker, worker_paused
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
 
-
-class TestKilled:
+class TestKilledProcess:
     @pytest.mark.parametrize(
         "victims",
         [
@@ -26,7 +24,7 @@ class TestKilled:
             pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
         ],
     )
-    def test_mid_chunk_costs_one_attempt_and_no_render(
+    def test_costs_one_attempt_and_no_render(
         self, fragile: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
     ) -> None:
         render = order_render(fragile)
@@ -36,7 +34,7 @@ class TestKilled:
         assert fragile.wait(render)["status"] == "done"
         assert failed_attempts(fragile, render) == 1
 
-    def test_three_times_ends_the_render_with_a_message_and_gives_its_credits_back(self, fragile: Farm) -> None:
+    def test_fails_and_refunds_the_render_after_three_attempts(self, fragile: Farm) -> None:
         before = fragile.balance()
         render = order_render(fragile)
         while fragile.render(render)["status"] != "error":
@@ -49,15 +47,15 @@ class TestKilled:
         assert fragile.balance() == before
 
 
-class TestRedis:
-    def test_killed_and_empty_while_somebody_draws_loses_no_render(self, fragile: Farm) -> None:
+class TestKilledRedis:
+    def test_loses_no_render_under_way(self, fragile: Farm) -> None:
         render = order_render(fragile)
         with worker_paused(fragile):
             fragile.redis().kill()
         assert fragile.wait(render)["status"] == "done"
 
-    def test_killed_and_empty_with_a_ring_that_nobody_has_heard_loses_no_render(self, fragile: Farm) -> None:
-        fragile.wait(order_render(fragile, "draco.glb", length=3))  # its model is there from now on
+    def test_loses_no_render_whose_wake_up_it_forgot(self, fragile: Farm) -> None:
+        fragile.wait(order_render(fragile, "draco.glb", length=3))  # uploads the model
         workers = fragile.workers()
         for worker in workers:
             worker.suspend()
@@ -69,7 +67,7 @@ class TestRedis:
 
 
 class TestWholeFarm:
-    def test_ctrl_c_mid_render_leaves_nothing_behind_and_the_next_start_finishes_it(self, tmp_path: Path) -> None:
+    def test_stops_cleanly_on_ctrl_c_and_resumes_the_render(self, tmp_path: Path) -> None:
         with farm_up(tmp_path, **FRAGILE) as farm:
             render, key = order_render(farm), farm.key
             with worker_paused(farm):
@@ -83,7 +81,7 @@ class TestWholeFarm:
             assert_consistent(farm, workers=1)
         assert_no_processes(farm)
 
-    def test_a_power_cut_leaves_no_process_behind_and_the_next_start_finishes_the_render(self, tmp_path: Path) -> None:
+    def test_leaves_no_process_when_killed_and_resumes_the_render(self, tmp_path: Path) -> None:
         with farm_up(tmp_path, **FRAGILE) as farm:
             render, key = order_render(farm), farm.key
             with worker_paused(farm):

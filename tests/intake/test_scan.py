@@ -1,4 +1,4 @@
-"""Zipped OBJ scans become GLB, in a process of their own."""
+"""Zipped OBJ scans are converted to GLB in a child process."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ SAMPLE = ASSETS / "scan.zip"
 def convert(
     content: bytes, folder: Path, timeout_seconds: float = 60, memory_mb: int = 4096
 ) -> tuple[dict[str, Any], bytes]:
-    """The GLB's JSON and its binary part, once the intake check has passed it."""
+    """The GLB's JSON and binary data, after the intake check."""
     source, target = folder / "scan.zip", folder / "scan.glb"
     source.write_bytes(content)
     with target.open("wb") as file:
@@ -37,7 +37,7 @@ def texture_of(document: dict[str, Any], binary: bytes) -> bytes:
 
 
 class TestConvert:
-    def test_the_sample_scan_is_matte_and_keeps_its_texture_byte_for_byte(self, tmp_path: Path) -> None:
+    def test_makes_the_scan_matte_and_keeps_its_texture(self, tmp_path: Path) -> None:
         document, binary = convert(SAMPLE.read_bytes(), tmp_path)
         (material,) = document["materials"]
         surface = material["pbrMetallicRoughness"]
@@ -46,19 +46,19 @@ class TestConvert:
             jpeg = sample.read("stone.jpg")
         assert texture_of(document, binary).startswith(jpeg)
 
-    def test_a_texture_replaces_the_colour_beside_it(self, tmp_path: Path) -> None:
+    def test_replaces_the_colour_by_a_texture(self, tmp_path: Path) -> None:
         document, _ = convert(scan(), tmp_path)  # whose Kd is black
         assert "baseColorFactor" not in document["materials"][0]["pbrMetallicRoughness"]
 
-    def test_a_colour_without_a_texture_is_kept(self, tmp_path: Path) -> None:
+    def test_keeps_a_colour_without_a_texture(self, tmp_path: Path) -> None:
         document, _ = convert(scan(mtl=b"newmtl Stone\nKd 1 0 0\n", jpg=None), tmp_path)
         assert document["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] == [1, 0, 0, 1]
 
-    def test_png_textures_are_taken_too(self, tmp_path: Path) -> None:
+    def test_accepts_png_textures(self, tmp_path: Path) -> None:
         document, _ = convert(scan(jpg=picture("PNG")), tmp_path)
         assert document["images"][0]["mimeType"] == "image/png"
 
-    def test_vertex_colours_survive(self, tmp_path: Path) -> None:
+    def test_keeps_vertex_colours(self, tmp_path: Path) -> None:
         obj = b"v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0.5 0.5 0.5\nf 1 2 3\n"
         document, binary = convert(zipped({"a.obj": obj}), tmp_path)
         (primitive,) = document["meshes"][0]["primitives"]
@@ -68,7 +68,7 @@ class TestConvert:
         assert binary[at + 8] == 55  # sRGB 0.5 is linear 0.21
         assert document["materials"][primitive["material"]]["pbrMetallicRoughness"]["roughnessFactor"] == 1.0
 
-    def test_two_materials_are_two_meshes_with_their_own_textures(self, tmp_path: Path) -> None:
+    def test_makes_a_mesh_per_material(self, tmp_path: Path) -> None:
         mtl = MTL + b"newmtl Moss\nmap_Kd moss.png\n"
         files = {"a.obj": OBJ + b"usemtl Moss\nf 3/3 2/2 1/1\n", "a.mtl": mtl, "stone.jpg": picture()}
         document, _ = convert(zipped(files | {"moss.png": picture("PNG")}), tmp_path)
@@ -90,7 +90,7 @@ class TestConvert:
         ],
         ids=range(9),
     )
-    def test_zips_as_people_make_them(self, tmp_path: Path, files: dict[str, bytes]) -> None:
+    def test_accepts_common_variants_of_zips(self, tmp_path: Path, files: dict[str, bytes]) -> None:
         document, _ = convert(zipped(files), tmp_path)
         assert len(document["images"]) == 1
 
@@ -118,24 +118,24 @@ class TestRefused:
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
-    def test_says_what_is_wrong(self, tmp_path: Path, content: bytes, words: str) -> None:
+    def test_refuses_with_the_reason(self, tmp_path: Path, content: bytes, words: str) -> None:
         with pytest.raises(InvalidFormat, match=words):
             convert(content, tmp_path)
 
-    def test_a_bomb_is_stopped_while_it_unpacks(self, tmp_path: Path) -> None:
+    def test_refuses_a_decompression_bomb(self, tmp_path: Path) -> None:
         bomb = zipped({"a.obj": bytes(archive.MAX_UNPACKED_BYTES + 1)})
         assert len(bomb) < 1024**2
         with pytest.raises(InvalidFormat, match="unpacks to more than 512 MB"):
             convert(bomb, tmp_path)
 
-    def test_an_encrypted_zip(self, tmp_path: Path) -> None:
+    def test_refuses_an_encrypted_zip(self, tmp_path: Path) -> None:
         content = bytearray(zipped({"a.obj": OBJ}))
         for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
             content[content.index(signature) + at] |= archive.ENCRYPTED
         with pytest.raises(InvalidFormat, match="encrypted"):
             convert(bytes(content), tmp_path)
 
-    def test_a_link_leads_nowhere(self, tmp_path: Path) -> None:
+    def test_refuses_a_symbolic_link(self, tmp_path: Path) -> None:
         link = zipfile.ZipInfo("stone.jpg")
         link.create_system, link.external_attr = 3, 0o120777 << 16
         path = tmp_path / "links.zip"
@@ -146,11 +146,11 @@ class TestRefused:
         with pytest.raises(InvalidFormat, match="not a readable JPG or PNG"):
             convert(path.read_bytes(), tmp_path)
 
-    def test_one_that_takes_too_long(self, tmp_path: Path) -> None:
+    def test_refuses_a_scan_that_takes_too_long(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidFormat, match=r"longer than 0\.01 seconds"):
             convert(scan(), tmp_path, timeout_seconds=0.01)
 
-    def test_one_that_takes_too_much_memory(self, tmp_path: Path) -> None:
+    def test_refuses_a_scan_that_needs_too_much_memory(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidFormat, match="more than 400 MB of memory"):
             convert(zipped({"a.obj": b"v 0 0 0\n" * 10_000_000 + b"f 1 2 3\n"}), tmp_path, memory_mb=400)
 
@@ -165,6 +165,6 @@ class TestWavefront:
             ("map_kd  a.jpg", "a.jpg"),
         ],
     )
-    def test_texture_names_are_what_follows_the_options(self, line: str, texture: str) -> None:
+    def test_reads_the_texture_name_after_options(self, line: str, texture: str) -> None:
         (material,) = wavefront.materials(f"newmtl a\n{line}\n".encode())
         assert material.texture == texture
