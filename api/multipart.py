@@ -71,7 +71,7 @@ def form(
         "example": f'form-data; name="{FILE}"; filename="{example_name}"',
     }
     content = {
-        "schema": {"type": "object", "required": [FILE], "properties": properties},
+        "schema": {"type": "object", "required": [FILE], "properties": properties, "additionalProperties": False},
         "encoding": {FILE: {"headers": {"Content-Disposition": disposition}}, **(encoding or {})},
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}

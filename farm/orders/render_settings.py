@@ -47,7 +47,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
+Whole = BeforeValidator(_whole)  # after the Field of an int, whose bounds then stay in the JSON schema
 
 
 class RenderSettings(BaseModel):
@@ -139,17 +139,21 @@ class RenderSettings(BaseModel):
     shadows: Annotated[bool, Field(description="Whether the model casts a shadow on the ground")] = True
     reflector: Annotated[bool, Field(description="Whether the floor is glossy and reflects the model")] = False
     easing: Annotated[bool, Field(description="Whether the camera movement eases in and out")] = True
-    rotate_y: Annotated[WholeNumber, Field(ge=-180, le=180, description="Starting angle of the camera in degrees")] = 0
+    rotate_y: Annotated[int, Field(ge=-180, le=180, description="Starting angle of the camera in degrees"), Whole] = 0
     tilt_x: Annotated[
-        WholeNumber, Field(ge=-90, le=90, description="Tilt of the model in degrees, positive forwards")
+        int,
+        Field(ge=-90, le=90, description="Tilt of the model in degrees, positive forwards"),
+        Whole,
     ] = 0
     pan_x: Annotated[
-        WholeNumber,
+        int,
         Field(ge=-180, le=180, description="Yaw of the model in degrees, counter-clockwise from above, after tilt"),
+        Whole,
     ] = 0
     roll_z: Annotated[
-        WholeNumber,
+        int,
         Field(ge=-180, le=180, description="Roll of the model in degrees, counter-clockwise seen from the front"),
+        Whole,
     ] = 0
     zoom: Annotated[float, Field(ge=0.5, le=2.0, description="Camera distance multiplier; below 1 is closer")] = 1.0
 
