@@ -286,6 +286,7 @@ _NODE = record(
     extensions=extensions(
         EXT_mesh_gpu_instancing=record("attributes", attributes=mapping_of(index("accessors"))),
         KHR_lights_punctual=record("light", light=index(_LIGHTS)),
+        KHR_node_visibility=record(visible=boolean),
     ),
     matrix=array(number, 16),
     mesh=index("meshes"),

@@ -22,9 +22,7 @@ def changed(offset: int, kind: str, value: float, document: dict[str, Any] | Non
     return glb(document or triangle(), bytes(binary))
 
 
-def with_attributes(
-    attributes: dict[str, dict[str, Any]], *, skin: bool = False
-) -> tuple[dict[str, Any], dict[str, int]]:
+def with_attributes(attributes: dict[str, dict[str, Any]], *, skin: bool = False) -> dict[str, Any]:
     """The triangle with additional attributes, by name."""
     document, numbers = triangle(), {}
     if not skin:

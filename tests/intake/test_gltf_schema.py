@@ -33,6 +33,7 @@ class TestTypes:
             ("nodes[0].extensions", [], "must be an object"),
             ("nodes[0].scale", [1, 1e39, 1], "nodes[0].scale[1] is 1e+39, too large a number"),
             ("nodes[0].extensions", {"KHR_lights_punctual": 1}, "KHR_lights_punctual must be an object"),
+            ("nodes[0].extensions", {"KHR_node_visibility": {"visible": 0}}, "visible must be true or false"),
             ("meshes[0].primitives", 1, "must be an array"),
             ("meshes[0].primitives[0].attributes", [0], "must be an object"),
             ("meshes[0].primitives[0].mode", 7, "must be a whole number from 0 to 6"),
