@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from farm.errors import InvalidFormat
-from farm.intake import binary, document, glb, schema
+from farm.intake import binary, document, geometry, glb, schema
+from farm.intake.buffers import Buffers
+from farm.intake.content import check_content
 from farm.intake.text import read_json
 
 ModelFormat = Literal["glb", "gltf"]
@@ -23,7 +25,8 @@ class CheckedModel:
 def check_model(path: Path, name: str) -> CheckedModel:
     """Check the file at `path`, which its sender named `name`.
 
-    Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits). A model without a
+    Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits), and a .gltf's
+    buffers are decoded to temporary files. A model without a
     mesh passes; the render then fails with that reason.
 
     Raises InvalidFormat: the suffix of the name is not accepted, or the content is malformed, references anything
@@ -33,23 +36,27 @@ def check_model(path: Path, name: str) -> CheckedModel:
     model_format = _format_of(name)
     if path.stat().st_size == 0:
         raise InvalidFormat("The file is empty: upload it again")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if model_format == "glb":
-            chunks = glb.read_chunks(content)
-            start, end, stored = chunks.json_start, chunks.json_end, chunks.binary_size
-        else:
-            _refuse_binary(content)
-            start, end, stored = 0, len(content), None
-        model, payloads = read_json(content, start, end)
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped when the last array over it is gone
+    start, end, chunk = 0, len(content), None
+    if model_format == "glb":
+        chunks = glb.read_chunks(content)
+        start, end, chunk = chunks.json_start, chunks.json_end, chunks.binary
+    else:
+        _refuse_binary(content)
+    stored = memoryview(content)[slice(*chunk)] if chunk else None
+    model, payloads = read_json(content, start, end)
     # Each step relies on the checks before it.
     embedded = document.check_values(model, payloads)
     document.check_version_and_extensions(model)
     schema.check_schema(model)
     schema.check_node_tree(model)
-    binary.check_buffers(model, embedded, stored)
+    binary.check_buffers(model, embedded, None if stored is None else len(stored))
     binary.check_buffer_views(model)
     binary.check_accessors(model)
     binary.check_images(model)
+    geometry.check_geometry(model)
+    check_content(model, Buffers(model, payloads, stored))
     clips = [str(clip.get("name") or "") for clip in model.get("animations", [])]
     return CheckedModel(model_format, clips)
 

@@ -38,6 +38,7 @@ SUPPORTED = frozenset(
         "KHR_texture_transform",
     }
 )
+HONOURED = frozenset({"KHR_node_visibility"})  # by farm.blender.drawn_nodes
 FIXES = {
     "EXT_meshopt_compression": "export without meshopt compression (Draco is fine)",
     "KHR_meshopt_compression": "export without meshopt compression (Draco is fine)",
@@ -92,7 +93,7 @@ def check_version_and_extensions(document: dict[str, Any]) -> None:
         raise invalid("asset.version", f'is {quoted(version)}, only "2.0" is supported: export the model as glTF 2.0')
     used = _names(document, "extensionsUsed")
     for number, name in enumerate(_names(document, "extensionsRequired")):
-        if name not in SUPPORTED:
+        if name not in SUPPORTED | HONOURED:
             fix = FIXES.get(name, "export again without it")
             raise InvalidFormat(f"The model requires {quoted(name)}, which Blender cannot read: {fix}")
         if name not in used:

@@ -11,6 +11,7 @@ from farm.intake.json_paths import child_path, invalid, quoted
 Counts = dict[str, int]  # length of each list that an index may point into
 Check = Callable[[Any, str, Counts], None]  # value, its path, counts; raises InvalidFormat
 
+MAX_FLOAT32 = 3.4028234663852886e38  # Blender converts all numbers to 32-bit floats
 _LIGHTS = "extensions.KHR_lights_punctual.lights"
 
 
@@ -161,9 +162,11 @@ def boolean(value: Any, path: str, _counts: Counts) -> None:
 
 
 def number(value: Any, path: str, _counts: Counts) -> None:
-    """A number, but not true or false."""
+    """A number that a 32-bit float can hold, but not true or false."""
     if type(value) not in (int, float):
         raise invalid(path, f"must be a number, not {quoted(value)}")
+    if abs(value) > MAX_FLOAT32:
+        raise invalid(path, f"is {quoted(value)}, too large a number: repair the model and export it again")
 
 
 def _any_object(value: Any, path: str, _counts: Counts) -> None:
@@ -283,6 +286,7 @@ _NODE = record(
     extensions=extensions(
         EXT_mesh_gpu_instancing=record("attributes", attributes=mapping_of(index("accessors"))),
         KHR_lights_punctual=record("light", light=index(_LIGHTS)),
+        KHR_node_visibility=record(visible=boolean),
     ),
     matrix=array(number, 16),
     mesh=index("meshes"),

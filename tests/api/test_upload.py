@@ -24,6 +24,8 @@ from tests.support.api import assert_error, assert_nothing_left, count, files_in
 from tests.support.clients import Client
 from tests.support.glb import glb, gltf
 
+FILE_FIELD = ("file", ("chair.glb", glb()))
+
 
 def wake_ups(redis: Redis) -> dict[int, int]:
     return {priority: len(queue(priority, redis)) for priority in QUEUE_NAMES}
@@ -71,6 +73,8 @@ class TestUpload:
         assert second["renderId"] != first["renderId"]
         assert (count(database, Model), count(database, Render)) == (1, 3)
         assert len(files_in(settings.files)) == 1
+        model = api.get(f"/v1/models/{first['modelId']}").json()["data"]
+        assert model["originalName"] == "chair.glb", "the first name stays"
 
     def test_separates_models_of_different_accounts(
         self, api: TestClient, stranger: Client, database: Database
@@ -140,6 +144,31 @@ class TestUpload:
         assert header.startswith('attachment; filename="')
         assert header.endswith("filename*=UTF-8''e%27vil%3B%E2%98%83.glb")
 
+    @pytest.mark.parametrize(
+        ("disposition", "name"),
+        [
+            (b"filename*=UTF-8''st%C3%BChle.glb", "stühle.glb"),
+            (b"filename*=utf-8'de'st%C3%BChle.glb", "stühle.glb"),
+            (b"filename*=ISO-8859-1''st%FChle.glb", "stühle.glb"),
+            (b"filename*=UTF-8''..%2F..%2Fchair.glb", "chair.glb"),
+            (b"filename=\"chair.glb\"; filename*=UTF-8''stool.glb", "chair.glb"),
+        ],
+    )
+    def test_accepts_an_extended_file_name(self, api: TestClient, disposition: bytes, name: str) -> None:
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; ' + disposition + b"\r\n\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        response = api.post("/v1/models", content=head + glb() + b"\r\n--x--\r\n", headers=headers)
+        assert response.status_code == 201
+        model_id = response.json()["data"]["modelId"]
+        assert api.get(f"/v1/models/{model_id}").json()["data"]["originalName"] == name
+
+    @pytest.mark.parametrize("disposition", [b"filename*=KLINGON''a.glb", b"filename*=a.glb", b"filename*=UTF-8''"])
+    def test_refuses_an_unreadable_extended_name(self, api: TestClient, disposition: bytes) -> None:
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; ' + disposition + b"\r\n\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        response = api.post("/v1/models", content=head + glb() + b"\r\n--x--\r\n", headers=headers)
+        assert_error(response, "no_file", 400)
+
 
 class TestRefusedUpload:
     """Refused uploads leave nothing behind."""
@@ -183,6 +212,18 @@ class TestRefusedUpload:
     @pytest.mark.parametrize("content", [b"", b"not a model", glb()[:-1], b"\0" * 100])
     def test_refuses_broken_content(self, api: TestClient, content: bytes) -> None:
         assert_error(upload(api, content), "invalid_format", 400)
+
+    @pytest.mark.parametrize(
+        ("field", "words"),
+        [
+            ("renderSettings[aspect]", ["'renderSettings[aspect]'", "Send renderSettings as one field with JSON"]),
+            ("rendersettings", ["'rendersettings'", "file, renderSettings"]),
+            ("größe", ["'gr\\xf6\\xdfe'"]),
+        ],
+    )
+    def test_refuses_an_unknown_field(self, api: TestClient, field: str, words: list[str]) -> None:
+        for files in ([(field, (None, "1:1")), FILE_FIELD], [FILE_FIELD, (field, ("a.glb", glb()))]):
+            assert_error(api.post("/v1/models", files=files), "invalid_request", 422, "is not a known field", *words)
 
     def test_refuses_a_reference_outside(self, api: TestClient) -> None:
         model = glb(buffers=[{"byteLength": 4, "uri": "/etc/passwd"}])

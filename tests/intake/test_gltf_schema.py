@@ -31,7 +31,9 @@ class TestTypes:
             ("nodes[0].rotation", [0, 0, 0], "must have 4 entries"),
             ("nodes[0].matrix", [1] * 15, "must have 16 entries"),
             ("nodes[0].extensions", [], "must be an object"),
+            ("nodes[0].scale", [1, 1e39, 1], "nodes[0].scale[1] is 1e+39, too large a number"),
             ("nodes[0].extensions", {"KHR_lights_punctual": 1}, "KHR_lights_punctual must be an object"),
+            ("nodes[0].extensions", {"KHR_node_visibility": {"visible": 0}}, "visible must be true or false"),
             ("meshes[0].primitives", 1, "must be an array"),
             ("meshes[0].primitives[0].attributes", [0], "must be an object"),
             ("meshes[0].primitives[0].mode", 7, "must be a whole number from 0 to 6"),
@@ -182,6 +184,7 @@ class TestData:
     def test_is_accepted_without_a_stride_after_the_last(self) -> None:
         document = triangle("bufferViews[3]", {"buffer": 0, "byteOffset": 108, "byteLength": 32, "byteStride": 28})
         document["accessors"][4] = {"bufferView": 3, "componentType": 5126, "count": 2, "type": "SCALAR"}
+        document["animations"] = []
         assert admitted(glb(document)) == "glb"
         document["accessors"][4]["count"] = 3
         refused(glb(document), "accessors[4] ends at byte 60 of a bufferView of 32")

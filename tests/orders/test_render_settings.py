@@ -88,6 +88,15 @@ class TestGoodSettings:
     def test_have_the_background_as_rgb(self) -> None:
         assert parse({"bgColor": "#FF8001"}).background == (255, 128, 1)
 
+    @pytest.mark.parametrize("field", ["rotateY", "tiltX", "panX", "rollZ"])
+    def test_reads_a_whole_float_as_an_integer(self, field: str) -> None:
+        for text, value in (("45.0", 45), ("-9e1", -90), ("-0.0", 0)):
+            degrees = parse_json(f'{{"{field}": {text}}}').to_wire()[field]
+            assert (degrees, type(degrees)) == (value, int)
+        for text in ("45.5", "1e3", '"45"', "true"):
+            with pytest.raises(InvalidSettings, match=f"renderSettings.{field} is "):
+                parse_json(f'{{"{field}": {text}}}')
+
 
 class TestBadSettings:
     @pytest.mark.parametrize(
