@@ -47,8 +47,7 @@ def import_model(path: Path, clip: str | None = None) -> Imported:
     bpy.data.batch_remove(unwanted)
     if not any(object_.type == "MESH" and object_.data.polygons for object_ in model_objects):
         raise BadModel("The model has no mesh: the file holds no surface that could be rendered")
-    for material in {slot.material for object_ in model_objects for slot in object_.material_slots if slot.material}:
-        finish(material)
+    finish(model_objects)
     return Imported(model_objects, _keep_clip(model_objects) if clip else _drop_clips(model_objects))
 
 

@@ -1,5 +1,7 @@
 """Reads a zipped scan in memory. Nothing is unpacked to disk, so names in the zip cannot escape a folder."""
 
+import posixpath
+import unicodedata
 import zipfile
 import zlib
 from pathlib import PurePosixPath
@@ -10,7 +12,10 @@ from farm.errors import InvalidFormat
 MAX_ENTRIES = 1000
 MAX_UNPACKED_BYTES = 512 * 1024**2  # unpacked: OBJ, MTL and textures together
 IGNORED = "__MACOSX"  # a folder that macOS adds to every zip
-ENCRYPTED = 0x1
+ENCRYPTED, UTF_8 = 0x1, 0x800  # flags of an entry
+# Zips and OBJ files seldom declare their encoding: CP932 is Japanese Windows, CP437 what the zip format names, CP1252
+# and CP850 Western Windows. Any bytes are valid CP437.
+ENCODINGS = ("cp932", "cp437", "cp1252", "cp850")
 
 
 class Archive:
@@ -25,29 +30,36 @@ class Archive:
         entries = self._zip.infolist()
         if len(entries) > MAX_ENTRIES:
             raise InvalidFormat(f"The zip has {len(entries)} entries, {MAX_ENTRIES} are allowed: pack a single scan")
-        self._entries = {
-            path: entry
-            for entry in entries
-            if not entry.is_dir() and not _hidden(path := PurePosixPath(entry.filename.replace("\\", "/")))
-        }
+        self._entries: dict[PurePosixPath, zipfile.ZipInfo] = {}
+        self._spellings: dict[PurePosixPath, list[PurePosixPath]] = {}  # lower case
+        for entry in entries:
+            names = _entry_names(entry)
+            path = _path(names[0])
+            if not entry.is_dir() and not _hidden(path):
+                self._entries[path] = entry
+                self._spellings[path] = [_path(name.lower()) for name in names]
         self._remaining_bytes = MAX_UNPACKED_BYTES
 
     def with_suffix(self, suffix: str) -> list[PurePosixPath]:
         """The paths with this suffix, ignoring case."""
         return [path for path in self._entries if path.suffix.lower() == suffix]
 
-    def find(self, reference: str, beside: PurePosixPath) -> PurePosixPath | None:
+    def find(self, reference: bytes, beside: PurePosixPath) -> PurePosixPath | None:
         """Resolve a `reference` in the file at `beside`, ignoring case; None if the zip has no such file.
 
-        Scanners write paths of their own machine (`C:\\scans\\a.jpg`, `/tmp/a.jpg`, `../a.jpg`). Therefore, if there is
-        no file at the exact path, the bare name is used, provided that the zip has exactly one file of that name.
+        Scanners write paths of their own machine (`C:\\scans\\a.jpg`, `/tmp/a.jpg`). Therefore, if there is no file at
+        the exact path, the file with the same name is used; of several, the one whose folders agree the furthest.
         """
-        target = PurePosixPath(reference.strip().strip('"').replace("\\", "/"))
-        exact = str(beside.parent / target).lower()
-        same_name = [path for path in self._entries if path.name.lower() == target.name.lower()]
-        exact_matches = [path for path in same_name if str(path).lower() == exact]
-        found = exact_matches or same_name
-        return found[0] if len(found) == 1 else None
+        targets = [_path(name.strip().strip('"').lower()) for name in spellings(reference)]
+        exact = {_path(posixpath.normpath(f"{beside.parent}/{target}".lower())) for target in targets}
+        agreeing: dict[PurePosixPath, int] = {}
+        for path, names in self._spellings.items():
+            if exact.intersection(names):
+                return path
+            agreeing[path] = max(_common_tail(name, target) for name in names for target in targets)
+        most = max(agreeing.values(), default=0)
+        found = [path for path, length in agreeing.items() if length == most]
+        return found[0] if most and len(found) == 1 else None
 
     def read(self, path: PurePosixPath) -> bytes:
         """The bytes of one file. Raises InvalidFormat: encrypted, damaged, or beyond MAX_UNPACKED_BYTES."""
@@ -65,6 +77,36 @@ class Archive:
                 f"The zip unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make the scan smaller"
             )
         return content
+
+
+def spellings(name: bytes) -> list[str]:
+    """The possible readings of a name of unknown encoding, the likeliest first, in Unicode's composed form (NFC)."""
+    try:
+        return [unicodedata.normalize("NFC", name.decode("utf-8"))]  # hardly ever valid by accident
+    except UnicodeDecodeError:
+        found = []
+    for encoding in ENCODINGS:
+        try:
+            found.append(unicodedata.normalize("NFC", name.decode(encoding)))
+        except UnicodeDecodeError:
+            continue
+    return found
+
+
+def _entry_names(entry: zipfile.ZipInfo) -> list[str]:
+    if entry.flag_bits & UTF_8:
+        return [unicodedata.normalize("NFC", entry.filename)]
+    return spellings(entry.filename.encode("cp437"))  # undoes zipfile's decoding
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
+def _common_tail(one: PurePosixPath, other: PurePosixPath) -> int:
+    """The number of parts at the end that are the same."""
+    pairs = list(zip(reversed(one.parts), reversed(other.parts), strict=False))
+    return next((length for length, (part, same) in enumerate(pairs) if part != same), len(pairs))
 
 
 def _hidden(path: PurePosixPath) -> bool:

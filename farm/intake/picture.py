@@ -28,7 +28,7 @@ def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
                     f"The picture has {opened.width}x{opened.height} pixels: the maximum is "
                     f"{MAX_PIXELS // 10**6} million pixels"
                 )
-            picture = _plain(_in_srgb(ImageOps.exif_transpose(opened)))
+            picture = in_8_bits(in_srgb(ImageOps.exif_transpose(opened)))
             is_jpeg = opened.format == "JPEG"
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidFormat("The file is not a readable PNG, JPEG or WebP picture") from error
@@ -44,13 +44,13 @@ def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     }
 
 
-def _in_srgb(picture: Image.Image) -> Image.Image:
+def in_srgb(picture: Image.Image) -> Image.Image:
     """Convert an image with a colour profile (Adobe RGB, Display P3, CMYK) to sRGB; a broken profile is ignored."""
     profile = picture.info.get("icc_profile")
     if profile is None:
         return picture
     if picture.mode not in ("RGB", "RGBA", "L", "CMYK"):
-        picture = _plain(picture)
+        picture = in_8_bits(picture)
     mode = "RGBA" if picture.mode == "RGBA" else "RGB"
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -60,7 +60,7 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
     return converted or picture
 
 
-def _plain(picture: Image.Image) -> Image.Image:
+def in_8_bits(picture: Image.Image) -> Image.Image:
     """Convert to 8-bit RGB, or RGBA if the image has transparency."""
     if picture.mode.startswith("I"):  # 16 bits of grey, which PIL would clip rather than scale
         picture = picture.point(lambda value: value / 257).convert("L")

@@ -9,9 +9,10 @@ import json
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NoReturn
 
 import structlog
 
@@ -24,8 +25,9 @@ MIN_TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_MB = 120, 4  # of the conversion of a m
 MAX_MODEL_MEMORY_MB = 4096
 MAX_OUTPUT_BYTES = 1024**3
 REFUSED_EXIT_CODE = 3
-# Threads reserve address space, and the work is sequential.
-ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1"}
+# Threads and their heaps reserve address space, and the work is mostly sequential.
+ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
 
 Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
 
@@ -36,26 +38,32 @@ async def run(
     """Run `module` in a process that reads `source` and writes `target`. Returns the facts that its work returns.
 
     Raises InvalidFormat: the work refused the file, took longer than `timeout_seconds`, needed more than `memory_mb` MB
-    of address space, or crashed.
+    of address space, or crashed. Its temporary files are removed, however it ends.
     """
-    with source.open("rb") as readable:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb)),
-            stdin=readable,
-            stdout=target,
-            stderr=asyncio.subprocess.PIPE,
-            env=ENVIRONMENT,
-        )
-    try:
-        _, output = await asyncio.wait_for(process.communicate(), timeout_seconds)
-    except TimeoutError:
-        raise InvalidFormat(f"Opening the file took longer than {timeout_seconds:g} seconds: make it smaller") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        with source.open("rb") as readable:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb)),
+                stdin=readable,
+                stdout=target,
+                stderr=asyncio.subprocess.PIPE,
+                env=ENVIRONMENT | {"TMPDIR": folder, "HOME": folder},
+            )
+        try:
+            _, output = await asyncio.wait_for(process.communicate(), timeout_seconds)
+        except TimeoutError:
+            raise InvalidFormat(
+                f"Opening the file took longer than {timeout_seconds:g} seconds: make it smaller"
+            ) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     if process.returncode not in (0, REFUSED_EXIT_CODE):
-        log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=output[-4000:].decode())
+        if any(words in output for words in OUT_OF_MEMORY):
+            raise InvalidFormat(_too_large(memory_mb))
+        shown = output[-4000:].decode(errors="replace")
+        log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=shown)
         raise InvalidFormat("The file cannot be opened: it is damaged or malicious; export it again")
     facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     if process.returncode == REFUSED_EXIT_CODE:
@@ -82,18 +90,34 @@ def main(work: Work) -> None:
     """Entry point of the child process: set its limits, do the work, report the result."""
     parent, memory_mb = map(int, sys.argv[1:])
     die_with_parent(parent)
+    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what Blender prints must not get into the target
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024**2, memory_mb * 1024**2))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
     try:
-        facts = work(sys.stdin.buffer, sys.stdout.buffer)
-        sys.stdout.flush()
+        facts = work(sys.stdin.buffer, target)
+        target.flush()
     except InvalidFormat as error:
         _refuse(error.message)
     except MemoryError:
-        _refuse(f"Opening the file needs more than {memory_mb} MB of memory: make it smaller")
-    print(f"\n{json.dumps(facts)}", file=sys.stderr)
+        _refuse(_too_large(memory_mb))
+    _report(facts, 0)
 
 
-def _refuse(problem: str) -> None:
-    print(f"\n{json.dumps({'problem': problem})}", file=sys.stderr)
-    sys.exit(REFUSED_EXIT_CODE)
+def memory_limit_mb() -> int:
+    """This process's limit of address space, for a child process of its own."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] // 1024**2
+
+
+def _too_large(memory_mb: int) -> str:
+    return f"Opening the file needs more than {memory_mb} MB of memory: make it smaller"
+
+
+def _refuse(problem: str) -> NoReturn:
+    _report({"problem": problem}, REFUSED_EXIT_CODE)
+
+
+def _report(facts: dict[str, Any], exit_code: int) -> NoReturn:
+    """Write the last line of stderr, and end at once: Blender prints more while it closes."""
+    print(f"\n{json.dumps(facts)}", file=sys.stderr, flush=True)
+    os._exit(exit_code)

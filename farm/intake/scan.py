@@ -1,110 +1,143 @@
-"""Converts a zipped OBJ scan to GLB. Runs in a child process: `sandbox.run("farm.intake.scan", ...)`."""
+"""Converts a zipped OBJ scan to GLB. Runs in a child process: `sandbox.run("farm.intake.scan", ...)`.
 
-import io
-from collections import defaultdict
-from pathlib import PurePosixPath
-from typing import IO, Any, BinaryIO
+Names, materials and textures are resolved here; another child process, `farm.blender.obj_to_glb`, makes the meshes. It
+gets a clean OBJ without any names of files, and no textures: Blender decodes no image of a client here.
+"""
 
-import numpy as np
-import numpy.typing as npt
-import trimesh
-from PIL import Image
-from trimesh.visual import ColorVisuals, TextureVisuals
-from trimesh.visual.material import PBRMaterial
+import asyncio
+import os
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox, wavefront
-from farm.intake.archive import Archive
+from farm.intake import obj, sandbox, scan_glb, wavefront
+from farm.intake.archive import Archive, spellings
+from farm.intake.scan_glb import Surface, TextureUse
+from farm.intake.texture import Texture, roughness_and_metal, texture
 
-MAX_TEXTURE_SIDE_PIXELS = 16384
-
-
-class Texture:
-    """An image that is copied into the GLB unchanged: trimesh reads its `format` and calls its `save`."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        """Raises InvalidFormat: not a complete JPEG or PNG, or too large."""
-        Image.MAX_IMAGE_PIXELS = None  # the limit below has a message for the client
-        try:
-            with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
-                if max(image.size) > MAX_TEXTURE_SIDE_PIXELS:
-                    raise InvalidFormat(
-                        f"The texture {name[:80]!a} has {image.width}x{image.height} pixels: "
-                        f"the maximum is {MAX_TEXTURE_SIDE_PIXELS} per side"
-                    )
-                image.load()
-                self.format = image.format
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InvalidFormat(f"The texture {name[:80]!a} is not a readable JPG or PNG: export it again") from error
-        self.content = content
-
-    def save(self, file: IO[bytes], format: str) -> None:  # noqa: ARG002 - called as PIL's
-        file.write(self.content)
+BLENDER_MODULE = "farm.blender.obj_to_glb"
 
 
 class Materials:
-    """The scan's materials for glTF: matte, with textures instead of colours."""
+    """The scan's materials for glTF: matte unless the MTL says otherwise, with textures instead of colours."""
 
-    def __init__(self, archive: Archive, obj_path: PurePosixPath, obj: bytes) -> None:
-        """Raises InvalidFormat: the zip lacks an MTL that the OBJ names."""
+    def __init__(self, archive: Archive, obj_path: PurePosixPath, references: list[bytes]) -> None:
+        """`references` are the rests of the `mtllib` lines; without one, the MTL with the OBJ's name counts."""
         self._archive = archive
+        self._obj_path = obj_path
         self._found: dict[str, tuple[wavefront.Material, PurePosixPath]] = {}
+        self._missing: list[bytes] = []
         self._textures: dict[PurePosixPath, Texture] = {}
-        for name in wavefront.libraries(obj):
-            path = _named(archive, name, "material file", obj_path)
-            self._found |= {found.name: (found, path) for found in wavefront.materials(archive.read(path))}
+        paths: list[PurePosixPath] = []
+        for line in references:
+            found, missing = wavefront.libraries(line, lambda name: archive.find(name, beside=obj_path))
+            paths += found
+            self._missing += missing
+        if not references and (path := archive.find(obj_path.with_suffix(".mtl").name.encode(), beside=obj_path)):
+            paths.append(path)
+        self._all: list[wavefront.Material] = []
+        for path in dict.fromkeys(paths):
+            for material in wavefront.materials(wavefront.plain_text(archive.read(path))):
+                self._all.append(material)
+                for name in spellings(material.name):
+                    self._found.setdefault(name, (material, path))
 
-    @property
-    def names(self) -> bytes:
-        """The MTL that trimesh gets: only the names of the materials."""
-        return "".join(f"newmtl {name}\n" for name in self._found).encode()
+    def of(self, name: bytes | None) -> wavefront.Material | None:
+        """The material of this name, None if there is none; without a name, the only one.
 
-    @property
-    def have_textures(self) -> bool:
-        return any(material.texture for material, _ in self._found.values())
+        Raises InvalidFormat: the MTL that may have the material is missing.
+        """
+        if name is None:
+            return self._all[0] if len(self._all) == 1 else None
+        found = next((self._found[spelled] for spelled in spellings(name) if spelled in self._found), None)
+        if found is None and self._missing:
+            raise self._lacking(self._obj_path, "material file", self._missing[0])
+        return found[0] if found else None
 
-    def matte(self, name: str | None) -> PBRMaterial:
-        """The material of this name, or a white one. Raises InvalidFormat: its texture is missing or broken."""
-        material, path = self._found.get(name or "", (wavefront.Material("", color=(1.0, 1.0, 1.0)), None))
-        texture = self._texture(material.texture, path) if material.texture and path else None
-        return PBRMaterial(
-            name=material.name or None,
-            baseColorFactor=None if texture else [*material.color, 1.0],
-            baseColorTexture=texture,
-            roughnessFactor=1.0,
-            metallicFactor=0.0,
+    def surface(self, material: wavefront.Material | None, is_colored: bool) -> Surface:
+        """The material for glTF; white for vertex colours. Raises InvalidFormat: a texture is missing or broken."""
+        if material is None:
+            return Surface("", (1.0, 1.0, 1.0))
+        roughness, metal = (self._use(material, keyword) for keyword in (b"map_pr", b"map_pm"))
+        both = None
+        if roughness or metal:
+            first = roughness or metal
+            assert first
+            images = [use.texture.content if use else None for use in (roughness, metal)]
+            both = TextureUse(roughness_and_metal(images[0], images[1]), first.scale, first.offset)
+        return Surface(
+            name=spellings(material.name)[0],
+            color=(1.0, 1.0, 1.0) if is_colored else material.color,
+            roughness=1.0 if roughness or material.roughness is None else material.roughness,
+            metallic=1.0 if metal else material.metallic or 0.0,
+            color_texture=self._use(material, b"map_kd"),
+            roughness_and_metal=both,
+            normal_texture=self._use(material, b"norm"),
         )
 
-    def _texture(self, name: str, mtl_path: PurePosixPath) -> Texture:
-        path = _named(self._archive, name, "texture", mtl_path)
-        if path not in self._textures:
-            self._textures[path] = Texture(self._archive.read(path), path.name)
-        return self._textures[path]
+    def _use(self, material: wavefront.Material, keyword: bytes) -> TextureUse | None:
+        line = material.textures.get(keyword)
+        if line is None:
+            return None
+        _, mtl = self._found[spellings(material.name)[0]]
+        found = wavefront.texture_reference(line, lambda name: self._archive.find(name, beside=mtl))
+        if found is None:
+            raise self._lacking(mtl, "texture", wavefront.texture_name(line))
+        if found.path not in self._textures:
+            self._textures[found.path] = texture(self._archive.read(found.path), found.path.name)
+        return TextureUse(self._textures[found.path], found.scale, found.offset)
 
-
-def _named(archive: Archive, name: str, kind: str, by: PurePosixPath) -> PurePosixPath:
-    path = archive.find(name, beside=by)
-    if path is None:
-        raise InvalidFormat(f"{by.name[:80]!a} references the {kind} {name[:80]!a}, which the zip lacks: add it")
-    return path
+    def _lacking(self, by: PurePosixPath, kind: str, reference: bytes) -> InvalidFormat:
+        name = spellings(reference)[0]
+        return InvalidFormat(f"{by.name[:80]!a} references the {kind} {name[:80]!a}, which the zip lacks: add it")
 
 
 def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
-    """Write the scan in the zip `source` to `target` as GLB: one mesh per material, roughness 1, metallic 0.
+    """Write the scan in the zip `source` to `target` as GLB: roughness 1 and metallic 0 unless its MTL has them.
 
-    Textures are copied unchanged. Normals are kept, and vertex colours if there are no textures. Raises InvalidFormat.
+    Textures are copied unchanged where glTF allows their format. Normals are kept, and vertex colours if there are no
+    textures. Raises InvalidFormat.
     """
     archive = Archive(source)
     path = _only_obj(archive)
-    obj = archive.read(path)
-    if not wavefront.has_faces(obj):
-        raise InvalidFormat(f"{path.name[:80]!a} has no faces: export the scan as a mesh, not as points")
-    materials = Materials(archive, path, obj)
-    scene = _load(obj, path, materials)
-    for mesh in scene.geometry.values():
-        mesh.visual = _matte(mesh, materials)
-    target.write(scene.export(file_type="glb"))
-    return {"faces": sum(len(mesh.faces) for mesh in scene.geometry.values())}
+    surfaces: dict[str, Surface] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        clean, glb = Path(folder, "scan.obj"), Path(folder, "scan.glb")
+        try:
+            surfaces = prepare(archive, path, clean)
+        except obj.BadObj as error:
+            raise InvalidFormat(f"{path.name[:80]!a} {error}") from error
+        with glb.open("wb") as file:
+            asyncio.run(
+                sandbox.run(
+                    BLENDER_MODULE,
+                    clean,
+                    file,
+                    timeout_seconds=sandbox.SCAN_TIMEOUT_SECONDS,
+                    memory_mb=sandbox.memory_limit_mb(),
+                )
+            )
+        clean.unlink()
+        scan_glb.finish(glb, surfaces, path.stem, target)
+    return {"bytes": os.fstat(target.fileno()).st_size}
+
+
+def prepare(archive: Archive, path: PurePosixPath, clean: Path) -> dict[str, Surface]:
+    """Write the OBJ for Blender to `clean`. Returns the materials by the names that they have there."""
+    content = wavefront.plain_text(archive.read(path))
+    summary = obj.summarize(content)
+    materials = Materials(archive, path, summary.libraries)
+    used = {name: materials.of(name) for name in summary.used}
+    # Vertex colours say more than materials without textures, and a texture more than both.
+    textured = any(material and b"map_kd" in material.textures for material in used.values())
+    is_colored = summary.has_colors and not textured
+    distinct = list({id(material): material for material in used.values()}.values())
+    names = {id(material): f"m{number}" for number, material in enumerate(distinct)}
+    with clean.open("wb") as file:
+        renamed = {name: names[id(material)].encode() for name, material in used.items()}
+        obj.write_surface(content, summary, renamed, is_colored, file)
+    return {names[id(material)]: materials.surface(material, is_colored) for material in distinct}
 
 
 def _only_obj(archive: Archive) -> PurePosixPath:
@@ -115,41 +148,6 @@ def _only_obj(archive: Archive) -> PurePosixPath:
         names = " and ".join(f"{path.name[:80]!a}" for path in found[:2])
         raise InvalidFormat(f"The zip has {len(found)} .obj files, {names} among them: pack one scan per zip")
     return found[0]
-
-
-def _load(obj: bytes, path: PurePosixPath, materials: Materials) -> trimesh.Scene:
-    # trimesh drops the vertex colours of a mesh with a material; they say more than materials without textures.
-    colored = wavefront.has_vertex_colors(obj) and not materials.have_textures
-    library = b"" if colored else materials.names
-    files: defaultdict[str, bytes] = defaultdict(lambda: library)  # for any file name in the OBJ
-    try:
-        scene = trimesh.load_scene(io.BytesIO(obj), file_type="obj", resolver=files, process=False)
-    except MemoryError:
-        raise
-    except Exception as error:
-        # trimesh raises many types of errors: for letters instead of numbers, faces with missing vertices, ...
-        raise InvalidFormat(f"{path.name[:80]!a} is damaged and cannot be read: export the scan again") from error
-    if not scene.geometry:
-        raise InvalidFormat(f"{path.name[:80]!a} has no vertices or no faces: export the scan again")
-    return scene
-
-
-def _matte(mesh: trimesh.Trimesh, materials: Materials) -> TextureVisuals:
-    if isinstance(mesh.visual, TextureVisuals):
-        return TextureVisuals(uv=mesh.visual.uv, material=materials.matte(mesh.visual.material.name))
-    visual = TextureVisuals(material=materials.matte(None))
-    if isinstance(mesh.visual, ColorVisuals) and mesh.visual.defined:
-        visual.vertex_attributes["color"] = _linear(mesh.visual.vertex_colors)
-    return visual
-
-
-def _linear(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Convert sRGB, which scanners write, to linear, which glTF requires; alpha is unchanged. Source: IEC 61966-2-1."""
-    encoded = np.arange(256) / 255
-    table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    linear = colors.copy()
-    linear[:, :3] = np.rint(table[colors[:, :3]] * 255).astype(np.uint8)
-    return linear
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from farm.blender import pixels
-from farm.errors import is_no_room
+from farm.errors import is_disk_full
 
 WIDTH, HEIGHT = 22, 51  # 4488 bytes: a few more than a block of a file
 BLOCK_BYTES = 4096
@@ -32,7 +32,7 @@ class TestWrite:
         layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
         with files_limited(BLOCK_BYTES), pytest.raises(OSError, match="too large") as failure:
             pixels.write(layer, tmp_path / "frame.rgba", 0, 0)
-        assert is_no_room(failure.value)
+        assert is_disk_full(failure.value)
 
 
 class TestReadTga:
@@ -47,7 +47,7 @@ class TestReadTga:
         path.write_bytes((tga(WIDTH, HEIGHT) + bytes(WIDTH * HEIGHT * 4))[:size])
         with pytest.raises(OSError, match="no room") as failure:
             pixels.read(path)
-        assert is_no_room(failure.value)
+        assert is_disk_full(failure.value)
 
 
 def tga(width: int, height: int) -> bytes:

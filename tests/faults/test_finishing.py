@@ -46,19 +46,19 @@ def joins_segments(ffmpeg: psutil.Process, _: psutil.Process) -> bool:
 @pytest.mark.parametrize(
     "victims",
     [
-        pytest.param(lambda busy: [busy.worker], id="worker"),
-        pytest.param(lambda busy: [busy.horse], id="work-horse"),
-        pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
+        pytest.param(lambda paused: [paused.worker], id="worker"),
+        pytest.param(lambda paused: [paused.horse], id="work-horse"),
+        pytest.param(lambda paused: paused.ffmpegs, id="ffmpeg"),
     ],
 )
-def test_killing_one_costs_one_attempt_and_no_render(
+def test_costs_one_attempt_when_a_process_is_killed(
     farm: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
 ) -> None:
     render = order_render(farm)
-    with worker_paused(farm, joins_segments) as busy:
-        for victim in victims(busy):
+    with worker_paused(farm, joins_segments) as paused:
+        for victim in victims(paused):
             victim.kill()
-    assert farm.wait(render)["status"] == "done"
+    farm.wait_until_done(render)
     assert failed_attempts(farm, render) == 1
 
 
@@ -66,7 +66,7 @@ def test_fences_off_a_worker_frozen_past_its_lease(farm: Farm) -> None:
     """Another worker finishes the render; the late one changes nothing of it."""
     render = order_render(farm)
     with worker_paused(farm, joins_segments) as late:
-        assert farm.wait(render)["status"] == "done"
+        farm.wait_until_done(render)
         before = farm.files_of(render)
     until(lambda: late.horse in late.worker.children(), lambda there: not there)
     assert farm.files_of(render) == before

@@ -36,7 +36,7 @@ def test_fences_off_a_worker_frozen_mid_chunk(fragile: Farm) -> None:
     """Another worker finishes the render; the late one changes nothing of it."""
     render = order_render(fragile)
     with frozen_mid_chunk(fragile) as attempt:
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
         chunk, before = chunk_of(fragile, attempt), fragile.files_of(render)
         assert (chunk.state, chunk.attempt) == ("done", attempt.number + 1)
         assert attempt.name in under_way(fragile), "the late attempt ended early"
@@ -56,7 +56,7 @@ def test_removes_the_files_that_a_late_worker_stored(fragile: Farm) -> None:
         name = until(lambda: stored(fragile, render) - before).pop()
         [late] = [attempt for attempt in attempts(fragile) if attempt.name == name]
         stop(late)  # where it waits for the database
-    assert fragile.wait(render)["status"] == "done"
+    fragile.wait_until_done(render)
     assert name in stored(fragile, render)
     wake(late)
     until(lambda: stored(fragile, render), lambda names: name not in names)
@@ -77,17 +77,17 @@ def freeze(farm: Farm) -> Attempt | None:
 
     None if it had just ended, or if it was stopped in a transaction, which would block other writers.
     """
-    busy = pause_worker(farm)
-    if busy is None:
+    paused = pause_worker(farm)
+    if paused is None:
         return None
     for attempt in attempts(farm):
-        if attempt.processes[0] == busy.worker:
+        if attempt.processes[0] == paused.worker:
             stop(attempt)
             chunk = chunk_of(farm, attempt)
             if (chunk.state, chunk.attempt) == ("running", attempt.number) and database_is_writable(farm):
                 return attempt
             wake(attempt)
-    busy.horse.resume()
+    paused.horse.resume()
     return None
 
 

@@ -18,33 +18,34 @@ class TestKilledProcess:
     @pytest.mark.parametrize(
         "victims",
         [
-            pytest.param(lambda busy: [busy.worker], id="worker"),
-            pytest.param(lambda busy: [busy.horse], id="work-horse"),
-            pytest.param(lambda busy: [busy.host], id="Blender"),
-            pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
+            pytest.param(lambda paused: [paused.worker], id="worker"),
+            pytest.param(lambda paused: [paused.horse], id="work-horse"),
+            pytest.param(lambda paused: [paused.host], id="Blender"),
+            pytest.param(lambda paused: paused.ffmpegs, id="ffmpeg"),
         ],
     )
     def test_costs_one_attempt_and_no_render(
         self, fragile: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
     ) -> None:
         render = order_render(fragile)
-        with worker_paused(fragile) as busy:
-            for victim in victims(busy):
+        with worker_paused(fragile) as paused:
+            for victim in victims(paused):
                 victim.kill()
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
         assert failed_attempts(fragile, render) == 1
 
     def test_fails_and_refunds_the_render_after_three_attempts(self, fragile: Farm) -> None:
-        before = fragile.balance()
         render = order_render(fragile)
-        while fragile.render(render)["status"] != "error":
-            if busy := pause_worker(fragile):
-                busy.host.kill()
-                busy.horse.resume()
-        message = fragile.render(render)["errorMessage"]
+        charged = fragile.balance()
+        while (ended := fragile.render(render))["status"] not in ("done", "error"):
+            if paused := pause_worker(fragile):
+                paused.host.kill()
+                paused.horse.resume()
+        assert ended["status"] == "error"
+        message = ended["errorMessage"]
         assert "Blender stopped unexpectedly" in message
         assert "3 attempts" in message
-        assert fragile.balance() == before
+        assert fragile.balance() == charged + 1
 
 
 class TestKilledRedis:
@@ -52,7 +53,7 @@ class TestKilledRedis:
         render = order_render(fragile)
         with worker_paused(fragile):
             fragile.redis().kill()
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
 
     def test_loses_no_render_whose_wake_up_it_forgot(self, fragile: Farm) -> None:
         fragile.wait(order_render(fragile, "draco.glb", length=3))  # uploads the model
@@ -63,7 +64,7 @@ class TestKilledRedis:
         fragile.redis().kill()
         for worker in workers:
             worker.resume()
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
 
 
 class TestWholeFarm:
@@ -77,7 +78,7 @@ class TestWholeFarm:
             assert time.monotonic() - began < 15
             assert_no_processes(farm)
         with farm_up(tmp_path, key=key, **FRAGILE) as farm:
-            assert farm.wait(render)["status"] == "done"
+            farm.wait_until_done(render)
             assert_consistent(farm, workers=1)
         assert_no_processes(farm)
 
@@ -88,6 +89,6 @@ class TestWholeFarm:
                 farm.process.kill()
             until(lambda: processes(farm), lambda left: not left)
         with farm_up(tmp_path, key=key, **FRAGILE) as farm:
-            assert farm.wait(render)["status"] == "done"
+            farm.wait_until_done(render)
             assert_consistent(farm, workers=1)
         assert_no_processes(farm)

@@ -77,11 +77,11 @@ class TestRestarted:
     def test_loses_no_render_when_down_for_longer_than_a_lease(self, farm: Farm, server: PostgresServer) -> None:
         """An attempt fails meanwhile, and its work-horse cannot release the chunk."""
         render = order_render(farm)
-        with worker_paused(farm) as busy:
+        with worker_paused(farm) as paused:
             stop(server)
-            for ffmpeg in busy.ffmpegs:
+            for ffmpeg in paused.ffmpegs:
                 ffmpeg.kill()
-        until(lambda: not busy.horse.is_running())
+        until(lambda: not paused.horse.is_running())
         assert_error(farm.client.get(f"/v1/renders/{render}"), "unavailable", 503, "database")
         time.sleep(LEASE_SECONDS)
         server.ensure_postgres_running()
