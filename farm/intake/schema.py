@@ -221,12 +221,23 @@ _ANIMATION = record(
         record("input", "output", input=index("accessors"), interpolation=string, output=index("accessors")),
     ),
 )
+_MESHOPT = record(
+    *("buffer", "byteLength", "byteStride", "count", "mode"),
+    buffer=index("buffers"),
+    byteLength=integer(1),
+    byteOffset=integer(0),
+    byteStride=integer(1, 256),
+    count=integer(1),
+    filter=one_of("NONE", "OCTAHEDRAL", "QUATERNION", "EXPONENTIAL", "COLOR"),
+    mode=one_of("ATTRIBUTES", "TRIANGLES", "INDICES"),
+)
 _BUFFER_VIEW = record(
     *("buffer", "byteLength"),
     buffer=index("buffers"),
     byteLength=integer(1),
     byteOffset=integer(0),
     byteStride=integer(1, 252),
+    extensions=extensions(EXT_meshopt_compression=_MESHOPT, KHR_meshopt_compression=_MESHOPT),
     name=string,
     target=_any_integer,
 )
@@ -320,7 +331,10 @@ _LISTS = {
         skeleton=index("nodes"),
     ),
     "textures": record(
-        extensions=extensions(EXT_texture_webp=record("source", source=index("images"))),
+        extensions=extensions(
+            EXT_texture_webp=record("source", source=index("images")),
+            KHR_texture_basisu=record("source", source=index("images")),
+        ),
         name=string,
         sampler=index("samplers"),
         source=index("images"),

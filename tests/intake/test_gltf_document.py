@@ -163,8 +163,8 @@ class TestVersionAndExtensions:
     @pytest.mark.parametrize(
         ("extension", "fix"),
         [
-            ("EXT_meshopt_compression", "without meshopt compression (Draco is fine)"),
-            ("KHR_texture_basisu", "PNG or JPEG instead of KTX2"),
+            ("MSFT_texture_dds", "PNG or JPEG instead of DDS"),
+            ("KHR_gaussian_splatting", "a mesh instead of splats"),
             ("ACME_secret_sauce", "export again without it"),
         ],
     )
