@@ -1,10 +1,10 @@
-# setup, demo, test, lint, bench, gallery: each does all the set-up that it needs itself.
+# setup, demo, test, test-fast, lint, bench, gallery: each does all the set-up that it needs itself.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint bench gallery
+.PHONY: setup demo test test-fast lint bench gallery
 
 setup: $(READY)
 
@@ -23,6 +23,10 @@ demo: setup
 test: setup
 	@command -v curl >/dev/null && command -v node >/dev/null || docker/system-libraries curl nodejs
 	$(BIN)/python -m pytest
+
+# Each test once, on SQLite and with files in a folder; without Blender, whole farms and faults.
+test-fast: setup
+	$(BIN)/python -m pytest -m "not slow and not postgresql and not s3"
 
 lint: setup
 	$(BIN)/ruff check .

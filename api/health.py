@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.dependencies import Farm, FarmDep
 from api.envelope import ApiModel, Data
 from api.errors import errors
-from farm.db import accounts
+from farm.db.accounts import accounts_exist
 from farm.errors import Unavailable
 
 log = structlog.get_logger()
@@ -45,4 +45,4 @@ def health(farm: FarmDep) -> Data[Health]:
 
 def _query_database(farm: Farm) -> None:
     with farm.database.read() as db:
-        accounts.exist(db)  # reads a table, so that a database that was never migrated counts as down
+        accounts_exist(db)  # reads a table, so that a database that was never migrated counts as down

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 FILE = "file"
 MAX_FORM_OVERHEAD_BYTES = 1024 * 1024  # of a body besides the file
 MAX_NAME_LENGTH = 255
+# filename*=UTF-8''chair.glb (RFC 8187)
+_EXTENDED_NAME = re.compile(
+    r";\s*filename\*\s*=\s*\"?(?P<charset>[\w.-]+)'[\w-]*'(?P<value>[^\s;\"]*)", re.ASCII | re.IGNORECASE
+)
 # A mistake of HTTP libraries, too: Node's fetch sends a stream as the text "[object Object]".
 FILE_SENT_AS_TEXT = (
     "'file' came as a text field. Send its bytes with a file name; from Node.js, a Blob and not a stream"
@@ -66,7 +71,7 @@ def form(
         "example": f'form-data; name="{FILE}"; filename="{example_name}"',
     }
     content = {
-        "schema": {"type": "object", "required": [FILE], "properties": properties},
+        "schema": {"type": "object", "required": [FILE], "properties": properties, "additionalProperties": False},
         "encoding": {FILE: {"headers": {"Content-Disposition": disposition}}, **(encoding or {})},
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
@@ -112,7 +117,7 @@ def _boundary(content_type: str | None) -> bytes:
 
 
 class _Form:
-    """Handles the parser's events. Parts with unknown names are ignored."""
+    """Handles the parser's events."""
 
     def __init__(self, file: IO[bytes], max_bytes: int, too_large: FileTooLarge, fields: Sequence[TextField]) -> None:
         self.file, self.max_bytes, self.too_large = file, max_bytes, too_large
@@ -120,6 +125,7 @@ class _Form:
         self.digest, self.size = hashlib.sha256(), 0
         self.name: str | None = None
         self.file_sent_as_text = False
+        self.unknown_field: str | None = None
         self.texts: dict[str, bytearray] = {}
         self.complete = False
         self._part: str | None = None
@@ -135,11 +141,13 @@ class _Form:
         }
 
     def finish(self) -> Upload:
-        """The received file and fields. Raises NoFile, or InvalidRequest when the body is incomplete."""
+        """The received file and fields. Raises NoFile, or InvalidRequest: incomplete, or a field is unknown."""
         if not self.complete:
             raise InvalidRequest("The multipart body ends before its last boundary")
         if self.name is None:
             raise NoFile(FILE_SENT_AS_TEXT if self.file_sent_as_text else None)
+        if self.unknown_field is not None:
+            raise InvalidRequest(self._unknown(self.unknown_field))
         self.file.flush()
         return Upload(path_of(self.file), self.name, self.size, self.digest.hexdigest(), self._decoded())
 
@@ -167,18 +175,28 @@ class _Form:
         self._field, self._value = b"", b""
 
     def _headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition.decode("latin-1"))
+        header = self._disposition.decode("latin-1")
+        _, options = parse_options_header(header)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        if name == FILE and options.get(b"filename"):
+        filename = options[b"filename"].decode("utf-8", "replace") if b"filename" in options else extended_name(header)
+        if name == FILE and filename:
             if self.name is not None:
                 raise InvalidRequest("Send exactly one file")
-            self._part, self.name = FILE, clean_name(options[b"filename"].decode("utf-8", "replace"))
+            self._part, self.name = FILE, clean_name(filename)
         elif name == FILE:
-            self.file_sent_as_text = b"filename" not in options
-        elif name in self.fields:
+            self.file_sent_as_text = filename is None
+        elif name not in self.fields:
+            self.unknown_field = self.unknown_field or name or "a part without a name"
+        else:
             if name in self.texts:
                 raise InvalidRequest(f"Send the field {name} only once")
             self._part, self.texts[name] = name, bytearray()
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join([FILE, *self.fields])
+        problem = f"{name[:80]!a} is not a known field of this form. Known fields: {known}"
+        group = name.partition("[")[0]
+        return f"{problem}. Send {group} as one field with JSON" if group != name and group in self.fields else problem
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part == FILE:
@@ -196,6 +214,20 @@ class _Form:
 
     def _end(self) -> None:
         self.complete = True
+
+
+def extended_name(disposition: str) -> str | None:
+    """The decoded `filename*` of a Content-Disposition header; None without one, or in an unknown character set.
+
+    RFC 7578 forbids it in forms and python-multipart drops it, but some HTTP libraries send no other name.
+    """
+    found = _EXTENDED_NAME.search(disposition)
+    if found is None:
+        return None
+    try:
+        return unquote_to_bytes(found["value"]).decode(found["charset"], "replace")
+    except LookupError:
+        return None
 
 
 def path_of(file: IO[bytes]) -> Path:

@@ -12,7 +12,7 @@ class Pose:
     """The camera's position around the subject in one frame.
 
     `azimuth` in degrees, 0 faces the subject's front, positive moves the camera to its right (the subject
-    appears to turn to its own right); `radius` multiplies the fitted camera distance (1 fits the bounding sphere);
+    appears to turn to its own right); `radius` multiplies the camera distance, which is fitted to the whole path;
     `scale` multiplies the subject's size about its foot on the ground (0 is invisible).
     """
 

@@ -38,6 +38,9 @@ pytest_plugins = [
     "tests.support.workers",
 ]
 
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = {"blender", "e2e", "faults"}  # each test in them is marked as slow
+
 # No deadlines: a busy machine is no defect.
 hypothesis.settings.register_profile("plinth", deadline=None)
 hypothesis.settings.load_profile("plinth")
@@ -115,11 +118,17 @@ def database_kind() -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for marker, fixture, kinds in (
-        ("on_both_databases", "database_kind", ["sqlite", "postgresql"]),
-        ("on_both_storages", "storage_kind", ["folder", "s3"]),
+        ("on_both_databases", "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]),
+        ("on_both_storages", "storage_kind", ["folder", pytest.param("s3", marks=pytest.mark.s3)]),
     ):
         if metafunc.definition.get_closest_marker(marker) and fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, kinds)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep) ->
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
     A file that the account has uploaded before gets another render, and `duplicate: true` in the response. A zipped OBJ
-    scan is converted to GLB.
+    scan, and a model with meshopt compression or KTX2 textures, is converted to GLB.
     """
     text = upload.fields.get(SETTINGS.name)
     render_settings = RenderSettings() if text is None else parse_json(text)
@@ -176,7 +176,7 @@ def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> 
     responses=file_responses(list(service.CONTENT_TYPES.values()), ModelNotFound, FileNotFound),
 )
 def get_model_file(request: Request, model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Response:
-    """The model's file as it was uploaded; for a scan, the GLB converted from it."""
+    """The model's file as it was uploaded, or the GLB converted from it."""
     with farm.database.read() as db:
         file = service.file_of(db, account, model_id)
     return file_response(request, farm.storage, file)

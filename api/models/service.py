@@ -20,7 +20,7 @@ from farm.db import models
 from farm.db.tables import Account, Model, Tag, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.ids import new_id
-from farm.intake import CheckedModel, check_model, convert_scan, is_scan
+from farm.intake import CheckedModel, check_model, convert_scan, is_scan, unpack_model
 from farm.intake.fetch import fetch
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import submit, validation
@@ -32,7 +32,7 @@ MAX_CONCURRENT_INGESTS = 10  # of one account
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A checked file to be stored as a model: the upload itself, or the GLB converted from a scan."""
+    """A checked file to be stored as a model: the upload itself, or the GLB converted from it."""
 
     path: Path
     checked: CheckedModel
@@ -43,11 +43,13 @@ async def accept_upload(farm: Farm, account: Account, upload: Upload, render_set
 
     Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
     """
-    if is_scan(upload.name) and (
+    checked = None if is_scan(upload.name) else await run_in_threadpool(check_model, upload.path, upload.name)
+    needs_conversion = checked is None or checked.packed
+    if needs_conversion and (
         known := await run_in_threadpool(_render_existing, farm, account, upload, render_settings)
     ):
         return known  # without another conversion
-    async with _prepare(farm, upload) as prepared:
+    async with _prepare(farm, upload, checked) as prepared:
         return await run_in_threadpool(_store_unless_known, farm, account, upload, prepared, render_settings)
 
 
@@ -94,14 +96,16 @@ def _gltf_name(name: str, file: IO[bytes]) -> str:
 
 
 @asynccontextmanager
-async def _prepare(farm: Farm, upload: Upload) -> AsyncIterator[PreparedModel]:
-    if not is_scan(upload.name):
-        yield PreparedModel(upload.path, await run_in_threadpool(check_model, upload.path, upload.name))
+async def _prepare(farm: Farm, upload: Upload, checked: CheckedModel | None) -> AsyncIterator[PreparedModel]:
+    """Yield the model of an upload; `checked` is None for a scan."""
+    if checked and not checked.packed:
+        yield PreparedModel(upload.path, checked)
         return
+    convert = unpack_model if checked else convert_scan
     with TemporaryFile(dir=farm.settings.data) as glb:
         async with farm.conversions:
-            await convert_scan(upload.path, glb)
-        yield PreparedModel(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "scan.glb"))
+            await convert(upload.path, glb)
+        yield PreparedModel(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "converted.glb"))
 
 
 def _store_unless_known(
@@ -179,9 +183,10 @@ def delete(db: Session, account: Account, model_id: str) -> None:
 
 
 def file_of(db: Session, account: Account, model_id: str) -> StoredFile:
-    """The model's file as uploaded; for a scan, the GLB converted from it. Raises ModelNotFound."""
+    """The model's file as uploaded, or the GLB converted from it. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
-    name = f"{PurePath(model.original_name).stem}.glb" if is_scan(model.original_name) else model.original_name
+    converted = not model.original_name.lower().endswith(f".{model.format}")
+    name = f"{PurePath(model.original_name).stem}.{model.format}" if converted else model.original_name
     return StoredFile(
         model.storage_key,
         model.file_size,

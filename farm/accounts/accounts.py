@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
-from farm.db import accounts as queries
 from farm.db import counters
+from farm.db.accounts import find_account, key_with_digest
 from farm.db.tables import Account, Key, LedgerEntry, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
@@ -33,7 +33,7 @@ USE_RECORDED_EVERY = timedelta(minutes=1)  # so that not every read request writ
 
 def create(db: Session, email: str, *, admin: bool = False, credits_: int = credits.FREE) -> Account:
     """Create an account with its first credits. Raises ValueError when there is an account for this address."""
-    if queries.find(db, email):
+    if find_account(db, email):
         raise ValueError(f"There is already an account for {email}")
     account = Account(email=email, is_admin=admin, credits=credits_)
     db.add(account)
@@ -94,7 +94,7 @@ def _key(db: Session, raw: str) -> Key:
     if not well_formed:  # a typing error costs no query
         raise Unauthorized
     digest = _digest(raw)
-    key = queries.key_with_digest(db, digest)
+    key = key_with_digest(db, digest)
     if key is None or key.revoked_at or not hmac.compare_digest(key.digest, digest):
         raise Unauthorized
     return key

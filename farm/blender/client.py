@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -21,8 +21,10 @@ from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, D
 from farm.processes import child_process
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
-from farm.scene.views import Direction
 from farm.templates.contract import Violation
+
+if TYPE_CHECKING:
+    from farm.scene.views import Direction  # needs numpy, which the API does without
 
 log = structlog.get_logger()
 
@@ -193,7 +195,7 @@ class Blender:
         """Set the stage for a dataset."""
         return Opened(**self._call("open_views", **shot.to_wire()))
 
-    def views(self, directions: Iterable[tuple[int, Direction]]) -> Iterator[DrawnView]:
+    def views(self, directions: Iterable["tuple[int, Direction]"]) -> Iterator[DrawnView]:
         """Draw the open dataset's views, one ahead of the caller and removed after use, as in `frames`."""
         requested = 0
         for number, direction in directions:

@@ -18,6 +18,8 @@ from farm.scene.shot import ShotSetup
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the full frame, right and bottom excluded
 
+MIN_TRANSPARENT_BOUNCES = 64  # backs of single-sided faces behind each other that the camera looks through
+
 
 def prepare(stage: Stage, shot: ShotSetup) -> None:
     """Apply all settings that are the same for the shot's frames. The ground is hidden: its shadow is baked."""
@@ -32,6 +34,7 @@ def prepare(stage: Stage, shot: ShotSetup) -> None:
     render.use_border = render.use_crop_to_border = True
     render.film_transparent, render.dither_intensity = True, 0.0
     render.use_compositing = render.use_sequencer = False
+    scene.cycles.transparent_max_bounces = max(scene.cycles.transparent_max_bounces, MIN_TRANSPARENT_BOUNCES)
     bpy.context.view_layer.use_pass_position = shot.reflector
     image = render.image_settings
     image.file_format, image.color_mode = ("TARGA_RAW" if shot.bits == 8 else "TIFF"), "RGBA"

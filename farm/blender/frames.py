@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -10,11 +11,14 @@ from farm.blender import pixels, reflections, shadows
 from farm.blender.film import prepare, render_image
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
+from farm.blender.unlit import Unlit
+from farm.errors import BadModel
 from farm.scene.camera import Array, View, crop, view
 from farm.scene.shot import Frame, Layer, ShadowMap, ShotSetup
 
 FILTER_BORDER = 2  # pixels; the pixel filter reaches 0.75 pixels beyond an edge
 MIN_SCALE = 1e-3  # a subject below this share of its size is not drawn
+MIN_SEEN_SCALE = 0.05  # below this share of its size it may cover no pixel
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class OpenShot:
     stage: Stage
     shadow: ShadowMap | None
     silhouette: Silhouette | None
+    unlit: Unlit | None
 
 
 def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
@@ -34,7 +39,8 @@ def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
     static = shot.shadows and not stage.moves
     shadow = shadows.bake(stage, folder / "shadow.npy") if static else None
     prepare(stage, shot)
-    return OpenShot(shot, stage, shadow, Silhouette.of(stage) if shot.engine == "cycles" else None)
+    silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
+    return OpenShot(shot, stage, shadow, silhouette, Unlit.of(stage))
 
 
 def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:
@@ -52,11 +58,19 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
     elif shot.shadows:  # an animated subject casts a different shadow in every frame
         shadow = shadows.bake(stage, folder / f"{name}-shadow.npy")
         prepare(stage, shot)
+    subject = draw_subject(opened, camera, points, folder / f"{name}.rgba")
+    if not subject.seen and pose.scale >= MIN_SEEN_SCALE and not stage.moves and not is_edge_on(camera, points):
+        raise BadModel(
+            f"Nothing of the model is visible in frame {number}: its surfaces are transparent or show only their backs "
+            "there. Materials without doubleSided are not drawn from behind: set doubleSided to true for surfaces that "
+            "are seen from both sides"
+        )
+    reflection = folder / f"{name}-reflection.rgba"
     return Frame(
         number=number,
         bits=shot.bits,
-        subject=draw_subject(stage, camera, points, folder / f"{name}.rgba", opened.silhouette),
-        reflection=reflections.draw_reflection(stage, camera, points, folder / f"{name}-reflection.rgba")
+        subject=subject.layer,
+        reflection=reflections.draw_reflection(stage, camera, points, reflection, opened.unlit)
         if shot.reflector
         else None,
         shadow=shadow,
@@ -64,16 +78,44 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
     )
 
 
-def draw_subject(stage: Stage, camera: View, points: Array, path: Path, silhouette: Silhouette | None) -> Layer:
+class Exposures(Protocol):
+    """The stage, and how to draw the subject on it."""
+
+    @property
+    def stage(self) -> Stage: ...
+    @property
+    def silhouette(self) -> Silhouette | None: ...
+    @property
+    def unlit(self) -> Unlit | None: ...
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The subject's layer of a frame; `seen` tells whether any pixel of it is covered."""
+
+    layer: Layer
+    seen: bool
+
+
+def draw_subject(opened: Exposures, camera: View, points: Array, path: Path) -> Subject:
     """Draw the subject without shadow and mirror image into `path`."""
-    box = crop(camera, points, FILTER_BORDER)
+    stage, box = opened.stage, crop(camera, points, FILTER_BORDER)
     drawn = render_image(stage, camera, box, path.parent)
     painted = drawn[..., 3].copy()
-    if silhouette:
-        with silhouette.drawn():
+    if opened.silhouette:
+        with opened.silhouette.drawn():
             drawn[..., 3] = render_image(stage, camera, box, path.parent)[..., 3]
     pixels.settle_edges(drawn, painted)
-    return pixels.write(drawn, path, box[0], box[1])
+    if opened.unlit:
+        opened.unlit.expose(drawn, camera, box, path.parent)
+    return Subject(pixels.write(drawn, path, box[0], box[1]), bool(drawn[..., 3].any()))
+
+
+def is_edge_on(camera: View, points: Array) -> bool:
+    """Whether the subject is so flat, and seen so exactly from its edge, that it covers no pixel's width."""
+    seen = camera.pixels(points)
+    _, _, axes = np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)
+    return bool(np.ptp(seen @ axes[-1]) < 1)
 
 
 def remove_leftovers(folder: Path) -> None:

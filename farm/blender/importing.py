@@ -1,5 +1,6 @@
 """Import a checked glTF file into the scene."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,10 +9,15 @@ from typing import Any, TypeAlias
 
 import bpy
 
+from farm.blender import drawn_nodes
 from farm.blender.materials import finish
 from farm.errors import BadModel
 
 Object: TypeAlias = bpy.types.Object
+UNKNOWN_REASON = "it is damaged, or unlike what Blender expects; export it again"
+_EXCEPTION = re.compile(r"(?P<type>[\w.]+): (?P<message>.+)")  # the line of a traceback after the stack
+_ABOUT_CODE = {"AssertionError", "AttributeError", "KeyError", "NameError", "TypeError", "UnboundLocalError"}
+_PATH = re.compile(r"(?<![\w.])/[^\s'\",;:]+")
 
 
 @dataclass(frozen=True)
@@ -23,16 +29,16 @@ class Imported:
 
 
 def import_model(path: Path, clip: str | None = None) -> Imported:
-    """Import a .glb or .gltf without its cameras and lights, with `clip` ready to play ("*": the file's first).
+    """Import what a .glb or .gltf draws, without cameras and lights, with `clip` ready to play ("*": the first).
 
     Raises BadModel when Blender cannot read the file, there is no mesh in it, or it has no such clip.
     """
     before = set(bpy.data.objects)
-    with _restored_clip(clip) as problems:
+    with _restored_clip(clip) as problems, _only_drawn_nodes():
         try:
             bpy.ops.import_scene.gltf(filepath=str(path), disable_bone_shape=True, import_scene_extras=False)
         except RuntimeError as error:
-            raise BadModel(f"Blender cannot read the model: {_last_line(error)}") from error
+            raise BadModel(f"Blender cannot read the model: {_reason(error)}") from error
     if problems:
         raise BadModel(problems[0])
     objects = [object_ for object_ in bpy.data.objects if object_ not in before]
@@ -41,8 +47,7 @@ def import_model(path: Path, clip: str | None = None) -> Imported:
     bpy.data.batch_remove(unwanted)
     if not any(object_.type == "MESH" and object_.data.polygons for object_ in model_objects):
         raise BadModel("The model has no mesh: the file holds no surface that could be rendered")
-    for material in {slot.material for object_ in model_objects for slot in object_.material_slots if slot.material}:
-        finish(material)
+    finish(model_objects)
     return Imported(model_objects, _keep_clip(model_objects) if clip else _drop_clips(model_objects))
 
 
@@ -102,6 +107,30 @@ def _animation_data(objects: list[Object]) -> list[Any]:
     return [owner.animation_data for owner in dict.fromkeys(owners) if owner.animation_data]
 
 
-def _last_line(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else "no reason given"
+@contextmanager
+def _only_drawn_nodes() -> Iterator[None]:
+    """Inside the block, the glTF importer skips the meshes that drawn_nodes.hide_others removes."""
+    from io_scene_gltf2.io.imp.gltf2_io_gltf import glTFImporter  # type: ignore[import-not-found]
+
+    checks: Callable[[Any], None] = glTFImporter.checks
+
+    def check_and_hide(importer: Any) -> None:
+        importer.extensions_managed.append("KHR_node_visibility")
+        checks(importer)
+        drawn_nodes.hide_others(importer.data)
+
+    glTFImporter.checks = check_and_hide
+    try:
+        yield
+    finally:
+        glTFImporter.checks = checks
+
+
+def _reason(error: RuntimeError) -> str:
+    """The importer's message about the file. Of a Python traceback only the exception's message, without paths."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Location: ")]
+    text = " ".join(lines).removeprefix("Error: ")
+    if text.startswith("Python: "):
+        exceptions = [found for line in lines[1:] if (found := _EXCEPTION.match(line))]
+        text = exceptions[-1]["message"] if exceptions and exceptions[-1]["type"] not in _ABOUT_CODE else ""
+    return _PATH.sub("...", text).strip() or UNKNOWN_REASON

@@ -1,17 +1,46 @@
-"""Adjust imported glTF materials: sidedness and ambient occlusion, which the importer does not apply."""
+"""Adjust imported glTF materials: sidedness, normals and ambient occlusion, which the importer does not apply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import bpy
+
+from farm.blender.culling import cull_backs, is_added
+from farm.blender.winding import face_normals_forwards, part_coincident_faces, shells
 
 AMBIENT_SHARE = 0.5  # of a studio's light is indirect, the only light that occlusion darkens
 
 
-def finish(material: bpy.types.Material) -> None:
-    """Make an imported material look the same in both engines and as the glTF file defines it."""
-    # Cycles draws both sides of every surface, EEVEE only with this: no part of a product may vanish as it turns.
-    material.use_backface_culling = False
-    darken_by_occlusion(material)
+def finish(objects: Iterable[bpy.types.Object]) -> None:
+    """Make the imported objects look the same in both engines and as the glTF file defines them."""
+    surfaces = [object_ for object_ in objects if object_.type == "MESH"]
+    meshes = {object_.data for object_ in surfaces}
+    for mesh in meshes:
+        face_normals_forwards(mesh)
+    used = materials(surfaces)
+    for material in used:
+        darken_by_occlusion(material)
+    single_sided = {material for material in used if material.use_backface_culling}
+    if single_sided:
+        inverted = shells(meshes)
+        for material in single_sided:
+            cull_backs(material, opaque=is_opaque(material), shell=material in inverted)
+        part_coincident_faces([each for each in surfaces if single_sided.intersection(each.data.materials)])
+
+
+def materials(objects: Iterable[bpy.types.Object]) -> set[bpy.types.Material]:
+    """All materials of the objects."""
+    return {slot.material for object_ in objects for slot in object_.material_slots if slot.material}
+
+
+def is_opaque(material: bpy.types.Material) -> bool:
+    """Whether what is seen of the material is opaque: no transparent shader, and no alpha but a constant 1."""
+    if material.node_tree is None:
+        return True
+    nodes = [node for node in material.node_tree.nodes if not is_added(node)]
+    if any(node.bl_idname == "ShaderNodeBsdfTransparent" for node in nodes):
+        return False
+    alphas = [node.inputs["Alpha"] for node in nodes if node.bl_idname == "ShaderNodeBsdfPrincipled"]
+    return all(not alpha.is_linked and alpha.default_value == 1.0 for alpha in alphas)
 
 
 def darken_by_occlusion(material: bpy.types.Material) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import bpy
 
+from farm.blender.culling import is_added
 from farm.blender.film import temporary_settings
-from farm.blender.silhouettes import is_opaque
+from farm.blender.materials import is_opaque, materials
 from farm.blender.stage import Stage
 
 OPACITY_THRESHOLD = 0.5  # see-through surfaces of at least this opacity count as opaque, others are ignored
@@ -32,11 +33,10 @@ class Passes:
         layer = bpy.context.view_layer
         layer.use_pass_z = layer.use_pass_normal = True
         bpy.context.scene.render.use_persistent_data = True  # ignored by EEVEE, used by the G-buffer after each picture
-        materials = {slot.material for object_ in stage.subject for slot in object_.material_slots if slot.material}
         return cls(
             [
                 switch
-                for material in materials
+                for material in materials(stage.subject)
                 if not is_opaque(material)
                 for switch in _add_switches(material.node_tree)
             ]
@@ -82,6 +82,8 @@ def _add_switches(tree: bpy.types.NodeTree) -> Iterator[bpy.types.NodeSocket]:
 def _opacities(tree: bpy.types.NodeTree) -> Iterator[bpy.types.NodeSocket]:
     """The shader inputs that control a material's opacity."""
     for node in tree.nodes:
+        if is_added(node):
+            continue
         if node.bl_idname == "ShaderNodeBsdfPrincipled":
             yield node.inputs["Alpha"]
         elif node.bl_idname == "ShaderNodeMixShader" and any(map(_is_transparent, node.inputs[1:])):

@@ -1,6 +1,8 @@
 """Read the pictures that Blender writes into arrays, and write arrays as layers for the client. Uses no bpy."""
 
+import errno
 import itertools
+import struct
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,10 +26,13 @@ def read(path: Path) -> Pixels:
 
 
 def read_tga(path: Path) -> NDArray[np.uint8]:
-    """Pixels of an uncompressed 32-bit TGA."""
-    data = np.fromfile(path, dtype=np.uint8)
-    width, height = (int(data[at]) | int(data[at + 1]) << 8 for at in (12, 14))
-    rows = data[TGA_HEADER_BYTES : TGA_HEADER_BYTES + width * height * 4].reshape(height, width, 4)
+    """Pixels of an uncompressed 32-bit TGA. Raises OSError for a truncated one, as Blender reports no full disk."""
+    data = path.read_bytes()
+    try:
+        width, height = struct.unpack_from("<2H", data, 12)
+        rows = np.frombuffer(data, np.uint8, width * height * 4, TGA_HEADER_BYTES).reshape(height, width, 4)
+    except (struct.error, ValueError) as error:
+        raise OSError(errno.ENOSPC, "no room for the whole picture", str(path)) from error
     return np.ascontiguousarray(rows[::-1, :, [2, 1, 0, 3]])
 
 
@@ -48,7 +53,7 @@ def clear(height: int, width: int, bits: int) -> Pixels:
 
 def write(pixels: Pixels, path: Path, left: int, top: int) -> Layer:
     """Write a layer whose top left pixel is at (left, top) of the full frame."""
-    pixels.tofile(path)
+    path.write_bytes(pixels.tobytes())  # tofile loses its last few kilobytes on a full disk and reports nothing
     return Layer(str(path), left, top, width=pixels.shape[1], height=pixels.shape[0])
 
 

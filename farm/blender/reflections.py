@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from farm.blender import pixels
 from farm.blender.film import read_exr, render_image
 from farm.blender.stage import Stage
+from farm.blender.unlit import Unlit
 from farm.scene.camera import Array, View, crop, mirrored
 from farm.scene.shot import Layer
 
@@ -23,22 +24,24 @@ BORDER_PIXELS = 2  # that the pixel filter adds around the subject
 BLUR = 0.15  # radius of a point's blur at roughness 1, as a share of its height above the floor
 
 
-def draw_reflection(stage: Stage, camera: View, points: Array, path: Path) -> Layer:
+def draw_reflection(stage: Stage, camera: View, points: Array, path: Path, unlit: Unlit | None) -> Layer:
     """Draw the mirror image into `path`."""
     ground, below = stage.ground, mirrored(camera)
     fade = float(ground["reflector_fade"])
     reach = BLUR * float(ground["reflector_roughness"]) * fade * camera.lens.pixels_per_unit / camera.lens.distance
-    left, top, right, bottom = crop(below, points, BORDER_PIXELS + round(2 * reach))
+    box = crop(below, points, BORDER_PIXELS + round(2 * reach))
     with _recorded_positions(path.parent) as positions:
-        drawn = render_image(stage, below, (left, top, right, bottom), path.parent)
+        drawn = render_image(stage, below, box, path.parent)
         world = positions()
+    if unlit:
+        unlit.expose(drawn, below, box, path.parent)
     full = np.iinfo(drawn.dtype).max
     colours = drawn.astype(np.float32) / full
     colours[..., :3] *= colours[..., 3:]
     image = fade_out(colours, world, fade=fade, strength=float(ground["reflector_strength"]), reach=reach)
     image[..., :3] /= np.maximum(image[..., 3:], 1e-6)
     flipped = np.rint(np.clip(image[::-1], 0, 1) * full).astype(drawn.dtype)
-    return pixels.write(np.ascontiguousarray(flipped), path, left, camera.lens.height - bottom)
+    return pixels.write(np.ascontiguousarray(flipped), path, box[0], camera.lens.height - box[3])
 
 
 def fade_out(colours: Plane, world: Plane, *, fade: float, strength: float, reach: float) -> Plane:

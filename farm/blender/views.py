@@ -12,6 +12,7 @@ from farm.blender.frames import FILTER_BORDER, draw_subject, remove_leftovers
 from farm.blender.passes import Passes
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
+from farm.blender.unlit import Unlit
 from farm.scene import views
 from farm.scene.camera import crop
 from farm.scene.drawn_view import DrawnView, Opened
@@ -30,6 +31,7 @@ class OpenViews:
     shot: ShotSetup
     stage: Stage
     silhouette: Silhouette | None
+    unlit: Unlit | None
     passes: Passes
 
     @property
@@ -53,7 +55,7 @@ def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     for object_ in scene.objects:
         if object_.type == "LIGHT":  # some cameras see it behind the subject
             object_.visible_camera = False
-    return OpenViews(shot, stage, silhouette, passes)
+    return OpenViews(shot, stage, silhouette, Unlit.of(stage), passes)
 
 
 def draw_view(opened: OpenViews, number: int, direction: Direction, folder: Path) -> DrawnView:
@@ -61,7 +63,7 @@ def draw_view(opened: OpenViews, number: int, direction: Direction, folder: Path
     name = f"frame-{number:06d}"
     stage = opened.stage
     camera = views.camera(direction, opened.shot.width, stage.sphere_height)
-    subject = draw_subject(stage, camera, stage.points, folder / f"{name}.rgba", opened.silhouette)
+    subject = draw_subject(opened, camera, stage.points, folder / f"{name}.rgba").layer
     passes = folder / f"{name}.exr"
     with opened.passes.drawn():
         render_to_file(stage, camera, crop(camera, stage.points, FILTER_BORDER), passes)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from farm.accounts import accounts, credits
 from farm.commands.shared import Data, Json, console, fail, open_database
-from farm.db import accounts as queries
+from farm.db.accounts import all_accounts, find_account, keys_of
 from farm.db.tables import Account, Key, now
 from farm.errors import FarmError
 
@@ -44,7 +44,7 @@ def create_account(
 def list_accounts(data: Data = None, as_json: Json = False) -> None:
     """List all accounts."""
     with open_database(data) as database, database.read() as db:
-        rows = queries.every(db)
+        rows = all_accounts(db)
     if as_json:
         console.print(json.dumps([_account_json(row) for row in rows]))
         return
@@ -106,7 +106,7 @@ def create_key(
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
-        rows = [_key_json(row) for row in queries.keys_of(db, _find_account(db, email))]
+        rows = [_key_json(row) for row in keys_of(db, _find_account(db, email))]
     if as_json:
         console.print(json.dumps(rows))
         return
@@ -130,7 +130,7 @@ def revoke_key(
 
 
 def _find_account(db: Session, email: str) -> Account:
-    account = queries.find(db, email)
+    account = find_account(db, email)
     if account is None:
         fail(f"There is no account for {email}. Create it: farm accounts create {email}")
     return account

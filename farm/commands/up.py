@@ -19,7 +19,7 @@ from farm import logs
 from farm.accounts import accounts
 from farm.commands.shared import Data, console, fail, settings_with
 from farm.commands.worker_group import FARM_COMMAND, workers_of
-from farm.db import accounts as queries
+from farm.db.accounts import accounts_exist
 from farm.db.session import Database
 from farm.errors import CannotStart
 from farm.nodes import names
@@ -126,7 +126,7 @@ def _first_admin_key(settings: Settings) -> str | None:
     try:
         database.upgrade()
         with database.write() as db:
-            if queries.exist(db):
+            if accounts_exist(db):
                 return None
             return accounts.create_key(db, accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS))
     finally:

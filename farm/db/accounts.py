@@ -7,16 +7,16 @@ from farm.db.session import rows_changed
 from farm.db.tables import Account, Key, LedgerEntry
 
 
-def exist(db: Session) -> bool:
+def accounts_exist(db: Session) -> bool:
     """Whether there is any account."""
     return db.scalar(select(Account.id).limit(1)) is not None
 
 
-def find(db: Session, email: str) -> Account | None:
+def find_account(db: Session, email: str) -> Account | None:
     return db.scalar(select(Account).where(Account.email == email))
 
 
-def every(db: Session) -> list[Account]:
+def all_accounts(db: Session) -> list[Account]:
     """All accounts in alphabetical order."""
     return list(db.scalars(select(Account).order_by(Account.email)))
 

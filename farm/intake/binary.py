@@ -5,6 +5,7 @@ All functions require a document that has passed check_schema: every field has i
 
 from typing import Any
 
+from farm.intake.document import MESHOPT, meshopt_of
 from farm.intake.json_paths import invalid
 
 COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
@@ -22,9 +23,12 @@ def check_buffers(document: JsonObject, embedded: dict[str, int], stored: int | 
     `embedded` maps the path of each data URI to its decoded size, `stored` is the size of a GLB's BIN chunk.
     Raises InvalidFormat: a buffer has less data than it declares, or none.
     """
+    fallbacks = _fallback_buffers(document)
     for number, buffer in enumerate(document.get("buffers", [])):
         path, declared = f"buffers[{number}]", buffer["byteLength"]
         held = embedded.get(f"{path}.uri", stored if number == 0 else None)
+        if held is None and number in fallbacks:
+            continue
         if held is None:
             raise invalid(
                 path, "has no data: it must have a data: URI, or be the first buffer of a GLB with a BIN chunk"
@@ -34,11 +38,35 @@ def check_buffers(document: JsonObject, embedded: dict[str, int], stored: int | 
 
 
 def check_buffer_views(document: JsonObject) -> None:
-    """Raises InvalidFormat: a view reaches outside its buffer."""
+    """Raises InvalidFormat: a view reaches outside its buffer, or its compressed data does."""
+    fallbacks = _fallback_buffers(document)
     for number, view in enumerate(document.get("bufferViews", [])):
-        end, size = view.get("byteOffset", 0) + view["byteLength"], document["buffers"][view["buffer"]]["byteLength"]
-        if end > size:
-            raise invalid(f"bufferViews[{number}]", f"ends at byte {end} of a buffer of {size}: {_FIX}")
+        path, meshopt = f"bufferViews[{number}]", meshopt_of(view)
+        _check_range(document, path, view)
+        if meshopt is not None:
+            path = f"{path}.extensions.{next(name for name in MESHOPT if name in view['extensions'])}"
+            _check_range(document, path, meshopt)
+            if meshopt["buffer"] in fallbacks:
+                raise invalid(path, f"has a buffer without data: {_FIX}")
+            size = meshopt["count"] * meshopt["byteStride"]
+            if size > view["byteLength"]:
+                raise invalid(path, f"decodes to {size} bytes in a bufferView of {view['byteLength']}: {_FIX}")
+
+
+def _check_range(document: JsonObject, path: str, part: JsonObject) -> None:
+    end, size = part.get("byteOffset", 0) + part["byteLength"], document["buffers"][part["buffer"]]["byteLength"]
+    if end > size:
+        raise invalid(path, f"ends at byte {end} of a buffer of {size}: {_FIX}")
+
+
+def _fallback_buffers(document: JsonObject) -> set[int]:
+    """The buffers without data of their own: they only have the size of what meshopt's data decodes to."""
+    fallbacks = {
+        number
+        for number, buffer in enumerate(document.get("buffers", []))
+        if "uri" not in buffer and (meshopt_of(buffer) or {}).get("fallback") is True
+    }
+    return fallbacks - {view["buffer"] for view in document.get("bufferViews", []) if meshopt_of(view) is None}
 
 
 def check_accessors(document: JsonObject) -> None:

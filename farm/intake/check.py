@@ -3,28 +3,34 @@
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from farm.errors import InvalidFormat
-from farm.intake import binary, document, glb, schema
-from farm.intake.text import read_json
+from farm.intake import binary, document, geometry, glb, schema
+from farm.intake.buffers import Buffers
+from farm.intake.content import check_content
+from farm.intake.text import Payloads, read_json
 
 ModelFormat = Literal["glb", "gltf"]
 
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A file that Blender may open: its format, and the names of its animation clips, "" for an unnamed one."""
+    """A file that Blender may open: its format, and the names of its animation clips, "" for an unnamed one.
+
+    A `packed` file has compressed geometry or KTX2 textures: unpack it first, and check the result.
+    """
 
     format: ModelFormat
     clips: list[str]
+    packed: bool
 
 
 def check_model(path: Path, name: str) -> CheckedModel:
     """Check the file at `path`, which its sender named `name`.
 
-    Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits). A model without a
-    mesh passes; the render then fails with that reason.
+    Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits), and a .gltf's
+    buffers are decoded to temporary files. A model without a mesh passes; the render then fails with that reason.
 
     Raises InvalidFormat: the suffix of the name is not accepted, or the content is malformed, references anything
     outside the file, or requires an extension that Blender lacks. The message names the problem, its location and the
@@ -33,25 +39,35 @@ def check_model(path: Path, name: str) -> CheckedModel:
     model_format = _format_of(name)
     if path.stat().st_size == 0:
         raise InvalidFormat("The file is empty: upload it again")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if model_format == "glb":
-            chunks = glb.read_chunks(content)
-            start, end, stored = chunks.json_start, chunks.json_end, chunks.binary_size
-        else:
-            _refuse_binary(content)
-            start, end, stored = 0, len(content), None
-        model, payloads = read_json(content, start, end)
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped when the last array over it is gone
+    if model_format == "gltf":
+        _refuse_binary(content)
+    model, payloads, stored = read_document(content, model_format)
     # Each step relies on the checks before it.
     embedded = document.check_values(model, payloads)
     document.check_version_and_extensions(model)
     schema.check_schema(model)
     schema.check_node_tree(model)
-    binary.check_buffers(model, embedded, stored)
+    binary.check_buffers(model, embedded, None if stored is None else len(stored))
     binary.check_buffer_views(model)
-    binary.check_accessors(model)
     binary.check_images(model)
+    packed = document.is_packed(model)
+    if not packed:
+        binary.check_accessors(model)
+        geometry.check_geometry(model)
+        check_content(model, Buffers(model, payloads, stored))
     clips = [str(clip.get("name") or "") for clip in model.get("animations", [])]
-    return CheckedModel(model_format, clips)
+    return CheckedModel(model_format, clips, packed)
+
+
+def read_document(content: mmap.mmap, model_format: ModelFormat) -> tuple[dict[str, Any], Payloads, memoryview | None]:
+    """The JSON of a GLB or glTF, the base64 left out of it, and a GLB's BIN chunk. Raises InvalidFormat."""
+    if model_format == "gltf":
+        return *read_json(content, 0, len(content)), None
+    chunks = glb.read_chunks(content)
+    stored = memoryview(content)[slice(*chunks.binary)] if chunks.binary else None
+    return *read_json(content, chunks.json_start, chunks.json_end), stored
 
 
 def is_scan(name: str) -> bool:

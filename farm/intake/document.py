@@ -38,10 +38,11 @@ SUPPORTED = frozenset(
         "KHR_texture_transform",
     }
 )
+HONOURED = frozenset({"KHR_node_visibility"})  # by farm.blender.drawn_nodes
+MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
+BASISU = "KHR_texture_basisu"
+UNPACKED = frozenset({*MESHOPT, BASISU})  # by farm.intake.unpack, before Blender
 FIXES = {
-    "EXT_meshopt_compression": "export without meshopt compression (Draco is fine)",
-    "KHR_meshopt_compression": "export without meshopt compression (Draco is fine)",
-    "KHR_texture_basisu": "export the textures as PNG or JPEG instead of KTX2",
     "MSFT_texture_dds": "export the textures as PNG or JPEG instead of DDS",
     "EXT_texture_avif": "export the textures as PNG or JPEG instead of AVIF",
     "KHR_gaussian_splatting": "export a mesh instead of splats",
@@ -92,12 +93,33 @@ def check_version_and_extensions(document: dict[str, Any]) -> None:
         raise invalid("asset.version", f'is {quoted(version)}, only "2.0" is supported: export the model as glTF 2.0')
     used = _names(document, "extensionsUsed")
     for number, name in enumerate(_names(document, "extensionsRequired")):
-        if name not in SUPPORTED:
+        if name not in SUPPORTED | HONOURED | UNPACKED:
             fix = FIXES.get(name, "export again without it")
             raise InvalidFormat(f"The model requires {quoted(name)}, which Blender cannot read: {fix}")
         if name not in used:
             path = f"extensionsRequired[{number}]"
             raise invalid(path, f"is {quoted(name)}, which extensionsUsed does not list: export the model again")
+
+
+def is_packed(document: dict[str, Any]) -> bool:
+    """Whether Blender could read the document only after farm.intake.unpack. Requires check_schema."""
+    return (
+        any(name in UNPACKED for name in document.get("extensionsRequired", []))
+        or any(meshopt_of(view) for view in document.get("bufferViews", []))
+        or any("source" not in texture and basisu_of(texture) for texture in document.get("textures", []))
+    )
+
+
+def meshopt_of(part: dict[str, Any]) -> dict[str, Any] | None:
+    """The meshopt extension of a buffer view or a buffer."""
+    extensions = part.get("extensions", {})
+    return next((extensions[name] for name in MESHOPT if name in extensions), None)
+
+
+def basisu_of(texture: dict[str, Any]) -> dict[str, Any] | None:
+    """The KHR_texture_basisu extension of a texture."""
+    extension: dict[str, Any] | None = texture.get("extensions", {}).get(BASISU)
+    return extension
 
 
 def _embedded_size(uri: object, path: str, payloads: Payloads) -> int:

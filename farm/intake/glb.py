@@ -12,11 +12,11 @@ MAX_CHUNKS = 64  # glTF defines two; more are legal, but thousands are an attack
 
 @dataclass(frozen=True)
 class Chunks:
-    """The byte range of the JSON, and the size of the binary chunk (None without one)."""
+    """The byte ranges of the JSON and of the binary chunk (None without one)."""
 
     json_start: int
     json_end: int
-    binary_size: int | None
+    binary: tuple[int, int] | None
 
 
 def read_chunks(content: mmap.mmap) -> Chunks:
@@ -34,7 +34,7 @@ def read_chunks(content: mmap.mmap) -> Chunks:
                 f"The GLB has a BIN chunk as chunk {number + 1}: only one is allowed, right after the JSON"
             )
     has_binary = len(chunks) > 1 and chunks[1][0] == b"BIN\0"
-    return Chunks(start, end, chunks[1][2] - chunks[1][1] if has_binary else None)
+    return Chunks(start, end, chunks[1][1:] if has_binary else None)
 
 
 def _check_header(content: mmap.mmap) -> None:

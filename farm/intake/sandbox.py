@@ -22,7 +22,8 @@ from farm.processes.child_process import die_with_parent
 
 log = structlog.get_logger()
 
-SCAN_TIMEOUT_SECONDS, MAX_SCAN_MEMORY_MB = 120, 4096
+MIN_TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_MB = 120, 4  # of the conversion of a model, by the size of its file
+MAX_MODEL_MEMORY_MB = 4096
 MAX_CORES = 4
 MAX_OUTPUT_BYTES = 1024**3
 REFUSED_EXIT_CODE = 3
@@ -39,7 +40,7 @@ Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
 
 
 async def run(
-    module: str, source: Path, target: IO[bytes], *, timeout_seconds: float, memory_mb: int
+    module: str, source: Path, target: IO[bytes], *, timeout_seconds: float | None, memory_mb: int
 ) -> dict[str, Any]:
     """Run `module` in a process that reads `source` and writes `target`. Returns the facts that its work returns.
 
@@ -79,7 +80,17 @@ async def run(
 
 async def convert_scan(source: Path, target: IO[bytes]) -> None:
     """Convert a zipped OBJ scan to GLB. Raises InvalidFormat."""
-    await run("farm.intake.scan", source, target, timeout_seconds=SCAN_TIMEOUT_SECONDS, memory_mb=MAX_SCAN_MEMORY_MB)
+    await _convert("farm.intake.scan", source, target)
+
+
+async def unpack_model(source: Path, target: IO[bytes]) -> None:
+    """Convert a packed glTF (`CheckedModel.packed`) to a GLB that Blender can read. Raises InvalidFormat."""
+    await _convert("farm.intake.unpack", source, target)
+
+
+async def _convert(module: str, source: Path, target: IO[bytes]) -> None:
+    timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size / 1024**2
+    await run(module, source, target, timeout_seconds=round(timeout), memory_mb=MAX_MODEL_MEMORY_MB)
 
 
 def main(work: Work) -> None:

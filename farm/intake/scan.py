@@ -113,7 +113,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
                     BLENDER_MODULE,
                     clean,
                     file,
-                    timeout_seconds=sandbox.SCAN_TIMEOUT_SECONDS,
+                    timeout_seconds=None,  # this process has one, and its child ends with it
                     memory_mb=sandbox.memory_limit_mb(),
                 )
             )

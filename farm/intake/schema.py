@@ -11,6 +11,7 @@ from farm.intake.json_paths import child_path, invalid, quoted
 Counts = dict[str, int]  # length of each list that an index may point into
 Check = Callable[[Any, str, Counts], None]  # value, its path, counts; raises InvalidFormat
 
+MAX_FLOAT32 = 3.4028234663852886e38  # Blender converts all numbers to 32-bit floats
 _LIGHTS = "extensions.KHR_lights_punctual.lights"
 
 
@@ -161,9 +162,11 @@ def boolean(value: Any, path: str, _counts: Counts) -> None:
 
 
 def number(value: Any, path: str, _counts: Counts) -> None:
-    """A number, but not true or false."""
+    """A number that a 32-bit float can hold, but not true or false."""
     if type(value) not in (int, float):
         raise invalid(path, f"must be a number, not {quoted(value)}")
+    if abs(value) > MAX_FLOAT32:
+        raise invalid(path, f"is {quoted(value)}, too large a number: repair the model and export it again")
 
 
 def _any_object(value: Any, path: str, _counts: Counts) -> None:
@@ -218,12 +221,23 @@ _ANIMATION = record(
         record("input", "output", input=index("accessors"), interpolation=string, output=index("accessors")),
     ),
 )
+_MESHOPT = record(
+    *("buffer", "byteLength", "byteStride", "count", "mode"),
+    buffer=index("buffers"),
+    byteLength=integer(1),
+    byteOffset=integer(0),
+    byteStride=integer(1, 256),
+    count=integer(1),
+    filter=one_of("NONE", "OCTAHEDRAL", "QUATERNION", "EXPONENTIAL", "COLOR"),
+    mode=one_of("ATTRIBUTES", "TRIANGLES", "INDICES"),
+)
 _BUFFER_VIEW = record(
     *("buffer", "byteLength"),
     buffer=index("buffers"),
     byteLength=integer(1),
     byteOffset=integer(0),
     byteStride=integer(1, 252),
+    extensions=extensions(EXT_meshopt_compression=_MESHOPT, KHR_meshopt_compression=_MESHOPT),
     name=string,
     target=_any_integer,
 )
@@ -283,6 +297,7 @@ _NODE = record(
     extensions=extensions(
         EXT_mesh_gpu_instancing=record("attributes", attributes=mapping_of(index("accessors"))),
         KHR_lights_punctual=record("light", light=index(_LIGHTS)),
+        KHR_node_visibility=record(visible=boolean),
     ),
     matrix=array(number, 16),
     mesh=index("meshes"),
@@ -316,7 +331,10 @@ _LISTS = {
         skeleton=index("nodes"),
     ),
     "textures": record(
-        extensions=extensions(EXT_texture_webp=record("source", source=index("images"))),
+        extensions=extensions(
+            EXT_texture_webp=record("source", source=index("images")),
+            KHR_texture_basisu=record("source", source=index("images")),
+        ),
         name=string,
         sampler=index("samplers"),
         source=index("images"),

@@ -1,9 +1,11 @@
 """Parses a JSON document in bounded memory, even if base64 data makes up most of the file."""
 
+import base64
 import json
 import mmap
 import re
 import secrets
+from tempfile import TemporaryFile
 from typing import Any
 
 from farm.errors import InvalidFormat
@@ -17,31 +19,46 @@ MAX_JSON_VALUES = 1_000_000
 # the base64 contains no quote, backslash or bracket, and neither does the marker.
 _PAYLOAD = re.compile(rb';base64,([A-Za-z0-9+/]{256,}+={0,2}+)(?=")')
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_PIECE = 1024 * 1024  # base64 characters that are decoded at once, a multiple of 4
 
 
 class Payloads:
-    """The base64 that was removed from a document; markers in its place record its size.
+    """The base64 that was removed from a document; markers in its place record its position and size.
 
     A marker contains a random token, so that a file cannot forge one and claim data that it does not have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, content: mmap.mmap) -> None:
+        self._content = content
         self._token = secrets.token_hex(8)
-        self._marker = re.compile(rf"\*{self._token} ([0-9]+) ([0-2])\*")
+        self._marker = re.compile(rf"\*{self._token} ([0-9]+) ([0-9]+) ([0-2])\*")
 
-    def marker(self, length: int, padding: int) -> bytes:
-        """The marker for base64 of this length, of which `padding` characters are `=`."""
-        return f"*{self._token} {length} {padding}*".encode()
+    def marker(self, start: int, length: int, padding: int) -> bytes:
+        """The marker for base64 of this position and length, of which `padding` characters are `=`."""
+        return f"*{self._token} {start} {length} {padding}*".encode()
 
     def decoded_size(self, text: str) -> int | None:
         """The decoded size of the text after `;base64,`; None if it is not base64."""
         if marker := self._marker.fullmatch(text):
-            length, padding = int(marker[1]), int(marker[2])
+            length, padding = int(marker[2]), int(marker[3])
         elif _BASE64.fullmatch(text):
             length, padding = len(text), text[-2:].count("=")
         else:
             return None
         return None if length % 4 else length // 4 * 3 - padding
+
+    def decode(self, uri: str) -> bytes | mmap.mmap:
+        """The data of a URI that has passed `document.check_values`. Large data is mapped from a temporary file."""
+        text = uri.partition(";base64,")[2]
+        marker = self._marker.fullmatch(text)
+        if marker is None:
+            return base64.b64decode(text)
+        start, end = int(marker[1]), int(marker[1]) + int(marker[2])
+        with TemporaryFile() as file:
+            for at in range(start, end, _PIECE):
+                file.write(base64.b64decode(self._content[at : min(at + _PIECE, end)]))
+            file.flush()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def read_json(content: mmap.mmap, start: int, end: int) -> tuple[dict[str, Any], Payloads]:
@@ -49,7 +66,7 @@ def read_json(content: mmap.mmap, start: int, end: int) -> tuple[dict[str, Any],
 
     Raises InvalidFormat: too large, not UTF-8, not JSON (which excludes NaN and Infinity), or not an object.
     """
-    payloads = Payloads()
+    payloads = Payloads(content)
     raw = _without_payloads(content, start, end, payloads)
     values = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
     if values > MAX_JSON_VALUES:
@@ -81,7 +98,7 @@ def _without_payloads(content: mmap.mmap, start: int, end: int, payloads: Payloa
         first, last = run.span(1)
         total += first - at
         _check_size(total)
-        parts += [content[at:first], payloads.marker(last - first, content[last - 2 : last].count(b"="))]
+        parts += [content[at:first], payloads.marker(first, last - first, content[last - 2 : last].count(b"="))]
         at = last
     _check_size(total + end - at)
     parts.append(content[at:end])

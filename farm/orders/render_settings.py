@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -40,6 +40,14 @@ def _known_scene(scene: str) -> str:
     if scene not in templates.names():
         raise PydanticCustomError("unknown_scene", "no such template")
     return scene
+
+
+def _whole(value: Any) -> Any:
+    """45.0 as 45: to JSON, and to a client without integers such as JavaScript, they are the same number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)  # after the Field of an int, whose bounds then stay in the JSON schema
 
 
 class RenderSettings(BaseModel):
@@ -131,14 +139,21 @@ class RenderSettings(BaseModel):
     shadows: Annotated[bool, Field(description="Whether the model casts a shadow on the ground")] = True
     reflector: Annotated[bool, Field(description="Whether the floor is glossy and reflects the model")] = False
     easing: Annotated[bool, Field(description="Whether the camera movement eases in and out")] = True
-    rotate_y: Annotated[int, Field(ge=-180, le=180, description="Starting angle of the camera in degrees")] = 0
-    tilt_x: Annotated[int, Field(ge=-90, le=90, description="Tilt of the model in degrees, positive forwards")] = 0
+    rotate_y: Annotated[int, Field(ge=-180, le=180, description="Starting angle of the camera in degrees"), Whole] = 0
+    tilt_x: Annotated[
+        int,
+        Field(ge=-90, le=90, description="Tilt of the model in degrees, positive forwards"),
+        Whole,
+    ] = 0
     pan_x: Annotated[
-        int, Field(ge=-180, le=180, description="Yaw of the model in degrees, counter-clockwise from above, after tilt")
+        int,
+        Field(ge=-180, le=180, description="Yaw of the model in degrees, counter-clockwise from above, after tilt"),
+        Whole,
     ] = 0
     roll_z: Annotated[
         int,
         Field(ge=-180, le=180, description="Roll of the model in degrees, counter-clockwise seen from the front"),
+        Whole,
     ] = 0
     zoom: Annotated[float, Field(ge=0.5, le=2.0, description="Camera distance multiplier; below 1 is closer")] = 1.0
 

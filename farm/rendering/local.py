@@ -53,7 +53,7 @@ def render(model: Path, request: RenderSettings, out: Path, settings: Settings) 
     with _blender(settings) as (blender, engine, scratch):
         files = Files(scratch, spec.tier)
         variant = Variant(spec, request, None, files, executable(settings.ffmpeg))
-        shot = shot_setup(spec, model.absolute(), engine)
+        shot = shot_setup(spec, as_gltf(model, scratch).absolute(), engine)
         frames = draw_frames(blender, shot, spec, range(spec.frames))
         yield LocalRender(spec.frames, produce(frames, [variant]))
         shutil.move(files.videos["video"], out)
@@ -88,12 +88,13 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
 
 
 def as_gltf(model: Path, folder: Path) -> Path:
-    """The model as a glTF file: itself, or for a scan's ZIP a GLB made in `folder`. Raises InvalidFormat."""
-    if not intake.is_scan(model.name):
+    """The model as a glTF that Blender can read: itself, or a GLB made in `folder`. Raises InvalidFormat."""
+    is_scan = intake.is_scan(model.name)
+    if not is_scan and not intake.check_model(model, model.name).packed:
         return model
-    glb = folder / "scan.glb"
+    glb = folder / "converted.glb"
     with glb.open("wb") as file:
-        asyncio.run(intake.convert_scan(model, file))
+        asyncio.run(intake.convert_scan(model, file) if is_scan else intake.unpack_model(model, file))
     return glb
 
 
@@ -111,8 +112,8 @@ def stills(
     poses = spec.poses()
     numbers = [min(round(t * spec.frames), spec.frames - 1) for t in times]
     compositor = Compositor(backgrounds.plain(request.background, side, side), request.vignette or 0.0)
-    with _blender(settings) as (blender, engine, _):
-        blender.open_shot(shot_setup(spec, model.absolute(), engine))
+    with _blender(settings) as (blender, engine, scratch):
+        blender.open_shot(shot_setup(spec, as_gltf(model, scratch).absolute(), engine))
         return [
             Image.fromarray(compositor.over(frame)).resize((size, size), Image.Resampling.LANCZOS)
             for frame in blender.frames((number, poses[number]) for number in numbers)

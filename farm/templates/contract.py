@@ -47,7 +47,9 @@ PARTS = (
         "a perspective camera; its focal length is used, its position is not: the farm moves it",
         (
             Property("elevation", -80.0, 80.0, 12.0, "Degrees that the camera stands above the horizon"),
-            Property("fit_margin", 1.0, 3.0, 1.19, "Room around the model; 1 touches the frame's edge"),
+            Property(
+                "fit_margin", 1.0, 3.0, 1.19, "The frame's size divided by the model's; 1 touches the frame's edge"
+            ),
         ),
     ),
     Part(

@@ -10,7 +10,7 @@ from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session
 
 from farm.accounts import accounts
-from farm.db import accounts as queries
+from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import Key, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
@@ -92,7 +92,7 @@ class TestKey:
 
     def test_can_be_revoked_by_its_id(self, database: Database, client: Client, stranger: Client) -> None:
         with database.write() as db:
-            (key,) = queries.keys_of(db, client.account)
+            (key,) = keys_of(db, client.account)
             accounts.revoke_key(db, key.id)
         with database.read() as db:
             assert accounts.authenticate(db, stranger.key, SCOPE)
@@ -101,7 +101,7 @@ class TestKey:
 
     def test_records_its_use_once_a_minute(self, database: Database, client: Client) -> None:
         with database.write() as db:
-            (key,) = queries.keys_of(db, client.account)
+            (key,) = keys_of(db, client.account)
             assert accounts.is_use_recorded_long_ago(key)
             accounts.record_use(db, key)
             assert not accounts.is_use_recorded_long_ago(key)

@@ -1,7 +1,7 @@
-"""Every call of the API that requires a key, with its scope."""
+"""All calls of the API that require a key."""
 
 MODEL, RENDER, OVERLAY = "/v1/models/Ab3kF9x2qL1m", "/v1/renders/Xz7pQ4w8nR2k", "/v1/overlays/abc123DEF456"
-# Every call that requires a key: its scope, and the response to a key with that scope but without any body.
+# The required scope, and error code and status of the response to a key with that scope and no body.
 CALLS = {
     ("POST", "/v1/models"): ("models:write", "no_file", 400),
     ("GET", "/v1/models"): ("models:read", None, 200),

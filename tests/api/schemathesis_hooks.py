@@ -1,7 +1,7 @@
-"""What a schema cannot tell: which bytes are a model, where one can be fetched, and what there is in this farm.
+"""Hooks of schemathesis that insert what a schema cannot express: bytes of a model, its URL, and existing ids.
 
-Schemathesis loads this in a process of its own. Data that shall be accepted gets such things put in; data that shall be
-refused stays as it was generated.
+Schemathesis loads this module in its own process. Positive test cases, which the API must accept, get these values;
+negative ones stay as generated.
 """
 
 import json
@@ -14,8 +14,8 @@ from tests.intake.scans import picture
 from tests.support.glb import glb
 
 IDS = {"model_id": os.environ["MODEL_ID"], "render_id": os.environ["RENDER_ID"], "overlay_id": os.environ["OVERLAY_ID"]}
-NOBODY = "0" * 12
-THERE = {
+UNKNOWN_ID = "0" * 12
+EXISTING = {
     "modelId": os.environ["MODEL_ID"],
     "bgImageId": os.environ["OVERLAY_ID"],
     "url": os.environ["FETCHABLE"],
@@ -30,14 +30,14 @@ FILES = {
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001
-    """Make a call that shall be accepted one that can be."""
+    """Insert existing ids and files into a positive test case."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    if case.method == "DELETE":  # what the calls after it need must stay
+    if case.method == "DELETE":  # keep the objects that later calls need
         case.path_parameters.update(
-            {name: NOBODY for name, id_ in case.path_parameters.items() if id_ == IDS.get(name)}
+            {name: UNKNOWN_ID for name, id_ in case.path_parameters.items() if id_ == IDS.get(name)}
         )
-    elif case.meta.phase.name != "stateful":  # there an id comes from a call before
+    elif case.meta.phase.name != "stateful":  # there, an id comes from an earlier call
         case.path_parameters.update({name: IDS[name] for name in case.path_parameters if name in IDS})
     body: Any = case.body
     if case.operation.label in FILES:
@@ -48,17 +48,17 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
 
 
 def in_a_form(content: Any) -> tuple[Any, ...]:
-    """A field's content as requests takes it."""
+    """The content of a field in the form that requests expects."""
     return (None, content) if isinstance(content, str) else (None, json.dumps(content), "application/json")
 
 
 def of_this_farm(value: Any) -> Any:
-    """The same JSON, but whatever it names, and every id in it, is there."""
+    """The same JSON with existing ids and values."""
     if isinstance(value, list):
         return [of_this_farm(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: THERE[name] if name in THERE and content is not None else of_this_farm(content)
+        name: EXISTING[name] if name in EXISTING and content is not None else of_this_farm(content)
         for name, content in value.items()
     }

@@ -1,4 +1,4 @@
-"""The account and what renders would cost."""
+"""The account and quotes."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ def quote(api: TestClient, *renders: Any) -> Any:
 
 
 class TestAccount:
-    def test_tells_whose_key_it_is_and_what_is_left(self, public_api: TestClient, client: Client) -> None:
+    def test_returns_the_account_of_the_key(self, public_api: TestClient, client: Client) -> None:
         answer = public_api.get("/v1/account", headers=client.headers)
         account = client.account
         assert answer.json() == {"data": {"id": account.id, "email": account.email, "credits": account.credits}}
 
-    def test_is_new_with_ten_credits(self, public_api: TestClient, database: Database) -> None:
+    def test_starts_with_ten_credits(self, public_api: TestClient, database: Database) -> None:
         with database.write() as db:
             key = accounts.create_key(db, accounts.create(db, "new@example.com"))
         answer = public_api.get("/v1/account", headers={"Authorization": f"Bearer {key}"})
@@ -36,7 +36,7 @@ class TestAccount:
 
 
 class TestQuote:
-    def test_is_the_references_example(self, api: TestClient) -> None:
+    def test_returns_the_example_of_the_reference(self, api: TestClient) -> None:
         answer = quote(
             api, {"quality": "standard"}, {"quality": "4k"}, {"output": "dataset", "datasetQuality": "196x1024"}
         )
@@ -54,12 +54,12 @@ class TestQuote:
             }
         }
 
-    def test_tells_when_the_credits_do_not_suffice(self, api: TestClient) -> None:
+    def test_reports_insufficient_credits(self, api: TestClient) -> None:
         enough, too_much = (quote(api, *[{}] * number).json()["data"] for number in (47, 48))
         assert (enough["creditsRequired"], enough["sufficient"]) == (47, True)
         assert (too_much["creditsRequired"], too_much["sufficient"]) == (48, False)
 
-    def test_looks_at_nothing_but_what_decides_the_price(self, api: TestClient) -> None:
+    def test_ignores_settings_that_do_not_affect_the_price(self, api: TestClient) -> None:
         item = {
             "quality": "pro",
             "aspect": "1:1",
@@ -70,21 +70,21 @@ class TestQuote:
         }
         assert quote(api, item).json()["data"]["breakdown"] == [{"quality": "pro", "credits": 64}]
 
-    def test_takes_what_is_left_out_for_the_default(self, api: TestClient) -> None:
+    def test_uses_the_defaults_of_omitted_fields(self, api: TestClient) -> None:
         breakdown = quote(api, {}, {"output": "dataset"}, {"effect": "dataset"}).json()["data"]["breakdown"]
         dataset = {"datasetQuality": "100x800", "credits": 4}
         assert breakdown == [{"quality": "share", "credits": 1}, dataset, dataset]
 
-    def test_takes_no_credits(self, api: TestClient) -> None:
+    def test_charges_no_credits(self, api: TestClient) -> None:
         quote(api, {"quality": "4k"})
         assert api.get("/v1/account").json()["data"]["credits"] == 47
 
-    def test_takes_a_hundred_items_and_no_more(self, api: TestClient) -> None:
+    def test_accepts_at_most_a_hundred_items(self, api: TestClient) -> None:
         assert len(quote(api, *[{}] * 100).json()["data"]["breakdown"]) == 100
         assert_error(quote(api, *[{}] * 101), "too_many", 400, "100")
 
     @pytest.mark.parametrize("body", [{}, {"renders": []}, {"renders": None}, {"renders": {"quality": "4k"}}])
-    def test_wants_renders(self, api: TestClient, body: Any) -> None:
+    def test_requires_renders(self, api: TestClient, body: Any) -> None:
         assert_error(api.post("/v1/quote", json=body), "renders_required", 400)
 
     @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ class TestQuote:
             ({"effect": 5}, "renders[1].effect"),
         ],
     )
-    def test_names_the_item_that_is_wrong(self, api: TestClient, item: Any, where: str) -> None:
+    def test_names_the_wrong_item(self, api: TestClient, item: Any, where: str) -> None:
         assert_error(quote(api, {}, item), "invalid_settings", 400, where)
 
     @pytest.mark.parametrize("item", [None, 5, "share", [], [[]]])
-    def test_wants_objects(self, api: TestClient, item: Any) -> None:
+    def test_requires_objects(self, api: TestClient, item: Any) -> None:
         assert_error(quote(api, {}, item), "invalid_request", 422, "renders[1]")

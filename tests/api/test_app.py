@@ -1,4 +1,4 @@
-"""The application as a whole: what it imports, and whether its OpenAPI page tells the truth."""
+"""The application as a whole: its imports and its OpenAPI document."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def template_of(path: str) -> str:
     return path
 
 
-def test_it_imports_neither_blender_nor_ffmpeg() -> None:
+def test_imports_neither_blender_nor_ffmpeg() -> None:
     heavy = "{'bpy', 'imageio_ffmpeg', 'ffmpeg', 'numpy', 'PIL'}"
     code = f"import sys, api.app; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
     result = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
@@ -43,10 +43,10 @@ class TestOpenApi:
     def test_has_a_page(self, public_api: TestClient) -> None:
         assert "Plinth" in public_api.get("/docs").text
 
-    def test_names_the_program_and_its_version(self, openapi: Any) -> None:
+    def test_states_the_name_and_version(self, openapi: Any) -> None:
         assert (openapi["info"]["title"], openapi["info"]["version"]) == ("Plinth", __version__)
 
-    def test_lists_every_address(self, openapi: Any) -> None:
+    def test_lists_every_path(self, openapi: Any) -> None:
         assert set(operations(openapi)) == {
             "POST /v1/models",
             "GET /v1/models",
@@ -78,11 +78,11 @@ class TestOpenApi:
             "GET /v1/health",
         }
 
-    def test_wants_a_key_everywhere_but_for_health(self, openapi: Any) -> None:
+    def test_requires_a_key_for_all_but_health(self, openapi: Any) -> None:
         open_doors = [name for name, operation in operations(openapi).items() if not operation.get("security")]
         assert open_doors == ["GET /v1/health"]
 
-    def test_names_the_one_scope_that_each_call_needs(self, openapi: Any) -> None:
+    def test_names_the_scope_of_each_call(self, openapi: Any) -> None:
         for (method, path), (scope, _, _) in CALLS.items():
             if path == "/metrics":  # not in OpenAPI
                 continue
@@ -90,7 +90,7 @@ class TestOpenApi:
             assert operation["security"] == [{"apiKey": [scope]}], path
             assert "insufficient_scope" in operation["responses"]["403"]["content"]["application/json"]["examples"]
 
-    def test_every_refusal_has_the_canonical_shape(self, openapi: Any) -> None:
+    def test_uses_the_canonical_shape_for_all_errors(self, openapi: Any) -> None:
         for name, operation in operations(openapi).items():
             refusals = {status: answer for status, answer in operation["responses"].items() if status >= "4"}
             nothing_is_sent = name.endswith("/v1/health")
@@ -100,13 +100,13 @@ class TestOpenApi:
                 assert content["schema"] == {"$ref": "#/components/schemas/Error"}
                 assert content["examples"]
 
-    def test_files_are_no_json(self, openapi: Any) -> None:
+    def test_documents_the_content_types_of_files(self, openapi: Any) -> None:
         types = {"video": ["video/mp4", "video/quicktime"], "thumb": ["video/mp4"], "poster": ["image/png"]}
         for file, expected in types.items():
             sent = openapi["paths"][f"/v1/renders/{{render_id}}/{file}"]["get"]["responses"]
             assert [list(sent[status]["content"]) for status in ("200", "206")] == [expected, expected]
 
-    def test_the_render_settings_are_described_where_they_are_sent(self, openapi: Any) -> None:
+    def test_describes_render_settings_in_all_requests(self, openapi: Any) -> None:
         schemas = openapi["components"]["schemas"]
         form = operations(openapi)["POST /v1/models"]["requestBody"]["content"]["multipart/form-data"]["schema"]
         references = [
@@ -116,7 +116,7 @@ class TestOpenApi:
         for reference in references:
             assert sorted(schemas[reference.rpartition("/")[2]]["properties"]) == FIELDS
 
-    def test_every_reference_leads_somewhere(self, openapi: Any) -> None:
+    def test_has_no_dangling_references(self, openapi: Any) -> None:
         text = str(openapi)
         names = {part.split("'")[0] for part in text.split("#/components/schemas/")[1:]}
         assert names <= set(openapi["components"]["schemas"])

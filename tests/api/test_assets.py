@@ -19,13 +19,13 @@ pytestmark = pytest.mark.on_both_storages
 
 @pytest.fixture
 def waiting(api: TestClient) -> str:
-    """The address of a render that no worker has touched."""
+    """The path of a pending render."""
     return f"/v1/renders/{uploaded(api)['renderId']}"
 
 
 @pytest.fixture
 def done(waiting: str, finished: Finish) -> str:
-    """The address of a finished render."""
+    """The path of a finished render."""
     finished(waiting.rpartition("/")[2])
     return waiting
 
@@ -40,7 +40,7 @@ class TestFiles:
             ("poster?quality=full", "poster-full", "image/png"),
         ],
     )
-    def test_come_whole(self, api: TestClient, done: str, path: str, kind: str, content_type: str) -> None:
+    def test_are_sent_completely(self, api: TestClient, done: str, path: str, kind: str, content_type: str) -> None:
         answer = api.get(f"{done}/{path}")
         assert (answer.status_code, answer.content) == (200, FILES[kind][0])
         assert answer.headers["content-type"] == content_type
@@ -48,11 +48,11 @@ class TestFiles:
         assert answer.headers["accept-ranges"] == "bytes"
 
     @pytest.mark.parametrize("file", ["video", "poster", "thumb"])
-    def test_are_not_found_before_they_are_there(self, api: TestClient, waiting: str, file: str) -> None:
+    def test_are_not_found_before_they_exist(self, api: TestClient, waiting: str, file: str) -> None:
         assert_error(api.get(f"{waiting}/{file}"), f"{file}_not_found", 404)
         assert_error(api.get(f"/v1/renders/Xz7pQ4w8nR2k/{file}"), "render_not_found", 404)
 
-    def test_the_poster_is_there_before_the_video(self, api: TestClient, done: str, database: Database) -> None:
+    def test_include_the_poster_before_the_video(self, api: TestClient, done: str, database: Database) -> None:
         with database.write() as db:
             for asset in db.get_one(Render, done.rpartition("/")[2]).assets:
                 if asset.kind == "video":
@@ -60,14 +60,14 @@ class TestFiles:
         assert api.get(f"{done}/poster").status_code == 200
         assert_error(api.get(f"{done}/video"), "video_not_found", 404)
 
-    def test_a_web_variant_is_not_found_where_there_is_none(self, api: TestClient, done: str) -> None:
+    def test_include_no_web_variant_for_share(self, api: TestClient, done: str) -> None:
         assert_error(api.get(f"{done}/video?quality=web"), "video_not_found", 404)
 
     @pytest.mark.parametrize("path", ["video?quality=4k", "poster?quality=web"])
-    def test_a_quality_that_is_no_variant_is_refused(self, api: TestClient, done: str, path: str) -> None:
+    def test_refuse_an_unknown_variant(self, api: TestClient, done: str, path: str) -> None:
         assert_error(api.get(f"{done}/{path}"), "invalid_request", 422, "quality")
 
-    def test_a_file_that_vanished_from_storage_is_not_found(self, api: TestClient, done: str, storage: Storage) -> None:
+    def test_are_not_found_after_a_loss_in_storage(self, api: TestClient, done: str, storage: Storage) -> None:
         for key in stored(storage):
             storage.delete(key)
         assert_error(api.get(f"{done}/video"), "video_not_found", 404)
@@ -83,29 +83,31 @@ class TestRange:
             ("bytes=9000-99999", 9000, 9999),
         ],
     )
-    def test_gives_just_that_part(self, api: TestClient, done: str, asked: str, start: int, end: int) -> None:
+    def test_returns_exactly_the_requested_part(
+        self, api: TestClient, done: str, asked: str, start: int, end: int
+    ) -> None:
         answer = api.get(f"{done}/video", headers={"Range": asked})
         assert (answer.status_code, answer.content) == (206, VIDEO[start : end + 1])
         assert answer.headers["content-range"] == f"bytes {start}-{end}/{len(VIDEO)}"
         assert answer.headers["content-length"] == str(end - start + 1)
 
-    def test_beyond_the_end_is_told_the_size(self, api: TestClient, done: str) -> None:
+    def test_reports_the_size_for_a_range_beyond_the_end(self, api: TestClient, done: str) -> None:
         answer = api.get(f"{done}/video", headers={"Range": f"bytes={len(VIDEO)}-"})
         assert_error(answer, "range_not_satisfiable", 416, str(len(VIDEO)))
         assert answer.headers["content-range"] == f"bytes */{len(VIDEO)}"
 
     @pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=9-2", "nonsense"])
-    def test_that_is_not_understood_gives_the_whole_file(self, api: TestClient, done: str, asked: str) -> None:
+    def test_returns_the_whole_file_for_an_invalid_range(self, api: TestClient, done: str, asked: str) -> None:
         answer = api.get(f"{done}/video", headers={"Range": asked})
         assert (answer.status_code, answer.content) == (200, VIDEO)
 
-    def test_serves_the_thumbnail_and_the_model_too(self, api: TestClient, done: str) -> None:
+    def test_works_for_thumbnail_and_model(self, api: TestClient, done: str) -> None:
         model_id = api.get(done).json()["data"]["modelId"]
         for path in (f"{done}/thumb", f"/v1/models/{model_id}/file"):
             answer = api.get(path, headers={"Range": "bytes=2-5"})
             assert (answer.status_code, len(answer.content)) == (206, 4)
 
-    def test_with_if_range_gives_a_part_of_the_same_file_only(self, api: TestClient, done: str) -> None:
+    def test_honours_if_range(self, api: TestClient, done: str) -> None:
         tag = api.get(f"{done}/video").headers["etag"]
         for seen, status in ((tag, 206), ('"another"', 200), ("Wed, 21 Oct 2015 07:28:00 GMT", 200)):
             answer = api.get(f"{done}/video", headers={"Range": "bytes=0-4", "If-Range": seen})
@@ -113,13 +115,13 @@ class TestRange:
 
 
 class TestCaching:
-    def test_a_file_that_the_client_has_is_not_sent_again(self, api: TestClient, done: str) -> None:
+    def test_sends_no_unchanged_file_again(self, api: TestClient, done: str) -> None:
         tag = api.get(f"{done}/video").headers["etag"]
         for tags in (f'"x", {tag}', f"W/{tag}", "*"):
             answer = api.get(f"{done}/video", headers={"If-None-Match": tags})
             assert (answer.status_code, answer.content) == (304, b"")
 
-    def test_a_new_attempts_file_has_a_new_tag(self, api: TestClient, done: str, database: Database) -> None:
+    def test_changes_the_tag_with_a_new_attempt(self, api: TestClient, done: str, database: Database) -> None:
         before = api.get(f"{done}/video").headers["etag"]
         with database.write() as db:
             render = db.get_one(Render, done.rpartition("/")[2])
@@ -131,7 +133,7 @@ class TestCaching:
             db.add(new)
         assert api.get(f"{done}/video").headers["etag"] != before
 
-    def test_head_tells_all_but_sends_nothing(self, api: TestClient, done: str) -> None:
+    def test_returns_the_headers_only_for_head(self, api: TestClient, done: str) -> None:
         asked, given = api.head(f"{done}/video"), api.get(f"{done}/video")
         assert (asked.status_code, asked.content) == (200, b"")
         for header in ("content-length", "content-type", "etag", "accept-ranges"):
@@ -149,13 +151,13 @@ class TestNames:
             ("poster?quality=full", "chair-poster.png"),
         ],
     )
-    def test_are_the_models(self, api: TestClient, done: str, path: str, name: str) -> None:
+    def test_are_derived_from_the_model(self, api: TestClient, done: str, path: str, name: str) -> None:
         said = api.get(f"{done}/{path}").headers["content-disposition"]
         assert said == f"inline; filename=\"{name}\"; filename*=UTF-8''{name}"
 
 
 class TestBundle:
-    def test_holds_every_file_and_says_how_long_it_is(self, api: TestClient, done: str) -> None:
+    def test_contains_every_file_and_has_a_length(self, api: TestClient, done: str) -> None:
         answer = api.get(f"{done}/bundle")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/zip"
@@ -171,13 +173,13 @@ class TestBundle:
             }
             assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
-    def test_may_be_kept_for_good(self, api: TestClient, done: str) -> None:
+    def test_may_be_cached_permanently(self, api: TestClient, done: str) -> None:
         headers = api.get(f"{done}/bundle").headers
         assert "immutable" in headers["cache-control"]
         again = api.get(f"{done}/bundle", headers={"If-None-Match": headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
 
-    def test_head_tells_all_but_sends_nothing(self, api: TestClient, done: str) -> None:
+    def test_returns_the_headers_only_for_head(self, api: TestClient, done: str) -> None:
         asked, given = api.head(f"{done}/bundle"), api.get(f"{done}/bundle")
         assert (asked.status_code, asked.content) == (200, b"")
         for header in ("content-length", "content-type", "etag", "content-disposition"):
@@ -187,7 +189,7 @@ class TestBundle:
         assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404)
         assert_error(api.get("/v1/renders/Xz7pQ4w8nR2k/bundle"), "render_not_found", 404)
 
-    def test_with_a_file_gone_from_storage_is_not_begun(self, api: TestClient, done: str, storage: Storage) -> None:
+    def test_is_not_sent_after_a_loss_in_storage(self, api: TestClient, done: str, storage: Storage) -> None:
         (gone,) = [key for key in stored(storage) if key.endswith("thumb.mp4")]
         storage.delete(gone)
         assert_error(api.get(f"{done}/bundle"), "video_not_found", 404)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.auth import KeyedRoute
 from farm.accounts import accounts
-from farm.db import accounts as queries
+from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import now
 from tests.api.calls import CALLS, MODEL, OVERLAY, RENDER
@@ -55,60 +55,60 @@ class TestKey:
             "Bearer dxgl_sk_ß椅".encode(),
         ],
     )
-    def test_malformed_headers_are_refused(self, public_api: TestClient, header: bytes) -> None:
+    def test_is_refused_in_a_malformed_header(self, public_api: TestClient, header: bytes) -> None:
         assert_error(public_api.get("/v1/renders", headers=[(b"authorization", header)]), "unauthorized", 401)
 
-    def test_the_scheme_is_read_in_any_case(self, public_api: TestClient, client: Client) -> None:
+    def test_is_accepted_with_any_case_of_the_scheme(self, public_api: TestClient, client: Client) -> None:
         answer = public_api.get("/v1/renders", headers={"Authorization": f"bearer {client.key}"})
         assert answer.status_code == 200
 
-    def test_a_key_of_the_right_shape_that_nobody_has_is_refused(self, public_api: TestClient) -> None:
+    def test_is_refused_if_unknown(self, public_api: TestClient) -> None:
         body = "a" * accounts.RANDOM_LENGTH
         headers = {"Authorization": f"Bearer {accounts.PREFIX}{body}{accounts._check(body)}"}
         assert_error(public_api.get("/v1/renders", headers=headers), "unauthorized", 401)
 
-    def test_a_revoked_key_is_refused(self, api: TestClient, client: Client, database: Database) -> None:
+    def test_is_refused_once_revoked(self, api: TestClient, client: Client, database: Database) -> None:
         assert api.get("/v1/renders").status_code == 200
         with database.write() as db:
             accounts.revoke_key(db, client.key)
         assert_error(api.get("/v1/renders"), "unauthorized", 401)
 
-    def test_a_suspended_account_is_told_so(self, api: TestClient, client: Client, database: Database) -> None:
+    def test_is_refused_for_a_suspended_account(self, api: TestClient, client: Client, database: Database) -> None:
         with database.write() as db:
             db.merge(client.account).suspended_at = now()
         assert_error(upload(api), "forbidden", 403)
 
-    def test_that_has_expired_is_told_so(self, public_api: TestClient, client: Client, database: Database) -> None:
+    def test_is_refused_once_expired(self, public_api: TestClient, client: Client, database: Database) -> None:
         headers = limited_key(database, client, expires_at=now())
         answer = public_api.get("/v1/renders", headers=headers)
         assert_error(answer, "token_expired", 401)
         assert answer.headers["www-authenticate"] == "Bearer"
 
-    def test_use_is_noted(self, api: TestClient, client: Client, database: Database) -> None:
+    def test_has_the_time_of_its_last_use(self, api: TestClient, client: Client, database: Database) -> None:
         api.get("/v1/renders")
         with database.read() as db:
-            first = queries.keys_of(db, client.account)[0].last_used_at
+            first = keys_of(db, client.account)[0].last_used_at
         assert first is not None
         assert now() - first < timedelta(seconds=10)
         api.get("/v1/renders")
         with database.read() as db:
-            assert queries.keys_of(db, client.account)[0].last_used_at == first, "once a minute is enough"
+            assert keys_of(db, client.account)[0].last_used_at == first, "recorded at most once a minute"
 
-    def test_works_while_its_use_cannot_be_noted(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_works_while_its_use_cannot_be_recorded(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise OperationalError("UPDATE keys", {}, Exception("attempt to write a readonly database"))
 
         monkeypatch.setattr(accounts, "record_use", fail)
         assert api.get("/v1/renders").status_code == 200
 
-    def test_is_checked_before_the_body_is_looked_at(self, public_api: TestClient) -> None:
+    def test_is_checked_before_the_body(self, public_api: TestClient) -> None:
         json = {"Content-Type": "application/json"}
         assert_error(public_api.post("/v1/renders", content=b"{", headers=json), "unauthorized", 401)
         assert_error(public_api.post("/v1/models", files={"other": glb()}), "unauthorized", 401)
 
 
 def limited_key(database: Database, client: Client, **limits: Any) -> dict[str, str]:
-    """Headers with another key of the client's."""
+    """Headers with another key of the client's account."""
     with database.write() as db:
         return {"Authorization": f"Bearer {accounts.create_key(db, client.account, **limits)}"}
 
@@ -133,15 +133,13 @@ class TestScopes:
             answer = public_api.request(method, path, headers=limited_key(database, client, scopes=scopes))
             assert_error(answer, "insufficient_scope", 403, scope)
 
-    def test_are_checked_before_the_body_is_looked_at(
-        self, public_api: TestClient, client: Client, database: Database
-    ) -> None:
+    def test_are_checked_before_the_body(self, public_api: TestClient, client: Client, database: Database) -> None:
         headers = limited_key(database, client, scopes=["renders:read"])
         answer = public_api.post("/v1/renders", content=b"{", headers=headers | {"Content-Type": "application/json"})
         assert_error(answer, "insufficient_scope", 403, "renders:write")
         assert_error(upload(public_api, headers=headers), "insufficient_scope", 403, "models:write")
 
-    def test_cannot_be_forgotten(self) -> None:
+    def test_are_mandatory_for_an_endpoint(self) -> None:
         router = APIRouter(route_class=KeyedRoute)
         with pytest.raises(TypeError, match="open_door"):
 

@@ -70,27 +70,27 @@ def documented_errors(api: TestClient, path: str) -> set[tuple[str, int]]:
 class TestBodies:
     @every_path
     @pytest.mark.parametrize(("body", "errors"), BODIES, ids=[repr(body[:24]) for body, _ in BODIES])
-    def test_without_meaning_are_refused(
+    def test_are_refused_if_malformed(
         self, api: TestClient, path: str, body: bytes, errors: dict[str, tuple[str, int]]
     ) -> None:
         assert_error(api.post(path, content=body, headers=JSON), *errors[path])
 
     @every_path
     @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", "", "json", "\x7f"])
-    def test_of_another_content_type_are_refused(self, api: TestClient, path: str, kind: str) -> None:
+    def test_are_refused_with_another_content_type(self, api: TestClient, path: str, kind: str) -> None:
         answer = api.post(path, content=b'{"renders": [{}]}', headers={"Content-Type": kind})
         assert_error(answer, "invalid_request", 422)
 
     @every_path
-    def test_that_are_a_form_are_refused(self, api: TestClient, path: str) -> None:
+    def test_are_refused_if_they_are_a_form(self, api: TestClient, path: str) -> None:
         assert_error(api.post(path, data={"renders": "[]"}), "invalid_request", 422)
         assert_error(api.post(path, files={"renders": b"[]"}), "invalid_request", 422)
 
     @every_path
-    def test_beyond_any_sense_are_cut_off(self, api: TestClient, path: str) -> None:
+    def test_are_refused_above_the_size_limit(self, api: TestClient, path: str) -> None:
         assert_error(api.post(path, json={"renders": ["x" * 2_000_000]}), "body_too_large", 413)
 
-    def test_of_any_kind_are_accepted_or_refused(self, api: TestClient, database: Database) -> None:
+    def test_are_accepted_or_refused_with_a_documented_error(self, api: TestClient, database: Database) -> None:
         model_id = uploaded(api)["modelId"]
         client_errors = {
             path: {error for error in documented_errors(api, path) if error[1] in (400, 402, 404, 422)}
@@ -123,16 +123,16 @@ class TestQueries:
             *["status=", "status=DONE", "status=%00", "status=done,error"],
         ],
     )
-    def test_out_of_range_are_refused_by_name(self, api: TestClient, query: str) -> None:
+    def test_are_refused_out_of_range_by_name(self, api: TestClient, query: str) -> None:
         assert_error(api.get(f"/v1/renders?{query}"), "invalid_request", 422, query.split("=")[0])
 
     @pytest.mark.parametrize("query", ["model=%00", "model=%ff", "model=%ed%a0%80", "model=", "model=" + "a" * 5000])
-    def test_for_no_models_id_find_nothing(self, api: TestClient, query: str) -> None:
+    def test_find_nothing_for_an_unknown_model(self, api: TestClient, query: str) -> None:
         uploaded(api)
         assert api.get(f"/v1/renders?{query}").json()["meta"]["total"] == 0
 
     @pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&other=2", "LIMIT=0", "%00=1"])
-    def test_that_repeat_or_add_something_are_answered(self, api: TestClient, query: str) -> None:
+    def test_accept_repeated_and_unknown_parameters(self, api: TestClient, query: str) -> None:
         assert api.get(f"/v1/renders?{query}").status_code == 200
 
 
@@ -144,5 +144,5 @@ class TestMethods:
             *[("POST", "/v1/renders/Xz7pQ4w8nR2k/dismiss"), ("GET", "/v1/renders/Xz7pQ4w8nR2k/dismiss")],
         ],
     )
-    def test_that_an_address_does_not_take_are_told_so(self, api: TestClient, method: str, path: str) -> None:
+    def test_are_refused_if_a_path_lacks_them(self, api: TestClient, method: str, path: str) -> None:
         assert_error(api.request(method, path), "method_not_allowed", 405)

@@ -1,4 +1,4 @@
-"""Ordering many renders at once: all or none."""
+"""Batches of renders: all or none."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def batch(api: TestClient, *renders: Any) -> Any:
 
 
 class TestBatch:
-    def test_answers_in_order_as_the_reference_does(self, api: TestClient, model_id: str) -> None:
+    def test_returns_the_renders_in_order(self, api: TestClient, model_id: str) -> None:
         other = uploaded(api, glb(b"other"))["modelId"]
         requests = [("16:9", model_id), ("1:1", model_id), ("9:16", other)]
         answer = batch(api, *({"modelId": id_, "renderSettings": {"aspect": aspect}} for aspect, id_ in requests))
@@ -34,24 +34,22 @@ class TestBatch:
         kept = [api.get(f"/v1/renders/{render['id']}").json()["data"] for render in data]
         assert [render["renderSettings"]["aspect"] for render in kept] == [aspect for aspect, _ in requests]
 
-    def test_takes_a_hundred(self, api: TestClient, model_id: str) -> None:
+    def test_accepts_a_hundred_renders(self, api: TestClient, model_id: str) -> None:
         assert len(batch(api, *[{"modelId": model_id}] * 100).json()["data"]) == 100
 
-    def test_draws_once_what_differs_only_after_the_pixels(
-        self, api: TestClient, model_id: str, database: Database
-    ) -> None:
+    def test_shares_the_shots_of_equal_pixels(self, api: TestClient, model_id: str, database: Database) -> None:
         before = count(database, Shot)
         requests = [{"bgColor": "#000000"}, {"bgColor": "#ff8800"}, {"vignette": 0.5}, {"aspect": "1:1"}]
         batch(api, *({"modelId": model_id, "renderSettings": render_settings} for render_settings in requests))
         assert count(database, Shot) == before + 2
 
     def test_spreads_many_variants_over_several_shots(self, api: TestClient, model_id: str, database: Database) -> None:
-        """A node encodes all variants of a shot at once: more of them than it has memory for would end it."""
+        """A node encodes all variants of a shot concurrently, so their number is limited by its memory."""
         before = count(database, Shot)
         batch(api, *[{"modelId": model_id, "renderSettings": {"quality": "4k"}}] * 5)
         assert count(database, Shot) == before + 3
 
-    def test_refuses_one_more_than_a_hundred(self, api: TestClient, model_id: str, database: Database) -> None:
+    def test_refuses_more_than_a_hundred_renders(self, api: TestClient, model_id: str, database: Database) -> None:
         before = count(database, Render)
         assert_error(batch(api, *[{"modelId": model_id}] * 101), "too_many", 400, "100")
         assert count(database, Render) == before
@@ -59,7 +57,7 @@ class TestBatch:
     @pytest.mark.parametrize(
         "body", [{}, {"renders": []}, {"renders": None}, {"renders": {}}, {"renders": "all"}, {"renders": 5}]
     )
-    def test_wants_renders(self, api: TestClient, body: Any) -> None:
+    def test_requires_renders(self, api: TestClient, body: Any) -> None:
         assert_error(api.post("/v1/renders/batch", json=body), "renders_required", 400, "renders")
 
     @pytest.mark.parametrize(
@@ -83,7 +81,7 @@ class TestBatch:
             ([[[[]]]], "invalid_request", 422, ["renders[1]"]),
         ],
     )
-    def test_names_the_item_that_is_wrong_and_queues_none(
+    def test_names_the_wrong_item_and_queues_none(
         self, api: TestClient, model_id: str, database: Database, second: Any, code: str, status: int, words: list[str]
     ) -> None:
         before = {table: count(database, table) for table in (Render, Chunk)}
@@ -93,7 +91,7 @@ class TestBatch:
         assert credits_of(api) == left
 
     @pytest.mark.parametrize(("field", "value"), [("length", 60), ("animation", "Fly")])
-    def test_names_the_item_that_this_model_or_account_cannot_have(
+    def test_names_the_item_that_does_not_fit_the_model(
         self, api: TestClient, model_id: str, database: Database, field: str, value: Any
     ) -> None:
         before = count(database, Render)
@@ -101,13 +99,13 @@ class TestBatch:
         assert_error(answer, "invalid_settings", 400, f"renders[1].renderSettings.{field} is")
         assert count(database, Render) == before
 
-    def test_another_accounts_model_is_not_there(self, api: TestClient, model_id: str, stranger: Client) -> None:
+    def test_does_not_find_models_of_other_accounts(self, api: TestClient, model_id: str, stranger: Client) -> None:
         api.headers.update(stranger.headers)
         assert_error(batch(api, {"modelId": model_id}), "model_not_found", 404, "renders[0]")
 
 
 class TestCredits:
-    def test_are_taken_for_all_or_for_none(self, public_api: TestClient, database: Database) -> None:
+    def test_are_charged_for_all_or_none(self, public_api: TestClient, database: Database) -> None:
         public_api.headers.update(new_client(database, "poor@example.com", credits=10).headers)
         model_id = uploaded(public_api)["modelId"]
         before = count(database, Render)
@@ -121,7 +119,7 @@ class TestCredits:
         assert (count(database, Render), credits_of(public_api)) == (before + 3, 0)
 
 
-def test_a_key_for_reading_orders_nothing(api: TestClient, model_id: str, client: Client, database: Database) -> None:
+def test_requires_the_scope_renders_write(api: TestClient, model_id: str, client: Client, database: Database) -> None:
     with database.write() as db:
         key = accounts.create_key(db, client.account, scopes=["renders:read"])
     api.headers.update({"Authorization": f"Bearer {key}"})

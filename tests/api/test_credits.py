@@ -1,4 +1,4 @@
-"""Credits over HTTP: what is taken, what comes back, and that nobody gets more than was paid for."""
+"""Credits over HTTP: charges and refunds, also for concurrent requests."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def order(api: TestClient, model_id: str, quality: str = "share") -> Any:
 
 class TestOrders:
     @pytest.mark.on_both_databases
-    def test_fifty_at_once_on_ten_credits_become_exactly_ten_renders(self, api: TestClient, database: Database) -> None:
+    def test_never_exceed_the_credits_when_concurrent(self, api: TestClient, database: Database) -> None:
         model_id = uploaded(api)["modelId"]
         before = count(database, Render)
         with ThreadPoolExecutor(50) as pool:
@@ -50,12 +50,12 @@ class TestOrders:
         assert order(api, model_id, "standard").status_code == 201
         assert credits_of(api) == 6
 
-    def test_that_are_refused_cost_nothing(self, api: TestClient) -> None:
+    def test_cost_nothing_if_refused(self, api: TestClient) -> None:
         uploaded(api)
         assert order(api, "Ab3kF9x2qL1m").status_code == 404
         assert credits_of(api) == 10
 
-    def test_that_cannot_be_committed_cost_nothing(self, api: TestClient) -> None:
+    def test_cost_nothing_if_the_commit_fails(self, api: TestClient) -> None:
         def fail(*_: object) -> None:
             raise OSError("the disk is full")
 
@@ -68,13 +68,13 @@ class TestOrders:
 
 
 class TestUploads:
-    def test_cost_their_render_and_not_their_preview(self, api: TestClient) -> None:
+    def test_cost_their_render_but_not_the_preview(self, api: TestClient) -> None:
         uploaded(api)
         assert credits_of(api) == 10
         assert uploaded(api, settings='{"quality": "standard"}')["duplicate"]
         assert credits_of(api) == 6
 
-    def test_without_credits_leave_nothing_behind(
+    def test_leave_nothing_behind_without_credits(
         self, api: TestClient, settings: Settings, database: Database, redis: Redis
     ) -> None:
         assert_error(upload(api, settings='{"quality": "4k"}'), "no_credits", 402, "16 needed", "11 left")
@@ -83,9 +83,7 @@ class TestUploads:
 
 
 class TestRefunds:
-    def test_come_when_a_render_ends_in_error_and_not_again_when_it_is_dismissed_or_deleted(
-        self, api: TestClient, database: Database
-    ) -> None:
+    def test_happen_once_for_a_failed_render(self, api: TestClient, database: Database) -> None:
         render_id = uploaded(api)["renderId"]
         with database.write() as db:
             render_status.advance(db, db.get_one(Render, render_id), "error", message="why")
@@ -94,20 +92,20 @@ class TestRefunds:
         assert api.delete(f"/v1/renders/{render_id}").status_code == 200
         assert credits_of(api) == 11
 
-    def test_come_when_a_render_is_deleted_before_it_starts(self, api: TestClient) -> None:
+    def test_happen_if_a_pending_render_is_deleted(self, api: TestClient) -> None:
         render_id = uploaded(api)["renderId"]
         api.delete(f"/v1/renders/{render_id}")
         assert credits_of(api) == 11
 
     @pytest.mark.on_both_databases
-    def test_come_once_when_a_render_is_deleted_many_times_at_once(self, api: TestClient) -> None:
+    def test_happen_once_for_concurrent_deletions(self, api: TestClient) -> None:
         render_id = uploaded(api)["renderId"]
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: api.delete(f"/v1/renders/{render_id}"), range(8)))
         assert Counter(answer.status_code for answer in answers) == {200: 1, 404: 7}
         assert credits_of(api) == 11
 
-    def test_do_not_come_for_a_render_that_was_begun_or_finished(
+    def test_do_not_happen_for_a_started_or_finished_render(
         self, api: TestClient, database: Database, finished: Finish
     ) -> None:
         begun = uploaded(api)["renderId"]

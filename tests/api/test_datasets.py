@@ -1,4 +1,4 @@
-"""Datasets over HTTP: ordered like a render, paid by their tier, delivered as one ZIP."""
+"""Datasets over HTTP: created like a render, priced by tier, delivered as one ZIP."""
 
 from typing import Any
 
@@ -23,20 +23,20 @@ def ordered(api: TestClient, render_settings: dict[str, Any]) -> str:
 
 @pytest.fixture
 def waiting(api: TestClient) -> str:
-    """The address of a dataset that nobody has begun."""
+    """The path of a pending dataset."""
     return f"/v1/renders/{ordered(api, DATASET)}"
 
 
 @pytest.fixture
 def done(api: TestClient, finished: Finish) -> str:
-    """The address of a finished dataset."""
+    """The path of a finished dataset."""
     render = ordered(api, DATASET)
     finished(render)
     return f"/v1/renders/{render}"
 
 
 class TestOrder:
-    def test_is_told_back_with_its_progress_in_views(self, api: TestClient, waiting: str) -> None:
+    def test_returns_its_settings_and_progress_in_views(self, api: TestClient, waiting: str) -> None:
         render = api.get(waiting).json()["data"]
         assert render["renderSettings"].items() >= DATASET.items()
         assert render["progress"] == {"frames": 0, "of": 196}
@@ -51,7 +51,7 @@ class TestOrder:
             ({"output": "dataset", "datasetQuality": "400x2048", "quality": "pro"}, 64),
         ],
     )
-    def test_costs_its_tier_and_what_the_quote_says(
+    def test_costs_the_price_of_its_tier_and_quote(
         self, api: TestClient, render_settings: dict[str, Any], price: int
     ) -> None:
         model = uploaded(api)["modelId"]
@@ -60,7 +60,7 @@ class TestOrder:
         assert api.get("/v1/account").json()["data"]["credits"] == before - price
         assert api.post("/v1/quote", json={"renders": [render_settings]}).json()["data"]["creditsRequired"] == price
 
-    def test_is_cut_into_chunks_of_views_of_a_shot_of_its_own(
+    def test_has_its_own_shot_split_into_chunks_of_views(
         self, api: TestClient, database: Database, waiting: str
     ) -> None:
         other = ordered(api, DATASET)
@@ -84,7 +84,7 @@ class TestOrder:
             ({"output": "dataset", "animation": "Walk"}, "animation"),
         ],
     )
-    def test_that_cannot_be_is_refused_and_costs_nothing(
+    def test_is_refused_with_wrong_settings_at_no_cost(
         self, api: TestClient, render_settings: dict[str, Any], field: str
     ) -> None:
         model = uploaded(api)["modelId"]
@@ -95,7 +95,7 @@ class TestOrder:
 
 
 class TestFiles:
-    def test_are_one_zip_that_can_be_gone_on_with(self, api: TestClient, done: str) -> None:
+    def test_are_one_zip_that_can_be_resumed(self, api: TestClient, done: str) -> None:
         whole = api.get(f"{done}/bundle")
         assert (whole.status_code, whole.headers["content-type"]) == (200, "application/zip")
         assert whole.content == b"the dataset " * 1000
@@ -106,10 +106,10 @@ class TestFiles:
         assert again.status_code == 304
 
     @pytest.mark.parametrize("sent", [{}, {"Range": "bytes=100-"}, {"If-None-Match": "*"}])
-    def test_are_kept_by_clients_for_good(self, api: TestClient, done: str, sent: dict[str, str]) -> None:
+    def test_may_be_cached_permanently(self, api: TestClient, done: str, sent: dict[str, str]) -> None:
         assert "immutable" in api.get(f"{done}/bundle", headers=sent).headers["cache-control"]
 
-    def test_are_counted_by_the_size_of_the_zip(self, api: TestClient, done: str) -> None:
+    def test_have_the_size_of_the_zip(self, api: TestClient, done: str) -> None:
         assert api.get(done).json()["data"]["fileSize"] == len(b"the dataset " * 1000)
 
     def test_have_the_first_view_as_the_poster(self, api: TestClient, done: str) -> None:
@@ -117,11 +117,11 @@ class TestFiles:
         assert api.get(f"{done}/poster?quality=full").status_code == 200
 
     @pytest.mark.parametrize("kind", ["video", "video?quality=web", "thumb"])
-    def test_are_no_video(self, api: TestClient, done: str, kind: str) -> None:
+    def test_include_no_video(self, api: TestClient, done: str, kind: str) -> None:
         code = "thumb_not_found" if kind == "thumb" else "video_not_found"
         assert_error(api.get(f"{done}/{kind}"), code, 404, "dataset", "bundle")
 
-    def test_are_not_there_before_it_is_done(self, api: TestClient, waiting: str) -> None:
+    def test_are_not_found_before_it_is_done(self, api: TestClient, waiting: str) -> None:
         assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404)
         assert_error(api.get(f"{waiting}/poster"), "poster_not_found", 404)
 

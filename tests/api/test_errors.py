@@ -1,4 +1,4 @@
-"""What the framework refuses, and what nobody expected: all in the canonical shape."""
+"""Errors of the framework and unexpected exceptions, all in the canonical form."""
 
 import errno
 
@@ -17,23 +17,21 @@ class TestFrameworkErrors:
     @pytest.mark.parametrize(
         "path", ["/", "/v1", "/v1/nothing", "/v1/renders/", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"]
     )
-    def test_an_unknown_address(self, api: TestClient, path: str) -> None:
+    def test_report_an_unknown_path(self, api: TestClient, path: str) -> None:
         assert_error(api.get(path), "not_found", 404)
 
-    def test_a_method_that_an_address_does_not_take(self, api: TestClient) -> None:
+    def test_report_an_unsupported_method(self, api: TestClient) -> None:
         answer = api.put("/v1/renders")
         assert_error(answer, "method_not_allowed", 405)
         assert answer.headers["allow"]
         assert_error(api.post("/v1/health"), "method_not_allowed", 405)
 
-    def test_a_parameter_of_the_wrong_type(self, api: TestClient) -> None:
+    def test_report_a_parameter_of_the_wrong_type(self, api: TestClient) -> None:
         assert_error(api.get("/v1/renders?limit=ten"), "invalid_request", 422, "limit")
 
 
 class TestUnexpectedError:
-    def test_tells_no_internals_but_a_request_id_that_is_in_the_log(
-        self, api: TestClient, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_shows_a_logged_request_id_but_no_internals(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise ProgrammingError("SELECT secret", {}, Exception("no such column in /var/lib/plinth"))
 
@@ -47,26 +45,26 @@ class TestUnexpectedError:
         assert line["request"] == answer.headers["x-request-id"]
         assert (line["method"], line["path"]) == ("GET", "/v1/renders/Xz7pQ4w8nR2k")
 
-    def test_every_answer_names_its_request(self, api: TestClient) -> None:
+    def test_has_a_request_id_in_every_response(self, api: TestClient) -> None:
         ids = {api.get("/v1/renders").headers["x-request-id"] for _ in range(3)}
         assert len(ids) == 3
 
 
-class TestFarmInNeed:
-    """What is no fault of the request, and may be over soon."""
+class TestFarmUnavailable:
+    """Temporary errors that are not caused by the request."""
 
     @pytest.mark.parametrize(
-        ("trouble", "word"),
+        ("error", "word"),
         [
             (OperationalError("SELECT secret", {}, Exception("server closed the connection")), "database"),
             (OSError(errno.ENOSPC, "No space left on device", "/var/lib/plinth"), "disk"),
         ],
     )
-    def test_asks_to_try_again_and_tells_no_internals(
-        self, api: TestClient, monkeypatch: pytest.MonkeyPatch, trouble: Exception, word: str
+    def test_asks_for_a_retry_and_shows_no_internals(
+        self, api: TestClient, monkeypatch: pytest.MonkeyPatch, error: Exception, word: str
     ) -> None:
         def fail(*_: object) -> None:
-            raise trouble
+            raise error
 
         monkeypatch.setattr(renders, "detail", fail)
         answer = api.get("/v1/renders/Xz7pQ4w8nR2k")
@@ -76,8 +74,8 @@ class TestFarmInNeed:
 
 
 class TestMessage:
-    def test_quotes_what_cannot_be_encoded(self) -> None:
+    def test_escapes_unencodable_characters(self) -> None:
         assert b"\\\\ud800" in error_response(InvalidRequest("\ud800")).body
 
-    def test_is_cut_to_a_readable_length(self) -> None:
+    def test_is_truncated(self) -> None:
         assert len(error_response(InvalidRequest("x" * 1_000_000)).body) < MAX_MESSAGE_LENGTH + 100

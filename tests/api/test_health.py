@@ -17,14 +17,14 @@ class TestHealth:
         answer = public_api.get("/v1/health")
         assert (answer.status_code, answer.json()) == (200, {"data": {"status": "ok", "database": "ok", "redis": "ok"}})
 
-    def test_says_that_redis_is_down(self, settings: Settings, database: Database) -> None:  # noqa: ARG002
+    def test_reports_that_redis_is_down(self, settings: Settings, database: Database) -> None:  # noqa: ARG002
         with asked(settings.model_copy(update={"redis_url": f"unix://{settings.data}/no.sock"})) as api:
             assert_error(api.get("/v1/health"), "unavailable", 503, "redis")
 
-    def test_says_that_the_database_was_never_migrated(self, settings: Settings) -> None:
+    def test_reports_a_database_that_was_never_migrated(self, settings: Settings) -> None:
         with asked(settings) as api:
             assert_error(api.get("/v1/health"), "unavailable", 503, "database")
 
-    def test_names_all_that_is_down(self, settings: Settings) -> None:
+    def test_names_all_parts_that_are_down(self, settings: Settings) -> None:
         with asked(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})) as api:
             assert_error(api.get("/v1/health"), "unavailable", 503, "database, redis")

@@ -1,4 +1,4 @@
-"""Models that the farm fetches from a URL."""
+"""Models that the farm downloads from a URL."""
 
 import time
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class TestIngest:
         ("path", "name"),
         [("chair.glb", "chair.glb"), ("chair.gltf", "chair.gltf"), ("download", "bench.glb"), ("noname", "noname.glb")],
     )
-    def test_is_like_an_upload(self, api: TestClient, server: str, path: str, name: str) -> None:
+    def test_works_like_an_upload(self, api: TestClient, server: str, path: str, name: str) -> None:
         answer = api.post("/v1/models/ingest", json={"url": f"{server}/{path}", "renderSettings": {"aspect": "1:1"}})
         assert answer.status_code == 201
         assert set(answer.json()["data"]) == {"modelId", "renderId"}
@@ -45,19 +45,19 @@ class TestIngest:
         assert model["originalName"] == name
         assert model["renders"][1]["renderSettings"]["aspect"] == "1:1"
 
-    def test_of_a_known_file_is_a_duplicate(self, api: TestClient, server: str) -> None:
+    def test_reports_a_duplicate(self, api: TestClient, server: str) -> None:
         first = uploaded(api, MODEL)
         answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"}).json()["data"]
         assert answer == {"modelId": first["modelId"], "renderId": answer["renderId"], "duplicate": True}
 
 
-class TestIngestsAtOnce:
-    def test_of_one_account_are_bounded(
+class TestConcurrentIngests:
+    def test_are_limited_per_account(
         self, api: TestClient, server: str, stranger: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(service, "MAX_CONCURRENT_INGESTS", 2)
         monkeypatch.setattr(service, "INGEST_TIMEOUT_SECONDS", 1.5)
-        fetching = api.app.state.farm.ingests  # type: ignore[attr-defined]
+        ingests = api.app.state.farm.ingests  # type: ignore[attr-defined]
 
         def ingest(path: str, **rest: Any) -> Response:
             answer: Response = api.post("/v1/models/ingest", json={"url": f"{server}/{path}"}, **rest)
@@ -65,14 +65,14 @@ class TestIngestsAtOnce:
 
         with ThreadPoolExecutor(2) as pool:
             slow = [pool.submit(ingest, "slow") for _ in range(2)]
-            while fetching.total() < 2:
+            while ingests.total() < 2:
                 time.sleep(0.01)
             assert_error(ingest("chair.glb"), "upload_limit", 429, "2 models", "wait")
             assert ingest("chair.glb", headers=stranger.headers).status_code == 201
         for answer in slow:
             assert_error(answer.result(), "timeout", 408)
         assert ingest("chair.glb").status_code == 201
-        assert not fetching
+        assert not ingests
 
 
 class TestRefusedIngest:
@@ -82,14 +82,14 @@ class TestRefusedIngest:
         assert_nothing_left(settings, database, redis)
 
     @pytest.mark.parametrize("body", [{}, {"url": None}, {"url": 7}, {"url": ["x"]}])
-    def test_without_a_url(self, api: TestClient, body: object) -> None:
+    def test_refuses_a_missing_url(self, api: TestClient, body: object) -> None:
         assert_error(api.post("/v1/models/ingest", json=body), "url_required", 400)
 
     @pytest.mark.parametrize("url", ["", "chair.glb", "ftp://example.com/x", "http://u:p@example.com/", "\u0000"])
-    def test_a_malformed_url(self, api: TestClient, url: str) -> None:
+    def test_refuses_a_malformed_url(self, api: TestClient, url: str) -> None:
         assert_error(api.post("/v1/models/ingest", json={"url": url}), "invalid_url", 400)
 
-    def test_loopback_unless_a_setting_allows_it(self, settings: Settings, client: Client, server: str) -> None:
+    def test_refuses_loopback_by_default(self, settings: Settings, client: Client, server: str) -> None:
         with TestClient(create_app(settings), headers=client.headers) as api:
             answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"})
         assert_error(answer, "invalid_url", 400, "not public")
@@ -103,19 +103,19 @@ class TestRefusedIngest:
             ("page.glb", "invalid_format", "neither GLB nor glTF"),
         ],
     )
-    def test_what_the_host_delivers(self, api: TestClient, server: str, path: str, code: str, words: str) -> None:
+    def test_refuses_a_wrong_response(self, api: TestClient, server: str, path: str, code: str, words: str) -> None:
         assert_error(api.post("/v1/models/ingest", json={"url": f"{server}/{path}"}), code, 400, words)
 
-    def test_a_file_beyond_the_limit(self, settings: Settings, client: Client, server: str) -> None:
+    def test_refuses_a_file_above_the_limit(self, settings: Settings, client: Client, server: str) -> None:
         tight = settings.model_copy(update={"ingest_loopback": True, "max_upload_bytes": 1024**2})
         with TestClient(create_app(tight), headers=client.headers) as api:
             answer = api.post("/v1/models/ingest", json={"url": f"{server}/endless"})
         assert_error(answer, "file_too_large", 400)
 
-    def test_a_host_that_is_too_slow(self, api: TestClient, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_refuses_a_slow_host(self, api: TestClient, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(service, "INGEST_TIMEOUT_SECONDS", 0.3)
         assert_error(api.post("/v1/models/ingest", json={"url": f"{server}/slow"}), "timeout", 408)
 
-    def test_wrong_settings_before_anything_is_fetched(self, api: TestClient) -> None:
+    def test_refuses_wrong_settings_before_the_download(self, api: TestClient) -> None:
         body = {"url": "http://127.0.0.1:1/", "renderSettings": {"length": 99_999}}
         assert_error(api.post("/v1/models/ingest", json=body), "invalid_settings", 400)

@@ -1,4 +1,4 @@
-"""Looking at models and getting their files back."""
+"""Models over HTTP: read, list, change, delete, download."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class TestGetModel:
-    def test_shows_the_model_with_all_its_renders_as_the_reference_spells_them(self, api: TestClient) -> None:
+    def test_returns_the_model_with_all_its_renders(self, api: TestClient) -> None:
         data = uploaded(api)
         answer = api.get(f"/v1/models/{data['modelId']}").json()
         assert set(answer) == {"data"}
@@ -39,17 +39,17 @@ class TestGetModel:
             assert MOMENT.fullmatch(render["updatedAt"])
 
     @pytest.mark.parametrize("model_id", ["Ab3kF9x2qL1m", "x", "a" * 5000, "%00", "%ff%fe", "%ed%a0%80", "椅子", "*"])
-    def test_unknown_ids_are_not_found(self, api: TestClient, model_id: str) -> None:
+    def test_does_not_find_unknown_ids(self, api: TestClient, model_id: str) -> None:
         assert_error(api.get(f"/v1/models/{model_id}"), "model_not_found", 404)
 
-    def test_another_account_finds_nothing(self, api: TestClient, stranger: Client) -> None:
+    def test_does_not_find_models_of_other_accounts(self, api: TestClient, stranger: Client) -> None:
         model_id = uploaded(api)["modelId"]
         assert_error(api.get(f"/v1/models/{model_id}", headers=stranger.headers), "model_not_found", 404)
         assert_error(api.get(f"/v1/models/{model_id}/file", headers=stranger.headers), "model_not_found", 404)
 
 
 class TestModelFile:
-    def test_comes_back_byte_for_byte_as_an_attachment(self, api: TestClient) -> None:
+    def test_is_returned_unchanged_as_an_attachment(self, api: TestClient) -> None:
         content = glb(b"some triangles")
         answer = api.get(f"/v1/models/{uploaded(api, content, name='stühle.glb')['modelId']}/file")
         assert answer.content == content
@@ -58,7 +58,7 @@ class TestModelFile:
             "attachment; filename=\"st_hle.glb\"; filename*=UTF-8''st%C3%BChle.glb"
         )
 
-    def test_a_file_that_vanished_from_storage_is_not_found(self, api: TestClient, settings: Settings) -> None:
+    def test_is_not_found_after_a_loss_in_storage(self, api: TestClient, settings: Settings) -> None:
         model_id = uploaded(api)["modelId"]
         (name,) = files_in(settings.files)
         (settings.files / name).unlink()
@@ -82,7 +82,7 @@ class TestListModels:
             api.patch(f"/v1/models/{model_id}", json={"tags": words})
         return ids[::-1]
 
-    def test_comes_newest_first_in_pages(self, api: TestClient, three: list[str]) -> None:
+    def test_returns_pages_with_the_newest_first(self, api: TestClient, three: list[str]) -> None:
         assert items(api) == three
         answer = api.get("/v1/models?limit=2&offset=1").json()
         assert [model["id"] for model in answer["data"]] == three[1:]
@@ -101,7 +101,7 @@ class TestListModels:
         assert items(api, f"?tags={tags}") == [three[number] for number in found]
         assert api.get(f"/v1/models?tags={tags}").json()["meta"]["total"] == len(found)
 
-    def test_leaves_archived_ones_out_unless_asked(self, api: TestClient, three: list[str]) -> None:
+    def test_hides_archived_models_by_default(self, api: TestClient, three: list[str]) -> None:
         assert api.patch(f"/v1/models/{three[1]}/archive").json()["data"]["archived"] is True
         assert items(api) == [three[0], three[2]]
         assert items(api, "?archived=true") == three
@@ -109,11 +109,11 @@ class TestListModels:
         assert api.patch(f"/v1/models/{three[1]}/unarchive").json()["data"]["archived"] is False
         assert items(api) == three
 
-    def test_shows_nothing_of_other_accounts(self, api: TestClient, three: list[str], stranger: Client) -> None:
+    def test_shows_no_models_of_other_accounts(self, api: TestClient, three: list[str], stranger: Client) -> None:
         assert three
         assert api.get("/v1/models?tags=x", headers=stranger.headers).json()["data"] == []
 
-    def test_asks_the_database_as_often_for_many_as_for_one(self, api: TestClient, three: list[str]) -> None:
+    def test_needs_as_many_queries_for_many_as_for_one(self, api: TestClient, three: list[str]) -> None:
         statements: list[str] = []
         engine = api.app.state.farm.database.engine  # type: ignore[attr-defined]
         event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
@@ -129,10 +129,10 @@ class TestListModels:
             *("tags=%00", "tags=" + "a" * 65, "tags=" + ",".join(map(str, range(21)))),
         ],
     )
-    def test_refuses_what_makes_no_sense(self, api: TestClient, query: str) -> None:
+    def test_refuses_invalid_queries(self, api: TestClient, query: str) -> None:
         assert_error(api.get(f"/v1/models?{query}"), "invalid_request", 422, query.partition("=")[0])
 
-    def test_undecodable_tags_find_nothing(self, api: TestClient) -> None:
+    def test_finds_nothing_for_undecodable_tags(self, api: TestClient) -> None:
         assert items(api, "?tags=%ff%ed%a0%80") == []
 
 
@@ -142,7 +142,7 @@ class TestUpdateModel:
     def model(self, api: TestClient) -> str:
         return f"/v1/models/{uploaded(api)['modelId']}"
 
-    def test_changes_only_what_is_sent(self, api: TestClient, model: str) -> None:
+    def test_changes_only_the_given_fields(self, api: TestClient, model: str) -> None:
         first = api.patch(model, json={"title": " Chair ", "sku": "EC-1", "tags": ["a"]}).json()["data"]
         assert (first["title"], first["sku"], first["tags"]) == ("Chair", "EC-1", ["a"])
         second = api.patch(model, json={"title": "Stool"}).json()["data"]
@@ -150,18 +150,18 @@ class TestUpdateModel:
         assert api.patch(model, json={}).json()["data"] == second
         assert api.get(model).json()["data"] == second | {"renders": api.get(model).json()["data"]["renders"]}
 
-    def test_null_or_nothing_takes_a_title_or_sku_away(self, api: TestClient, model: str) -> None:
+    def test_removes_title_and_sku_with_null_or_blank(self, api: TestClient, model: str) -> None:
         api.patch(model, json={"title": "Chair", "sku": "EC-1"})
         changed = api.patch(model, json={"title": None, "sku": " "}).json()["data"]
         assert (changed["title"], changed["sku"]) == (None, None)
 
-    def test_tags_are_lowercased_trimmed_and_deduplicated_in_their_order(self, api: TestClient, model: str) -> None:
+    def test_normalises_tags_and_keeps_their_order(self, api: TestClient, model: str) -> None:
         sent = [" Office ", "OFFICE", "Möbel", "", "mo\u0308bel", "b"]
         assert api.patch(model, json={"tags": sent}).json()["data"]["tags"] == ["office", "möbel", "b"]
         assert api.patch(model, json={"tags": ["b", "a"]}).json()["data"]["tags"] == ["b", "a"]
         assert api.patch(model, json={"tags": []}).json()["data"]["tags"] == []
 
-    def test_twenty_tags_are_the_most(self, api: TestClient, model: str) -> None:
+    def test_accepts_at_most_twenty_tags(self, api: TestClient, model: str) -> None:
         tags = [f"tag {number}" for number in range(21)]
         assert_error(api.patch(model, json={"tags": tags}), "invalid_request", 422, "tags", "20")
         assert api.patch(model, json={"tags": tags[:20]}).json()["data"]["tags"] == tags[:20]
@@ -175,11 +175,11 @@ class TestUpdateModel:
         ],
         ids=ascii,
     )
-    def test_refuses_what_cannot_be(self, api: TestClient, model: str, body: object) -> None:
+    def test_refuses_invalid_bodies(self, api: TestClient, model: str, body: object) -> None:
         headers = {"Content-Type": "application/json"}
         assert_error(api.patch(model, content=json.dumps(body), headers=headers), "invalid_request", 422)
 
-    def test_is_refused_to_others(self, api: TestClient, model: str, stranger: Client) -> None:
+    def test_does_not_find_models_of_other_accounts(self, api: TestClient, model: str, stranger: Client) -> None:
         for path in ("", "/archive", "/unarchive"):
             answer = api.patch(f"{model}{path}", json={"title": "Mine"}, headers=stranger.headers)
             assert_error(answer, "model_not_found", 404)
@@ -188,7 +188,7 @@ class TestUpdateModel:
 
 @pytest.mark.on_both_databases
 class TestDeleteModel:
-    def test_is_not_found_from_then_on_but_its_renders_are(self, api: TestClient) -> None:
+    def test_hides_the_model_but_not_its_renders(self, api: TestClient) -> None:
         data = uploaded(api)
         model = f"/v1/models/{data['modelId']}"
         assert api.delete(model).json() == {"data": {"id": data["modelId"], "deleted": True}}
@@ -199,7 +199,7 @@ class TestDeleteModel:
         assert api.get(f"/v1/renders/{data['renderId']}").json()["data"]["modelId"] == data["modelId"]
         assert len(api.get(f"/v1/renders?model={data['modelId']}").json()["data"]) == 2
 
-    def test_the_same_file_uploaded_again_is_a_new_model(self, api: TestClient) -> None:
+    def test_allows_a_new_model_of_the_same_file(self, api: TestClient) -> None:
         ids = set()
         for _ in range(3):
             data = uploaded(api)
@@ -208,7 +208,7 @@ class TestDeleteModel:
             api.delete(f"/v1/models/{data['modelId']}")
         assert len(ids) == 3
 
-    def test_an_archived_one_that_is_uploaded_again_comes_back(self, api: TestClient) -> None:
+    def test_is_undone_for_archived_models_by_an_upload(self, api: TestClient) -> None:
         model_id = uploaded(api)["modelId"]
         api.patch(f"/v1/models/{model_id}/archive")
         assert uploaded(api)["duplicate"] is True
@@ -220,7 +220,7 @@ class TestCheckHash:
         answer: Response = api.post("/v1/models/check-hash", json={"sha256": sha256})
         return answer
 
-    def test_knows_what_was_uploaded_and_not_deleted(self, api: TestClient, stranger: Client) -> None:
+    def test_finds_uploaded_but_not_deleted_files(self, api: TestClient, stranger: Client) -> None:
         digest = hashlib.sha256(glb()).hexdigest()
         assert self.ask(api, digest).json() == {"data": {"exists": False}}
         model_id = uploaded(api)["modelId"]
@@ -232,13 +232,13 @@ class TestCheckHash:
         assert self.ask(api, digest).json() == {"data": {"exists": False}}
 
     @pytest.mark.parametrize("sha256", [None, "", "abc", 7, "g" * 64, "a" * 65, "a" * 64 + "\n"])
-    def test_wants_a_hash(self, api: TestClient, sha256: object) -> None:
+    def test_requires_a_hash(self, api: TestClient, sha256: object) -> None:
         assert_error(self.ask(api, sha256), "sha256_required", 400)
         assert_error(api.post("/v1/models/check-hash", json={}), "sha256_required", 400)
 
 
 class TestScan:
-    def test_is_converted_and_handed_back_as_glb(self, api: TestClient) -> None:
+    def test_is_converted_and_returned_as_glb(self, api: TestClient) -> None:
         content = scan()
         model_id = uploaded(api, content, name="stone.zip")["modelId"]
         model = api.get(f"/v1/models/{model_id}").json()["data"]
@@ -249,13 +249,13 @@ class TestScan:
         assert file.headers["content-type"] == "model/gltf-binary"
         assert 'filename="stone.glb"' in file.headers["content-disposition"]
 
-    def test_that_is_known_gets_another_render(self, api: TestClient) -> None:
+    def test_gets_another_render_if_known(self, api: TestClient) -> None:
         content = scan()
         first = uploaded(api, content, name="stone.zip")
         assert uploaded(api, content, name="again.zip")["modelId"] == first["modelId"]
         assert len(api.get(f"/v1/models/{first['modelId']}").json()["data"]["renders"]) == 3
 
-    def test_that_is_broken_leaves_nothing(
+    def test_leaves_nothing_behind_if_broken(
         self, api: TestClient, settings: Settings, database: Database, redis: Redis
     ) -> None:
         assert_error(upload(api, scan(jpg=None), name="stone.zip"), "invalid_format", 400, "stone.jpg")

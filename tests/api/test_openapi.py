@@ -1,4 +1,4 @@
-"""/docs is true: schemathesis finds no call that answers otherwise, and every schema explains itself."""
+"""The OpenAPI document: schemathesis finds no deviating response, and all schemas have descriptions and examples."""
 
 import os
 import subprocess
@@ -45,9 +45,11 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def things(url: str, database: Database, client: Client, finished: Finish) -> Iterator[dict[str, str]]:
-    """Ids of a model, of a finished render of it, and of an overlay, of an account that may do everything and has the
-    credits for it; and where a model can be fetched."""
+def existing(url: str, database: Database, client: Client, finished: Finish) -> Iterator[dict[str, str]]:
+    """The environment of the hooks: ids of a model, a finished render and an overlay, and the URL of a model.
+
+    They belong to an admin account with enough credits.
+    """
     with database.write() as db:
         db.get_one(Account, client.account.id).is_admin = True
         credits.grant(db, client.account.id, 1_000_000)
@@ -60,14 +62,15 @@ def things(url: str, database: Database, client: Client, finished: Finish) -> It
         yield ids | {"FETCHABLE": f"{address}/chair.glb"}
 
 
+@pytest.mark.slow
 class TestSchemathesis:
-    def test_finds_no_failure(self, url: str, client: Client, things: dict[str, str], tmp_path: Path) -> None:
+    def test_finds_no_failure(self, url: str, client: Client, existing: dict[str, str], tmp_path: Path) -> None:
         program = Path(sys.executable).with_name("schemathesis")
         command = [
             *(str(program), "--config-file", str(CONFIGURATION)),
             *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {client.key}", "--no-color"),
         ]
-        environment = os.environ | things | {"PYTHONPATH": str(CONFIGURATION.parents[2])}
+        environment = os.environ | existing | {"PYTHONPATH": str(CONFIGURATION.parents[2])}
         run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
         assert f"Tested: {len(OPERATIONS)}" in run.stdout
@@ -75,7 +78,7 @@ class TestSchemathesis:
 
 class TestSchemas:
     @pytest.mark.parametrize("name", SCHEMAS)
-    def test_have_an_example_that_fits(self, name: str) -> None:
+    def test_have_a_valid_example(self, name: str) -> None:
         validator = Draft202012Validator(
             {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}, validate_formats=True
         )
@@ -90,7 +93,7 @@ class TestSchemas:
         assert [field for field, content in schema["properties"].items() if not content.get("description")] == []
 
     @pytest.mark.parametrize("call", FORMS)
-    def test_of_forms_describe_every_field_too(self, call: str) -> None:
+    def test_describe_every_field_of_forms(self, call: str) -> None:
         fields = FORMS[call]["properties"].items()
         assert [field for field, content in fields if not content.get("description")] == []
 
@@ -107,7 +110,7 @@ class TestSchemas:
 
 class TestOperations:
     @pytest.mark.parametrize("call", OPERATIONS)
-    def test_document_what_they_can_answer(self, call: str) -> None:
+    def test_document_their_responses(self, call: str) -> None:
         operation = OPERATIONS[call]
         expected = {"500"}
         if operation.get("security"):
@@ -127,7 +130,7 @@ class TestOperations:
 
 
 class TestMethodNotAllowed:
-    def test_names_all_methods_of_the_address(self, url: str) -> None:
+    def test_names_all_methods_of_the_path(self, url: str) -> None:
         with HttpClient(base_url=url) as api:
             answer = api.put("/v1/models/Ab3kF9x2qL1m")
             assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PATCH, DELETE")

@@ -44,13 +44,13 @@ def admin(database: Database, stranger: Client) -> Client:
 
 
 class TestUpload:
-    def test_answers_as_the_reference_shows(self, api: TestClient) -> None:
+    def test_returns_the_example_of_the_reference(self, api: TestClient) -> None:
         answer = send(api, name="My Gradient")
         assert answer.status_code == 200
         data = answer.json()["data"]
         assert data == {"id": data["id"], "layer": "background", "alignment": "top-left", "name": "My Gradient"}
 
-    def test_keeps_what_was_sent_and_the_picture_encoded_anew(self, api: TestClient, settings: Settings) -> None:
+    def test_stores_the_fields_and_the_reencoded_image(self, api: TestClient, settings: Settings) -> None:
         exif = Image.Exif()
         exif[0x010E] = "home address"
         file = io.BytesIO()
@@ -73,18 +73,18 @@ class TestRefusedUpload:
         yield
         assert_nothing_left(settings, database, redis)
 
-    def test_without_a_file(self, api: TestClient) -> None:
+    def test_refuses_a_form_without_file(self, api: TestClient) -> None:
         assert_error(api.post("/v1/overlays", data={"name": "x"}), "no_file", 400)
         assert_error(api.post("/v1/overlays", json={"name": "x"}), "no_file", 400)
 
     @pytest.mark.parametrize("content", [b"", b"text", picture("GIF"), picture("PNG")[:45]], ids=range(4))
-    def test_no_picture(self, api: TestClient, content: bytes) -> None:
+    def test_refuses_a_file_that_is_no_image(self, api: TestClient, content: bytes) -> None:
         assert_error(send(api, content), "invalid_format", 400)
 
-    def test_more_than_ten_megabytes(self, api: TestClient) -> None:
+    def test_refuses_more_than_ten_megabytes(self, api: TestClient) -> None:
         assert_error(send(api, bytes(10 * 1024**2 + 1)), "file_too_large", 400, "10 MB")
 
-    def test_two_files(self, api: TestClient) -> None:
+    def test_refuses_two_files(self, api: TestClient) -> None:
         two = [("file", ("a.png", picture("PNG"))), ("file", ("b.png", picture("PNG")))]
         assert_error(api.post("/v1/overlays", files=two), "invalid_request", 422)
 
@@ -95,19 +95,19 @@ class TestRefusedUpload:
             *(("description", "x" * 501), ("description", "x" * 5000), ("name", b"\xff\xfe"), ("name", ["a", "b"])),
         ],
     )
-    def test_wrong_fields(self, api: TestClient, field: str, value: Any) -> None:
+    def test_refuses_wrong_fields(self, api: TestClient, field: str, value: Any) -> None:
         assert_error(send(api, **{field: value}), "invalid_request", 422, field)
 
 
 @pytest.mark.on_both_databases
 class TestList:
-    def test_shows_own_and_published_ones(self, api: TestClient, admin: Client) -> None:
+    def test_shows_own_and_published_overlays(self, api: TestClient, admin: Client) -> None:
         own, hidden, system = sent(api), sent(api, admin.headers), sent(api, admin.headers)
         api.patch(f"/v1/overlays/{system}/publish", headers=admin.headers)
         assert listed(api) == [system, own]
         assert listed(api, headers=admin.headers) == [system, hidden]
 
-    def test_filters_by_layer_and_comes_in_pages(self, api: TestClient) -> None:
+    def test_filters_by_layer_and_returns_pages(self, api: TestClient) -> None:
         back, front = sent(api), sent(api, layer="foreground")
         assert listed(api, "?layer=background") == [back]
         assert listed(api, "?layer=foreground") == [front]
@@ -116,50 +116,50 @@ class TestList:
         assert answer["meta"] == {"total": 2, "offset": 1, "limit": 1}
 
     @pytest.mark.parametrize("query", ["layer=middle", "limit=0", "limit=101", "offset=-1"])
-    def test_refuses_what_makes_no_sense(self, api: TestClient, query: str) -> None:
+    def test_refuses_invalid_queries(self, api: TestClient, query: str) -> None:
         assert_error(api.get(f"/v1/overlays?{query}"), "invalid_request", 422, query.partition("=")[0])
 
 
 class TestPublish:
-    def test_is_for_admins(self, api: TestClient) -> None:
+    def test_requires_an_admin_account(self, api: TestClient) -> None:
         for change in ("publish", "unpublish"):
             assert_error(api.patch(f"/v1/overlays/{sent(api)}/{change}"), "forbidden", 403, "admin")
 
-    def test_can_be_taken_back(self, api: TestClient, admin: Client) -> None:
+    def test_can_be_undone(self, api: TestClient, admin: Client) -> None:
         overlay_id = sent(api, admin.headers)
         for change, seen in (("publish", [overlay_id]), ("unpublish", [])):
             answer = api.patch(f"/v1/overlays/{overlay_id}/{change}", headers=admin.headers)
             assert answer.json()["data"]["published"] is bool(seen)
             assert listed(api) == seen
 
-    def test_is_of_the_admins_own(self, api: TestClient, admin: Client) -> None:
+    def test_requires_ownership(self, api: TestClient, admin: Client) -> None:
         answer = api.patch(f"/v1/overlays/{sent(api)}/publish", headers=admin.headers)
         assert_error(answer, "overlay_not_found", 404)
 
 
 @pytest.mark.on_both_databases
 class TestDelete:
-    def test_takes_it_away(self, api: TestClient) -> None:
+    def test_removes_the_overlay(self, api: TestClient) -> None:
         overlay_id = sent(api)
         assert api.delete(f"/v1/overlays/{overlay_id}").json() == {"data": {"id": overlay_id, "deleted": True}}
         assert listed(api) == []
         assert_error(api.delete(f"/v1/overlays/{overlay_id}"), "overlay_not_found", 404)
 
-    def test_is_of_ones_own_alone(self, api: TestClient, admin: Client) -> None:
+    def test_requires_ownership(self, api: TestClient, admin: Client) -> None:
         system = sent(api, admin.headers)
         api.patch(f"/v1/overlays/{system}/publish", headers=admin.headers)
         assert_error(api.delete(f"/v1/overlays/{system}"), "overlay_not_found", 404)
         assert listed(api) == [system]
 
     @pytest.mark.parametrize("overlay_id", ["abc123DEF456", "x", "%00", "%ff", "a" * 3000])
-    def test_unknown_ids_are_not_found(self, api: TestClient, overlay_id: str) -> None:
+    def test_does_not_find_unknown_ids(self, api: TestClient, overlay_id: str) -> None:
         assert_error(api.delete(f"/v1/overlays/{overlay_id}"), "overlay_not_found", 404)
 
 
 class TestUsable:
-    """What a render may name as bgImageId."""
+    """Overlays that an account may use as bgImageId."""
 
-    def test_own_and_published_ones_while_they_are_there(
+    def test_includes_own_and_published_overlays(
         self, api: TestClient, client: Client, admin: Client, database: Database
     ) -> None:
         own, hidden, system = sent(api), sent(api, admin.headers), sent(api, admin.headers)
@@ -175,9 +175,7 @@ class TestUsable:
 
 
 class TestInRenders:
-    def test_own_and_published_ones_may_be_named_and_no_others(
-        self, api: TestClient, client: Client, admin: Client
-    ) -> None:
+    def test_accept_own_and_published_overlays_only(self, api: TestClient, client: Client, admin: Client) -> None:
         model = uploaded(api)["modelId"]
         own, theirs = sent(api), sent(api, headers=admin.headers)
         published = sent(api, headers=admin.headers)
@@ -194,7 +192,7 @@ class TestInRenders:
         api.delete(f"/v1/overlays/{own}")
         assert_error(order(own), "invalid_settings", 400, "bgImageId", own)
 
-    def test_a_batch_says_which_of_its_renders_names_a_foreign_one(self, api: TestClient, admin: Client) -> None:
+    def test_name_the_item_with_a_foreign_overlay(self, api: TestClient, admin: Client) -> None:
         model, theirs = uploaded(api)["modelId"], sent(api, headers=admin.headers)
         items = [{"modelId": model}, {"modelId": model, "renderSettings": {"bgImageId": theirs}}]
         answer = api.post("/v1/renders/batch", json={"renders": items})

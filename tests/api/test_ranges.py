@@ -1,4 +1,4 @@
-"""The Range header, as RFC 9110 has it."""
+"""The Range header according to RFC 9110."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ SIZE = 1000
         ("bytes=0-99999999999999999999", Part(0, 1000)),
     ],
 )
-def test_one_range_is_cut_to_the_file(header: str, part: Part) -> None:
+def test_clips_a_range_to_the_file(header: str, part: Part) -> None:
     assert parse(header, SIZE) == part
 
 
@@ -35,24 +35,24 @@ def test_one_range_is_cut_to_the_file(header: str, part: Part) -> None:
         *["bytes=\u0661-\u0662", "bytes=0x1-2", "bytes=" + "9" * 5000 + "-"],
     ],
 )
-def test_what_is_malformed_or_manifold_is_passed_over(header: str | None) -> None:
+def test_ignores_malformed_and_multiple_ranges(header: str | None) -> None:
     assert parse(header, SIZE) is None
 
 
 @pytest.mark.parametrize("header", ["bytes=1000-", "bytes=1000-2000", "bytes=-0", "bytes=99999999999999999999-"])
-def test_a_range_without_a_byte_of_the_file_cannot_be_satisfied(header: str) -> None:
+def test_refuses_a_range_outside_the_file(header: str) -> None:
     with pytest.raises(RangeNotSatisfiable):
         parse(header, SIZE)
 
 
-def test_no_range_of_an_empty_file_can_be_satisfied() -> None:
+def test_refuses_every_range_of_an_empty_file() -> None:
     for header in ("bytes=0-0", "bytes=0-", "bytes=-1"):
         with pytest.raises(RangeNotSatisfiable):
             parse(header, 0)
 
 
 @given(st.text(alphabet="bytes=0123456789-, "), st.integers(0, 50))
-def test_whatever_is_asked_a_part_lies_within_the_file(text: str, size: int) -> None:
+def test_never_returns_a_part_outside_the_file(text: str, size: int) -> None:
     try:
         part = parse("bytes=" + text, size)
     except RangeNotSatisfiable:

@@ -1,4 +1,4 @@
-"""Each call of the API reference in turn: its answer has at least what the reference shows, of the same kinds."""
+"""Every call of the API reference: its response has at least the fields of the reference, with the same types."""
 
 import hashlib
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from tests.support.clients import Client, new_client
 from tests.support.finished_renders import Finish
 from tests.support.web_server import serving
 
-WALKER = (ASSETS / "walker.glb").read_bytes()  # has the clip that the reference plays
+WALKER = (ASSETS / "walker.glb").read_bytes()  # has the animation clip of the reference
 
-# What the reference shows. A type stands for any value of it, anything else for that value alone.
+# Responses of the reference. A type stands for any value of that type, anything else for exactly that value.
 UPLOADED = {"modelId": str, "renderId": str}
 MODEL = {
     **{"id": str, "originalName": "chair.glb", "title": "Ergonomic Chair", "sku": "EC-1001"},
@@ -37,21 +37,21 @@ DONE = {
 META = {"total": int, "offset": 0, "limit": 50}
 
 
-def assert_shows(seen: Any, shown: Any) -> None:
-    """`seen` has all that is `shown`, and perhaps more fields."""
-    if isinstance(shown, type):
-        assert isinstance(seen, shown), seen
-    elif isinstance(shown, dict):
-        assert isinstance(seen, dict)
-        assert set(shown) <= set(seen), set(shown) - set(seen)
-        for field, value in shown.items():
-            assert_shows(seen[field], value)
+def assert_matches(actual: Any, expected: Any) -> None:
+    """`actual` has all fields of `expected`, and perhaps more."""
+    if isinstance(expected, type):
+        assert isinstance(actual, expected), actual
+    elif isinstance(expected, dict):
+        assert isinstance(actual, dict)
+        assert set(expected) <= set(actual), set(expected) - set(actual)
+        for field, value in expected.items():
+            assert_matches(actual[field], value)
     else:
-        assert seen == shown
+        assert actual == expected
 
 
 def data(answer: Response, status: int = 200) -> Any:
-    """The `data` of an answer with this status that has nothing beside it but a list's `meta`."""
+    """The `data` of a response with this status, which has no other fields but the `meta` of a list."""
     assert answer.status_code == status, answer.text
     body = answer.json()
     assert set(body) - {"meta"} == {"data"}
@@ -68,7 +68,7 @@ def api(settings: Settings, database: Database, client: Client) -> Iterator[Test
 
 @pytest.fixture
 def chair(api: TestClient) -> str:
-    """The id of a model as the reference describes it."""
+    """The id of a model like that of the reference."""
     model_id: str = uploaded(api, WALKER)["modelId"]
     body = {"title": "Ergonomic Chair", "sku": "EC-1001", "tags": ["furniture", "office"]}
     data(api.patch(f"/v1/models/{model_id}", json=body))
@@ -85,85 +85,85 @@ def done(api: TestClient, chair: str, finished: Finish) -> str:
 
 
 class TestModels:
-    def test_upload_and_the_same_again(self, api: TestClient) -> None:
+    def test_match_upload_and_duplicate(self, api: TestClient) -> None:
         first = uploaded(api, WALKER)
-        assert_shows(first, UPLOADED)
+        assert_matches(first, UPLOADED)
         assert "duplicate" not in first
-        assert_shows(uploaded(api, WALKER), {"modelId": first["modelId"], "renderId": str, "duplicate": True})
+        assert_matches(uploaded(api, WALKER), {"modelId": first["modelId"], "renderId": str, "duplicate": True})
 
-    def test_ingest(self, api: TestClient) -> None:
+    def test_match_ingest(self, api: TestClient) -> None:
         with serving() as elsewhere:
             body = {"url": f"{elsewhere}/chair.glb", "renderSettings": {"aspect": "16:9"}}
-            assert_shows(data(api.post("/v1/models/ingest", json=body), 201), UPLOADED)
+            assert_matches(data(api.post("/v1/models/ingest", json=body), 201), UPLOADED)
 
-    def test_list(self, api: TestClient, chair: str) -> None:
+    def test_match_list(self, api: TestClient, chair: str) -> None:
         answer = api.get("/v1/models?limit=10&tags=furniture")
         [model] = data(answer)
-        assert_shows(model, MODEL | {"id": chair})
+        assert_matches(model, MODEL | {"id": chair})
         assert answer.json()["meta"] == {"total": 1, "offset": 0, "limit": 10}
 
-    def test_get(self, api: TestClient, chair: str) -> None:
+    def test_match_get(self, api: TestClient, chair: str) -> None:
         model = data(api.get(f"/v1/models/{chair}"))
-        assert_shows(model, MODEL | {"id": chair})
+        assert_matches(model, MODEL | {"id": chair})
         for render in model["renders"]:
-            assert_shows(render, MODELS_RENDER)
+            assert_matches(render, MODELS_RENDER)
         assert [render["is_system_preview"] for render in model["renders"]] == [True, False]
 
-    def test_update(self, api: TestClient, chair: str) -> None:
+    def test_match_update(self, api: TestClient, chair: str) -> None:
         body = {"title": "Ergonomic Chair Pro", "sku": "ECP-2001", "tags": ["furniture", "office"]}
-        assert_shows(data(api.patch(f"/v1/models/{chair}", json=body)), MODEL | body)
+        assert_matches(data(api.patch(f"/v1/models/{chair}", json=body)), MODEL | body)
 
-    def test_archive_and_unarchive(self, api: TestClient, chair: str) -> None:
-        assert_shows(data(api.patch(f"/v1/models/{chair}/archive")), MODEL)
+    def test_match_archive_and_unarchive(self, api: TestClient, chair: str) -> None:
+        assert_matches(data(api.patch(f"/v1/models/{chair}/archive")), MODEL)
         assert data(api.get("/v1/models")) == []
-        assert_shows(data(api.patch(f"/v1/models/{chair}/unarchive")), MODEL)
+        assert_matches(data(api.patch(f"/v1/models/{chair}/unarchive")), MODEL)
         assert len(data(api.get("/v1/models"))) == 1
 
-    def test_file(self, api: TestClient, chair: str) -> None:
+    def test_match_file(self, api: TestClient, chair: str) -> None:
         answer = api.get(f"/v1/models/{chair}/file")
         assert answer.content == WALKER
         assert answer.headers["content-type"] == "model/gltf-binary"
         assert answer.headers["content-disposition"].startswith("attachment")
 
-    def test_check_hash(self, api: TestClient, chair: str) -> None:
+    def test_match_check_hash(self, api: TestClient, chair: str) -> None:
         body = {"sha256": hashlib.sha256(WALKER).hexdigest()}
         assert data(api.post("/v1/models/check-hash", json=body)) == {"exists": True, "modelId": chair}
 
-    def test_delete(self, api: TestClient, chair: str, done: str) -> None:
+    def test_match_delete(self, api: TestClient, chair: str, done: str) -> None:
         data(api.delete(f"/v1/models/{chair}"))
         assert api.get(f"/v1/models/{chair}").status_code == 404
-        assert_shows(data(api.get(f"/v1/renders/{done}")), DONE)
+        assert_matches(data(api.get(f"/v1/renders/{done}")), DONE)
 
 
 class TestRenders:
-    def test_create(self, api: TestClient, chair: str) -> None:
+    def test_match_create(self, api: TestClient, chair: str) -> None:
         render_settings = {
             **{"quality": "share", "aspect": "16:9", "bgColor": "#ffffff", "length": 6, "animation": "Walk"},
             **{"animationSpeed": 1, "shadows": True, "reflector": False, "easing": True},
         }
         render = data(api.post("/v1/renders", json={"modelId": chair, "renderSettings": render_settings}), 201)
-        assert_shows(render, QUEUED | {"modelId": chair, "renderSettings": render_settings})
+        assert_matches(render, QUEUED | {"modelId": chair, "renderSettings": render_settings})
 
-    def test_list(self, api: TestClient, chair: str, done: str) -> None:
+    def test_match_list(self, api: TestClient, chair: str, done: str) -> None:
         answer = api.get(f"/v1/renders?model={chair}&status=done&limit=50&offset=0")
         [render] = data(answer)
-        assert_shows(render, DONE | {"id": done, "modelId": chair})
-        assert_shows(answer.json()["meta"], META)
+        assert_matches(render, DONE | {"id": done, "modelId": chair})
+        assert_matches(answer.json()["meta"], META)
 
-    def test_get(self, api: TestClient, chair: str, done: str) -> None:
-        assert_shows(data(api.get(f"/v1/renders/{done}")), DONE | {"id": done, "modelId": chair})
+    def test_match_get(self, api: TestClient, chair: str, done: str) -> None:
+        assert_matches(data(api.get(f"/v1/renders/{done}")), DONE | {"id": done, "modelId": chair})
 
-    def test_dismiss(self, api: TestClient, chair: str, database: Database) -> None:
+    def test_match_dismiss(self, api: TestClient, chair: str, database: Database) -> None:
         render_id = data(api.post("/v1/renders", json={"modelId": chair}), 201)["id"]
         with database.write() as db:
             render_status.advance(db, db.get_one(Render, render_id), "error", message="no mesh")
         assert data(api.patch(f"/v1/renders/{render_id}/dismiss"))["status"] == "failed"
 
-    def test_delete(self, api: TestClient, done: str) -> None:
+    def test_match_delete(self, api: TestClient, done: str) -> None:
         data(api.delete(f"/v1/renders/{done}"))
         assert api.get(f"/v1/renders/{done}").status_code == 404
 
-    def test_batch(self, api: TestClient, chair: str) -> None:
+    def test_match_batch(self, api: TestClient, chair: str) -> None:
         other = uploaded(api)["modelId"]
         renders: list[dict[str, Any]] = [
             {"modelId": chair, "renderSettings": {"aspect": "16:9", "bgColor": "#ffffff"}},
@@ -173,7 +173,7 @@ class TestRenders:
         queued = data(api.post("/v1/renders/batch", json={"renders": renders}), 201)
         assert len(queued) == 3
         for render, render_settings in zip(queued, renders, strict=True):
-            assert_shows(render, QUEUED | {"modelId": render_settings["modelId"]})
+            assert_matches(render, QUEUED | {"modelId": render_settings["modelId"]})
 
 
 class TestAssets:
@@ -194,36 +194,36 @@ class TestAssets:
         assert answer.content
 
     @pytest.mark.parametrize("address", ["video", "thumb"])
-    def test_stream_by_range(self, api: TestClient, done: str, address: str) -> None:
+    def test_support_ranges(self, api: TestClient, done: str, address: str) -> None:
         answer = api.get(f"/v1/renders/{done}/{address}", headers={"Range": "bytes=0-9"})
         assert (answer.status_code, len(answer.content)) == (206, 10)
 
-    def test_of_the_bundle_never_change(self, api: TestClient, done: str) -> None:
+    def test_are_immutable_in_the_bundle(self, api: TestClient, done: str) -> None:
         assert "immutable" in api.get(f"/v1/renders/{done}/bundle").headers["cache-control"]
 
 
 class TestOverlays:
-    def test_upload_list_use_and_delete(self, api: TestClient, chair: str) -> None:
+    def test_match_upload_list_use_and_delete(self, api: TestClient, chair: str) -> None:
         form: dict[str, Any] = {"files": {"file": ("sky.png", picture("PNG"))}, "data": {"name": "My Gradient"}}
         overlay = data(api.post("/v1/overlays", **form))
         shown = {"id": str, "layer": "background", "alignment": "top-left", "name": "My Gradient"}
-        assert_shows(overlay, shown)
+        assert_matches(overlay, shown)
         for address in ("/v1/overlays", "/v1/overlays?layer=background"):
             [listed] = data(api.get(address))
-            assert_shows(listed, shown | {"id": overlay["id"]})
+            assert_matches(listed, shown | {"id": overlay["id"]})
         render_settings = {"bgImageId": overlay["id"], "aspect": "16:9", "length": 6}
         render = data(api.post("/v1/renders", json={"modelId": chair, "renderSettings": render_settings}), 201)
-        assert_shows(render, QUEUED | {"renderSettings": render_settings})
+        assert_matches(render, QUEUED | {"renderSettings": render_settings})
         data(api.delete(f"/v1/overlays/{overlay['id']}"))
         assert data(api.get("/v1/overlays")) == []
 
 
 class TestAccount:
-    def test_account(self, api: TestClient, client: Client) -> None:
+    def test_matches_get(self, api: TestClient, client: Client) -> None:
         account = {"id": client.account.id, "email": client.account.email, "credits": int}
-        assert_shows(data(api.get("/v1/account")), account)
+        assert_matches(data(api.get("/v1/account")), account)
 
-    def test_quote(self, api: TestClient, database: Database) -> None:
+    def test_matches_quote(self, api: TestClient, database: Database) -> None:
         renders = [{"quality": "standard"}, {"quality": "4k"}, {"output": "dataset", "datasetQuality": "196x1024"}]
         headers = new_client(database, "grace@example.com", credits=47).headers
         assert data(api.post("/v1/quote", json={"renders": renders}, headers=headers)) == {
@@ -239,11 +239,11 @@ class TestAccount:
         answer = data(api.post("/v1/quote", json={"renders": [{"quality": "4k"}] * 3}, headers=headers))
         assert (answer["creditsRequired"], answer["sufficient"]) == (48, False)
 
-    def test_health_needs_no_key(self, public_api: TestClient) -> None:
-        assert_shows(data(public_api.get("/v1/health")), {"database": "ok"})
+    def test_has_a_health_check_without_a_key(self, public_api: TestClient) -> None:
+        assert_matches(data(public_api.get("/v1/health")), {"database": "ok"})
 
 
-def test_errors(api: TestClient) -> None:
+def test_matches_errors(api: TestClient) -> None:
     answer = api.get("/v1/models/Ab3kF9x2qL1m")
     error = {"code": "model_not_found", "message": "Model not found", "status": 404}
     assert (answer.status_code, answer.json()) == (404, {"error": error})

@@ -1,4 +1,4 @@
-"""Ordering, listing, looking at and deleting renders."""
+"""Renders over HTTP: create, list, get, dismiss, delete."""
 
 from typing import Any
 
@@ -31,29 +31,29 @@ def ordered(api: TestClient, model_id: str, **settings: Any) -> dict[str, Any]:
 
 
 class TestCreateRender:
-    def test_answers_with_the_pending_render_and_all_its_settings(self, api: TestClient, model_id: str) -> None:
+    def test_returns_the_pending_render_with_all_settings(self, api: TestClient, model_id: str) -> None:
         data = ordered(api, model_id, aspect="9:16", length=4.5)
         assert set(data) == {"id", "modelId", "status", "renderSettings"}
         assert (data["modelId"], data["status"]) == (model_id, "pending")
         assert data["renderSettings"]["aspect"] == "9:16"
         assert data["renderSettings"]["shadows"] is True
 
-    def test_can_be_read_at_once(self, api: TestClient, model_id: str) -> None:
+    def test_can_be_read_immediately(self, api: TestClient, model_id: str) -> None:
         assert api.get(f"/v1/renders/{ordered(api, model_id)['id']}").status_code == 200
 
     @pytest.mark.parametrize("render_settings", [{}, {"renderSettings": None}, {"renderSettings": {}}])
-    def test_settings_may_be_left_out(self, api: TestClient, model_id: str, render_settings: dict[str, Any]) -> None:
+    def test_accepts_omitted_settings(self, api: TestClient, model_id: str, render_settings: dict[str, Any]) -> None:
         assert api.post("/v1/renders", json={"modelId": model_id, **render_settings}).status_code == 201
 
     @pytest.mark.parametrize("body", [{}, {"renderSettings": {}}, {"modelId": None}, {"modelId": 5}])
-    def test_wants_a_model_id(self, api: TestClient, body: Any) -> None:
+    def test_requires_a_model_id(self, api: TestClient, body: Any) -> None:
         assert_error(api.post("/v1/renders", json=body), "model_id_required", 400, "modelId")
 
     @pytest.mark.parametrize("unknown", ["Ab3kF9x2qL1m", "", "\0", "a" * 5000, "' OR 1=1 --"])
-    def test_wants_a_model_that_is_there(self, api: TestClient, unknown: str) -> None:
+    def test_requires_an_existing_model(self, api: TestClient, unknown: str) -> None:
         assert_error(api.post("/v1/renders", json={"modelId": unknown}), "model_not_found", 404)
 
-    def test_another_accounts_model_is_not_there(self, api: TestClient, model_id: str, stranger: Client) -> None:
+    def test_does_not_find_models_of_other_accounts(self, api: TestClient, model_id: str, stranger: Client) -> None:
         answer = api.post("/v1/renders", json={"modelId": model_id}, headers=stranger.headers)
         assert_error(answer, "model_not_found", 404)
 
@@ -68,13 +68,11 @@ class TestCreateRender:
             (5, ["JSON object"]),
         ],
     )
-    def test_wrong_settings_are_named(
-        self, api: TestClient, model_id: str, render_settings: Any, words: list[str]
-    ) -> None:
+    def test_names_wrong_settings(self, api: TestClient, model_id: str, render_settings: Any, words: list[str]) -> None:
         answer = api.post("/v1/renders", json={"modelId": model_id, "renderSettings": render_settings})
         assert_error(answer, "invalid_settings", 400, *words)
 
-    def test_an_overlay_that_is_not_there_is_refused_and_nothing_is_queued(
+    def test_refuses_an_unknown_overlay_and_queues_nothing(
         self, api: TestClient, model_id: str, database: Database
     ) -> None:
         before = count(database, Render)
@@ -83,17 +81,15 @@ class TestCreateRender:
         assert_error(api.post("/v1/renders", json=render_settings), "invalid_settings", 400, *words)
         assert count(database, Render) == before
 
-    def test_a_misspelt_field_is_not_passed_over(self, api: TestClient, model_id: str) -> None:
+    def test_refuses_a_misspelt_field(self, api: TestClient, model_id: str) -> None:
         answer = api.post("/v1/renders", json={"modelId": model_id, "rendersettings": {"length": 3}})
         assert_error(answer, "invalid_request", 422, "rendersettings")
 
-    def test_a_body_beyond_any_sense_is_cut_off(self, api: TestClient) -> None:
+    def test_refuses_a_body_above_the_size_limit(self, api: TestClient) -> None:
         answer = api.post("/v1/renders", json={"modelId": "x" * 2_000_000})
         assert_error(answer, "body_too_large", 413)
 
-    def test_a_commit_that_fails_is_an_error_and_not_a_lie(
-        self, api: TestClient, model_id: str, database: Database
-    ) -> None:
+    def test_reports_a_failed_commit(self, api: TestClient, model_id: str, database: Database) -> None:
         def fail(*_: object) -> None:
             raise OSError("the disk is full")
 
@@ -107,7 +103,7 @@ class TestCreateRender:
 
 
 class TestListRenders:
-    def test_shows_the_newest_first_with_where_the_page_lies(self, api: TestClient, model_id: str) -> None:
+    def test_returns_the_newest_first_with_the_page(self, api: TestClient, model_id: str) -> None:
         newest = ordered(api, model_id)["id"]
         answer = api.get("/v1/renders").json()
         assert set(answer) == {"data", "meta"}
@@ -116,7 +112,7 @@ class TestListRenders:
         moments = [render["createdAt"] for render in answer["data"]]
         assert moments == sorted(moments, reverse=True)
 
-    def test_pages_cover_everything_once(self, api: TestClient, model_id: str) -> None:
+    def test_returns_every_render_on_one_page(self, api: TestClient, model_id: str) -> None:
         for _ in range(3):
             ordered(api, model_id)
         pages = [api.get("/v1/renders", params={"limit": 2, "offset": offset}).json() for offset in (0, 2, 4, 6)]
@@ -134,7 +130,7 @@ class TestListRenders:
         assert list(totals.values()) == [2, 0, 1, 3, 0]
         assert api.get(f"/v1/renders?status=done&model={model_id}").json()["data"] == []
 
-    def test_shows_nothing_of_another_account(self, api: TestClient, model_id: str, stranger: Client) -> None:
+    def test_shows_no_renders_of_other_accounts(self, api: TestClient, model_id: str, stranger: Client) -> None:
         for query in ("", f"?model={model_id}"):
             answer = api.get(f"/v1/renders{query}", headers=stranger.headers).json()
             assert (answer["data"], answer["meta"]["total"]) == ([], 0)
@@ -146,12 +142,12 @@ class TestListRenders:
             *["offset=99999999999999999999", "status=finished"],
         ],
     )
-    def test_refuses_what_it_cannot_do(self, api: TestClient, query: str) -> None:
+    def test_refuses_invalid_queries(self, api: TestClient, query: str) -> None:
         assert_error(api.get(f"/v1/renders?{query}"), "invalid_request", 422, query.split("=")[0])
 
 
 class TestGetRender:
-    def test_shows_a_waiting_render(self, api: TestClient) -> None:
+    def test_shows_a_pending_render(self, api: TestClient) -> None:
         data = uploaded(api, settings='{"length": 3}')
         render = api.get(f"/v1/renders/{data['renderId']}").json()["data"]
         assert MOMENT.fullmatch(render.pop("createdAt"))
@@ -168,7 +164,7 @@ class TestGetRender:
             "progress": {"frames": 0, "of": 90},
         }
 
-    def test_counts_the_frames_while_a_worker_draws(self, api: TestClient, model_id: str, database: Database) -> None:
+    def test_counts_frames_during_rendering(self, api: TestClient, model_id: str, database: Database) -> None:
         render_id = ordered(api, model_id, length=3)["id"]
         with database.write() as db:
             chunk = claimed(db, db.get_one(Render, render_id).shot.chunks[0])
@@ -183,15 +179,15 @@ class TestGetRender:
         render = api.get(f"/v1/renders/{render_id}").json()["data"]
         assert (render["status"], render["fileSize"]) == ("done", len(files["video"]))
 
-    def test_says_why_a_render_failed(self, api: TestClient, model_id: str, database: Database) -> None:
+    def test_has_the_reason_of_a_failure(self, api: TestClient, model_id: str, database: Database) -> None:
         render_id = ordered(api, model_id)["id"]
         with database.write() as db:
-            render_status.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="The model has no mesh")
         render = api.get(f"/v1/renders/{render_id}").json()["data"]
-        assert (render["status"], render["errorMessage"]) == ("error", "The model holds no mesh")
+        assert (render["status"], render["errorMessage"]) == ("error", "The model has no mesh")
         assert_error(api.get(f"/v1/renders/{render_id}/video"), "video_not_found", 404)
 
-    def test_unknown_and_foreign_ids_are_not_found(self, api: TestClient, model_id: str, stranger: Client) -> None:
+    def test_does_not_find_unknown_and_foreign_ids(self, api: TestClient, model_id: str, stranger: Client) -> None:
         render_id = ordered(api, model_id)["id"]
         for method in ("GET", "DELETE"):
             assert_error(api.request(method, "/v1/renders/Xz7pQ4w8nR2k"), "render_not_found", 404)
@@ -203,23 +199,23 @@ class TestGetRender:
 
 
 class TestDismissRender:
-    def test_turns_an_error_into_a_failure_that_still_says_why(
+    def test_changes_error_to_failed_and_keeps_the_reason(
         self, api: TestClient, model_id: str, database: Database
     ) -> None:
         render_id = ordered(api, model_id)["id"]
         with database.write() as db:
-            render_status.advance(db, db.get_one(Render, render_id), "error", message="The model holds no mesh")
+            render_status.advance(db, db.get_one(Render, render_id), "error", message="The model has no mesh")
         for _ in range(2):
             answer = api.patch(f"/v1/renders/{render_id}/dismiss")
             render = answer.json()["data"]
             assert (answer.status_code, render["status"]) == (200, "failed")
-            assert render["errorMessage"] == "The model holds no mesh"
+            assert render["errorMessage"] == "The model has no mesh"
             assert api.get(f"/v1/renders/{render_id}").json()["data"] == render
         assert [row["id"] for row in api.get("/v1/renders?status=failed").json()["data"]] == [render_id]
         assert api.get("/v1/renders?status=error").json()["data"] == []
 
     @pytest.mark.parametrize("reached", render_status.ORDER)
-    def test_any_other_render_stays_as_it_is(
+    def test_leaves_any_other_status_unchanged(
         self, api: TestClient, model_id: str, database: Database, reached: str
     ) -> None:
         render_id = ordered(api, model_id)["id"]
@@ -229,17 +225,17 @@ class TestDismissRender:
         assert_error(api.patch(f"/v1/renders/{render_id}/dismiss"), "conflict", 409, reached)
         assert api.get(f"/v1/renders/{render_id}").json()["data"]["status"] == reached
 
-    def test_unknown_and_foreign_ids_are_not_found(self, api: TestClient, model_id: str, stranger: Client) -> None:
+    def test_does_not_find_unknown_and_foreign_ids(self, api: TestClient, model_id: str, stranger: Client) -> None:
         render_id = ordered(api, model_id)["id"]
         for path, headers in (("Xz7pQ4w8nR2k", {}), ("%00", {}), (render_id, stranger.headers)):
             assert_error(api.patch(f"/v1/renders/{path}/dismiss", headers=headers), "render_not_found", 404)
 
 
 class TestStatements:
-    """How often the database is asked does not depend on how much there is."""
+    """The number of SQL statements does not depend on the amount of data."""
 
     @pytest.mark.parametrize("path", ["/v1/renders?limit=100", "/v1/renders?limit=100&status=done", "/v1/renders/ID"])
-    def test_are_as_many_for_many_renders_as_for_one(
+    def test_do_not_grow_with_the_number_of_renders(
         self, api: TestClient, model_id: str, finished: Finish, path: str
     ) -> None:
         first = ordered(api, model_id)["id"]
@@ -254,20 +250,20 @@ class TestStatements:
     def _statements(api: TestClient, path: str) -> int:
         statements: list[str] = []
 
-        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             if not statement.startswith("BEGIN"):
                 statements.append(statement)
 
-        assert api.get(path).status_code == 200, "the key's first use is noted before we count"
+        assert api.get(path).status_code == 200, "records the use of the key, which must not be counted"
         engine = api.app.state.farm.database.engine  # type: ignore[attr-defined]
-        event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "before_cursor_execute", record)
         assert api.get(path).status_code == 200
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", record)
         return len(statements)
 
 
 class TestDeleteRender:
-    def test_takes_the_render_its_files_and_its_work_away(
+    def test_removes_the_render_its_files_and_its_work(
         self, api: TestClient, database: Database, settings: Settings, finished: Finish
     ) -> None:
         data = uploaded(api)
@@ -278,14 +274,14 @@ class TestDeleteRender:
         assert_error(api.get(f"/v1/renders/{data['renderId']}"), "render_not_found", 404)
         assert files_in(settings.files) == [f"models/{data['modelId']}.glb"]
         left = {table: count(database, table) for table in (Render, Shot, Chunk, Asset)}
-        assert list(left.values()) == [1, 1, 1, 0], "the preview alone is left"
+        assert list(left.values()) == [1, 1, 1, 0], "only the preview is left"
 
-    def test_twice_is_not_found(self, api: TestClient) -> None:
+    def test_is_not_found_the_second_time(self, api: TestClient) -> None:
         render_id = uploaded(api)["renderId"]
         assert api.delete(f"/v1/renders/{render_id}").status_code == 200
         assert_error(api.delete(f"/v1/renders/{render_id}"), "render_not_found", 404)
 
-    def test_a_worker_that_is_busy_with_it_loses_its_claim(self, api: TestClient, database: Database) -> None:
+    def test_ends_the_lease_of_its_worker(self, api: TestClient, database: Database) -> None:
         render_id = uploaded(api)["renderId"]
         with database.write() as db:
             chunk = claimed(db, db.get_one(Render, render_id).shot.chunks[0])
@@ -293,7 +289,7 @@ class TestDeleteRender:
         with database.write() as db:
             assert not leases.renew(db, chunk.id, chunk.attempt, frames_done=1, seconds=30)
 
-    def test_a_shot_that_another_render_uses_stays(self, api: TestClient, database: Database, model_id: str) -> None:
+    def test_keeps_a_shot_that_another_render_uses(self, api: TestClient, database: Database, model_id: str) -> None:
         first, second = ordered(api, model_id)["id"], ordered(api, model_id)["id"]
         with database.write() as db:
             shot = db.get_one(Render, first).shot
@@ -303,7 +299,7 @@ class TestDeleteRender:
         with database.read() as db:
             assert db.get(Shot, shot.id)
 
-    def test_the_files_stay_when_the_commit_fails(self, api: TestClient, settings: Settings, finished: Finish) -> None:
+    def test_keeps_the_files_if_the_commit_fails(self, api: TestClient, settings: Settings, finished: Finish) -> None:
         def fail(*_: object) -> None:
             raise OSError("the disk is full")
 

@@ -1,4 +1,4 @@
-"""A farm whose files lie in S3, as its clients see it: well, busy, silent, and breaking off."""
+"""The API of a farm with files in S3, also while S3 is busy, silent or breaks connections."""
 
 import io
 import zipfile
@@ -31,24 +31,24 @@ def storage_kind() -> str:
 
 @pytest.fixture
 def done(api: TestClient, finished: Finish) -> str:
-    """The address of a finished render."""
+    """The path of a finished render."""
     render_id = uploaded(api)["renderId"]
     finished(render_id)
     return f"/v1/renders/{render_id}"
 
 
-class TestWell:
-    def test_an_upload_lies_in_the_bucket_and_comes_back(self, api: TestClient, storage: Storage) -> None:
+class TestNormalOperation:
+    def test_stores_uploads_in_the_bucket(self, api: TestClient, storage: Storage) -> None:
         content = glb(b"a mesh, say")
         model_id = uploaded(api, content)["modelId"]
         assert stored(storage) == [f"models/{model_id}.glb"]
         assert api.get(f"/v1/models/{model_id}/file").content == content
 
-    def test_an_overlay_lies_in_the_bucket(self, api: TestClient, storage: Storage) -> None:
+    def test_stores_overlays_in_the_bucket(self, api: TestClient, storage: Storage) -> None:
         answer = api.post("/v1/overlays", files={"file": ("a.png", picture())})
         assert stored(storage) == [f"overlays/{answer.json()['data']['id']}.jpg"]
 
-    def test_a_deleted_render_takes_its_files_along(self, api: TestClient, done: str, storage: Storage) -> None:
+    def test_deletes_the_files_of_a_deleted_render(self, api: TestClient, done: str, storage: Storage) -> None:
         assert len(stored(storage)) == 1 + len(FILES)
         api.delete(done)
         assert len(stored(storage)) == 1
@@ -65,23 +65,23 @@ class TestUploadWhileS3:
         assert credits_of(api) == before
         assert_nothing_left(settings, database, redis)
 
-    def test_is_busy_leaves_nothing(self, api: TestClient, s3_door: Door) -> None:
+    def test_is_busy_leaves_nothing_behind(self, api: TestClient, s3_door: Door) -> None:
         s3_door.busy = 1000
         assert_error(upload(api), "unavailable", 503, "storage", "SlowDown")
 
-    def test_is_silent_leaves_nothing(self, settings: Settings, client: Client, s3_door: Door) -> None:
+    def test_is_silent_leaves_nothing_behind(self, settings: Settings, client: Client, s3_door: Door) -> None:
         s3_door.silent = True
         hasty = settings.model_copy(update={"s3_timeout": 0.2})
         with TestClient(create_app(hasty), headers=client.headers) as api:
             assert_error(upload(api), "unavailable", 503, "storage")
 
-    def test_is_busy_leaves_no_overlay_either(self, api: TestClient, s3_door: Door) -> None:
+    def test_is_busy_leaves_no_overlay_behind(self, api: TestClient, s3_door: Door) -> None:
         s3_door.busy = 1000
         assert_error(api.post("/v1/overlays", files={"file": ("a.png", picture())}), "unavailable", 503)
         assert api.get("/v1/overlays").json()["data"] == []
 
 
-def test_an_upload_that_s3_refused_can_be_sent_again(api: TestClient, s3_door: Door) -> None:
+def test_accepts_an_upload_again_that_s3_refused(api: TestClient, s3_door: Door) -> None:
     s3_door.busy = 1000
     assert upload(api).status_code == 503
     s3_door.busy = 0
@@ -90,30 +90,28 @@ def test_an_upload_that_s3_refused_can_be_sent_again(api: TestClient, s3_door: D
 
 class TestDownloadWhileS3:
     @pytest.mark.parametrize("path", ["video", "bundle"])
-    def test_is_busy_is_told(self, api: TestClient, done: str, s3_door: Door, path: str) -> None:
+    def test_is_busy_reports_it(self, api: TestClient, done: str, s3_door: Door, path: str) -> None:
         s3_door.busy = 1000
         assert_error(api.get(f"{done}/{path}"), "unavailable", 503, "storage")
         assert api.head(f"{done}/{path}").status_code == 503
 
-    def test_breaks_off_is_whole_all_the_same(self, api: TestClient, done: str, s3_door: Door) -> None:
+    def test_breaks_the_connection_is_complete(self, api: TestClient, done: str, s3_door: Door) -> None:
         s3_door.breaks = [4000, 100, 0, 1]
         assert api.get(f"{done}/video").content == VIDEO
 
-    def test_breaks_off_is_just_the_part(self, api: TestClient, done: str, s3_door: Door) -> None:
+    def test_breaks_the_connection_is_exactly_the_range(self, api: TestClient, done: str, s3_door: Door) -> None:
         s3_door.breaks = [10, 0]
         answer = api.get(f"{done}/video", headers={"Range": "bytes=100-199"})
         assert (answer.status_code, answer.content) == (206, VIDEO[100:200])
 
-    def test_lets_every_file_of_a_bundle_down_is_whole_all_the_same(
-        self, api: TestClient, done: str, s3_door: Door
-    ) -> None:
+    def test_breaks_every_file_of_a_bundle_is_complete(self, api: TestClient, done: str, s3_door: Door) -> None:
         s3_door.breaks = [7, 7, 7, 0, 0]
         with zipfile.ZipFile(io.BytesIO(api.get(f"{done}/bundle").content)) as archive:
             assert archive.testzip() is None
             assert archive.read("video.mp4") == VIDEO
 
 
-def test_a_render_can_be_deleted_while_s3_is_busy(api: TestClient, done: str, s3_door: Door) -> None:
+def test_deletes_a_render_while_s3_is_busy(api: TestClient, done: str, s3_door: Door) -> None:
     s3_door.busy = 1000
     assert api.delete(done).status_code == 200
     assert_error(api.get(done), "render_not_found", 404)

@@ -1,4 +1,4 @@
-"""What only a real server over a real socket shows: uploads that stream, are stopped, or break off."""
+"""Streaming over a real socket: uploads that are large, too large or interrupted."""
 
 import contextlib
 import http.client
@@ -39,7 +39,7 @@ uvicorn.run(create_app(Settings()), fd=int(sys.argv[1]), log_config=None)
 
 @dataclass
 class Server:
-    """A server process on a port of its own."""
+    """A server process with its own port."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -49,13 +49,13 @@ class Server:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def peak_memory(self) -> int:
-        """The most bytes of RAM that the process ever held."""
+        """The peak resident memory of the process in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024
 
-    def uploads_under_way(self) -> int:
-        """How many unnamed files the process holds open in its data folder."""
+    def open_uploads(self) -> int:
+        """Number of unnamed files that the process has open in its data folder."""
         count = 0
         for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed since it was listed
@@ -81,7 +81,7 @@ def server(settings: Settings, database: Database, s3_settings: dict[str, Any]) 
             assert connection.getresponse().status == 200
             yield server
         finally:
-            process.kill()  # a polite end would wait for the connections that tests leave open
+            process.kill()  # SIGTERM would wait for connections that tests leave open
             process.wait()
 
 
@@ -100,7 +100,7 @@ def read(connection: http.client.HTTPConnection) -> Answer:
 
 
 def blocks(size: int) -> Iterator[bytes]:
-    """A form with a file of `size` bytes, made as it is sent."""
+    """A form with a file of `size` bytes, generated while it is sent."""
     yield HEAD
     for _ in range(size // MB):
         yield bytes(MB)
@@ -109,7 +109,7 @@ def blocks(size: int) -> Iterator[bytes]:
 
 class TestUpload:
     @pytest.mark.on_both_storages
-    def test_a_large_file_does_not_grow_the_process(self, server: Server, client: Client) -> None:
+    def test_does_not_hold_a_large_file_in_memory(self, server: Server, client: Client) -> None:
         content = glb(bytes(60 * MB))
         before = server.peak_memory()
         connection = server.connect()
@@ -123,61 +123,61 @@ class TestUpload:
         assert connection.getresponse().read() == content
         assert server.peak_memory() - before < 20 * MB
 
-    def test_is_stopped_while_it_streams_when_it_announces_no_length(
+    def test_is_stopped_at_the_limit_without_content_length(
         self, server: Server, client: Client, settings: Settings, database: Database, redis: Redis
     ) -> None:
         connection = server.connect()
         connection.request("POST", "/v1/models", blocks(LIMIT + 2 * MB), FORM | client.headers, encode_chunked=True)
         assert_error(read(connection), "file_too_large", 400, "70 MB")
         assert_nothing_left(settings, database, redis)
-        assert server.uploads_under_way() == 0
+        assert server.open_uploads() == 0
 
-    def test_a_file_of_just_the_limit_is_not_too_large(self, server: Server, client: Client) -> None:
+    def test_accepts_a_file_of_exactly_the_limit(self, server: Server, client: Client) -> None:
         connection = server.connect()
         connection.request("POST", "/v1/models", blocks(LIMIT), FORM | client.headers, encode_chunked=True)
         assert_error(read(connection), "invalid_format", 400)
 
-    def test_is_refused_by_its_announced_length_before_a_byte_of_it_is_sent(
+    def test_is_refused_by_its_content_length(
         self, server: Server, client: Client, settings: Settings, database: Database, redis: Redis
     ) -> None:
-        connection = announce(server, FORM | client.headers, 500 * MB)
+        connection = send_headers(server, FORM | client.headers, 500 * MB)
         assert_error(read(connection), "file_too_large", 400)
         assert_nothing_left(settings, database, redis)
 
-    def test_without_a_key_is_refused_before_a_byte_of_it_is_sent(self, server: Server) -> None:
-        assert_error(read(announce(server, FORM, 60 * MB)), "unauthorized", 401)
+    def test_is_refused_without_a_key_before_the_body(self, server: Server) -> None:
+        assert_error(read(send_headers(server, FORM, 60 * MB)), "unauthorized", 401)
 
-    def test_endless_parts_of_other_names_are_stopped_too(self, server: Server, client: Client) -> None:
+    def test_is_stopped_at_the_limit_in_other_parts(self, server: Server, client: Client) -> None:
         junk = (block.replace(b'"file"', b'"junk"') for block in blocks(LIMIT + 2 * MB))
         connection = server.connect()
         connection.request("POST", "/v1/models", junk, FORM | client.headers, encode_chunked=True)
         assert_error(read(connection), "file_too_large", 400)
 
-    def test_that_breaks_off_leaves_nothing(
+    def test_leaves_nothing_behind_when_interrupted(
         self, server: Server, client: Client, settings: Settings, database: Database, redis: Redis
     ) -> None:
-        connection = announce(server, FORM | client.headers, 10 * MB)
+        connection = send_headers(server, FORM | client.headers, 10 * MB)
         connection.send(HEAD + bytes(2 * MB))
-        until(lambda: server.uploads_under_way() == 1)
+        until(lambda: server.open_uploads() == 1)
         connection.close()
-        until(lambda: server.uploads_under_way() == 0)
+        until(lambda: server.open_uploads() == 0)
         assert_nothing_left(settings, database, redis)
 
 
 class TestJsonBody:
-    def test_that_never_ends_is_cut_off(self, server: Server, client: Client) -> None:
+    def test_is_stopped_at_the_limit(self, server: Server, client: Client) -> None:
         connection = server.connect()
         headers = client.headers | {"Content-Type": "application/json"}
         connection.request("POST", "/v1/renders", (b" " * MB for _ in range(20)), headers, encode_chunked=True)
         assert_error(read(connection), "body_too_large", 413)
 
-    def test_that_announces_too_much_is_still_answered_in_our_shape(self, server: Server) -> None:
-        connection = announce(server, {"Content-Type": "application/json"}, 60 * MB)
+    def test_is_refused_in_the_canonical_form(self, server: Server) -> None:
+        connection = send_headers(server, {"Content-Type": "application/json"}, 60 * MB)
         assert_error(read(connection), "unauthorized", 401)
 
 
 class TestDownload:
-    def test_head_over_a_socket_sends_no_body(self, server: Server, client: Client) -> None:
+    def test_sends_no_body_for_head(self, server: Server, client: Client) -> None:
         connection = server.connect()
         connection.request("POST", "/v1/models", HEAD + glb() + TAIL, FORM | client.headers)
         model_id = read(connection).json()["data"]["modelId"]
@@ -188,8 +188,8 @@ class TestDownload:
             assert len(response.read()) == length
 
 
-def announce(server: Server, headers: dict[str, str], length: int) -> http.client.HTTPConnection:
-    """Send the head of an upload alone."""
+def send_headers(server: Server, headers: dict[str, str], length: int) -> http.client.HTTPConnection:
+    """Send only the headers of an upload."""
     connection = server.connect()
     connection.putrequest("POST", "/v1/models" if FORM.items() <= headers.items() else "/v1/renders")
     for name, value in (headers | {"Content-Length": str(length)}).items():

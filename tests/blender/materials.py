@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 Json = dict[str, Any]
+Point = tuple[float, float, float]
 FLOAT, USHORT = 5126, 5123
 PLATE = [(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0)]
 CORNERS = [(0, 1), (1, 1), (1, 0), (0, 0)]
@@ -61,6 +63,51 @@ def plate(
         }
     path.write_bytes(file.bytes())
     return path
+
+
+@dataclass(frozen=True)
+class Part:
+    """Triangles with one material; `normals` are those of their corners, in the file's own axes."""
+
+    points: list[Point]
+    material: Json
+    normals: list[Point] | None = None
+
+
+def parts(path: Path, *parts: Part, **node: Any) -> Path:
+    """A file with one mesh, whose primitives are these parts; `node` is more of its node, such as a scale."""
+    file = _Glb()
+    primitives = []
+    for number, part in enumerate(parts):
+        attributes = {"POSITION": file.add(part.points, "VEC3")}
+        if part.normals:
+            attributes["NORMAL"] = file.add(part.normals, "VEC3")
+        primitives.append({"attributes": attributes, "material": number})
+    file.document |= {"meshes": [{"primitives": primitives}], "materials": [part.material for part in parts]}
+    file.document["nodes"] = [{"mesh": 0} | node]
+    if extensions := sorted({name for part in parts for name in _extensions_in(part.material)}):
+        file.document["extensionsUsed"] = extensions
+    path.write_bytes(file.bytes())
+    return path
+
+
+def sheet(z: float, *, half: float = 1.0) -> list[Point]:
+    """The two triangles of a square that faces the front, at the height 1."""
+    low, high = 1 - half, 1 + half
+    return [(-half, low, z), (half, low, z), (half, high, z), (-half, low, z), (half, high, z), (-half, high, z)]
+
+
+def turned(points: list[Point]) -> list[Point]:
+    """The triangles with their backs to the front."""
+    return [points[first + corner] for first in range(0, len(points), 3) for corner in (0, 2, 1)]
+
+
+def flat_normals(points: list[Point], sign: float = 1.0) -> list[Point]:
+    """The normals of the triangles' corners by their winding, times `sign`."""
+    corners = np.array(points, dtype=float).reshape(-1, 3, 3)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals *= sign / np.linalg.norm(normals, axis=1, keepdims=True)
+    return [(float(x), float(y), float(z)) for x, y, z in np.repeat(normals, 3, axis=0)]
 
 
 def _extensions_in(value: Any) -> list[str]:

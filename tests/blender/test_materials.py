@@ -10,6 +10,7 @@ from PIL import Image
 
 from camera_paths import Pose
 from farm.blender.client import Blender
+from farm.errors import BadModel
 from tests.blender.materials import halves, plate
 from tests.support.blender import shot
 
@@ -70,6 +71,20 @@ class TestColour:
         assert seen.left[0] > 2 * seen.left[1]
         assert seen.right[1] > 2 * seen.right[0]
 
+    @pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "LA", "I;16"])
+    def test_reads_every_kind_of_png(self, draw_plate: DrawPlate, mode: str) -> None:
+        """A texture of one grey looks like the same grey without a texture: linear 0.2159 is 128 in sRGB."""
+        if mode == "I;16":
+            picture = Image.fromarray(np.full((16, 16), 128 * 257, dtype=np.uint16))
+        else:
+            picture = Image.new("RGBA", (16, 16), (128, 128, 128, 255)).convert("RGB" if mode == "P" else mode)
+            picture = picture.quantize(4) if mode == "P" else picture
+        textured = draw_plate(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture={"index": 0}), picture=picture)
+        plain = draw_plate(pbr(baseColorFactor=[0.2159, 0.2159, 0.2159, 1.0]))
+        assert textured.red == pytest.approx(plain.red, abs=1.5)
+        assert textured.blue == pytest.approx(plain.blue, abs=1.5)
+        assert textured.alpha == 255
+
     def test_applies_the_texture_transform(self, draw_plate: DrawPlate) -> None:
         moved = {"index": 0, "extensions": {"KHR_texture_transform": {"offset": [0.5, 0.0]}}}
         seen = draw_plate(pbr(baseColorFactor=[1, 1, 1, 1], baseColorTexture=moved), picture=halves(RED, GREEN))
@@ -93,8 +108,7 @@ class TestColour:
         material = pbr(baseColorFactor=[0.2, 0.2, 0.2, 1]) | {"extensions": {"KHR_materials_unlit": {}}}
         front, side = draw_plate(material), draw_plate(material, azimuth=60)
         assert front.brightness == pytest.approx(side.brightness, abs=2)
-        # Khronos PBR Neutral subtracts 0.04 from all but the darkest colours; linear 0.16 is 111 in sRGB.
-        assert front.brightness == pytest.approx(111, abs=2)
+        assert front.brightness == pytest.approx(124, abs=1)  # linear 0.2 in sRGB
 
 
 class TestSurface:
@@ -136,10 +150,13 @@ class TestSurface:
 
 
 class TestTransparency:
-    @pytest.mark.parametrize(("alpha", "seen"), [(0.4, 0), (0.6, 255)])
-    def test_draws_mask_fully_or_not_at_all(self, draw_plate: DrawPlate, alpha: float, seen: int) -> None:
-        material = pbr(baseColorFactor=[1, 1, 1, alpha]) | {"alphaMode": "MASK", "alphaCutoff": 0.5}
-        assert draw_plate(material).alpha == seen
+    def test_draws_mask_fully_or_not_at_all(self, draw_plate: DrawPlate) -> None:
+        cut, kept = (
+            pbr(baseColorFactor=[1, 1, 1, alpha]) | {"alphaMode": "MASK", "alphaCutoff": 0.5} for alpha in (0.4, 0.6)
+        )
+        assert draw_plate(kept).alpha == 255
+        with pytest.raises(BadModel, match="fully transparent"):
+            draw_plate(cut)
 
     def test_cuts_mask_along_its_texture(self, draw_plate: DrawPlate) -> None:
         leaf = Image.new("RGBA", (16, 16), (20, 200, 20, 255))
@@ -152,11 +169,6 @@ class TestTransparency:
         assert draw_plate(pbr(baseColorFactor=[1, 1, 1, 0.5]) | {"alphaMode": "BLEND"}).alpha == pytest.approx(
             128, abs=6
         )
-
-    @pytest.mark.parametrize("double_sided", [True, False])
-    def test_draws_both_sides_of_a_surface(self, draw_plate: DrawPlate, double_sided: bool) -> None:
-        """Even of a single-sided one: no part of a product may vanish as it turns."""
-        assert draw_plate(pbr() | {"doubleSided": double_sided}, azimuth=180).alpha == 255
 
 
 class TestExtensions:
@@ -179,4 +191,4 @@ class TestExtensions:
     )
     def test_change_the_picture(self, draw_plate: DrawPlate, less: dict[str, Any], more: dict[str, Any]) -> None:
         plain, special = (draw_plate(material, azimuth=50, samples=64) for material in (less, more))
-        assert np.abs(plain.picture - special.picture)[..., :3].max() > 6
+        assert np.abs(plain.picture - special.picture)[..., :3].max() > 4

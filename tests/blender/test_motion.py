@@ -35,12 +35,12 @@ def draw_numbered(
 
 
 def clouds_of(setup: ShotSetup, count: int) -> tuple[float, list[NDArray[np.float64]], float]:
-    """The clip's duration, the subject's points along it, and the lens's target. Runs in a process with bpy."""
+    """The clip's duration, the subject's points along it, and the sphere's height. Runs in a process with bpy."""
     from farm.blender.stage import set_up
 
     stage = set_up(setup)
     seconds = stage.clip_seconds
-    return seconds, [stage.show_at(seconds * step / count).copy() for step in range(count)], stage.lens.target
+    return seconds, [stage.show_at(seconds * step / count).copy() for step in range(count)], stage.sphere_height
 
 
 class TestClip:

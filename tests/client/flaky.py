@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose: it serves one file, and breaks connections off as it is told."""
+"""A server that misbehaves on purpose: it serves one file and closes connections early."""
 
 import contextlib
 import threading
@@ -7,39 +7,42 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Flaky(ThreadingHTTPServer):
-    """`content` under `etag` at every address; each of `breaks` is after how many bytes an answer breaks off."""
+    """Serves `content` with `etag` at every path.
+
+    Each of `breaks` is the number of bytes after which a response is interrupted; -1 sends no response at all.
+    """
 
     def __init__(self, content: bytes, breaks: list[int]) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.content = content
         self.etag = '"one"'
         self.breaks = breaks
-        self.asked: list[tuple[str, str | None]] = []  # method and Range of each request
+        self.requests: list[tuple[str, str | None]] = []  # method and Range of each request
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Answer(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: Flaky
 
     def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.server.asked.append((self.command, wanted))
+        byte_range = self.headers.get("Range")
+        self.server.requests.append((self.command, byte_range))
         start = 0
-        if wanted and self.headers.get("If-Range") == self.server.etag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if byte_range and self.headers.get("If-Range") == self.server.etag:
+            start = int(byte_range.removeprefix("bytes=").removesuffix("-"))
         body = self.server.content[start:]
-        keep = self.server.breaks.pop(0) if self.server.breaks else len(body)
-        if keep < 0:  # not even a head
+        length = self.server.breaks.pop(0) if self.server.breaks else len(body)
+        if length < 0:  # not even headers
             self.close_connection = True
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", self.server.etag)
         self.end_headers()
-        self.wfile.write(body[:keep])
+        self.wfile.write(body[:length])
         self.close_connection = True
 
     do_POST = do_DELETE = do_GET

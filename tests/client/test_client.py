@@ -1,4 +1,4 @@
-"""The typed client: what it sends, what it hands back, what it raises."""
+"""The typed client: requests, responses, errors, downloads."""
 
 import io
 import subprocess
@@ -35,7 +35,7 @@ CONTENT = bytes(range(256)) * 4000  # about a megabyte
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("download", "transport"):
         monkeypatch.setattr(f"plinth_client.{module}.FIRST_RETRY_DELAY_SECONDS", 0.001)
 
@@ -47,14 +47,14 @@ class TestPackage:
         )
         assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
-    def test_says_that_it_is_typed(self) -> None:
+    def test_is_marked_as_typed(self) -> None:
         import plinth_client
 
         assert (Path(plinth_client.__file__).parent / "py.typed").is_file()
 
 
 class TestUpload:
-    def test_of_a_path_is_a_model_with_a_render_and_a_preview(self, plinth: Plinth, chair: Path) -> None:
+    def test_creates_model_render_and_preview(self, plinth: Plinth, chair: Path) -> None:
         seen: list[tuple[int, int | None]] = []
         upload = plinth.models.upload(
             chair, {"aspect": "1:1", "length": 4}, on_progress=lambda done, total: seen.append((done, total))
@@ -69,17 +69,17 @@ class TestUpload:
         assert len(seen) > 2
         assert seen == sorted(seen)
 
-    def test_of_an_open_file_takes_a_name(self, plinth: Plinth) -> None:
+    def test_accepts_an_open_file_with_a_name(self, plinth: Plinth) -> None:
         upload = plinth.models.upload(io.BytesIO(glb()), name="stool.glb")
         assert plinth.models.get(upload.model_id).original_name == "stool.glb"
         assert not upload.duplicate
 
-    def test_again_is_a_duplicate(self, plinth: Plinth, chair: Path) -> None:
+    def test_reports_a_duplicate(self, plinth: Plinth, chair: Path) -> None:
         first, second = plinth.models.upload(chair), plinth.models.upload(chair)
         assert (second.model_id, second.duplicate) == (first.model_id, True)
         assert second.render_id != first.render_id
 
-    def test_of_a_path_that_is_not_there_is_an_os_error(self, plinth: Plinth) -> None:
+    def test_raises_an_os_error_for_a_missing_path(self, plinth: Plinth) -> None:
         with pytest.raises(FileNotFoundError):
             plinth.models.upload("nowhere.glb")
 
@@ -97,7 +97,7 @@ class TestRenders:
         with pytest.raises(NotFound):
             plinth.renders.get(queued.id)
 
-    def test_are_read_over_all_pages(self, plinth: Plinth, chair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_are_listed_over_all_pages(self, plinth: Plinth, chair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("plinth_client.renders.MAX_PAGE_SIZE", 2)
         model_id = plinth.models.upload(chair).model_id
         made = {plinth.renders.create(model_id).id for _ in range(4)}
@@ -107,7 +107,7 @@ class TestRenders:
 
 
 class TestCredits:
-    def test_account_and_quote_tell_what_there_is_and_what_it_takes(self, plinth: Plinth, client: Client) -> None:
+    def test_are_reported_by_account_and_quote(self, plinth: Plinth, client: Client) -> None:
         account = plinth.account()
         assert (account.id, account.email) == (client.account.id, client.account.email)
         quote = plinth.quote([{"quality": "standard"}, {"output": "dataset", "datasetQuality": "196x1024"}])
@@ -118,7 +118,7 @@ class TestCredits:
             (None, "196x1024", 16),
         ]
 
-    def test_a_batch_is_queued_whole_or_refused_whole(self, url: str, database: Database, chair: Path) -> None:
+    def test_are_charged_for_a_whole_batch_or_none(self, url: str, database: Database, chair: Path) -> None:
         poor = new_client(database, "poor@example.com", credits=3)
         with Plinth(url, poor.key) as plinth:
             model_id = plinth.models.upload(chair).model_id
@@ -131,7 +131,7 @@ class TestCredits:
             assert [(render.model_id, render.status) for render in queued] == [(model_id, "pending")] * 2
             assert plinth.account().credits == 0
 
-    def test_a_failed_render_can_be_dismissed(self, plinth: Plinth, chair: Path, database: Database) -> None:
+    def test_allow_a_failed_render_to_be_dismissed(self, plinth: Plinth, chair: Path, database: Database) -> None:
         render_id = plinth.models.upload(chair).render_id
         with database.write() as db:
             render_status.advance(db, db.get_one(RenderRow, render_id), "error", message="no mesh")
@@ -141,22 +141,22 @@ class TestCredits:
 
 
 class TestWait:
-    def test_ends_when_it_is_done(self, plinth: Plinth, chair: Path, finished: Finish) -> None:
+    def test_ends_when_the_render_is_done(self, plinth: Plinth, chair: Path, finished: Finish) -> None:
         render_id = plinth.models.upload(chair).render_id
         seen: list[str] = []
 
-        def look(render: Render) -> None:
+        def record(render: Render) -> None:
             seen.append(render.status)
             if len(seen) == 1:
                 finished(render_id)
 
-        render = plinth.renders.wait(render_id, on_progress=look)
+        render = plinth.renders.wait(render_id, on_progress=record)
         assert seen == ["pending", "done"]
         assert render.progress is not None
         assert render.progress.frames == render.progress.of
         assert render.file_size
 
-    def test_raises_the_renders_own_message(self, plinth: Plinth, chair: Path, database: Database) -> None:
+    def test_raises_the_error_message_of_the_render(self, plinth: Plinth, chair: Path, database: Database) -> None:
         render_id = plinth.models.upload(chair).render_id
         with database.write() as db:
             render_status.advance(db, db.get_one(RenderRow, render_id), "error", message="The model has no mesh")
@@ -164,7 +164,7 @@ class TestWait:
             plinth.renders.wait(render_id)
         assert failed.value.render.id == render_id
 
-    def test_gives_up_in_time(self, plinth: Plinth, chair: Path) -> None:
+    def test_raises_after_the_timeout(self, plinth: Plinth, chair: Path) -> None:
         with pytest.raises(WaitTimeout, match="still pending"):
             plinth.renders.wait(plinth.models.upload(chair).render_id, timeout=0.2)
 
@@ -183,7 +183,7 @@ class TestDownload:
         assert plinth.models.download(upload.model_id, out / "m.glb").read_bytes() == chair.read_bytes()
         assert sorted(path.name for path in out.iterdir()) == ["f.png", "m.glb", "p.png", "t.mp4", "v.mp4"]
 
-    def test_of_a_tier_with_a_web_variant_has_that_and_the_bundle(
+    def test_saves_the_web_variant_and_the_bundle(
         self, plinth: Plinth, chair: Path, finished: Finish, tmp_path: Path
     ) -> None:
         render_id = plinth.models.upload(chair, {"quality": "standard"}).render_id
@@ -199,35 +199,35 @@ class TestDownload:
                 "thumb.mp4": files["thumb"],
             }
 
-    def test_of_what_is_not_there_yet_leaves_nothing(self, plinth: Plinth, chair: Path, tmp_path: Path) -> None:
+    def test_leaves_nothing_behind_for_a_missing_file(self, plinth: Plinth, chair: Path, tmp_path: Path) -> None:
         render_id = plinth.models.upload(chair).render_id
         with pytest.raises(NotFound) as missing:
             plinth.renders.download_video(render_id, tmp_path / "v.mp4")
         assert missing.value.code == "video_not_found"
         assert [path.name for path in tmp_path.glob("*v.mp4*")] == []
 
-    def test_that_breaks_off_goes_on_where_it_was(self, tmp_path: Path) -> None:
+    def test_resumes_after_an_interruption(self, tmp_path: Path) -> None:
         seen: list[int] = []
         with serving(CONTENT, 400_000, 300_000) as server, Plinth(server.url) as plinth:
             out = plinth.renders.download_video("x", tmp_path / "v.mp4", on_progress=lambda done, _: seen.append(done))
         assert out.read_bytes() == CONTENT
-        starts = [wanted and int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in server.asked]
+        starts = [wanted and int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in server.requests]
         assert starts[0] is None
         assert starts[1:] == sorted(starts[1:], key=lambda start: start or 0)
-        assert all(starts[1:]), "asked for the rest alone"
+        assert all(starts[1:]), "requested only the rest"
         assert seen[-1] == len(CONTENT)
         assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
 
-    def test_that_was_given_up_goes_on_in_a_later_call(self, tmp_path: Path) -> None:
+    def test_resumes_in_a_later_call(self, tmp_path: Path) -> None:
         with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, Plinth(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
                 plinth.renders.download_video("x", tmp_path / "v.mp4")
-            assert not (tmp_path / "v.mp4").exists(), "only a whole file has the name"
+            assert not (tmp_path / "v.mp4").exists(), "only a complete file has the name"
             server.breaks.clear()
             assert plinth.renders.download_video("x", tmp_path / "v.mp4").read_bytes() == CONTENT
-        assert server.asked[-1][1] is not None
+        assert server.requests[-1][1] is not None
 
-    def test_of_another_file_by_then_starts_over(self, tmp_path: Path) -> None:
+    def test_restarts_if_the_file_has_changed(self, tmp_path: Path) -> None:
         with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, Plinth(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
                 plinth.renders.download_video("x", tmp_path / "v.mp4")
@@ -238,13 +238,13 @@ class TestDownload:
 
 
 class TestConnection:
-    def test_that_fails_is_tried_again_where_that_does_no_harm(self) -> None:
+    def test_is_retried_for_idempotent_calls(self) -> None:
         health = b'{"data": {"status": "ok"}}'
         with serving(health, -1, -1) as server, Plinth(server.url) as plinth:
             assert plinth.health().status == "ok"
-        assert len(server.asked) == 3
+        assert len(server.requests) == 3
 
-    def test_that_fails_is_not_tried_again_where_it_might(self, chair: Path) -> None:
+    def test_is_not_retried_for_other_calls(self, chair: Path) -> None:
         calls: list[Callable[[Plinth], object]] = [
             lambda plinth: plinth.models.upload(chair),
             lambda plinth: plinth.renders.create("x"),
@@ -254,30 +254,30 @@ class TestConnection:
             with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
                 with pytest.raises(ConnectionFailed):
                     call(plinth)
-                assert len(server.asked) == 1
+                assert len(server.requests) == 1
 
-    def test_to_nobody_is_told_with_the_address(self) -> None:
+    def test_names_the_url_if_it_fails(self) -> None:
         with Plinth("http://127.0.0.1:1") as plinth, pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1") as failed:
             plinth.health()
         assert (failed.value.code, failed.value.status) == ("connection_failed", 0)
 
 
 class TestErrors:
-    def test_carry_code_status_message_and_the_requests_id(self, plinth: Plinth, chair: Path) -> None:
+    def test_have_code_status_message_and_request_id(self, plinth: Plinth, chair: Path) -> None:
         model_id = plinth.models.upload(chair).model_id
         with pytest.raises(InvalidRequest, match="length") as refused:
             plinth.renders.create(model_id, {"length": 2})
         assert (refused.value.code, refused.value.status) == ("invalid_settings", 400)
         assert refused.value.request_id
 
-    def test_of_a_wrong_key_is_unauthorized(self, url: str) -> None:
+    def test_are_unauthorized_for_a_wrong_key(self, url: str) -> None:
         with Plinth(url, "dxgl_sk_wrong") as plinth, pytest.raises(Unauthorized):
             plinth.renders.list()
 
-    def test_are_plinths_even_where_no_plinth_answers(self) -> None:
+    def test_are_plinth_errors_for_other_servers_too(self) -> None:
         with serving(b"<html>") as server, Plinth(server.url) as plinth, pytest.raises(PlinthError, match="not JSON"):
             plinth.account()
 
-    def test_health_needs_no_key(self, url: str) -> None:
+    def test_are_none_for_health_without_a_key(self, url: str) -> None:
         with Plinth(f"{url}/v1/") as plinth:
             assert plinth.health().database == "ok"

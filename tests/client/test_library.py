@@ -1,4 +1,4 @@
-"""The typed client's models and overlays: found, changed, put aside, fetched from elsewhere, deleted."""
+"""Models and overlays of the typed client: list, change, archive, ingest, delete."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.web_server import MODEL, serving
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A farm that may fetch from loopback."""
+    """A farm that may download from loopback."""
     return settings.model_copy(update={"ingest_loopback": True})
 
 
@@ -39,7 +39,7 @@ def admin(url: str, database: Database) -> Iterator[Plinth]:
 
 
 class TestModels:
-    def test_change_only_in_what_is_given(self, plinth: Plinth, chair: Path) -> None:
+    def test_change_only_in_the_given_fields(self, plinth: Plinth, chair: Path) -> None:
         model_id = plinth.models.upload(chair).model_id
         named = plinth.models.update(model_id, title="Ergonomic Chair", sku="EC-1001", tags=[" Office ", "furniture"])
         assert (named.title, named.sku, named.tags) == ("Ergonomic Chair", "EC-1001", ("office", "furniture"))
@@ -48,7 +48,7 @@ class TestModels:
         assert (bare.title, bare.sku, bare.tags) == (None, None, ())
         assert plinth.models.list().items == (bare,)
 
-    def test_are_found_by_any_of_several_tags_over_all_pages(
+    def test_are_found_by_tags_over_all_pages(
         self, plinth: Plinth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setattr("plinth_client.models.MAX_PAGE_SIZE", 1)
@@ -63,7 +63,7 @@ class TestModels:
         page = plinth.models.list(limit=1, offset=1)
         assert ([model.id for model in page.items], page.total, page.offset, page.limit) == ([made[1]], 3, 1, 1)
 
-    def test_are_archived_and_brought_back(self, plinth: Plinth, chair: Path) -> None:
+    def test_are_archived_and_unarchived(self, plinth: Plinth, chair: Path) -> None:
         model_id = plinth.models.upload(chair).model_id
         assert plinth.models.archive(model_id).archived
         assert plinth.models.list().total == 0
@@ -71,7 +71,7 @@ class TestModels:
         assert not plinth.models.unarchive(model_id).archived
         assert plinth.models.list().total == 1
 
-    def test_are_gone_when_deleted_but_their_renders_stay(self, plinth: Plinth, chair: Path) -> None:
+    def test_are_deleted_without_their_renders(self, plinth: Plinth, chair: Path) -> None:
         upload = plinth.models.upload(chair)
         plinth.models.delete(upload.model_id)
         with pytest.raises(NotFound) as missing:
@@ -79,14 +79,14 @@ class TestModels:
         assert missing.value.code == "model_not_found"
         assert plinth.renders.get(upload.render_id).model_id == upload.model_id
 
-    def test_are_known_by_their_hash(self, plinth: Plinth, chair: Path) -> None:
+    def test_are_found_by_their_hash(self, plinth: Plinth, chair: Path) -> None:
         assert (plinth.models.check_file(chair).exists, plinth.models.check_file(chair).model_id) == (False, None)
         model_id = plinth.models.upload(chair).model_id
         check = plinth.models.check_hash(plinth.models.get(model_id).sha256.upper())
         assert (check.exists, check.model_id) == (True, model_id)
         assert plinth.models.check_file(chair) == check
 
-    def test_are_fetched_from_a_url(self, plinth: Plinth, tmp_path: Path) -> None:
+    def test_are_ingested_from_a_url(self, plinth: Plinth, tmp_path: Path) -> None:
         with serving() as elsewhere:
             upload = plinth.models.ingest(f"{elsewhere}/chair.glb", {"aspect": "1:1"})
             again = plinth.models.ingest(f"{elsewhere}/chair.glb")
@@ -94,7 +94,7 @@ class TestModels:
         assert plinth.renders.get(upload.render_id).render_settings["aspect"] == "1:1"
         assert plinth.models.download(upload.model_id, tmp_path / "m.glb").read_bytes() == MODEL
 
-    def test_are_not_fetched_from_nonsense(self, plinth: Plinth) -> None:
+    def test_are_not_ingested_from_an_invalid_url(self, plinth: Plinth) -> None:
         with pytest.raises(InvalidRequest) as refused:
             plinth.models.ingest("file:///etc/passwd")
         assert refused.value.code == "invalid_url"
@@ -113,13 +113,13 @@ class TestOverlays:
         plinth.overlays.delete(sent.id)
         assert [overlay.layer for overlay in plinth.overlays.list_all()] == ["foreground"]
 
-    def test_go_behind_a_render(self, plinth: Plinth, chair: Path, sky: Path) -> None:
+    def test_are_used_in_a_render(self, plinth: Plinth, chair: Path, sky: Path) -> None:
         overlay_id = plinth.overlays.upload(sky).id
         model_id = plinth.models.upload(chair).model_id
         render = plinth.renders.create(model_id, {"bgImageId": overlay_id, "bgAlign": "center"})
         assert render.render_settings["bgImageId"] == overlay_id
 
-    def test_are_published_by_admins_for_all(self, plinth: Plinth, admin: Plinth, sky: Path) -> None:
+    def test_are_published_by_admins(self, plinth: Plinth, admin: Plinth, sky: Path) -> None:
         overlay_id = admin.overlays.upload(sky).id
         assert admin.overlays.publish(overlay_id).published
         assert [overlay.id for overlay in plinth.overlays.list_all()] == [overlay_id]

@@ -1,4 +1,4 @@
-"""Downloads from a farm that sends its clients to S3: whatever follows redirects gets the file."""
+"""Downloads from a farm that redirects to S3, by different HTTP clients."""
 
 import os
 import subprocess
@@ -42,50 +42,48 @@ def video(url: str, render: str) -> str:
     return f"{url}/v1/renders/{render}/video"
 
 
-class TestAnswer:
-    def test_leads_to_s3_for_a_while_and_is_not_kept(self, video: str, client: Client, s3_door: Door) -> None:
+class TestResponse:
+    def test_redirects_to_s3_and_is_not_cached(self, video: str, client: Client, s3_door: Door) -> None:
         answer = httpx.get(video, headers=client.headers)
         assert answer.status_code == 302
         assert answer.headers["location"].startswith(f"{s3_door.url}/{s3_door.bucket}/renders/")
         assert answer.headers["cache-control"] == "no-store"
 
-    def test_needs_no_key_there_and_has_type_and_name(self, video: str, client: Client) -> None:
+    def test_leads_to_a_file_with_type_and_name(self, video: str, client: Client) -> None:
         link = httpx.get(video, headers=client.headers).headers["location"]
         answer = httpx.get(link)
         assert (answer.status_code, answer.content) == (200, VIDEO)
         assert answer.headers["content-type"] == "video/mp4"
         assert answer.headers["content-disposition"].startswith('inline; filename="chair.mp4"')
-        assert httpx.get(link, headers=client.headers).status_code == 400, "as Amazon's S3, this one refuses a key"
+        assert httpx.get(link, headers=client.headers).status_code == 400, "S3 refuses a request with a key"
 
-    def test_to_head_is_what_get_will_give(self, video: str, client: Client) -> None:
+    def test_has_the_same_headers_for_head_and_get(self, video: str, client: Client) -> None:
         asked = httpx.head(video, headers=client.headers)
         given = httpx.get(video, headers=client.headers, follow_redirects=True)
         assert (asked.status_code, asked.headers["content-length"]) == (200, str(len(VIDEO)))
         for header in ("etag", "content-type", "content-disposition"):
             assert asked.headers[header] == given.headers[header]
 
-    def test_to_a_client_that_has_the_file_is_no_redirect(self, video: str, client: Client) -> None:
+    def test_is_not_modified_if_the_client_has_the_file(self, video: str, client: Client) -> None:
         tag = httpx.head(video, headers=client.headers).headers["etag"]
         assert httpx.get(video, headers=client.headers | {"If-None-Match": tag}).status_code == 304
 
-    def test_to_an_impossible_range_is_the_canonical_error(self, video: str, client: Client) -> None:
+    def test_is_an_error_for_an_impossible_range(self, video: str, client: Client) -> None:
         answer = httpx.get(video, headers=client.headers | {"Range": "bytes=10000-"})
         assert_error(answer, "range_not_satisfiable", 416)
 
-    def test_for_a_file_that_is_gone_is_the_canonical_error(
-        self, video: str, client: Client, s3_door: Door, render: str
-    ) -> None:
+    def test_is_an_error_for_a_missing_file(self, video: str, client: Client, s3_door: Door, render: str) -> None:
         s3_door.client().delete_object(Bucket=s3_door.bucket, Key=f"renders/{render}/1/video.mp4")
         assert_error(httpx.get(video, headers=client.headers), "video_not_found", 404)
 
-    def test_without_a_key_is_no_redirect(self, video: str) -> None:
+    def test_is_an_error_without_a_key(self, video: str) -> None:
         assert_error(httpx.get(video), "unauthorized", 401)
 
-    def test_for_a_bundle_is_the_bundle(self, url: str, render: str, client: Client) -> None:
+    def test_is_no_redirect_for_a_bundle(self, url: str, render: str, client: Client) -> None:
         answer = httpx.get(f"{url}/v1/renders/{render}/bundle", headers=client.headers)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
 
-    def test_for_a_model_is_a_redirect_too(self, url: str, render: str, plinth: Plinth, client: Client) -> None:
+    def test_redirects_for_a_model(self, url: str, render: str, plinth: Plinth, client: Client) -> None:
         model_id = plinth.renders.get(render).model_id
         answer = httpx.get(f"{url}/v1/models/{model_id}/file", headers=client.headers, follow_redirects=True)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "model/gltf-binary")
@@ -114,28 +112,28 @@ def by_node(url: str, headers: dict[str, str], folder: Path) -> bytes:
         "fetch(URL_, { headers: JSON.parse(HEADERS) }).then(answer => answer.arrayBuffer())"
         ".then(body => require('fs').writeFileSync(GOT, Buffer.from(body)));"
     )
-    told = {"URL_": url, "HEADERS": str(httpx.Response(200, json=headers).text), "GOT": str(folder / "got")}
-    subprocess.run(["node", "-e", code], check=True, env=os.environ | told)
+    variables = {"URL_": url, "HEADERS": str(httpx.Response(200, json=headers).text), "GOT": str(folder / "got")}
+    subprocess.run(["node", "-e", code], check=True, env=os.environ | variables)
     return (folder / "got").read_bytes()
 
 
 @pytest.mark.parametrize("get", [by_requests, by_httpx, by_curl, by_node])
 class TestClientsThatFollow:
-    """None of them sends the key on to S3, which would refuse it beside the address's own signature."""
+    """None of them sends the key to S3, which would refuse it beside the signature in the URL."""
 
     def test_get_the_file(
         self, get: Callable[[str, dict[str, str], Path], bytes], video: str, client: Client, tmp_path: Path
     ) -> None:
         assert get(video, client.headers, tmp_path) == VIDEO
 
-    def test_get_the_part_that_they_want(
+    def test_get_the_requested_range(
         self, get: Callable[[str, dict[str, str], Path], bytes], video: str, client: Client, tmp_path: Path
     ) -> None:
         assert get(video, client.headers | {"Range": "bytes=10-19"}, tmp_path) == VIDEO[10:20]
 
 
 class TestTypedClient:
-    def test_downloads_and_goes_on_where_s3_broke_off(
+    def test_resumes_a_download_that_s3_interrupted(
         self, plinth: Plinth, render: str, s3_door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("plinth_client.download.FIRST_RETRY_DELAY_SECONDS", 0.001)
@@ -143,7 +141,7 @@ class TestTypedClient:
         plinth.renders.download_video(render, tmp_path / "chair.mp4")
         assert (tmp_path / "chair.mp4").read_bytes() == VIDEO
 
-    def test_tells_a_file_that_s3_has_lost(self, plinth: Plinth, render: str, s3_door: Door, tmp_path: Path) -> None:
+    def test_reports_a_file_that_s3_has_lost(self, plinth: Plinth, render: str, s3_door: Door, tmp_path: Path) -> None:
         s3_door.client().delete_object(Bucket=s3_door.bucket, Key=f"renders/{render}/1/thumb.mp4")
         with pytest.raises(NotFound):
             plinth.renders.download_thumb(render, tmp_path / "thumb.mp4")

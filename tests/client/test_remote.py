@@ -16,7 +16,7 @@ from tests.support.glb import glb
 
 
 @pytest.fixture(autouse=True)
-def surroundings(url: str, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(url: str, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell that knows the farm and the key, with a model in its working directory."""
     monkeypatch.setattr("plinth_client.transport.FIRST_RETRY_DELAY_SECONDS", 0.001)
     monkeypatch.setenv("FARM_API_URL", url)
@@ -38,12 +38,12 @@ def done(*arguments: str) -> str:
 def refused(*arguments: str) -> str:
     result = remote(*arguments)
     assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit), "this would be a traceback"
+    assert isinstance(result.exception, SystemExit), "otherwise a traceback"
     [line] = result.stderr.strip().split("\n")
     return line
 
 
-def test_from_upload_to_download(finished: Finish) -> None:
+def test_works_from_upload_to_download(finished: Finish) -> None:
     uploaded = json.loads(done("upload", "chair.glb", "--set", "aspect=1:1", "--json"))
     render_id = uploaded["render_id"]
     assert done("status", render_id).startswith("pending, 0/")
@@ -60,7 +60,7 @@ def test_from_upload_to_download(finished: Finish) -> None:
     assert [item["id"] for item in json.loads(done("list", "--status", "done", "--json"))] == [render_id]
 
 
-def test_a_render_that_failed_says_why(database: Database) -> None:
+def test_prints_the_reason_of_a_failure(database: Database) -> None:
     render_id = json.loads(done("upload", "chair.glb", "--json"))["render_id"]
     with database.write() as db:
         render_status.advance(db, db.get_one(Render, render_id), "error", message="The model has no mesh")
@@ -80,5 +80,5 @@ def test_a_render_that_failed_says_why(database: Database) -> None:
         (["download", "nothing", "-o", "x.mp4"], "not found"),
     ],
 )
-def test_what_is_wrong_is_one_line(arguments: list[str], said: str) -> None:
+def test_prints_errors_as_one_line(arguments: list[str], said: str) -> None:
     assert said in refused(*arguments)

@@ -1,4 +1,4 @@
-"""The `farm` command: what it prints, what it leaves, and that no mistake of the user ends in a traceback."""
+"""The `farm` command: its output, its files, and errors without a traceback."""
 
 import hashlib
 import json
@@ -23,8 +23,8 @@ NO_MESH = ASSETS / "no_mesh.glb"
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A farm of the test's own, drawing small and coarse, with the test's folder as working directory."""
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new farm with low resolution and quality, and the test's folder as working directory."""
     (tmp_path / "scratch").mkdir()
     values = {"SCRATCH": "scratch", "DATA": "data", "SCALE": "0.1", "FPS": "2", "SAMPLES": "1", "ENGINE": "cycles"}
     for name, value in values.items():
@@ -37,7 +37,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_blender(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*_: object) -> None:
-        raise AssertionError("Blender was started for nothing")
+        raise AssertionError("Blender must not start")
 
     monkeypatch.setattr("farm.rendering.local.BlenderHost.start", start)
 
@@ -47,24 +47,24 @@ def farm(*arguments: str | Path) -> Result:
 
 
 def done(*arguments: str | Path) -> str:
-    """What a command prints that succeeds."""
+    """The output of a successful command."""
     result = farm(*arguments)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line that a command prints on stderr when it fails as it should."""
+    """The line that a command prints on stderr when it fails as expected."""
     result = farm(*arguments)
     assert result.exit_code == 1, (result.output, result.exception)
-    assert isinstance(result.exception, SystemExit), "this would be a traceback"
+    assert isinstance(result.exception, SystemExit), "otherwise a traceback"
     [line] = result.stderr.strip().split("\n")
     assert "Traceback" not in result.output
     return line
 
 
 class TestAccounts:
-    def test_are_listed_once_created(self) -> None:
+    def test_are_listed_after_creation(self) -> None:
         assert "ada@example.com" in done("accounts", "create", "ada@example.com")
         done("accounts", "create", "root@example.com", "--admin")
         ada, root = done("accounts", "list").splitlines()
@@ -72,19 +72,19 @@ class TestAccounts:
         assert "(admin)" not in ada
         assert "root@example.com  10 credits  (admin)" in root
 
-    def test_as_json_are_the_same(self) -> None:
+    def test_are_equal_as_json(self) -> None:
         created = json.loads(done("accounts", "create", "ada@example.com", "--json"))
         assert json.loads(done("accounts", "list", "--json")) == [created]
         assert created["email"] == "ada@example.com"
         assert (created["admin"], created["credits"], created["suspended"]) == (False, 10, False)
 
-    def test_start_with_the_credits_they_are_given(self) -> None:
+    def test_start_with_the_given_credits(self) -> None:
         assert json.loads(done("accounts", "create", "ada@example.com", "--credits", "47", "--json"))["credits"] == 47
         assert "50 credits" in done("accounts", "grant", "ada@example.com", "3")
         assert json.loads(done("accounts", "list", "--json"))[0]["credits"] == 50
 
     @pytest.mark.parametrize("number", ["0", "-1", "many", "1e3", "99999999999999999999"])
-    def test_cannot_be_given_what_is_no_number_of_credits(self, number: str) -> None:
+    def test_refuse_an_invalid_number_of_credits(self, number: str) -> None:
         done("accounts", "create", "ada@example.com")
         assert farm("accounts", "grant", "ada@example.com", "--", number).exit_code == 2
         assert json.loads(done("accounts", "list", "--json"))[0]["credits"] == 10
@@ -97,22 +97,22 @@ class TestAccounts:
         assert "(suspended)" not in done("accounts", "list")
 
     @pytest.mark.parametrize("command", [("suspend",), ("resume",), ("grant", "5")])
-    def test_that_are_not_there_are_told_so(self, command: tuple[str, ...]) -> None:
+    def test_report_an_unknown_account(self, command: tuple[str, ...]) -> None:
         name, *rest = command
         assert "no account" in refused("accounts", name, "eve@example.com", *rest)
 
-    def test_of_an_empty_farm_are_none(self) -> None:
+    def test_are_empty_in_a_new_farm(self) -> None:
         assert done("accounts", "list") == ""
         assert json.loads(done("accounts", "list", "--json")) == []
 
-    def test_cannot_be_made_twice(self) -> None:
+    def test_cannot_be_created_twice(self) -> None:
         done("accounts", "create", "ada@example.com")
         assert "already" in refused("accounts", "create", "ada@example.com")
         assert len(done("accounts", "list").splitlines()) == 1
 
 
 class TestKeys:
-    def test_is_printed_raw_and_alone(self) -> None:
+    def test_are_printed_alone_on_stdout(self) -> None:
         done("accounts", "create", "ada@example.com")
         first, second = (farm("keys", "create", "ada@example.com") for _ in range(2))
         assert first.stdout.startswith(PREFIX)
@@ -120,10 +120,10 @@ class TestKeys:
         assert first.stderr == ""
         assert first.stdout != second.stdout
 
-    def test_for_nobody_says_how_to_create_the_account(self) -> None:
+    def test_explain_how_to_create_an_unknown_account(self) -> None:
         assert "farm accounts create eve@example.com" in refused("keys", "create", "eve@example.com")
 
-    def test_are_listed_with_what_they_may_do_and_until_when(self) -> None:
+    def test_are_listed_with_scopes_and_expiry(self) -> None:
         done("accounts", "create", "ada@example.com")
         keys = [
             done("keys", "create", "ada@example.com"),
@@ -150,53 +150,53 @@ class TestKeys:
     @pytest.mark.parametrize(
         "until", ["", "soon", "5", "d", "-1d", "1.5h", "99999999999999d", "2030-13-01", "0001-01-01T00:00+23:00"]
     )
-    def test_cannot_expire_at_no_time(self, until: str) -> None:
+    def test_refuse_an_invalid_expiry(self, until: str) -> None:
         done("accounts", "create", "ada@example.com")
         assert "30d" in refused("keys", "create", "ada@example.com", "--expires", until)
         assert done("keys", "list", "ada@example.com") == ""
 
-    def test_of_an_unknown_scope_are_refused_with_the_known_ones(self) -> None:
+    def test_refuse_an_unknown_scope_and_list_the_known(self) -> None:
         done("accounts", "create", "ada@example.com")
         said = refused("keys", "create", "ada@example.com", "--scopes", "renders:read,renders:fly")
         assert "renders:fly" in said
         assert "account:read" in said
 
-    def test_can_be_revoked_by_the_id_that_the_list_shows(self) -> None:
+    def test_can_be_revoked_by_id(self) -> None:
         done("accounts", "create", "ada@example.com")
         done("keys", "create", "ada@example.com")
         done("keys", "revoke", done("keys", "list", "ada@example.com").split()[0])
         assert "revoked" in done("keys", "list", "ada@example.com")
 
-    def test_can_be_revoked_once(self) -> None:
+    def test_can_be_revoked_only_once(self) -> None:
         done("accounts", "create", "ada@example.com")
         key = done("keys", "create", "ada@example.com").strip()
         assert "Revoked" in done("keys", "revoke", key)
         assert "not a key" in refused("keys", "revoke", key)
 
-    def test_that_never_was_cannot_be_revoked_and_is_not_repeated(self) -> None:
+    def test_are_not_echoed_if_unknown(self) -> None:
         assert "dxgl_sk_wrong" not in refused("keys", "revoke", "dxgl_sk_wrong")
 
 
 class TestDatabase:
-    def test_upgrade_names_the_version_and_may_be_repeated(self) -> None:
+    def test_prints_its_version_on_each_upgrade(self) -> None:
         first = done("db", "upgrade")
         assert first.startswith("Database at version ")
         assert "None" not in first
         assert done("db", "upgrade") == first
 
-    def test_lies_in_the_folder_that_is_named(self, tmp_path: Path) -> None:
+    def test_is_created_in_the_given_folder(self, tmp_path: Path) -> None:
         done("db", "upgrade", "--data", tmp_path / "elsewhere")
         assert (tmp_path / "elsewhere" / "plinth.db").is_file()
         assert not (tmp_path / "data").exists()
 
-    def test_in_a_place_that_cannot_be_is_told_in_one_line(self, tmp_path: Path) -> None:
+    def test_reports_an_impossible_path_in_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         assert "file" in refused("accounts", "list", "--data", tmp_path / "file" / "data")
 
 
 @pytest.mark.slow
 class TestRender:
-    def test_writes_video_and_poster_and_tells_its_progress(self, tmp_path: Path) -> None:
+    def test_writes_video_and_poster_and_shows_progress(self, tmp_path: Path) -> None:
         out = tmp_path / "new" / "radio.mp4"
         result = farm("render", PRODUCT, "--set", "length=3", "--set", "bgColor=#12ab9f", "-o", out)
         assert result.exit_code == 0, result.output
@@ -208,20 +208,20 @@ class TestRender:
         lines = result.stdout.splitlines()
         assert lines[-2].startswith("6/6 frames, ")
         assert lines[-1] == f"{out} and {out.with_suffix('.png')}"
-        assert "\x1b" not in result.output, "plain lines where there is no terminal"
+        assert "\x1b" not in result.output, "plain lines without a terminal"
         assert sorted(path.name for path in out.parent.iterdir()) == ["radio.mp4", "radio.png"]
         assert not list((tmp_path / "scratch").iterdir())
 
-    def test_of_a_model_without_a_mesh_says_so(self, tmp_path: Path) -> None:
+    def test_reports_a_model_without_a_mesh(self, tmp_path: Path) -> None:
         assert "no mesh" in refused("render", NO_MESH, "-o", "x.mp4")
         self._assert_nothing_left(tmp_path)
 
-    def test_of_a_model_without_size_says_so(self, tmp_path: Path) -> None:
+    def test_reports_a_model_without_size(self, tmp_path: Path) -> None:
         (tmp_path / "point.glb").write_bytes(glb(triangle(), bytes(36) + BINARY[36:]))
         assert "no size" in refused("render", "point.glb", "-o", "x.mp4")
         self._assert_nothing_left(tmp_path)
 
-    def test_with_an_ffmpeg_that_is_not_there_names_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_names_a_missing_ffmpeg(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_FFMPEG", "no-such-ffmpeg")
         assert "no-such-ffmpeg" in refused("render", PRODUCT, "-o", "x.mp4")
         self._assert_nothing_left(tmp_path)
@@ -235,7 +235,7 @@ class TestRender:
 
 @pytest.mark.slow
 class TestDataset:
-    def test_of_a_scan_is_a_zip_and_tells_its_progress_in_views(self, tmp_path: Path) -> None:
+    def test_writes_a_zip_of_a_scan_and_shows_progress(self, tmp_path: Path) -> None:
         out = tmp_path / "new" / "stone.zip"
         result = farm("dataset", SCAN, "--coverage", "sphere", "--set", "scene=dark", "-o", out)
         assert result.exit_code == 0, result.output
@@ -250,7 +250,7 @@ class TestDataset:
         assert [path.name for path in out.parent.iterdir()] == ["stone.zip"]
         assert not list((tmp_path / "scratch").iterdir())
 
-    def test_of_a_model_without_a_mesh_says_so_and_leaves_nothing(self, tmp_path: Path) -> None:
+    def test_leaves_nothing_behind_without_a_mesh(self, tmp_path: Path) -> None:
         assert "no mesh" in refused("dataset", NO_MESH, "-o", tmp_path / "new" / "x.zip")
         assert not list((tmp_path / "new").iterdir())
 
@@ -265,17 +265,17 @@ class TestDataset:
             (["-o", "x.tar"], "name a file that ends in .zip"),
         ],
     )
-    def test_that_cannot_be_is_refused_at_once(self, arguments: list[str], words: str) -> None:
+    def test_is_refused_immediately_with_wrong_options(self, arguments: list[str], words: str) -> None:
         assert words in refused("dataset", PRODUCT, *arguments)
 
     @pytest.mark.usefixtures("no_blender")
-    def test_is_not_what_render_makes(self) -> None:
+    def test_is_not_created_by_render(self) -> None:
         assert "farm dataset" in refused("render", PRODUCT, "--set", "output=dataset", "-o", "x.mp4")
 
 
 @pytest.mark.slow
 class TestCameraPathPreview:
-    def test_is_a_sheet_with_stills_that_blender_drew(self) -> None:
+    def test_is_a_sheet_with_stills_from_blender(self) -> None:
         done("camera-paths", "preview", "hero-spin", "--set", "bgColor=#12ab9f", "-o", "new/sheet.png")
         with Image.open("new/sheet.png") as sheet:
             picture = sheet.convert("RGB")
@@ -283,18 +283,18 @@ class TestCameraPathPreview:
         for number in range(path_sheet.STILLS):
             left = path_sheet.MARGIN + number * (path_sheet.STILL_SIZE + path_sheet.GAP)
             corner = picture.getpixel((left + 3, path_sheet.STRIP_TOP + 3))
-            assert corner == pytest.approx((0x12, 0xAB, 0x9F), abs=6), "256 colours come this near"
+            assert corner == pytest.approx((0x12, 0xAB, 0x9F), abs=6), "accuracy of 256 colours"
             seen = picture.crop((left, path_sheet.STRIP_TOP, left + path_sheet.STILL_SIZE, path_sheet.STRIP_TOP + 150))
-            assert len(seen.getcolors(150 * 150) or []) > 20, "a radio, not an empty card"
+            assert len(seen.getcolors(150 * 150) or []) > 20, "shows the model"
 
 
 class TestCameraPaths:
-    def test_are_listed_with_what_they_show(self) -> None:
+    def test_are_listed_with_their_descriptions(self) -> None:
         lines = done("camera-paths", "list").splitlines()
         assert [line.split("  ")[0] for line in lines] == list(PATHS)
         assert all(path.description in line for path, line in zip(PATHS.values(), lines, strict=True))
 
-    def test_as_json_are_the_same(self) -> None:
+    def test_are_equal_as_json(self) -> None:
         assert [path["name"] for path in json.loads(done("camera-paths", "list", "--json"))] == list(PATHS)
 
     @pytest.mark.parametrize(
@@ -308,14 +308,14 @@ class TestCameraPaths:
         ],
     )
     @pytest.mark.usefixtures("no_blender")
-    def test_refuses_before_blender_starts(self, arguments: list[str], said: str, tmp_path: Path) -> None:
+    def test_are_refused_before_blender_starts(self, arguments: list[str], said: str, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         assert said in refused("camera-paths", "preview", *arguments)
 
 
 @pytest.mark.usefixtures("no_blender")
 class TestRefusedRender:
-    """What can be seen to be wrong before Blender starts is told before Blender starts."""
+    """Errors that can be detected before Blender starts are reported before it starts."""
 
     @pytest.mark.parametrize(
         ("setting", "said"),
@@ -328,7 +328,7 @@ class TestRefusedRender:
             ("length", "key=value"),
         ],
     )
-    def test_for_a_bad_setting_names_it(self, setting: str, said: str, tmp_path: Path) -> None:
+    def test_names_a_wrong_setting(self, setting: str, said: str, tmp_path: Path) -> None:
         assert said in refused("render", PRODUCT, "--set", setting, "-o", "x.mp4")
         assert not list((tmp_path / "scratch").iterdir())
 
@@ -341,29 +341,29 @@ class TestRefusedRender:
             ("model.gltf", b"{", "JSON"),
         ],
     )
-    def test_for_a_bad_file_says_what_is_wrong(self, name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    def test_explains_a_wrong_file(self, name: str, content: bytes, said: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         assert said in refused("render", name, "-o", "x.mp4")
         assert not list((tmp_path / "scratch").iterdir())
 
-    def test_for_a_file_that_is_not_there_shows_the_usage(self) -> None:
+    def test_shows_the_usage_for_a_missing_file(self) -> None:
         result = farm("render", "nowhere.glb", "-o", "x.mp4")
         assert result.exit_code == 2
         assert "Traceback" not in result.output
 
     @pytest.mark.parametrize("out", ["file/x.mp4", "/proc/x.mp4", ".", "x.png"])
-    def test_for_a_place_that_cannot_take_the_video_names_it(self, out: str, tmp_path: Path) -> None:
+    def test_names_an_output_path_that_is_not_writable(self, out: str, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         assert out in refused("render", PRODUCT, "-o", out)
 
     @pytest.mark.parametrize(("quality", "out", "right"), [("pro", "x.mp4", ".mov"), ("share", "x.mov", ".mp4")])
-    def test_for_a_name_that_does_not_fit_the_tier_says_what_does(self, quality: str, out: str, right: str) -> None:
+    def test_names_the_right_suffix_for_the_tier(self, quality: str, out: str, right: str) -> None:
         assert f"ends in {right}" in refused("render", PRODUCT, "--set", f"quality={quality}", "-o", out)
 
-    def test_for_a_scratch_folder_that_is_not_there_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_names_a_missing_scratch_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_SCRATCH", "/nowhere")
         assert "/nowhere" in refused("render", PRODUCT, "-o", "x.mp4")
 
-    def test_for_a_wrong_variable_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_names_a_wrong_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_SCALE", "big")
         assert "FARM_SCALE" in refused("render", PRODUCT, "-o", "x.mp4")

@@ -1,4 +1,4 @@
-"""`farm doctor` sees what is wrong and says how to mend it, without a traceback."""
+"""`farm doctor` reports problems and their fixes, without a traceback."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
-def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A machine without a GPU whose farm has not started yet."""
     for name in [name for name in os.environ if name.startswith("FARM_")]:
         monkeypatch.delenv(name)
@@ -34,7 +34,7 @@ def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def only(check: Callable[[Settings], Check], settings: Settings) -> Check:
-    """One check's answer, as `examine` gives it."""
+    """The result of one check, as in `examine`."""
     return doctor._run_check(check, settings)
 
 
@@ -46,12 +46,12 @@ def assert_bad(check: Check, *fix: str) -> None:
         assert words in (check.fix or "")
 
 
-class TestWell:
+class TestReport:
     @pytest.mark.slow
-    def test_all_is_well_here_and_the_json_parses(
-        self, well: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    def test_prints_json_without_problems_here(
+        self, healthy: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setenv("FARM_DATA", str(well.data))
+        monkeypatch.setenv("FARM_DATA", str(healthy.data))
         monkeypatch.setenv("FARM_SCRATCH", str(tmp_path))
         answer = CliRunner().invoke(app, ["doctor", "--json"])
         checks = json.loads(answer.stdout)
@@ -62,54 +62,54 @@ class TestWell:
         assert by_name["blender"]["found"].startswith("bpy 4.5")
         assert "cycles" in by_name["engine"]["found"]
         assert not [path for path in tmp_path.iterdir() if path.name.startswith("plinth-")]
-        assert not list((well.files / "doctor").glob("*"))
+        assert not list((healthy.files / "doctor").glob("*"))
 
 
-class TestTrouble:
-    def test_of_an_ffmpeg_that_is_not_there(self, well: Settings, tmp_path: Path) -> None:
-        bad = well.model_copy(update={"ffmpeg": tmp_path / "none"})
+class TestProblems:
+    def test_reports_a_missing_ffmpeg(self, healthy: Settings, tmp_path: Path) -> None:
+        bad = healthy.model_copy(update={"ffmpeg": tmp_path / "none"})
         assert_bad(only(doctor.ffmpeg, bad), "FARM_FFMPEG")
 
-    def test_of_an_ffmpeg_that_is_something_else(self, well: Settings) -> None:
-        assert_bad(only(doctor.ffmpeg, well.model_copy(update={"ffmpeg": Path("/bin/false")})), "FARM_FFMPEG")
-        assert_bad(only(doctor.ffmpeg, well.model_copy(update={"ffmpeg": Path("/bin/true")})), "FARM_FFMPEG")
+    def test_reports_an_ffmpeg_that_is_another_program(self, healthy: Settings) -> None:
+        assert_bad(only(doctor.ffmpeg, healthy.model_copy(update={"ffmpeg": Path("/bin/false")})), "FARM_FFMPEG")
+        assert_bad(only(doctor.ffmpeg, healthy.model_copy(update={"ffmpeg": Path("/bin/true")})), "FARM_FFMPEG")
 
-    def test_of_a_data_folder_that_cannot_be(self, well: Settings, tmp_path: Path) -> None:
+    def test_reports_an_impossible_data_folder(self, healthy: Settings, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        bad = well.model_copy(update={"data": tmp_path / "file" / "data"})
+        bad = healthy.model_copy(update={"data": tmp_path / "file" / "data"})
         assert_bad(only(doctor.database, bad), "FARM_DATA")
         assert_bad(only(doctor.storage, bad), "FARM_DATA")
 
-    def test_of_a_database_server_that_does_not_answer(self, well: Settings) -> None:
-        bad = well.model_copy(update={"database_url": "sqlite:////proc/none/plinth.db"})
+    def test_reports_an_unreachable_database(self, healthy: Settings) -> None:
+        bad = healthy.model_copy(update={"database_url": "sqlite:////proc/none/plinth.db"})
         assert_bad(only(doctor.database, bad), "FARM_DATABASE_URL")
 
-    def test_of_a_scratch_folder_that_is_not_there(self, well: Settings, tmp_path: Path) -> None:
-        bad = well.model_copy(update={"scratch": tmp_path / "none"})
+    def test_reports_a_missing_scratch_folder(self, healthy: Settings, tmp_path: Path) -> None:
+        bad = healthy.model_copy(update={"scratch": tmp_path / "none"})
         assert_bad(only(doctor.scratch, bad), "FARM_SCRATCH")
-        assert only(doctor.gpu, bad).ok, "the trouble is told once, where it is"
+        assert only(doctor.gpu, bad).ok, "the problem is reported only once"
 
-    def test_of_a_scratch_folder_that_is_too_small(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**26, 2**25, 2**25))
-        assert_bad(only(doctor.scratch, well), "--shm-size", "FARM_SCRATCH")
-
-    def test_of_a_scratch_folder_whose_path_is_too_long_for_blenders_socket(
-        self, well: Settings, tmp_path: Path
+    def test_reports_a_scratch_folder_that_is_too_small(
+        self, healthy: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**26, 2**25, 2**25))
+        assert_bad(only(doctor.scratch, healthy), "--shm-size", "FARM_SCRATCH")
+
+    def test_reports_a_scratch_path_too_long_for_a_socket(self, healthy: Settings, tmp_path: Path) -> None:
         deep = tmp_path / ("d" * 60) / ("e" * 30)
         deep.mkdir(parents=True)
-        check = only(doctor.scratch, well.model_copy(update={"scratch": deep}))
+        check = only(doctor.scratch, healthy.model_copy(update={"scratch": deep}))
         assert_bad(check, "60 bytes", "FARM_SCRATCH")
         assert "too long" in check.found
 
-    def test_of_eevee_forced_where_no_gpu_is(self, well: Settings) -> None:
-        assert_bad(only(doctor.gpu, well.model_copy(update={"engine": "eevee"})), "FARM_ENGINE=auto")
+    def test_reports_eevee_without_a_gpu(self, healthy: Settings) -> None:
+        assert_bad(only(doctor.gpu, healthy.model_copy(update={"engine": "eevee"})), "FARM_ENGINE=auto")
 
-    def test_of_a_blender_that_does_not_start(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reports_a_blender_that_does_not_start(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
-        assert_bad(only(doctor.blender, well), "make setup")
+        assert_bad(only(doctor.blender, healthy), "make setup")
 
-    def test_ends_the_command_with_1_and_tells_the_fix(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_exits_with_1_and_prints_the_fix(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor, "examine", lambda _: [Check("scratch", False, "full", "Empty it.")])
         answer = CliRunner().invoke(app, ["doctor"])
         assert answer.exit_code == 1
@@ -119,24 +119,24 @@ class TestTrouble:
 
 class TestS3:
     @pytest.fixture
-    def with_s3(self, well: Settings, s3_door: Door, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    def with_s3(self, healthy: Settings, s3_door: Door, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
-        return Settings(data=well.data, **s3_door.settings)
+        return Settings(data=healthy.data, **s3_door.settings)
 
-    def test_that_may_all_be_done_with_is_well_and_left_as_it_was(self, with_s3: Settings, s3_door: Door) -> None:
+    def test_passes_and_leaves_the_bucket_unchanged(self, with_s3: Settings, s3_door: Door) -> None:
         check = only(doctor.storage, with_s3)
         assert check.ok
         assert s3_door.bucket in check.found
         assert "Contents" not in s3_door.client().list_objects_v2(Bucket=s3_door.bucket)
 
-    def test_that_is_not_there(self, with_s3: Settings, s3_door: Door) -> None:
+    def test_reports_an_unreachable_service(self, with_s3: Settings, s3_door: Door) -> None:
         s3_door.shutdown()
         s3_door.server_close()
         check = only(doctor.storage, with_s3)
         assert_bad(check, "FARM_S3_ENDPOINT")
         assert "EndpointConnectionError" in check.found
 
-    def test_that_has_no_such_bucket(self, with_s3: Settings) -> None:
+    def test_reports_a_missing_bucket(self, with_s3: Settings) -> None:
         check = only(doctor.storage, with_s3.model_copy(update={"s3_bucket": "another"}))
         assert_bad(check, "FARM_S3_BUCKET")
         assert "NoSuchBucket" in check.found
@@ -150,7 +150,7 @@ class TestS3:
             ("DELETE /", "s3:DeleteObject"),
         ],
     )
-    def test_that_denies_something(self, with_s3: Settings, s3_door: Door, denied: str, permission: str) -> None:
+    def test_names_a_missing_permission(self, with_s3: Settings, s3_door: Door, denied: str, permission: str) -> None:
         s3_door.denied = denied
         check = only(doctor.storage, with_s3)
         assert_bad(check, permission)
@@ -158,40 +158,40 @@ class TestS3:
 
 
 class TestDatabase:
-    def test_that_is_empty_is_well_and_says_what_migrates_it(self, well: Settings) -> None:
-        check = only(doctor.database, well)
+    def test_passes_if_empty_and_names_the_migration(self, healthy: Settings) -> None:
+        check = only(doctor.database, healthy)
         assert check.ok
         assert "upgrade" in (check.fix or "")
 
 
 class TestSoftwareOpenGl:
-    """A GPU that OpenGL does not reach."""
+    """A GPU that OpenGL cannot use."""
 
     @pytest.fixture
-    def fooled(self, well: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    def software_opengl(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
         monkeypatch.setattr(engine, "probe", lambda _: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
-        return well
+        return healthy
 
-    def test_is_said_to_be_no_gpu_node_with_the_mend(self, fooled: Settings) -> None:
-        check = only(doctor.gpu, fooled)
+    def test_is_reported_with_the_fix(self, software_opengl: Settings) -> None:
+        check = only(doctor.gpu, software_opengl)
         assert_bad(check, "driver", "NVIDIA_DRIVER_CAPABILITIES=all", "FARM_ENGINE=cycles")
         for words in ("cycles", "software OpenGL (llvmpipe", "/dev/nvidia0", "not a GPU node"):
             assert words in check.found
 
-    def test_is_well_where_no_gpu_is_meant(self, fooled: Settings) -> None:
-        assert only(doctor.gpu, fooled.model_copy(update={"engine": "cycles"})).ok
+    def test_passes_if_cycles_is_configured(self, software_opengl: Settings) -> None:
+        assert only(doctor.gpu, software_opengl.model_copy(update={"engine": "cycles"})).ok
 
     @pytest.mark.parametrize("forced", ["auto", "eevee", "cycles"])
-    def test_joins_the_farm_as_no_gpu_node(self, fooled: Settings, forced: str) -> None:
-        settings = fooled.model_copy(update={"engine": forced})
+    def test_joins_the_farm_without_a_gpu(self, software_opengl: Settings, forced: str) -> None:
+        settings = software_opengl.model_copy(update={"engine": forced})
         device = engine.probe(Path())
         with contextlib.closing(Database(settings.database)) as database:
             joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
 
-    def test_is_told_from_a_card(self, well: Settings) -> None:
+    def test_differs_from_a_hardware_gpu(self, healthy: Settings) -> None:
         card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
-        with contextlib.closing(Database(well.database)) as database:
-            joins = facts.gather("one", [], engine.select_engine(well, card), card, database, well)
+        with contextlib.closing(Database(healthy.database)) as database:
+            joins = facts.gather("one", [], engine.select_engine(healthy, card), card, database, healthy)
         assert (joins.has_gpu, joins.engine) == (True, "eevee")

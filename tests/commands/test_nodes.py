@@ -1,4 +1,4 @@
-"""`farm nodes`, as an operator types it."""
+"""The commands `farm nodes ...`."""
 
 import json
 from dataclasses import replace
@@ -37,12 +37,12 @@ def listed() -> list[dict[str, object]]:
 
 
 class TestList:
-    def test_of_an_empty_farm_says_how_to_start_one(self, database: Database) -> None:  # noqa: ARG002
+    def test_explains_how_to_start_a_node(self, database: Database) -> None:  # noqa: ARG002
         assert "farm worker" in farm("list").stdout
         assert listed() == []
 
     @pytest.mark.usefixtures("box")
-    def test_shows_what_a_node_is_and_does(self) -> None:
+    def test_shows_the_state_of_a_node(self) -> None:
         shown = farm("list").stdout
         for words in ("box", "idle", "eevee (A card)", "16 GiB", "0.1.0, bpy 4.5.15", "studio", "s ago"):
             assert words in shown
@@ -57,13 +57,13 @@ class TestList:
 
 
 class TestChanges:
-    def test_drain_and_resume_are_seen_in_the_list(self, box: Facts) -> None:
+    def test_drain_and_resume_a_node(self, box: Facts) -> None:
         assert farm("drain", box.name).exit_code == 0
         assert [row["state"] for row in listed()] == ["draining"]
         assert farm("resume", box.name).exit_code == 0
         assert [row["state"] for row in listed()] == ["idle"]
 
-    def test_forget_is_for_nodes_that_are_gone(self, box: Facts, database: Database) -> None:
+    def test_forget_only_nodes_that_are_gone(self, box: Facts, database: Database) -> None:
         refused = farm("forget", box.name)
         assert refused.exit_code == 1
         assert "alive" in refused.stderr
@@ -73,7 +73,7 @@ class TestChanges:
         assert farm("forget", box.name).exit_code == 0
         assert listed() == []
 
-    def test_of_a_node_that_is_not_there_ends_with_one_line(self, database: Database) -> None:  # noqa: ARG002
-        refused = farm("drain", "nobody")
+    def test_report_an_unknown_node_in_one_line(self, database: Database) -> None:  # noqa: ARG002
+        refused = farm("drain", "unknown")
         assert refused.exit_code == 1
-        assert refused.stderr == "There is no node nobody. `farm nodes list` shows all\n"
+        assert refused.stderr == "There is no node unknown. `farm nodes list` shows all\n"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from farm import templates
-from tests.commands.test_cli import PRODUCT, done, farm, refused, surroundings  # noqa: F401 - a fixture
+from tests.commands.test_cli import PRODUCT, done, environment, farm, refused  # noqa: F401 - a fixture
 from tests.support.blender import InsideBlender
 from tests.support.templates import STUDIO, darken_key, rename_subject, save_changed
 

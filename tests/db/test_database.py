@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from farm.accounts import accounts
 from farm.db import session
-from farm.db.accounts import find
+from farm.db.accounts import find_account
 from farm.db.session import Database, after_commit, rows_changed
 from farm.db.tables import Account, Key
 
@@ -88,10 +88,10 @@ class TestPostgresql:
 class TestSqlite:
     def test_lets_a_reader_and_a_writer_work_concurrently(self, database: Database) -> None:
         with database.read() as reader:
-            assert find(reader, EMAIL) is None
+            assert find_account(reader, EMAIL) is None
             with database.write() as writer:
                 accounts.create(writer, EMAIL)
-            assert find(reader, EMAIL) is None, "the reader does not see a later commit"
+            assert find_account(reader, EMAIL) is None, "the reader does not see a later commit"
         assert exists(database)
 
     def test_locks_before_a_writer_reads(self, database: Database) -> None:
@@ -109,4 +109,4 @@ class TestSqlite:
 
 def exists(database: Database) -> bool:
     with database.read() as db:
-        return find(db, EMAIL) is not None
+        return find_account(db, EMAIL) is not None

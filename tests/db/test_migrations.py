@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from farm.accounts import accounts
-from farm.db import accounts as queries
+from farm.db.accounts import accounts_exist
 from farm.db.session import Database
 from farm.db.tables import Table
 from farm.settings import Settings
@@ -31,7 +31,7 @@ class TestUpgrade:
         database.upgrade()
         assert database.version() == database.newest_version()
         with database.read() as db:
-            assert queries.exist(db)
+            assert accounts_exist(db)
 
     def test_starts_from_an_empty_database_without_a_version(self, settings: Settings) -> None:
         with contextlib.closing(Database(settings.database)) as database:

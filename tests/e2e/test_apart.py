@@ -1,5 +1,4 @@
-"""The farm of several machines: its programs started one by one, with nothing in common but PostgreSQL, a Redis that
-wants a password, and S3."""
+"""A farm of several machines: programs that share only PostgreSQL, a Redis with a password, and S3."""
 
 import os
 import signal
@@ -19,8 +18,6 @@ from tests.support.farms import SMALL, Farm, is_healthy
 from tests.support.polling import until
 from tests.support.processes import FARM, command_line, free_port
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def database_kind() -> str:
@@ -29,14 +26,14 @@ def database_kind() -> str:
 
 @pytest.fixture
 def redis_with_password(tmp_path: Path) -> Iterator[str]:
-    """A Redis on TCP, as the operators' guide starts one."""
+    """A Redis server on TCP, configured as in the operators' documentation."""
     port = str(free_port())
     options = ("--bind", "127.0.0.1", "--port", port, "--requirepass", "secret")
     with redis_server.serving(f"redis://:secret@127.0.0.1:{port}/0", tmp_path, *options) as url:
         yield url
 
 
-def test_programs_that_share_no_disk_make_a_video(
+def test_makes_a_video_without_a_shared_disk(
     tmp_path_factory: pytest.TempPathFactory, database_url: str, redis_with_password: str, s3_door: s3.Door
 ) -> None:
     folder = tmp_path_factory.mktemp("apart")
@@ -44,12 +41,12 @@ def test_programs_that_share_no_disk_make_a_video(
     shared = os.environ | SMALL | s3.environment(s3_door.settings) | addresses
 
     def machine(name: str) -> dict[str, str]:
-        """The surroundings of a program that runs on a machine of its own."""
+        """The environment of a program on a machine of its own."""
         (folder / name).mkdir()
         return shared | {"FARM_DATA": f"{folder / name}", "FARM_SCRATCH": f"{folder / name}"}
 
-    def farm(*words: str) -> str:
-        done = subprocess.run([FARM, *words], env=operator, check=True, stdout=subprocess.PIPE, text=True)
+    def farm(*arguments: str) -> str:
+        done = subprocess.run([FARM, *arguments], env=operator, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout.strip()
 
     operator = machine("operator")
@@ -60,16 +57,15 @@ def test_programs_that_share_no_disk_make_a_video(
     with ExitStack() as stack:
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60))
         programs = []
-        for words in (["serve", "--port", str(port)], ["reaper"], ["worker", "--name", "far-away"]):
-            programs.append(stack.enter_context(subprocess.Popen([FARM, *words], env=machine(words[0]))))
+        for arguments in (["serve", "--port", str(port)], ["reaper"], ["worker", "--name", "far-away"]):
+            programs.append(stack.enter_context(subprocess.Popen([FARM, *arguments], env=machine(arguments[0]))))
             stack.callback(programs[-1].kill)
         until(lambda: is_healthy(client), bool)
         running = Farm(programs[0], client, Settings(data=folder / "serve", scratch=folder / "serve"))
 
         upload = running.upload("walker.glb", '{"length": 3}')
-        render = running.wait(upload["renderId"])
-        assert render["status"] == "done", render["errorMessage"]
-        assert running.wait(running.preview_of(upload["modelId"])["id"])["status"] == "done"
+        render = running.wait_until_done(upload["renderId"])
+        running.wait_until_done(running.preview_of(upload["modelId"])["id"])
         video = client.get(f"/v1/renders/{render['id']}/video").content
         assert (len(video), video[4:8]) == (render["fileSize"], b"ftyp")
         assert "far-away" in farm("nodes", "list")
@@ -81,5 +77,5 @@ def test_programs_that_share_no_disk_make_a_video(
             program.send_signal(signal.SIGTERM)
         api, reaper, worker = [program.wait(60) for program in programs]
         assert (api, reaper, worker) == (-signal.SIGTERM, 0, exit_codes.STOPPED)  # uvicorn passes its signal on
-        assert not psutil.wait_procs(family, timeout=10)[1], "what they started ends with them"
-    assert not list(folder.glob("*/files")), "a machine's own disk holds no stored file"
+        assert not psutil.wait_procs(family, timeout=10)[1], "a program left child processes"
+    assert not list(folder.glob("*/files")), "a file was stored on a machine's own disk"

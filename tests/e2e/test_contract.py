@@ -1,4 +1,4 @@
-"""Programs written against the API's contract run unchanged: host, key, ids and files are put in, nothing else."""
+"""Example programs of the API's contract run unchanged: only host, key, ids and files are substituted."""
 
 import io
 import json
@@ -14,24 +14,23 @@ import pytest
 from tests.support.assets import ASSETS
 from tests.support.farms import Farm
 
-pytestmark = pytest.mark.slow
 CONTRACT = Path(__file__).parent / "contract"
 MODEL, RENDER = "Ab3kF9x2qL1m", "Xz7pQ4w8nR2k"  # ids in the examples
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working directory with the files that the examples send."""
+    """A working directory with the files that the examples upload."""
     shutil.copy(ASSETS / "product.glb", tmp_path / "chair.glb")
     shutil.copy(ASSETS / "scan.zip", tmp_path / "artec-scan.zip")
     return tmp_path
 
 
 def installed(program: str) -> str:
-    """Where a program is that examples are written for."""
-    place = shutil.which(program)
-    assert place, f"{program} is not installed; `make test` installs it where it may, else: apt-get install curl nodejs"
-    return place
+    """The path of a program that examples need."""
+    path = shutil.which(program)
+    assert path, f"{program} is not installed, and `make test` could not install it: apt-get install curl nodejs"
+    return path
 
 
 def example(name: str, farm: Farm) -> str:
@@ -49,7 +48,7 @@ def frames(video: bytes) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def test_curl(farm: Farm, folder: Path) -> None:
+def test_runs_the_curl_example(farm: Farm, folder: Path) -> None:
     installed("curl")
     commands = example("quick_start.sh", farm).split("\n\n")
     ids: dict[str, str] = {}
@@ -69,9 +68,9 @@ def test_curl(farm: Farm, folder: Path) -> None:
     for order, quality in ((in_4k, "4k"), (in_pro, "pro")):
         ordered = json.loads(send(order))["data"]
         assert (ordered["modelId"], ordered["renderSettings"]["quality"]) == (uploaded["modelId"], quality)
-        farm.client.delete(f"/v1/renders/{ordered['id']}")  # drawing them is another test's
+        farm.client.delete(f"/v1/renders/{ordered['id']}")  # other tests render these
     farm.client.delete(f"/v1/renders/{scanned['renderId']}")
-    assert farm.wait(uploaded["renderId"])["status"] == "done"
+    farm.wait_until_done(uploaded["renderId"])
     assert json.loads(send(look))["data"]["status"] == "done"
     send(video)
     assert frames((folder / "chair.mp4").read_bytes()) == 6 * 4
@@ -81,7 +80,7 @@ def test_curl(farm: Farm, folder: Path) -> None:
         assert files.read("video.mp4") == (folder / "chair.mp4").read_bytes()
 
 
-def test_python(farm: Farm, folder: Path) -> None:
+def test_runs_the_python_example(farm: Farm, folder: Path) -> None:
     (folder / "example.py").write_text(example("python_example.py", farm))
     ended = run([sys.executable, "example.py"], folder)
     assert ended.returncode == 0, ended.stderr
@@ -89,12 +88,12 @@ def test_python(farm: Farm, folder: Path) -> None:
 
 
 class TestNode:
-    def test_with_forms_that_take_streams(self, farm: Farm, folder: Path) -> None:
+    def test_runs_the_example_with_forms_that_accept_streams(self, farm: Farm, folder: Path) -> None:
         ended = self._run(farm, folder, "node_require.cjs", "node_streams_in_forms.cjs")
         assert ended.returncode == 0, ended.stderr
         assert frames((folder / "chair.mp4").read_bytes()) == 6 * 4
 
-    def test_alone_sends_no_file_and_the_answer_says_what_would(self, farm: Farm, folder: Path) -> None:
+    def test_explains_the_error_of_forms_without_streams(self, farm: Farm, folder: Path) -> None:
         """Node's own FormData has no way to send a stream, so no server can make this work."""
         ended = self._run(farm, folder, "node_require.cjs", "node_show_answers.cjs")
         assert ended.returncode == 1

@@ -1,4 +1,4 @@
-"""A dataset through a whole farm: ordered, drawn by a worker that dies on the way, downloaded."""
+"""A dataset through a whole farm: ordered, rendered by a worker that is killed meanwhile, downloaded."""
 
 import contextlib
 import io
@@ -6,7 +6,6 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -16,26 +15,24 @@ from tests.support.consistency import run_planned_cleanups
 from tests.support.farms import Farm, farm_up
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """A farm whose worker may be killed, with chunks of many views; it notices soon."""
+    """A farm whose worker may be killed, with chunks of many views and short leases."""
     folder = tmp_path_factory.mktemp("datasets")
     with farm_up(folder, FARM_ENGINE="cycles", FARM_SCALE="0.08", FARM_LEASE_SECONDS="3") as running:
         yield running
 
 
 def parts(farm: Farm, render: str) -> set[str]:
-    """Where the views that are drawn so far are stored."""
+    """The storage keys of the views rendered so far."""
     with sqlite3.connect(f"file:{farm.data / 'plinth.db'}?mode=ro", uri=True) as database:
         rows = database.execute("SELECT storage_key FROM segments WHERE render_id = ?", [render])
         return {key for (key,) in rows}
 
 
-def drawn_by_who_ended_it(farm: Farm) -> int:
-    """How many views of datasets were drawn by attempts that came to their end, as the farm's counters have it."""
+def views_of_completed_attempts(farm: Farm) -> int:
+    """The number of dataset views rendered by completed attempts, according to the farm's counters."""
     with sqlite3.connect(f"file:{farm.data / 'plinth.db'}?mode=ro", uri=True) as database:
         counted = "SELECT amount, labels FROM counter_increments WHERE name = 'plinth_frames'"
         rows = [(amount, json.loads(labels)) for amount, labels in database.execute(counted)]
@@ -49,22 +46,20 @@ def stored(farm: Farm, render: str) -> list[str]:
 
 
 class TestDataset:
-    def test_is_finished_after_a_crash_without_drawing_a_view_again(self, fragile: Farm) -> None:
+    def test_survives_a_crash_without_rendering_a_view_again(self, fragile: Farm) -> None:
         model = fragile.upload("walker.glb", '{"length": 3}')["modelId"]
-        render_settings = {"modelId": model, "renderSettings": {"output": "dataset"}}
-        render = fragile.client.post("/v1/renders", json=render_settings).json()["data"]["id"]
+        render = fragile.order(model, output="dataset")
 
-        seen = until(lambda: fragile.render(render), lambda seen: seen["progress"]["frames"] >= 5)
-        assert seen["status"] == "video-processing"
+        under_way = until(lambda: fragile.render(render), lambda shown: shown["progress"]["frames"] >= 5)
+        assert under_way["status"] == "video-processing"
         assert fragile.client.get(f"/v1/renders/{render}/poster").status_code == 200
         [worker] = fragile.workers()
         worker.kill()
         drawn = parts(fragile, render)
         assert len(drawn) >= 5
 
-        finished = fragile.wait(render, "done")
-        assert finished["status"] == "done", finished["errorMessage"]
-        assert drawn_by_who_ended_it(fragile) <= 100 - len(drawn), "a view that was drawn already was drawn again"
+        finished = fragile.wait_until_done(render)
+        assert views_of_completed_attempts(fragile) <= 100 - len(drawn), "a view was rendered twice"
         assert finished["progress"] == {"frames": 100, "of": 100}
         bundle = fragile.client.get(f"/v1/renders/{render}/bundle")
         assert finished["fileSize"] == len(bundle.content)
@@ -75,20 +70,20 @@ class TestDataset:
             for frame in transforms["frames"]:
                 assert Image.open(io.BytesIO(files.read(frame["file_path"]))).size == (64, 64)
         assert parts(fragile, render) == set()
-        # Whoever was killed after it had stored a part and before that was named has left it to the render's sweep.
+        # A part that the killed worker stored, but did not record, is removed by the render's planned cleanup.
         with contextlib.closing(Database(fragile.settings.database)) as database:
             run_planned_cleanups(database)
         # All other parts are removed after the commit that names the dataset.
         until(lambda: stored(fragile, render), lambda names: names == ["dataset.zip", "poster-small.png", "poster.png"])
 
-    def test_of_a_model_without_surface_ends_with_the_reason_and_gives_the_credits_back(self, fragile: Farm) -> None:
-        before = fragile.client.get("/v1/account").json()["data"]["credits"]
+    def test_fails_and_refunds_a_model_without_surface(self, fragile: Farm) -> None:
+        before = fragile.balance()
         uploaded = fragile.upload("no_mesh.glb", '{"output": "dataset"}')
         failed = fragile.wait(uploaded["renderId"])
         assert failed["status"] == "error"
         assert "no mesh" in failed["errorMessage"]
-        assert fragile.client.get("/v1/account").json()["data"]["credits"] == before
+        assert fragile.balance() == before
 
-
-def test_folders_are_left_clean(fragile: Farm) -> None:
-    assert not [path for path in Path(fragile.data).iterdir() if path.name.startswith("plinth-")]
+    def test_leaves_no_work_folder_in_scratch(self, fragile: Farm) -> None:
+        fragile.wait(fragile.upload("no_mesh.glb", '{"output": "dataset"}')["renderId"])
+        until(lambda: not list(fragile.scratch.glob("*/work-*")))

@@ -1,4 +1,4 @@
-"""A farm whose files lie in S3: the whole way of a render, and what an S3 that is busy costs."""
+"""A farm that stores its files in S3: a video, a dataset, and an S3 that responds 503."""
 
 import io
 import zipfile
@@ -11,8 +11,6 @@ from tests.support import s3
 from tests.support.farms import Farm, farm_on_s3
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def door(s3_server: str) -> Iterator[s3.Door]:
@@ -22,7 +20,7 @@ def door(s3_server: str) -> Iterator[s3.Door]:
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory, door: s3.Door) -> Iterator[Farm]:
-    """A farm that keeps its files behind the door."""
+    """A farm that stores its files behind the door."""
     with farm_on_s3(tmp_path_factory.mktemp("s3"), door, FARM_ENGINE="cycles") as running:
         yield running
 
@@ -31,10 +29,9 @@ def stored(door: s3.Door) -> set[str]:
     return {item["Key"] for item in door.client().list_objects_v2(Bucket=door.bucket).get("Contents", ())}
 
 
-def test_a_model_goes_in_and_a_video_comes_out_of_the_bucket(farm: Farm, door: s3.Door) -> None:
+def test_makes_a_video_of_a_model_in_the_bucket(farm: Farm, door: s3.Door) -> None:
     upload = farm.upload("walker.glb", '{"length": 3}')
-    render = farm.wait(upload["renderId"])
-    assert render["status"] == "done", render["errorMessage"]
+    render = farm.wait_until_done(upload["renderId"])
     video = farm.client.get(f"/v1/renders/{render['id']}/video").content
     assert (len(video), video[4:8]) == (render["fileSize"], b"ftyp")
     with zipfile.ZipFile(io.BytesIO(farm.client.get(f"/v1/renders/{render['id']}/bundle").content)) as bundle:
@@ -42,16 +39,15 @@ def test_a_model_goes_in_and_a_video_comes_out_of_the_bucket(farm: Farm, door: s
         assert bundle.read("video.mp4") == video
     assert not (farm.data / "files").exists()
 
-    assert farm.wait(farm.preview_of(upload["modelId"])["id"])["status"] == "done"
+    farm.wait_until_done(farm.preview_of(upload["modelId"])["id"])
     for each in (render["id"], farm.preview_of(upload["modelId"])["id"]):
         assert farm.client.delete(f"/v1/renders/{each}").status_code == 200
     assert stored(door) == {f"models/{upload['modelId']}.glb"}
 
 
-def test_a_dataset_is_put_together_out_of_views_in_the_bucket(farm: Farm, door: s3.Door) -> None:
+def test_assembles_a_dataset_of_views_in_the_bucket(farm: Farm, door: s3.Door) -> None:
     upload = farm.upload("product.glb", '{"output": "dataset"}')
-    render = farm.wait(upload["renderId"])
-    assert render["status"] == "done", render["errorMessage"]
+    render = farm.wait_until_done(upload["renderId"])
     bundle = farm.client.get(f"/v1/renders/{render['id']}/bundle").content
     assert len(bundle) == render["fileSize"]
     with zipfile.ZipFile(io.BytesIO(bundle)) as files:
@@ -67,12 +63,12 @@ def test_a_dataset_is_put_together_out_of_views_in_the_bucket(farm: Farm, door: 
     )
 
 
-def test_an_s3_that_is_busy_costs_no_render(farm: Farm, door: s3.Door) -> None:
+def test_loses_no_render_to_a_busy_s3(farm: Farm, door: s3.Door) -> None:
     [worker] = farm.workers()
     worker.suspend()
     upload = farm.upload("draco.glb", '{"length": 3}')
-    door.busy = 6  # as many as one attempt takes, and then some
+    door.busy = 6  # more requests than one attempt makes
     worker.resume()
-    assert farm.wait(upload["renderId"])["status"] == "done"
-    assert farm.wait(farm.preview_of(upload["modelId"])["id"])["status"] == "done"
+    farm.wait_until_done(upload["renderId"])
+    farm.wait_until_done(farm.preview_of(upload["modelId"])["id"])
     assert door.busy == 0

@@ -1,4 +1,4 @@
-"""A farm whose parts may be killed, stopped and starved."""
+"""A farm whose processes may be killed, stopped and starved."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +28,6 @@ def one_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 
 @pytest.fixture
 def fragile(one_farm: Farm) -> Iterator[Farm]:
-    """A farm with two workers; after each test it must be sound again."""
+    """A farm with two workers; checked for consistency after each test."""
     yield one_farm
     assert_consistent(one_farm, workers=2)

@@ -1,4 +1,4 @@
-"""Workers, clients and reapers at once: no transaction fails over another's, and in the end all books balance."""
+"""Workers, clients and reapers at once: no transaction fails because of another, and all credits balance in the end."""
 
 import random
 import threading
@@ -34,12 +34,13 @@ from tests.support.consistency import assert_all_renders_over, assert_books_bala
 from tests.support.polling import until
 
 SECONDS = 4.0
+SEED = 7
 WORKERS, CLIENTS, REAPERS = 10, 4, 2
 
 
 @pytest.fixture
 def database_kind() -> str:
-    """PostgreSQL alone: on SQLite writers queue up, and cannot stand in each other's way."""
+    """PostgreSQL alone: on SQLite writers queue up, and cannot deadlock."""
     return "postgresql"
 
 
@@ -49,34 +50,35 @@ def settings(settings: Settings) -> Settings:
 
 
 class Crowd:
-    """Does what the farm's parts do, with the farm's own transactions; only the drawing is left out."""
+    """Workers, clients and reapers with the farm's own transactions; only the rendering is left out."""
 
     def __init__(self, farm: Farm) -> None:
         self.farm, self.database = farm, farm.database
         self.deleted: set[str] = set()
-        self.troubles: list[BaseException] = []
+        self.errors: list[BaseException] = []
+        self.random = random.Random(SEED)
         self.over = threading.Event()
 
-    def work(self, name: str, *, flawless: bool = False) -> bool:
-        """Claim a chunk and do it, well or badly. False when there was none to be had."""
+    def work(self, name: str, *, always_completes: bool = False) -> bool:
+        """Claim a chunk and complete, fail, release or abandon it. False if there was none to claim."""
         with self.database.write() as db:
             chunk = leases.claim_next(db, Claimant(name, "cycles"), seconds=self.farm.settings.lease_seconds)
         if chunk is None:
             return False
         lease = Lease(self.database, self.farm.doorbell, chunk, self.farm.settings.lease_seconds, lambda _: None)
-        fate = 1.0 if flawless else random.random()
+        chance = 1.0 if always_completes else self.random.random()
         try:
             with lease.renewed(on_loss=lambda: None):
                 if chunk.kind == "draw" and chunk.first_frame == 0:
                     self._posters(lease)
-                if fate < 0.05:
+                if chance < 0.05:
                     self._fail(chunk, BadModel())
-                elif fate < 0.2:
+                elif chance < 0.2:
                     self._fail(chunk, BlenderCrashed())
-                elif fate < 0.25:
-                    pass  # killed: the lease runs out
-                elif fate < 0.35:
-                    self._give_up(name)
+                elif chance < 0.25:
+                    pass  # killed: the lease expires
+                elif chance < 0.35:
+                    self._end_held_chunks(name)
                 elif chunk.kind == "draw":
                     self._drawn(lease)
                 else:
@@ -85,17 +87,17 @@ class Crowd:
             pass
         return True
 
-    def order_and_change_their_minds(self, account: Account, model: Model) -> None:
+    def order_and_delete(self, account: Account, model: Model) -> None:
         with self.database.write() as db:
             requests = [(model, RenderSettings(length=3, bg_color=f"#00000{digit}")) for digit in range(3)]
             renders = submit.renders(db, account.id, requests, self.farm.settings, self.farm.doorbell)
             submit.preview(db, model, self.farm.settings, self.farm.doorbell)
         with self.database.read() as db:
             own = db.scalars(select(Render.id).where(Render.account_id == account.id)).all()
-        for render_id in {random.choice(own), random.choice(renders).id}:
+        for render_id in {self.random.choice(own), self.random.choice(renders).id}:
             try:
                 with self.database.write() as db:
-                    if random.random() < 0.5:
+                    if self.random.random() < 0.5:
                         service.dismiss(db, account, render_id)
                     else:
                         service.delete(db, self.farm, account, render_id)
@@ -107,15 +109,15 @@ class Crowd:
         reaper.reap(self.database, self.farm.doorbell, self.farm.settings)
         clean_up(self.database, self.farm.storage)
 
-    def again_and_again(self, act: Callable[[], object]) -> None:
+    def repeat(self, act: Callable[[], object]) -> None:
         while not self.over.is_set():
             try:
                 act()
-            except Exception as trouble:
-                self.troubles.append(trouble)
+            except Exception as error:
+                self.errors.append(error)
 
-    def has_seen_enough(self) -> bool:
-        """Whether more renders have failed than clients, who may delete one each before they stop, can take away."""
+    def enough_renders_failed(self) -> bool:
+        """Whether more renders have failed than the assertion needs, even if each client deletes two more."""
         with self.database.read() as db:
             return len(db.scalars(select(Render.id).where(Render.status == "error")).all()) > 5 + 2 * CLIENTS
 
@@ -145,14 +147,19 @@ class Crowd:
     def _fail(self, chunk: Chunk | ClaimedChunk, error: FarmError) -> None:
         with self.database.write() as db:
             leases.fail(
-                db, self.farm.doorbell, chunk.id, chunk.attempt, error, max_attempts=self.farm.settings.attempts
+                db,
+                self.farm.doorbell,
+                chunk.id,
+                chunk.attempt,
+                error,
+                max_attempts=self.farm.settings.attempts,
             )
 
-    def _give_up(self, name: str) -> None:
+    def _end_held_chunks(self, name: str) -> None:
         with self.database.read() as db:
             held = chunks.held_by(db, name)
         for chunk in held:
-            if random.random() < 0.5:
+            if self.random.random() < 0.5:
                 self._fail(chunk, WorkerLost())
             else:
                 with self.database.write() as db:
@@ -182,22 +189,22 @@ def owners(database: Database) -> list[tuple[Account, Model]]:
     return pairs
 
 
-def test_nobody_stands_in_anybodys_way(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
+def test_has_no_deadlock_and_all_credits_balance(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
     acts: list[Callable[[], object]] = [partial(crowd.work, f"worker{number % 7}") for number in range(WORKERS)]
-    acts += [partial(crowd.order_and_change_their_minds, *pair) for pair in owners]
+    acts += [partial(crowd.order_and_delete, *pair) for pair in owners]
     acts += [crowd.reap] * REAPERS
-    threads = [threading.Thread(target=crowd.again_and_again, args=[act]) for act in acts]
+    threads = [threading.Thread(target=crowd.repeat, args=[act]) for act in acts]
     for thread in threads:
         thread.start()
     time.sleep(SECONDS)
-    until(crowd.has_seen_enough, bool)  # a slow machine takes longer
+    until(crowd.enough_renders_failed, bool)  # a slow machine takes longer
     crowd.over.set()
     for thread in threads:
         thread.join()
-    assert not crowd.troubles, Counter(f"{type(trouble).__name__}: {trouble}"[:300] for trouble in crowd.troubles)
+    assert not crowd.errors, Counter(f"{type(error).__name__}: {error}"[:300] for error in crowd.errors)
     time.sleep(crowd.farm.settings.lease_seconds)
     crowd.reap()
-    while crowd.work("the last one", flawless=True):
+    while crowd.work("last worker", always_completes=True):
         pass
     with crowd.database.read() as db:
         assert_all_renders_over(db)
@@ -207,8 +214,8 @@ def test_nobody_stands_in_anybodys_way(crowd: Crowd, owners: list[tuple[Account,
     assert ends["error"] > 5, ends
 
 
-def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
-    """Two renders of one account have failed for good while the client deletes one of them."""
+def test_does_not_deadlock_reaper_and_deleting_client(crowd: Crowd, owners: list[tuple[Account, Model]]) -> None:
+    """Two renders of one account have failed permanently while the client deletes one of them."""
     account, model = owners[0]
     database, settings = crowd.database, crowd.farm.settings
     with database.write() as db:
@@ -218,38 +225,38 @@ def test_the_reaper_waits_for_no_client_who_waits_for_it(crowd: Crowd, owners: l
             chunk = claimed(db, render.shot.chunks[0], seconds=-1)
             chunk.failures = settings.attempts - 1
     deleted = max(renders, key=lambda render: render.shot_id)
-    reaper_ = threading.Thread(target=crowd.again_and_again, args=[partial(crowd.once, crowd.reap)])
+    reaper_thread = threading.Thread(target=crowd.repeat, args=[partial(crowd.once, crowd.reap)])
     with database.write() as db:
         row = renders_of_account.owned(db, account.id, deleted.id, lock=True)
-        reaper_.start()
-        time.sleep(0.5)  # by now it has taken back what it can, and waits for this one
+        reaper_thread.start()
+        time.sleep(0.5)  # until it has taken back the other chunk, and waits for this one
         credits.refund(db, row.id)
         renders_of_account.remove(db, row)
-    reaper_.join()
-    assert not crowd.troubles, crowd.troubles
+    reaper_thread.join()
+    assert not crowd.errors, crowd.errors
     with database.read() as db:
         assert set(db.scalars(select(Render.status))) == {"error"}
         assert_books_balance(db, deleted={deleted.id})
 
 
-def test_who_is_cut_off_in_a_transaction_holds_nobody_up_for_good(
+def test_frees_the_locks_of_a_client_that_was_cut_off(
     crowd: Crowd, owners: list[tuple[Account, Model]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its node lost power, say: PostgreSQL would keep its locks until the network notices, which takes hours."""
+    """As when its node loses power: by default PostgreSQL holds the locks until TCP times out, which takes hours."""
     [_, model] = owners[0]
     with crowd.database.write() as db:
         render = submit.render(db, model, RenderSettings(length=3), crowd.farm.settings, crowd.farm.doorbell)
         claimed(db, render.shot.chunks[0], seconds=-1)
-    monkeypatch.setattr(session, "IDLE_IN_TRANSACTION", 1.0)
+    monkeypatch.setattr(session, "IDLE_IN_TRANSACTION_TIMEOUT_SECONDS", 1.0)
     frozen = Database(crowd.farm.settings.database)
 
-    def is_cut_off() -> None:
+    def cut_off() -> None:
         with frozen.write() as db:
             chunks.lock_shot(db, render.shot_id)
             crowd.reap()  # waits no longer than a second
 
     with pytest.raises(DBAPIError):
-        is_cut_off()
+        cut_off()
     frozen.close()
     with crowd.database.read() as db:
         assert {chunk.state for chunk in db.get_one(Shot, render.shot_id).chunks} == {"queued"}

@@ -1,4 +1,4 @@
-"""What happens when a disk is full or no file may grow, and when there is room again.
+"""A disk that is full, or files that may not grow, and the farm once there is room again.
 
 The disks are small tmpfs, in a mount namespace of the farm's own.
 """
@@ -19,14 +19,12 @@ import pytest
 from tests.support.api import assert_error
 from tests.support.assets import ASSETS
 from tests.support.consistency import assert_consistent, assert_no_processes
-from tests.support.farms import FRAGILE, Farm, farm_up
+from tests.support.farms import FRAGILE, LEASE_SECONDS, Farm, farm_up
 from tests.support.interruptions import order_render, worker_paused
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
-# Moves each folder, with what is in it, onto a disk of its own, and becomes the command after the dashes.
+# Moves each folder with its content onto a disk of its own, and executes the command after the dashes.
 SMALL_DISKS = """
 set -e
 while [ "$1" != -- ]; do
@@ -47,34 +45,34 @@ def one_farm_on_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm
     disks = [*OWN_MOUNTS, "sh", "-c", SMALL_DISKS, "sh", str(folder / "data"), str(folder / "scratch"), "--"]
     with farm_up(folder, within=disks, **FRAGILE) as running:
         inside = Path(f"/proc/{running.process.pid}/root")
-        places = {name: inside / getattr(running, name).relative_to("/") for name in ("data", "scratch")}
-        yield replace(running, settings=running.settings.model_copy(update=places))
+        paths = {name: inside / getattr(running, name).relative_to("/") for name in ("data", "scratch")}
+        yield replace(running, settings=running.settings.model_copy(update=paths))
     assert_no_processes(running)
 
 
 @pytest.fixture
 def on_disks(one_farm_on_disks: Farm) -> Iterator[Farm]:
-    """A farm whose data and scratch lie on a small disk each; after each test it must be sound again."""
+    """A farm with data and scratch on a small disk each; checked for consistency after each test."""
     yield one_farm_on_disks
     assert_consistent(one_farm_on_disks, workers=1)
 
 
-class TestFilesMayNotGrow:
-    def test_for_longer_than_a_lease_holds_renders_up_and_loses_none(self, fragile: Farm) -> None:
-        """The database and the log are files, too: not even a failure can be written down."""
+class TestFilesThatMayNotGrow:
+    def test_delay_renders_and_lose_none(self, fragile: Farm) -> None:
+        """For longer than a lease. The database and the log are files, too: not even a failure can be recorded."""
         render = order_render(fragile)
         with worker_paused(fragile):
             limit_files(fragile, 0)
         try:
             assert_error(send(fragile), "unavailable", 503)
-            time.sleep(float(FRAGILE["FARM_LEASE_SECONDS"]) + 1)
+            time.sleep(LEASE_SECONDS + 1)
         finally:
             limit_files(fragile, resource.RLIM_INFINITY)
         assert_done_or_no_room(fragile.wait(render))
 
 
-class TestFull:
-    def test_scratch_ends_the_render_with_the_reason_and_gives_its_credits_back(self, on_disks: Farm) -> None:
+class TestFullDisk:
+    def test_of_scratch_fails_the_render_with_the_reason(self, on_disks: Farm) -> None:
         render = order_render(on_disks)
         paid = on_disks.balance()
         with full(on_disks.scratch, on_disks):
@@ -83,18 +81,18 @@ class TestFull:
         assert "disk" in ended["errorMessage"]
         assert "full" in ended["errorMessage"]
         assert on_disks.balance() == paid + 1
-        assert on_disks.wait(order_render(on_disks))["status"] == "done", "there is room again"
+        on_disks.wait_until_done(order_render(on_disks))  # there is room again
 
-    def test_data_folder_refuses_uploads_and_loses_no_render(self, on_disks: Farm) -> None:
+    def test_of_data_refuses_uploads_and_loses_no_render(self, on_disks: Farm) -> None:
         render = order_render(on_disks)
         with full(on_disks.data, on_disks):
             assert_error(send(on_disks), "unavailable", 503)
-            time.sleep(float(FRAGILE["FARM_LEASE_SECONDS"]) + 1)
+            time.sleep(LEASE_SECONDS + 1)
         assert_done_or_no_room(on_disks.wait(render))
 
 
 def limit_files(farm: Farm, size: int) -> None:
-    """No process of the farm but Redis may make a file longer than `size` bytes from now on."""
+    """Limit the size of files that the farm's processes, except Redis, may write; `size` in bytes."""
 
     def limited() -> bool:
         family = [psutil.Process(farm.process.pid), *farm.family()]
@@ -106,12 +104,12 @@ def limit_files(farm: Farm, size: int) -> None:
                     process.rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         return set(before) == {size}
 
-    until(limited, bool)  # again and again, as one that was just born may have the old limit
+    until(limited)  # repeatedly, as a process that was just forked may still have the old limit
 
 
 @contextlib.contextmanager
 def full(disk: Path, farm: Farm) -> Iterator[None]:
-    """While the block runs, which begins in the middle of a chunk, there is no room on a disk."""
+    """Fill a disk in the middle of a chunk; there is room again after the block."""
     filler = disk / "filler"
     try:
         with worker_paused(farm), filler.open("wb", buffering=0) as file:
@@ -125,7 +123,7 @@ def full(disk: Path, farm: Farm) -> Iterator[None]:
 
 
 def send(farm: Farm) -> httpx.Response:
-    """An upload of a model that the farm does not have."""
+    """Upload a model that the farm does not have."""
     with (ASSETS / "product.glb").open("rb") as file:
         return farm.client.post("/v1/models", files={"file": ("product.glb", file)})
 

@@ -1,4 +1,4 @@
-"""What happens when somebody dies, or stands still, while he makes a video of its segments."""
+"""Processes that are killed or frozen while a video is joined from its segments."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,12 +14,10 @@ from tests.support.interruptions import PausedWorker, failed_attempts, order_ren
 from tests.support.polling import until
 from tests.support.processes import command_line
 
-pytestmark = pytest.mark.slow
-
 SLOW = """#!{python}
 import os, sys, time
 if "concat" in sys.argv:
-    time.sleep(2)  # so that somebody can be worker_paused
+    time.sleep(2)  # long enough to be paused
 os.execv("{ffmpeg}", ["{ffmpeg}", *sys.argv[1:]])
 """
 
@@ -41,34 +39,34 @@ def farm(slow_farm: Farm) -> Iterator[Farm]:
     assert_consistent(slow_farm, workers=2)
 
 
-def joins(ffmpeg: psutil.Process, _: psutil.Process) -> bool:
+def joins_segments(ffmpeg: psutil.Process, _: psutil.Process) -> bool:
     return "concat" in command_line(ffmpeg)
 
 
 @pytest.mark.parametrize(
     "victims",
     [
-        pytest.param(lambda busy: [busy.worker], id="worker"),
-        pytest.param(lambda busy: [busy.horse], id="work-horse"),
-        pytest.param(lambda busy: busy.ffmpegs, id="ffmpeg"),
+        pytest.param(lambda paused: [paused.worker], id="worker"),
+        pytest.param(lambda paused: [paused.horse], id="work-horse"),
+        pytest.param(lambda paused: paused.ffmpegs, id="ffmpeg"),
     ],
 )
-def test_killed_costs_one_attempt_and_no_render(
+def test_costs_one_attempt_when_a_process_is_killed(
     farm: Farm, victims: Callable[[PausedWorker], list[psutil.Process]]
 ) -> None:
     render = order_render(farm)
-    with worker_paused(farm, joins) as busy:
-        for victim in victims(busy):
+    with worker_paused(farm, joins_segments) as paused:
+        for victim in victims(paused):
             victim.kill()
-    assert farm.wait(render)["status"] == "done"
+    farm.wait_until_done(render)
     assert failed_attempts(farm, render) == 1
 
 
-def test_frozen_past_the_lease_is_fenced_off(farm: Farm) -> None:
-    """Another worker finishes the render; the one that wakes changes nothing of it."""
+def test_fences_off_a_worker_frozen_past_its_lease(farm: Farm) -> None:
+    """Another worker finishes the render; the late one changes nothing of it."""
     render = order_render(farm)
-    with worker_paused(farm, joins) as late:
-        assert farm.wait(render)["status"] == "done"
+    with worker_paused(farm, joins_segments) as late:
+        farm.wait_until_done(render)
         before = farm.files_of(render)
     until(lambda: late.horse in late.worker.children(), lambda there: not there)
     assert farm.files_of(render) == before

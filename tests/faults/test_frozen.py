@@ -1,4 +1,4 @@
-"""A worker that stands still past its lease, and then goes on as if nothing had happened."""
+"""A worker that is frozen past its lease, and then continues."""
 
 import contextlib
 import sqlite3
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import psutil
-import pytest
 
 from farm.db import cleanups
 from farm.db.session import Database
@@ -18,12 +17,10 @@ from tests.support.farms import Farm
 from tests.support.interruptions import database_is_writable, order_render, pause_worker, worker_paused
 from tests.support.polling import until
 
-pytestmark = pytest.mark.slow
-
 
 @dataclass(frozen=True)
 class Attempt:
-    """At a chunk, by somebody: the worker comes first among `processes`, then its work-horse, Blender and ffmpeg."""
+    """An attempt at a chunk. `processes` are the worker, which comes first, its work-horse, Blender and ffmpeg."""
 
     chunk_id: str
     number: int
@@ -31,35 +28,35 @@ class Attempt:
 
     @property
     def name(self) -> str:
-        """What the folder of its stored files is called."""
+        """The name of the folder of its stored files."""
         return f"{self.chunk_id}-{self.number}"
 
 
-def test_mid_chunk_it_is_fenced_off(fragile: Farm) -> None:
-    """Another worker finishes the render; the one that wakes changes nothing of it."""
+def test_fences_off_a_worker_frozen_mid_chunk(fragile: Farm) -> None:
+    """Another worker finishes the render; the late one changes nothing of it."""
     render = order_render(fragile)
     with frozen_mid_chunk(fragile) as attempt:
-        assert fragile.wait(render)["status"] == "done"
+        fragile.wait_until_done(render)
         chunk, before = chunk_of(fragile, attempt), fragile.files_of(render)
         assert (chunk.state, chunk.attempt) == ("done", attempt.number + 1)
-        assert attempt.name in under_way(fragile), "it has not given up yet"
+        assert attempt.name in under_way(fragile), "the late attempt ended early"
     until(lambda: under_way(fragile), lambda names: attempt.name not in names)
     assert fragile.files_of(render) == before
     after = chunk_of(fragile, attempt)
     assert (after.state, after.attempt, after.worker) == ("done", chunk.attempt, chunk.worker)
-    assert attempt.processes[0].is_running(), "it goes on with other work"
+    assert attempt.processes[0].is_running(), "the late worker ended"
 
 
-def test_between_storing_its_files_and_saying_so_it_takes_them_out_again(fragile: Farm) -> None:
-    """The last moment at which a late worker could do harm: its files are stored, its transaction is about to begin."""
+def test_removes_the_files_that_a_late_worker_stored(fragile: Farm) -> None:
+    """The last point at which a late worker could do harm: its files are stored, its transaction is about to begin."""
     render = order_render(fragile)
-    fragile.wait(render, "video-processing")  # the posters, which are stored before, are not what this is about
+    fragile.wait(render, "video-processing")  # by then the posters are stored
     with database_locked_mid_chunk(fragile):
         before = stored(fragile, render)
-        name = until(lambda: stored(fragile, render) - before, bool).pop()
+        name = until(lambda: stored(fragile, render) - before).pop()
         [late] = [attempt for attempt in attempts(fragile) if attempt.name == name]
         stop(late)  # where it waits for the database
-    assert fragile.wait(render)["status"] == "done"
+    fragile.wait_until_done(render)
     assert name in stored(fragile, render)
     wake(late)
     until(lambda: stored(fragile, render), lambda names: name not in names)
@@ -67,7 +64,7 @@ def test_between_storing_its_files_and_saying_so_it_takes_them_out_again(fragile
 
 @contextlib.contextmanager
 def frozen_mid_chunk(farm: Farm) -> Iterator[Attempt]:
-    """An attempt in its middle; everybody who works on it stands still while the block runs."""
+    """An attempt in the middle of its chunk; all its processes are stopped while the block runs."""
     attempt = until(lambda: freeze(farm))
     try:
         yield attempt
@@ -76,30 +73,30 @@ def frozen_mid_chunk(farm: Farm) -> Iterator[Attempt]:
 
 
 def freeze(farm: Farm) -> Attempt | None:
-    """Stop somebody in the middle of an attempt.
+    """Stop all processes of an attempt in the middle of its chunk.
 
-    None where it had ended just before, or where it is stopped in a transaction, which others would have to wait for.
+    None if it had just ended, or if it was stopped in a transaction, which would block other writers.
     """
-    busy = pause_worker(farm)
-    if busy is None:
+    paused = pause_worker(farm)
+    if paused is None:
         return None
     for attempt in attempts(farm):
-        if attempt.processes[0] == busy.worker:
+        if attempt.processes[0] == paused.worker:
             stop(attempt)
             chunk = chunk_of(farm, attempt)
             if (chunk.state, chunk.attempt) == ("running", attempt.number) and database_is_writable(farm):
                 return attempt
             wake(attempt)
-    busy.horse.resume()
+    paused.horse.resume()
     return None
 
 
 def stop(attempt: Attempt) -> None:
     for process in attempt.processes:
-        with contextlib.suppress(psutil.NoSuchProcess):  # an ffmpeg that was done
+        with contextlib.suppress(psutil.NoSuchProcess):  # an ffmpeg that has just ended
             process.suspend()
     states = {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
-    until(lambda: {one.status() for one in attempt.processes if one.is_running()}, lambda seen: seen <= states)
+    until(lambda: {one.status() for one in attempt.processes if one.is_running()}, lambda found: found <= states)
 
 
 def wake(attempt: Attempt) -> None:
@@ -109,7 +106,7 @@ def wake(attempt: Attempt) -> None:
 
 
 def attempts(farm: Farm) -> list[Attempt]:
-    """Those under way, by the logs that are kept of them meanwhile."""
+    """The attempts under way, by their log files."""
     found = []
     for worker in farm.workers():
         for path in farm.scratch.glob(f"plinth-{worker.pid}-*/{PREFIX}*"):
@@ -129,7 +126,7 @@ def chunk_of(farm: Farm, attempt: Attempt) -> Chunk:
 
 @contextlib.contextmanager
 def database_locked_mid_chunk(farm: Farm) -> Iterator[None]:
-    """Nobody can write to the database while the block runs, which begins in the middle of a chunk."""
+    """Lock the database against writers in the middle of a chunk, until the end of the block."""
     with contextlib.closing(sqlite3.connect(farm.data / "plinth.db", isolation_level=None, timeout=30)) as connection:
         with worker_paused(farm):
             connection.execute("BEGIN IMMEDIATE")
@@ -138,6 +135,6 @@ def database_locked_mid_chunk(farm: Farm) -> Iterator[None]:
 
 
 def stored(farm: Farm, render: str) -> set[str]:
-    """The names of those attempts at the render's chunks that have stored all their files."""
+    """The names of the attempts at the render's chunks that have stored all their files."""
     keys = open_storage(farm.settings).keys(cleanups.folder(render))
     return {PurePath(key).parent.name for key in keys if PurePath(key).name == "thumb.mp4"}

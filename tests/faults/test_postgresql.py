@@ -1,4 +1,4 @@
-"""A farm on PostgreSQL whose database goes away, and whose API dies with an upload half taken in."""
+"""A farm on PostgreSQL whose database stops, or whose API is killed in the middle of an upload."""
 
 import contextlib
 import os
@@ -21,17 +21,14 @@ from farm.db.session import UNREACHABLE_TIMEOUT_SECONDS, Database
 from tests.support.api import assert_error
 from tests.support.assets import ASSETS
 from tests.support.consistency import assert_consistent, assert_no_processes
-from tests.support.farms import FRAGILE, Farm, farm_up
+from tests.support.farms import FRAGILE, LEASE_SECONDS, Farm, farm_up, is_healthy
 from tests.support.interruptions import order_render, worker_paused
 from tests.support.polling import until
-from tests.support.processes import command_line
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    """A PostgreSQL of our own, as nobody else likes to see theirs restarted."""
+    """A PostgreSQL server of this module's own, as its tests restart it."""
     with tempfile.TemporaryDirectory(prefix="plinth-postgresql-") as folder, get_server(folder) as server:
         yield server
 
@@ -45,14 +42,14 @@ def one_farm_on_postgresql(server: PostgresServer, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def farm(one_farm_on_postgresql: Farm) -> Iterator[Farm]:
-    """A farm on PostgreSQL; after each test it must be sound again."""
+    """A farm on PostgreSQL; checked for consistency after each test."""
     yield one_farm_on_postgresql
     assert_consistent(one_farm_on_postgresql, workers=1)
 
 
 class TestUnreachable:
-    def test_counts_as_lost_after_seconds(self, server: PostgresServer) -> None:
-        """No packet is lost on loopback: this looks at what the kernel was told, which waits for hours else."""
+    def test_is_detected_by_the_kernel_after_seconds(self, server: PostgresServer) -> None:
+        """No packet is lost on loopback, so this checks the socket's options. Default of the kernel: hours."""
         with over_tcp(server) as url, contextlib.closing(Database(url)) as database, database.read() as db:
             connection = db.connection().connection.driver_connection
             assert connection
@@ -70,31 +67,29 @@ class TestUnreachable:
 
 
 class TestRestarted:
-    def test_at_once_mid_chunk_loses_no_render(self, farm: Farm, server: PostgresServer) -> None:
+    def test_loses_no_render_when_back_immediately(self, farm: Farm, server: PostgresServer) -> None:
         render = order_render(farm)
         with worker_paused(farm):
             stop(server)
             server.ensure_postgres_running()
         assert waited(farm, render)["status"] == "done"
 
-    def test_after_longer_than_a_lease_in_which_an_attempt_failed_loses_no_render(
-        self, farm: Farm, server: PostgresServer
-    ) -> None:
-        """The work-horse cannot even give its chunk back."""
+    def test_loses_no_render_when_down_for_longer_than_a_lease(self, farm: Farm, server: PostgresServer) -> None:
+        """An attempt fails meanwhile, and its work-horse cannot release the chunk."""
         render = order_render(farm)
-        with worker_paused(farm) as busy:
+        with worker_paused(farm) as paused:
             stop(server)
-            for ffmpeg in busy.ffmpegs:
+            for ffmpeg in paused.ffmpegs:
                 ffmpeg.kill()
-        until(busy.horse.is_running, lambda runs: not runs)
+        until(lambda: not paused.horse.is_running())
         assert_error(farm.client.get(f"/v1/renders/{render}"), "unavailable", 503, "database")
-        time.sleep(float(FRAGILE["FARM_LEASE_SECONDS"]))
+        time.sleep(LEASE_SECONDS)
         server.ensure_postgres_running()
         assert waited(farm, render)["status"] == "done"
 
 
-class TestApiKilled:
-    def test_while_an_upload_comes_in_leaves_nothing_of_it_and_takes_it_again(self, farm: Farm) -> None:
+class TestKilledApi:
+    def test_leaves_nothing_of_a_partial_upload(self, farm: Farm) -> None:
         before, credits = models(farm), farm.balance()
         body = (ASSETS / "product.glb").read_bytes()
         with half_sent(farm, body):
@@ -104,7 +99,7 @@ class TestApiKilled:
         farm.upload("product.glb")
         assert models(farm) == before + 1
 
-    def test_between_file_and_row_leaves_neither_and_takes_it_again(self, farm: Farm, server: PostgresServer) -> None:
+    def test_leaves_no_file_of_an_upload_without_its_row(self, farm: Farm, server: PostgresServer) -> None:
         before, credits = models(farm), farm.balance()
         folder = farm.settings.files / "models"
         stored = names(folder)
@@ -123,7 +118,7 @@ class TestApiKilled:
 
 
 def stop(server: PostgresServer) -> None:
-    """As a power cut: PostgreSQL's "immediate" shutdown, after which it has to recover from its log."""
+    """PostgreSQL's "immediate" shutdown: as after a power cut, it has to recover from its log."""
     postmaster = server.get_postmaster_info().process
     assert postmaster
     children = postmaster.children()
@@ -132,8 +127,8 @@ def stop(server: PostgresServer) -> None:
 
 
 def waited(farm: Farm, render: str) -> dict[str, object]:
-    """The render when it is over; while the farm recovers, it may answer that it cannot answer."""
-    until(lambda: health(farm), lambda status: status == 200)
+    """The render when it is over; while the farm recovers, the API may respond with 503."""
+    until(lambda: is_healthy(farm.client))
     return farm.wait(render)
 
 
@@ -147,22 +142,15 @@ def names(folder: Path) -> set[str]:
 
 def kill_api(farm: Farm) -> None:
     """Kill the API and wait until `farm up` has started it again."""
-    [api] = [child for child in farm.children() if "serve" in command_line(child)]
+    api = farm.api()
     api.kill()
-    until(api.is_running, lambda runs: not runs)
-    until(lambda: health(farm), lambda status: status == 200)
-
-
-def health(farm: Farm) -> int:
-    try:
-        return farm.client.get("/v1/health").status_code
-    except httpx.TransportError:
-        return 0
+    until(lambda: not api.is_running())
+    until(lambda: is_healthy(farm.client))
 
 
 @contextlib.contextmanager
 def over_tcp(server: PostgresServer) -> Iterator[str]:
-    """The address of a door over TCP, open for one connection, to a server that listens at a UNIX socket only."""
+    """The URL of a TCP gateway, for one connection, to a server that listens on a UNIX socket only."""
 
     def pass_on(source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -170,28 +158,28 @@ def over_tcp(server: PostgresServer) -> Iterator[str]:
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
-    def let_in() -> None:
-        with door.accept()[0] as client, socket.socket(socket.AF_UNIX) as inside:
+    def forward() -> None:
+        with gateway.accept()[0] as client, socket.socket(socket.AF_UNIX) as inside:
             inside.connect(f"{folder}/.s.PGSQL.5432")
-            answers = threading.Thread(target=pass_on, args=(inside, client))
-            answers.start()
+            responses = threading.Thread(target=pass_on, args=(inside, client))
+            responses.start()
             pass_on(client, inside)
-            answers.join()
+            responses.join()
 
     url = make_url(server.get_uri())
     folder = url.query["host"]
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        threading.Thread(target=let_in, daemon=True).start()
-        place = url.set(host="127.0.0.1", port=door.getsockname()[1], query={})
-        yield place.render_as_string(hide_password=False)
+    with socket.create_server(("127.0.0.1", 0)) as gateway:
+        threading.Thread(target=forward, daemon=True).start()
+        tcp_url = url.set(host="127.0.0.1", port=gateway.getsockname()[1], query={})
+        yield tcp_url.render_as_string(hide_password=False)
 
 
 @contextlib.contextmanager
 def half_sent(farm: Farm, body: bytes) -> Iterator[None]:
-    """The block runs when the API has received half of an upload, and waits for the rest."""
+    """Run the block when the API has received half of an upload, and waits for the rest."""
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\n'
     url = farm.client.base_url
-    [api] = [child for child in farm.children() if "serve" in command_line(child)]
+    api = farm.api()
     with socket.create_connection((url.host, url.port or 80)) as connection:
         lines = [
             "POST /v1/models HTTP/1.1",
@@ -206,7 +194,7 @@ def half_sent(farm: Farm, body: bytes) -> Iterator[None]:
 
 
 def uploads_under_way(api: psutil.Process, farm: Farm) -> list[int]:
-    """The bytes of each unnamed file in the data folder that the API writes to."""
+    """The size in bytes of each unnamed file in the data folder that the API writes to."""
     sizes = []
     for handle in Path(f"/proc/{api.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Fetching from URLs that strangers give, from a real server on loopback."""
+"""Downloads from untrusted URLs, from a real server on loopback."""
 
 import asyncio
 import hashlib
@@ -48,36 +48,38 @@ class TestFetch:
         ("path", "name"),
         [("chair.glb?x=1", "chair.glb"), ("download", "bench.glb"), ("moved", "chair.glb")],
     )
-    def test_takes_the_name_from_the_host_or_else_from_the_last_url(
+    def test_takes_the_name_from_the_host_or_the_last_url(
         self, server: str, target: Path, path: str, name: str
     ) -> None:
         assert fetched(f"{server}/{path}", target).name == name
 
-    def test_keeps_the_host_that_the_url_names(self, server: str, target: Path) -> None:
+    def test_sends_the_host_header_of_the_url(self, server: str, target: Path) -> None:
         url = server.replace("127.0.0.1", "localhost")
         fetched(f"{url}/host", target)
         assert target.read_text() == url.removeprefix("http://")
 
-    def test_asks_no_proxy_of_the_environment(self, server: str, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ignores_proxies_of_the_environment(
+        self, server: str, target: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:1")
         assert fetched(f"{server}/chair.glb", target).size == len(MODEL)
 
-    def test_stops_at_the_limit_however_long_the_host_goes_on(self, server: str, target: Path) -> None:
+    def test_stops_at_the_size_limit(self, server: str, target: Path) -> None:
         with pytest.raises(FileTooLarge, match="1 MB"):
             fetched(f"{server}/endless", target)
         assert target.stat().st_size <= MB
 
-    def test_a_file_of_just_the_limit_is_not_too_large(self, server: str, target: Path) -> None:
+    def test_accepts_a_file_of_exactly_the_limit(self, server: str, target: Path) -> None:
         assert fetched(f"{server}/chair.glb", target, max_bytes=len(MODEL)).size == len(MODEL)
         with pytest.raises(FileTooLarge):
             fetched(f"{server}/chunked.glb", target, max_bytes=len(MODEL) - 1)
 
-    def test_believes_an_announced_length_beyond_the_limit(self, server: str, target: Path) -> None:
+    def test_refuses_a_content_length_above_the_limit(self, server: str, target: Path) -> None:
         with pytest.raises(FileTooLarge):
             fetched(f"{server}/huge", target)
 
-    def test_gives_up_in_time_on_a_host_that_drips(self, server: str, target: Path) -> None:
+    def test_times_out_on_a_slow_host(self, server: str, target: Path) -> None:
         started = time.monotonic()
         with pytest.raises(DownloadTimeout):
             fetched(f"{server}/slow", target, timeout_seconds=0.5)
@@ -94,35 +96,33 @@ class TestFetch:
             ("short", "closed the connection"),
         ],
     )
-    def test_says_what_the_host_did_wrong(self, server: str, target: Path, path: str, words: str) -> None:
+    def test_reports_the_error_of_the_host(self, server: str, target: Path, path: str, words: str) -> None:
         with pytest.raises(DownloadFailed, match=words):
             fetched(f"{server}/{path}", target)
 
     @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x.glb", "http://no-such-host.invalid/x.glb"])
-    def test_a_host_that_is_not_there_is_no_defect_of_ours(self, target: Path, url: str) -> None:
+    def test_reports_an_unreachable_host(self, target: Path, url: str) -> None:
         with pytest.raises(DownloadFailed):
             fetched(url, target)
 
 
 class TestRefused:
     @pytest.mark.parametrize("path", ["metadata", "private", "file", "secret", "bad"])
-    def test_redirects_are_checked_like_the_first_url(self, server: str, target: Path, path: str) -> None:
+    def test_refuses_a_redirect_to_a_private_address(self, server: str, target: Path, path: str) -> None:
         with pytest.raises(InvalidUrl):
             fetched(f"{server}/{path}", target)
 
     @pytest.mark.parametrize(
         "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "0"]
     )
-    def test_loopback_is_not_reached_however_it_is_spelled(self, server: str, target: Path, host: str) -> None:
+    def test_refuses_loopback_in_any_notation(self, server: str, target: Path, host: str) -> None:
         port = server.rpartition(":")[2]
         with pytest.raises((InvalidUrl, DownloadFailed)) as refusal:
             fetched(f"http://{host}:{port}/chair.glb", target, loopback=False)
         assert "public" in str(refusal.value) or "cannot be resolved" in str(refusal.value)
         assert target.stat().st_size == 0
 
-    def test_connects_to_the_address_that_was_checked_and_asks_no_second_time(
-        self, server: str, target: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_resolves_a_host_only_once(self, server: str, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = []
 
         async def rebinding(host: object, port: int, **_: object) -> object:
@@ -135,7 +135,7 @@ class TestRefused:
         assert fetched(f"{url}/chair.glb", target).size == len(MODEL)
         assert asked == ["rebinding.example"]
 
-    def test_a_name_that_leads_to_a_public_and_a_private_address_is_refused(
+    def test_refuses_a_host_with_a_private_address_among_others(
         self, target: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def both(_: object, port: int, **__: object) -> object:
@@ -157,7 +157,7 @@ class TestRefused:
         ],
         ids=ascii,
     )
-    def test_what_is_no_web_address(self, target: Path, url: str) -> None:
+    def test_refuses_an_invalid_url(self, target: Path, url: str) -> None:
         with pytest.raises(FarmError) as refusal:
             fetched(url, target)
         assert refusal.value.code in ("invalid_url", "download_failed")

@@ -1,4 +1,4 @@
-"""Whatever a stranger sends, the answer is a format or InvalidFormat: nothing else is ever raised."""
+"""Any input is accepted or refused with InvalidFormat; no other exception is raised."""
 
 import json
 from typing import Any
@@ -32,24 +32,24 @@ JSON = st.recursive(
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every holder in a document with every key or index in it."""
+    """Every container in a document with each of its keys or indices."""
     entries = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else [])
     return [(value, key) for key, _ in entries] + [place for _, inner in entries for place in places(inner)]
 
 
 def survives(content: bytes, name: str) -> None:
-    """Admitted or refused in words; any other exception fails the test."""
+    """Accepted, or refused with a message; any other exception fails the test."""
     try:
-        said: str = admitted(content, name)
+        result: str = admitted(content, name)
     except InvalidFormat as refusal:
-        said = refusal.message
-    assert said
-    assert said.isprintable()
+        result = refusal.message
+    assert result
+    assert result.isprintable()
 
 
 @given(st.data(), NAMES)
 @settings(max_examples=300, deadline=None)
-def test_any_few_bytes_of_a_valid_file_may_change(data: st.DataObject, name: str) -> None:
+def test_survives_changed_bytes(data: st.DataObject, name: str) -> None:
     content = bytearray(glb(triangle()) if name == "model.glb" else gltf(triangle()))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(content) - 1) | st.integers(0, 40))
@@ -59,7 +59,7 @@ def test_any_few_bytes_of_a_valid_file_may_change(data: st.DataObject, name: str
 
 @given(st.data(), NAMES)
 @settings(max_examples=200, deadline=None)
-def test_any_stretch_of_a_valid_file_may_be_lost_or_repeated(data: st.DataObject, name: str) -> None:
+def test_survives_lost_or_repeated_parts(data: st.DataObject, name: str) -> None:
     content = glb(triangle()) if name == "model.glb" else gltf(triangle())
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(content))] * 2)))
     survives(content[:first] + content[last:], name)
@@ -68,7 +68,7 @@ def test_any_stretch_of_a_valid_file_may_be_lost_or_repeated(data: st.DataObject
 
 @given(st.data(), st.integers(1, 3))
 @settings(max_examples=500, deadline=None)
-def test_any_few_values_of_a_valid_document_may_change(data: st.DataObject, changes: int) -> None:
+def test_survives_changed_values(data: st.DataObject, changes: int) -> None:
     document = triangle()
     for _ in range(changes):
         holder, key = data.draw(st.sampled_from(places(document)))
@@ -83,11 +83,11 @@ def test_any_few_values_of_a_valid_document_may_change(data: st.DataObject, chan
 
 @given(st.dictionaries(st.sampled_from(list(triangle())), JSON, max_size=6), st.none() | st.just(BINARY))
 @settings(max_examples=300, deadline=None)
-def test_any_json_may_stand_where_gltf_should(parts: dict[str, Any], binary: bytes | None) -> None:
+def test_survives_arbitrary_json(parts: dict[str, Any], binary: bytes | None) -> None:
     survives(glb({"asset": {"version": "2.0"}} | parts, binary), "model.glb")
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"glTF", b'{"asset":']), st.text(max_size=20) | NAMES)
 @settings(max_examples=200, deadline=None)
-def test_any_bytes_may_come_under_any_name(content: bytes, start: bytes, name: str) -> None:
+def test_survives_arbitrary_bytes(content: bytes, start: bytes, name: str) -> None:
     survives(start + content, name)

@@ -1,4 +1,4 @@
-"""Zipped OBJ scans become GLB, in a process of their own."""
+"""Zipped OBJ scans are converted to GLB in a child process."""
 
 import tempfile
 import zipfile
@@ -34,7 +34,7 @@ class TestConvert:
     def test_both_sides_are_seen(self, tmp_path: Path) -> None:
         assert converted(scan(), tmp_path).material["doubleSided"]
 
-    def test_vertex_colours_survive(self, tmp_path: Path) -> None:
+    def test_keeps_vertex_colours(self, tmp_path: Path) -> None:
         obj = b"v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0.5 0.5 0.5\nf 1 2 3\n"
         found = converted(zipped({"a.obj": obj}), tmp_path)
         colors = found.attribute("COLOR_0")[:, :3]
@@ -94,24 +94,24 @@ class TestRefused:
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
-    def test_says_what_is_wrong(self, tmp_path: Path, content: bytes, words: str) -> None:
+    def test_refuses_with_the_reason(self, tmp_path: Path, content: bytes, words: str) -> None:
         with pytest.raises(InvalidFormat, match=words):
             converted(content, tmp_path)
 
-    def test_a_bomb_is_stopped_while_it_unpacks(self, tmp_path: Path) -> None:
+    def test_refuses_a_decompression_bomb(self, tmp_path: Path) -> None:
         bomb = zipped({"a.obj": bytes(archive.MAX_UNPACKED_BYTES + 1)})
         assert len(bomb) < 1024**2
         with pytest.raises(InvalidFormat, match="unpacks to more than 512 MB"):
             converted(bomb, tmp_path)
 
-    def test_an_encrypted_zip(self, tmp_path: Path) -> None:
+    def test_refuses_an_encrypted_zip(self, tmp_path: Path) -> None:
         content = bytearray(zipped({"a.obj": OBJ}))
         for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
             content[content.index(signature) + at] |= archive.ENCRYPTED
         with pytest.raises(InvalidFormat, match="encrypted"):
             converted(bytes(content), tmp_path)
 
-    def test_a_link_leads_nowhere(self, tmp_path: Path) -> None:
+    def test_refuses_a_symbolic_link(self, tmp_path: Path) -> None:
         link = zipfile.ZipInfo("stone.jpg")
         link.create_system, link.external_attr = 3, 0o120777 << 16
         path = tmp_path / "links.zip"
@@ -122,7 +122,7 @@ class TestRefused:
         with pytest.raises(InvalidFormat, match="not a readable JPG"):
             converted(path.read_bytes(), tmp_path)
 
-    def test_one_that_takes_too_long(self, tmp_path: Path) -> None:
+    def test_refuses_a_scan_that_takes_too_long(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidFormat, match=r"longer than 0\.01 seconds"):
             converted(scan(), tmp_path, timeout_seconds=0.01)
 

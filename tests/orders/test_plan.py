@@ -1,4 +1,4 @@
-"""From a render's settings to its shot and its chunks."""
+"""Shots and chunks derived from render settings."""
 
 from dataclasses import replace
 from itertools import product
@@ -35,12 +35,12 @@ class TestFrameSize:
             ("standard", "9:16", (1080, 1920)),
         ],
     )
-    def test_is_what_the_reference_promises(self, quality: Any, aspect: Any, size: tuple[int, int]) -> None:
+    def test_matches_the_reference(self, quality: Any, aspect: Any, size: tuple[int, int]) -> None:
         shot = spec(RenderSettings(quality=quality, aspect=aspect))
         assert (shot.width, shot.height) == size
 
     @given(st.sampled_from(sorted(product(TIERS, plan.ASPECT_RATIOS))), st.floats(0.05, 1))
-    def test_is_even_and_keeps_its_shape_at_any_scale(self, pair: tuple[str, Any], scale: float) -> None:
+    def test_is_even_and_keeps_its_aspect_at_any_scale(self, pair: tuple[str, Any], scale: float) -> None:
         tier, aspect = pair
         width, height = plan.frame_size(tier, aspect, scale)
         across, up = plan.ASPECT_RATIOS[aspect]
@@ -58,7 +58,7 @@ class TestFrames:
     def test_differ_from_the_length_by_half_a_frame_at_most(self, length: float, fps: int) -> None:
         assert abs(spec(RenderSettings(length=length), fps=fps).frames - length * fps) <= 0.5
 
-    def test_have_a_pose_each(self) -> None:
+    def test_have_one_pose_each(self) -> None:
         shot = spec(RenderSettings(length=3))
         assert len(shot.poses()) == shot.frames == 90
 
@@ -70,15 +70,15 @@ class TestChunks:
         assert [frame for part in ranges for frame in part] == list(range(frames))
         assert all(part.start % gop == 0 and part for part in ranges)
 
-    def test_of_quick_frames_are_one_for_each_node(self) -> None:
+    def test_are_one_per_node_for_fast_frames(self) -> None:
         assert [len(part) for part in plan.chunks(180, 30, 1.0, 3, 60.0)] == [60, 60, 60]
 
-    def test_are_never_shorter_than_what_their_start_is_worth(self) -> None:
+    def test_are_never_too_short_for_their_start(self) -> None:
         assert plan.chunks(180, 30, 0.01, 100, 60.0) == [range(180)]
 
-    def test_of_slow_frames_are_short_enough_to_lose(self) -> None:
+    def test_are_short_for_slow_frames(self) -> None:
         assert [len(part) for part in plan.chunks(180, 30, 1.0, 1, 60.0)] == [60, 60, 60]
-        assert [len(part) for part in plan.chunks(90, 30, 20.0, 1, 60.0)] == [30, 30, 30], "a GOP is the least there is"
+        assert [len(part) for part in plan.chunks(90, 30, 20.0, 1, 60.0)] == [30, 30, 30], "a GOP is the minimum"
 
 
 class TestPreview:
@@ -86,22 +86,22 @@ class TestPreview:
         preview = spec(RenderSettings(length=3), preview=True)
         assert (preview.height, preview.fps, preview.frames) == (180, 10, 30)
 
-    def test_never_has_more_frames_a_second_than_the_farm(self) -> None:
+    def test_never_exceeds_the_frame_rate_of_the_farm(self) -> None:
         assert spec(preview=True, fps=5).fps == 5
 
 
 class TestDigest:
-    def test_is_the_same_for_the_same_pixels(self) -> None:
+    def test_is_equal_for_equal_pixels(self) -> None:
         assert spec().digest == spec().digest
 
-    def test_does_not_care_about_what_comes_after_the_pixels(self) -> None:
+    def test_ignores_settings_applied_after_rendering(self) -> None:
         after = RenderSettings(bg_color="#123456", bg_image_id="Ab3kF9x2qL1m", bg_align="center", vignette=1)
         assert spec(after).digest == spec().digest
 
     @pytest.mark.parametrize("field", list(ShotSpec.__dataclass_fields__))
-    def test_changes_with_everything_that_decides_a_pixel(self, field: str) -> None:
+    def test_changes_with_every_field(self, field: str) -> None:
         other: Any = {"zoom": 1.5, "easing": False, "shadows": False}.get(field, 7)
         assert replace(spec(), **{field: other}).digest != spec().digest
 
-    def test_outlives_the_database(self) -> None:
+    def test_survives_the_database(self) -> None:
         assert ShotSpec(**spec().to_json()) == spec()

@@ -1,4 +1,4 @@
-"""The render settings: what is taken, what is refused, and in which words."""
+"""The render settings: valid and invalid values, and error messages."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-# What goes together and what does not is told by these.
+# Fields with rules about combinations.
 CHOICES: dict[str, list[Any]] = {
     "output": ["video", "dataset"],
     "effect": ["dataset", "turntable", "hero-spin"],
@@ -55,7 +55,7 @@ GOOD = st.fixed_dictionaries(
 
 class TestDefaults:
     @pytest.mark.parametrize("nothing", [None, {}])
-    def test_are_those_of_the_reference(self, nothing: Any) -> None:
+    def test_match_the_reference(self, nothing: Any) -> None:
         assert parse(nothing).to_wire() == {
             "output": "video",
             "quality": "share",
@@ -79,14 +79,23 @@ class TestDefaults:
 
 class TestGoodSettings:
     @given(render_settings=GOOD)
-    def test_keep_every_value_and_survive_being_stored(self, render_settings: dict[str, Any]) -> None:
+    def test_keep_every_value_and_survive_storage(self, render_settings: dict[str, Any]) -> None:
         settings = parse(render_settings)
         assert settings.to_wire().items() >= render_settings.items()
         assert parse(json.loads(json.dumps(settings.to_wire()))) == settings
         assert parse_json(json.dumps(render_settings)) == settings
 
-    def test_the_background_is_read_as_red_green_blue(self) -> None:
+    def test_have_the_background_as_rgb(self) -> None:
         assert parse({"bgColor": "#FF8001"}).background == (255, 128, 1)
+
+    @pytest.mark.parametrize("field", ["rotateY", "tiltX", "panX", "rollZ"])
+    def test_reads_a_whole_float_as_an_integer(self, field: str) -> None:
+        for text, value in (("45.0", 45), ("-9e1", -90), ("-0.0", 0)):
+            degrees = parse_json(f'{{"{field}": {text}}}').to_wire()[field]
+            assert (degrees, type(degrees)) == (value, int)
+        for text in ("45.5", "1e3", '"45"', "true"):
+            with pytest.raises(InvalidSettings, match=f"renderSettings.{field} is "):
+                parse_json(f'{{"{field}": {text}}}')
 
 
 class TestBadSettings:
@@ -137,27 +146,27 @@ class TestBadSettings:
             ("{}", "renderSettings must be a JSON object"),
         ],
     )
-    def test_are_named_with_their_value_and_what_is_allowed(self, render_settings: Any, message: str) -> None:
+    def test_are_reported_with_value_and_allowed_values(self, render_settings: Any, message: str) -> None:
         with pytest.raises(InvalidSettings) as refused:
             parse(render_settings)
         assert refused.value.message == message
 
     @pytest.mark.parametrize("colour", ["ffffff", "#fff", "#gggggg", "#ffffff ", "#ffffff\n", "white", "#\u0661" * 6])
-    def test_a_colour_is_six_hex_digits_and_nothing_else(self, colour: str) -> None:
+    def test_include_colours_without_six_hex_digits(self, colour: str) -> None:
         with pytest.raises(InvalidSettings, match="six hex digits"):
             parse({"bgColor": colour})
 
     @pytest.mark.parametrize("name", ["bgcolor", "bg_color", "rotate_y", "modelId", ""])
-    def test_an_unknown_field_is_answered_with_the_known_ones(self, name: str) -> None:
+    def test_include_unknown_fields(self, name: str) -> None:
         with pytest.raises(InvalidSettings, match=", ".join(FIELDS)):
             parse({name: "#000000"})
 
-    def test_a_long_value_is_quoted_in_part(self) -> None:
+    def test_are_quoted_in_part_if_long(self) -> None:
         with pytest.raises(InvalidSettings) as refused:
             parse({"quality": "x" * 100_000})
         assert len(refused.value.message) < 200
 
-    def test_a_value_nested_too_deeply_to_be_quoted_is_refused_all_the_same(self) -> None:
+    def test_are_refused_if_nested_too_deeply_to_be_quoted(self) -> None:
         deep: list[Any] = []
         for _ in range(100_000):
             deep = [deep]
@@ -165,7 +174,7 @@ class TestBadSettings:
             parse({"length": deep})
 
     @given(value=JSON_VALUES)
-    def test_whatever_comes_is_taken_or_refused(self, value: Any) -> None:
+    def test_never_raise_another_error(self, value: Any) -> None:
         for render_settings in (value, *({field: value} for field in FIELDS)):
             with contextlib.suppress(InvalidSettings):
                 assert isinstance(parse(render_settings), RenderSettings)
@@ -182,7 +191,7 @@ class TestDatasets:
             {"output": "dataset", "datasetQuality": None, "coverage": None, "animation": None},
         ],
     )
-    def test_are_asked_for_by_output_or_effect_and_then_spelled_out(self, render_settings: dict[str, Any]) -> None:
+    def test_are_requested_by_output_or_effect(self, render_settings: dict[str, Any]) -> None:
         settings = parse(render_settings)
         assert settings.is_dataset
         wire = settings.to_wire()
@@ -190,11 +199,11 @@ class TestDatasets:
         assert wire.items() >= spelled_out.items()
         assert parse(wire) == settings
 
-    def test_keep_the_tier_and_the_coverage_that_are_asked_for(self) -> None:
+    def test_keep_the_requested_tier_and_coverage(self) -> None:
         settings = parse({"output": "dataset", "datasetQuality": "400x2048", "coverage": "sphere"})
         assert (settings.dataset_quality, settings.coverage) == ("400x2048", "sphere")
 
-    def test_are_no_videos(self) -> None:
+    def test_differ_from_videos(self) -> None:
         assert not parse({}).is_dataset
         assert "datasetQuality" not in parse({}).to_wire()
 
@@ -231,7 +240,7 @@ class TestDatasets:
             ({"effect": "dataset", "vignette": 0.5}, "renderSettings.vignette belongs to videos: leave it out"),
         ],
     )
-    def test_that_cannot_be_are_refused_with_the_reason(self, render_settings: Any, message: str) -> None:
+    def test_are_refused_with_the_reason(self, render_settings: Any, message: str) -> None:
         with pytest.raises(InvalidSettings) as refused:
             parse(render_settings)
         assert refused.value.message == message
@@ -241,23 +250,23 @@ class TestDatasets:
             {}, optional={field: st.sampled_from(CHOICES[field]) for field in CHOICES}
         )
     )
-    def test_the_schema_takes_just_what_is_taken(self, render_settings: dict[str, Any]) -> None:
+    def test_agree_with_the_json_schema(self, render_settings: dict[str, Any]) -> None:
         try:
             parse(render_settings)
-            taken = True
+            accepted = True
         except InvalidSettings:
-            taken = False
-        assert Draft202012Validator(SCHEMA).is_valid(render_settings) == taken
+            accepted = False
+        assert Draft202012Validator(SCHEMA).is_valid(render_settings) == accepted
 
 
 class TestJsonText:
     @pytest.mark.parametrize("text", ["", "{", "length=3", '{"length":NaN}', '{"zoom":Infinity}', "[" * 100_000])
-    def test_that_is_not_json_is_told_so(self, text: str) -> None:
+    def test_is_refused_if_it_is_not_json(self, text: str) -> None:
         with pytest.raises(InvalidSettings, match="not valid JSON"):
             parse_json(text)
 
     @given(text=st.text())
-    def test_whatever_comes_is_taken_or_refused(self, text: str) -> None:
+    def test_never_raise_another_error(self, text: str) -> None:
         with contextlib.suppress(InvalidSettings):
             parse_json(text)
 
@@ -288,7 +297,7 @@ class TestAllowed:
 
 class TestAgainstTheModel:
     @pytest.mark.parametrize("clips", [["Walk", "Run"], ["", "Walk"]])
-    def test_a_clip_by_name_and_the_first_by_star_are_taken(self, clips: list[str]) -> None:
+    def test_accept_a_clip_by_name_or_star(self, clips: list[str]) -> None:
         for animation in ("Walk", "*"):
             parse({"animation": animation}).check_against(clips, admin=False)
         parse({"animation": "*"}).check_against([""], admin=False)
@@ -301,12 +310,12 @@ class TestAgainstTheModel:
             ("*", [], "left out: the model has no animation clips"),
         ],
     )
-    def test_another_is_refused_with_those_that_there_are(self, animation: str, clips: list[str], allowed: str) -> None:
+    def test_refuse_another_clip_and_list_the_existing(self, animation: str, clips: list[str], allowed: str) -> None:
         with pytest.raises(InvalidSettings) as refused:
             parse({"animation": animation}).check_against(clips, admin=False)
         assert refused.value.message == f'renderSettings.animation is "{animation}", but must be {allowed}'
 
-    def test_more_than_half_a_minute_is_for_admins(self) -> None:
+    def test_refuse_more_than_30_seconds_for_non_admins(self) -> None:
         parse({"length": 30}).check_against([], admin=False)
         parse({"length": 600}).check_against([], admin=True)
         with pytest.raises(InvalidSettings, match=r"length is 30\.5, but must be a number from 3 to 30"):

@@ -1,1 +1,1 @@
-"""Helpers and fixtures that several rooms' tests share."""
+"""Helpers and fixtures that several test packages share."""

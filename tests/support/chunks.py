@@ -1,4 +1,4 @@
-"""Chunks in tests: claimed, as a worker would, and ended."""
+"""Chunks that are claimed and completed without a worker."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from farm.scheduling.leases import ClaimedChunk
 
 
 def claimed(db: Session, chunk: Chunk | ClaimedChunk, *, seconds: float = 30, worker: str = "w") -> Chunk:
-    """This very chunk, held by a worker, whoever's turn it is."""
+    """Claim this chunk for a worker, whichever chunk is next; returns its row."""
     row = db.get_one(Chunk, chunk.id, populate_existing=True)
     row.state, row.worker, row.lease_until = "running", worker, now() + timedelta(seconds=seconds)
     db.flush()

@@ -1,4 +1,4 @@
-"""Nodes of the tests: with a GPU and without."""
+"""Nodes with a GPU and without."""
 
 from dataclasses import replace
 

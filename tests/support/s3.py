@@ -1,4 +1,4 @@
-"""An S3 on loopback: moto's server in a process of its own, and a door before it that fails when it is told to."""
+"""An S3 on loopback: moto's server in a process of its own, and a proxy before it that can be set to fail."""
 
 import contextlib
 import http.client
@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import boto3
 
-SESSION = boto3.session.Session()  # what it reads from its package's files it keeps
+SESSION = boto3.session.Session()  # one, as it caches the files of its package
 KEYS = {"aws_access_key_id": "access", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
 
-# Ends with its stdin, that is with whoever started it.
+# The server ends when its stdin is closed, and so with the process that started it.
 SERVE = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -28,7 +28,7 @@ sys.stdin.read()
 """
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-# What Amazon says to an Authorization header beside a signature in the address.
+# Amazon's response to a request with both an Authorization header and a signature in its URL.
 TWICE_SIGNED = b"<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>"
 
 
@@ -42,11 +42,11 @@ def serving() -> Iterator[str]:
 
 
 class Door(ThreadingHTTPServer):
-    """Passes requests on to the S3 server at `behind`, unless it is told to fail.
+    """A proxy of the S3 server at `behind` that can be set to fail.
 
-    `busy` is how many requests are answered with 503 from now on, `silent` whether requests are left without an answer,
-    `slow` how many seconds each takes, `breaks` after how many bytes the bodies of the next answers break off, `denied`
-    is a pattern of what nobody may do, such as "DELETE /".
+    `busy` is the number of next requests that get a 503; `silent` leaves requests without a response; `slow` delays
+    each by this many seconds; `breaks` are numbers of bytes after which the next response bodies break off; `denied` is
+    a pattern of forbidden requests, such as "DELETE /".
     """
 
     daemon_threads = True
@@ -68,7 +68,7 @@ class Door(ThreadingHTTPServer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What tells a farm to use this S3."""
+        """The settings of a farm that uses this S3."""
         return {
             "s3_bucket": self.bucket,
             "s3_endpoint": self.url,
@@ -78,7 +78,7 @@ class Door(ThreadingHTTPServer):
         }
 
     def client(self) -> Any:
-        """A client of the S3 behind the door."""
+        """A client of the S3 server itself."""
         return SESSION.client("s3", endpoint_url=self.behind, **KEYS)
 
 
@@ -96,23 +96,24 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
         elif door.busy > 0:
             door.busy -= 1
-            self.answer(503, {}, BUSY)
+            self.reply(503, {}, BUSY)
         elif door.denied and re.match(door.denied, f"{self.command} {self.path}"):
-            self.answer(403, {}, DENIED)
+            self.reply(403, {}, DENIED)
         elif "X-Amz-Signature=" in self.path and "Authorization" in self.headers:
-            self.answer(400, {}, TWICE_SIGNED)
+            self.reply(400, {}, TWICE_SIGNED)
         else:
-            self.answer(*self.ask_behind(body))
+            self.reply(*self.forward(body))
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
 
-    def ask_behind(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         with contextlib.closing(http.client.HTTPConnection(urlsplit(self.server.behind).netloc, timeout=20)) as behind:
             behind.request(self.command, self.path, body, dict(self.headers))
-            answer = behind.getresponse()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+            response = behind.getresponse()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, headers, response.read()
 
-    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
         breaks = self.server.breaks if self.command == "GET" else []
         keep = breaks.pop(0) if breaks else len(body)
         self.close_connection = keep < len(body)
@@ -121,7 +122,7 @@ class _Request(BaseHTTPRequestHandler):
             if name not in ("connection", "transfer-encoding", "date", "server"):
                 self.send_header(name, value)
         self.end_headers()
-        with contextlib.suppress(OSError):  # whoever asked has had enough
+        with contextlib.suppress(OSError):  # the client has hung up
             self.wfile.write(body[:keep])
 
     def log_message(self, *_: object) -> None:
@@ -135,7 +136,7 @@ def environment(settings: dict[str, Any]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def door(behind: str) -> Iterator[Door]:
-    """A door to the server at `behind`, with an empty bucket of its own."""
+    """A proxy of the server at `behind`, with an empty bucket of its own."""
     with Door(behind, f"test-{uuid.uuid4().hex}") as server:
         server.client().create_bucket(Bucket=server.bucket)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

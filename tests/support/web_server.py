@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that tests fetch from, well- and ill-behaved."""
+"""A real HTTP server on loopback to fetch from, with paths that behave well and badly."""
 
 import contextlib
 import threading
@@ -13,11 +13,11 @@ BLOCK = bytes(64 * 1024)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Each path behaves in its own way."""
+    """Responds as PATHS says."""
 
     def do_GET(self) -> None:
         self.close_connection = True
-        with contextlib.suppress(OSError):  # the client has had enough
+        with contextlib.suppress(OSError):  # the client has hung up
             PATHS[self.path.partition("?")[0]](self)
 
     def log_message(self, *_: object) -> None:

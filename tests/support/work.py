@@ -1,4 +1,4 @@
-"""Fixtures of the farm's tests: a model and its render, as an upload leaves them."""
+"""A model and its render, as an upload leaves them."""
 
 import pytest
 from redis import Redis

@@ -1,4 +1,4 @@
-"""Real workers, as `farm worker` starts them, on a farm of the test's own."""
+"""Real workers, as `farm worker` starts them."""
 
 import json
 import os

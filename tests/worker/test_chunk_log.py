@@ -173,7 +173,7 @@ class TestFarmLogs:
         assert f"render {render.id} is pending" in shown.stdout
         assert shown.stdout.index("--- attempt 1 on gpu-7") < shown.stdout.index("--- attempt 2 on gpu-7")
         assert "a line [bold]in[/] attempt" in shown.stdout
-        assert f"frames 0 to {chunk.frames - 1}: waits" in shown.stdout
+        assert f"frames 0 to {chunk.frames - 1}: waiting" in shown.stdout
 
     def test_refuses_an_unknown_render(self, settings: Settings, database: Database) -> None:  # noqa: ARG002 - migrated
         refused = CliRunner().invoke(cli.app, ["logs", "nosuchrender", "--data", str(settings.data)])

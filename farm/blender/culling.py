@@ -1,0 +1,86 @@
+"""Single-sided materials: the camera does not see the backs of their faces, as glTF defines it; light does.
+
+EEVEE has a setting for this. In Cycles a material gets an output of its own, in which backs are transparent to camera
+rays. These nodes carry a label, by which other modules leave them out of what a material's own nodes say about it.
+"""
+
+from collections.abc import Iterable
+
+import bpy
+import numpy as np
+
+LABEL = "Added by Plinth"  # of nodes that are not the model's own
+
+
+def is_added(node: bpy.types.Node) -> bool:
+    """Whether the node is not part of the imported material."""
+    return bool(node.label == LABEL)
+
+
+def add(tree: bpy.types.NodeTree, kind: str) -> bpy.types.Node:
+    """A new node, labelled as not part of the imported material."""
+    node = tree.nodes.new(kind)
+    node.label = LABEL
+    return node
+
+
+def cull_backs(
+    material: bpy.types.Material, *, opaque: bool, shell: bool = False, attribute: str | None = None
+) -> None:
+    """Make the backs of a single-sided material's faces invisible to the camera.
+
+    `attribute`: only those of the faces that have 1 in this attribute of their mesh.
+
+    `shell`: light passes through it. An outline is drawn by an inverted hull around a product, whose near side the
+    camera does not see; without this the product would lie in the hull's shadow.
+    """
+    tree = material.node_tree
+    [output, *_] = [node for node in tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial"]
+    if not output.inputs["Surface"].is_linked:
+        return
+    cycles = add(tree, "ShaderNodeOutputMaterial")
+    output.target, cycles.target = "EEVEE", "CYCLES"
+    for source, target in zip(output.inputs, cycles.inputs, strict=True):
+        if source.is_linked:
+            tree.links.new(source.links[0].from_socket, target)
+    rays = add(tree, "ShaderNodeLightPath").outputs["Is Camera Ray"]
+    backs = add(tree, "ShaderNodeNewGeometry").outputs["Backfacing"]
+    hidden = add(tree, "ShaderNodeMix")  # backs for camera rays, for others nothing, or all of a shell
+    tree.links.new(rays, hidden.inputs[0])
+    hidden.inputs[2].default_value = 1.0 if shell else 0.0
+    if attribute:
+        chosen, both = add(tree, "ShaderNodeAttribute"), add(tree, "ShaderNodeMath")
+        chosen.attribute_name, both.operation = attribute, "MULTIPLY"
+        tree.links.new(backs, both.inputs[0])
+        tree.links.new(chosen.outputs["Fac"], both.inputs[1])
+        backs = both.outputs[0]
+    tree.links.new(backs, hidden.inputs[3])
+    clear, mix = add(tree, "ShaderNodeBsdfTransparent"), add(tree, "ShaderNodeMixShader")
+    tree.links.new(hidden.outputs[0], mix.inputs[0])
+    tree.links.new(cycles.inputs["Surface"].links[0].from_socket, mix.inputs[1])
+    tree.links.new(clear.outputs[0], mix.inputs[2])
+    tree.links.new(mix.outputs[0], cycles.inputs["Surface"])
+    material.use_backface_culling_shadow = shell
+    if opaque and not shell:  # no shadow ray passes: Cycles need not evaluate the material for them
+        material.use_transparent_shadow = False
+
+
+def mark_single_sided(meshes: Iterable[bpy.types.Mesh], attribute: str) -> None:
+    """Set `attribute` of all faces: 1 where the material is single-sided, else 0."""
+    for mesh in meshes:
+        single = np.array([bool(each and each.use_backface_culling) for each in mesh.materials] or [False], "f4")
+        index = np.empty(len(mesh.polygons), np.int32)
+        mesh.polygons.foreach_get("material_index", index)
+        marks = mesh.attributes.new(attribute, "FLOAT", "FACE")
+        marks.data.foreach_set("value", single[np.minimum(index, len(single) - 1)])
+
+
+def light_switches(materials: Iterable[bpy.types.Material]) -> list[bpy.types.NodeSocket]:
+    """The inputs of shells that let light through at 1 and block it at 0."""
+    return [
+        node.inputs[2]
+        for material in materials
+        if material.node_tree and material.use_backface_culling_shadow
+        for node in material.node_tree.nodes
+        if is_added(node) and node.bl_idname == "ShaderNodeMix"
+    ]
