@@ -142,7 +142,9 @@ class TestRefused:
         scratch = tmp_path / "scratch"
         scratch.mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-        large = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 2_000_000
+        count = 600_000
+        large = b"".join(b"v %d %d 0\n" % divmod(number, 2) for number in range(count + 2))
+        large += b"".join(b"f %d %d %d\n" % (number, number + 1, number + 2) for number in range(1, count))
         with pytest.raises(InvalidFormat, match="longer than"):
-            converted(zipped({"a.obj": large}), tmp_path, timeout_seconds=1.5)
+            converted(zipped({"a.obj": large}), tmp_path, timeout_seconds=1.2)
         assert list(scratch.iterdir()) == []
