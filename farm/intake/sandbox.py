@@ -82,8 +82,12 @@ async def unpack_model(source: Path, target: IO[bytes]) -> None:
 
 
 async def _convert(module: str, source: Path, target: IO[bytes]) -> None:
-    timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size / 1024**2
-    await run(module, source, target, timeout_seconds=round(timeout), memory_mb=MAX_MODEL_MEMORY_MB)
+    await run(module, source, target, timeout_seconds=timeout_seconds(source), memory_mb=MAX_MODEL_MEMORY_MB)
+
+
+def timeout_seconds(source: Path) -> int:
+    """The time limit for the conversion of a model's file, which follows the file's size."""
+    return MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
 
 
 def main(work: Work) -> None:

@@ -114,7 +114,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
                     BLENDER_MODULE,
                     clean,
                     file,
-                    timeout_seconds=sandbox.SCAN_TIMEOUT_SECONDS,
+                    timeout_seconds=sandbox.timeout_seconds(clean),
                     memory_mb=sandbox.memory_limit_mb(),
                 )
             )
