@@ -1,4 +1,4 @@
-# Image of the API, the reaper and the operator's commands, without Blender, ffmpeg and graphics libraries.
+# Image of the API, the reaper and the operator's commands, without ffmpeg. The API converts OBJ scans with Blender.
 # Build in the root of the checkout: docker build --file docker/api.Dockerfile --tag plinth-api .
 
 FROM python:3.11-slim-bookworm AS packages
@@ -7,16 +7,15 @@ COPY requirements.lock ./
 RUN python -m venv .venv \
     && .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY pyproject.toml ./
-# Developer tools are removed again. The API needs neither Blender nor ffmpeg.
+# Developer tools are removed again. The API does not need ffmpeg.
 RUN .venv/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['dev'], sep='\n')" > tools.txt \
-    && .venv/bin/python -m pip uninstall --quiet --yes -r tools.txt bpy imageio-ffmpeg
+    && .venv/bin/python -m pip uninstall --quiet --yes -r tools.txt imageio-ffmpeg
 
 FROM python:3.11-slim-bookworm
 # tini, as process 1, reaps orphaned processes.
-# hadolint ignore=DL3008
-RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends tini \
-    && rm -rf /var/lib/apt/lists/* \
+COPY docker/system-libraries /tmp/
+RUN /tmp/system-libraries tini \
+    && rm -rf /var/lib/apt/lists/* /tmp/system-libraries \
     && useradd --uid 10001 --home-dir /data --create-home plinth
 WORKDIR /opt/plinth
 COPY --from=packages /opt/plinth/.venv .venv

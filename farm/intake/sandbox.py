@@ -33,7 +33,7 @@ Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
 
 
 async def run(
-    module: str, source: Path, target: IO[bytes], *, timeout_seconds: float, memory_mb: int
+    module: str, source: Path, target: IO[bytes], *, timeout_seconds: float | None, memory_mb: int
 ) -> dict[str, Any]:
     """Run `module` in a process that reads `source` and writes `target`. Returns the facts that its work returns.
 
@@ -82,12 +82,8 @@ async def unpack_model(source: Path, target: IO[bytes]) -> None:
 
 
 async def _convert(module: str, source: Path, target: IO[bytes]) -> None:
-    await run(module, source, target, timeout_seconds=timeout_seconds(source), memory_mb=MAX_MODEL_MEMORY_MB)
-
-
-def timeout_seconds(source: Path) -> int:
-    """The time limit for the conversion of a model's file, which follows the file's size."""
-    return MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
+    timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
+    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB)
 
 
 def main(work: Work) -> None:

@@ -114,7 +114,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
                     BLENDER_MODULE,
                     clean,
                     file,
-                    timeout_seconds=sandbox.timeout_seconds(clean),
+                    timeout_seconds=None,  # this process has one, and its child ends with it
                     memory_mb=sandbox.memory_limit_mb(),
                 )
             )
