@@ -1,7 +1,5 @@
 """Converts an OBJ to GLB in Blender. Runs in a child process: `sandbox.run("farm.blender.obj_to_glb", ...)`."""
 
-import os
-import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,8 +9,6 @@ import bpy
 
 from farm.errors import InvalidFormat
 from farm.intake import sandbox
-
-MAX_CORES = 4  # every thread reserves address space, which is limited
 
 
 def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
@@ -47,6 +43,4 @@ def _is_smooth(mesh: bpy.types.Mesh) -> bool:
 
 
 if __name__ == "__main__":
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, random.sample(cores, min(len(cores), MAX_CORES)))
     sandbox.main(convert)

@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from farm.intake.wavefront import material_name
 # A centre further from the origin than this many times the size is subtracted: floats would lose 6 of their 24 bits.
 MAX_DISTANCE = 64
 Array = npt.NDArray[np.float64]
+Number = TypeVar("Number", np.float64, np.int64)
 
 _RUN = re.compile(  # of at most so many lines with the same keyword, to limit the memory
     rb"(?P<vertices>(?:[ \t]*+v[ \t][^\n]*+\n){1,20000}+)"
@@ -25,7 +26,10 @@ _RUN = re.compile(  # of at most so many lines with the same keyword, to limit t
     rb"|(?P<copied>(?:[ \t]*+(?:v[tn]|s)[ \t][^\n]*+\n){1,20000}+)"
     rb"|(?P<other>[^\n]*+\n)"
 )
-_CORNER = re.compile(rb"[ \t](-?\d+)")
+_CORNER = re.compile(rb"[ \t](-?\d++)(?:/(-?\d*+))?(?:/(-?\d*+))?")  # vertex, vt, vn
+_TEXTURE_COORDINATES, _NORMALS = (re.compile(rb"^[ \t]*" + kind, re.MULTILINE) for kind in (b"vt", b"vn"))
+_THREE_INDICES = re.compile(rb"/-?\d++/")
+_NOT_A_NUMBER = re.compile(rb"[^\s]*(?:nan|inf)[^\s]*", re.IGNORECASE)
 _COMMENT = re.compile(rb"#[^\n]*")
 
 
@@ -60,23 +64,27 @@ def summarize(obj: bytes) -> Summary:
     summary = Summary()
     material: bytes | None = None
     used: dict[bytes | None, None] = {}
-    vertices = last_used = 0
+    counts, highest = [0, 0, 0], [0, 0, 0]  # of v, vt and vn
     for kind, lines in _runs(obj):
         if kind == "vertices":
             rows = _rows(lines)
-            if not vertices:
+            if not counts[0]:
                 summary.has_colors = rows[0].shape[1] >= 6
             for row in rows:
-                vertices += len(row)
+                counts[0] += len(row)
                 summary.low = np.minimum(summary.low, row[:, :3].min(axis=0))
                 summary.high = np.maximum(summary.high, row[:, :3].max(axis=0))
                 summary.max_color = max(summary.max_color, float(row[:, 3:6].max(initial=0)))
         elif kind == "faces":
             used[material] = None
-            indices = [int(index) for index in _CORNER.findall(lines)]
-            last_used = max(last_used, max(indices, default=0))
-            if 0 in indices or -min(indices, default=0) > vertices:
-                raise BadObj("is damaged, a face has a vertex that does not exist: export the scan again")
+            for number, indices in _indices(lines).items():
+                highest[number] = max(highest[number], int(indices.max(initial=0)))
+                must_exist = number == 0 or counts[number]  # Blender ignores the others
+                if (must_exist and -indices.min(initial=0) > counts[number]) or (number == 0 and not indices.all()):
+                    raise BadObj("is damaged, a face has an index that does not exist: export the scan again")
+        elif kind == "copied":
+            counts[1] += len(_TEXTURE_COORDINATES.findall(lines))
+            counts[2] += len(_NORMALS.findall(lines))
         elif kind == "other":
             keyword, _, rest = lines.strip().replace(b"\t", b" ").partition(b" ")
             if keyword == b"usemtl":
@@ -85,10 +93,11 @@ def summarize(obj: bytes) -> Summary:
                 summary.libraries.append(rest.strip())
     if not used:
         raise BadObj("has no faces: export the scan as a mesh, not as points")
-    if not vertices:
+    if not counts[0]:
         raise BadObj("has no vertices: export the scan again")
-    if last_used > vertices:
-        raise BadObj(f"is damaged, a face has vertex {last_used} of {vertices}: export the scan again")
+    for count, last, kind in zip(counts, highest, ("vertex", "texture coordinate", "normal"), strict=True):
+        if last > count > 0:
+            raise BadObj(f"is damaged, a face has {kind} {last} of {count}: export the scan again")
     summary.used = list(used)
     return summary
 
@@ -116,6 +125,8 @@ def write_surface(
                 moved = np.hstack([moved[:, :3], moved[:, 3:6] / divisor]) if colors else moved[:, :3]
                 line = b"v" + b" %.9g" * moved.shape[1] + b"\n"
                 target.write(b"".join(line % tuple(values) for values in moved.tolist()))
+        elif kind == "copied" and (b"nan" in (lower := lines.lower()) or b"inf" in lower):
+            target.write(_NOT_A_NUMBER.sub(b"0", lines))
         else:
             target.write(lines)
 
@@ -127,10 +138,28 @@ def _runs(obj: bytes) -> Iterator[tuple[str, bytes]]:
         yield kind, _COMMENT.sub(b"", lines) if b"#" in lines and kind != "other" else lines
 
 
+def _indices(lines: bytes) -> dict[int, npt.NDArray[np.int64]]:
+    """The indices in `f` lines of vertices (0), texture coordinates (1) and normals (2)."""
+    slashes, double = lines.count(b"/"), lines.count(b"//")
+    numbers = _numbers(lines.replace(b"f", b" ").replace(b"/", b" "), np.int64)
+    if numbers is not None:
+        # These equations hold only if all corners are written alike, which is many times faster than the pattern below.
+        if slashes == 0:
+            return {0: numbers}
+        if 3 * slashes == 2 * len(numbers) and not double:
+            return dict(enumerate(numbers.reshape(-1, 3).T))
+        if 2 * slashes == len(numbers) and not double and not _THREE_INDICES.search(lines):
+            return dict(enumerate(numbers.reshape(-1, 2).T))
+        if slashes == 2 * double == len(numbers):
+            return dict(zip((0, 2), numbers.reshape(-1, 2).T, strict=True))
+    columns = zip(*_CORNER.findall(lines), strict=True)
+    return {number: np.array([int(index) for index in column if index]) for number, column in enumerate(columns)}
+
+
 def _rows(lines: bytes) -> list[Array]:
     """The numbers of `v` lines, one row each, as few arrays as their widths allow. Raises BadObj."""
     count = lines.count(b"\n")
-    numbers = _numbers(lines.replace(b"v", b" "))
+    numbers = _numbers(lines.replace(b"v", b" "), np.float64)
     if numbers is not None and len(numbers) % count == 0 and len(numbers) // count in (3, 4, 6, 7):
         return [numbers.reshape(count, -1)]
     if count == 1 and numbers is not None and len(numbers) >= 3:
@@ -140,12 +169,12 @@ def _rows(lines: bytes) -> list[Array]:
     return [row for line in lines.splitlines(keepends=True) for row in _rows(line)]
 
 
-def _numbers(text: bytes) -> Array | None:
-    """The numbers; None if something is not a number, or not a finite 32-bit float."""
+def _numbers(text: bytes, kind: type[Number]) -> npt.NDArray[Number] | None:
+    """The numbers; None if something is not a number of this kind, or not a finite 32-bit float."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         try:
-            numbers = np.fromstring(text, sep=" ")
+            numbers = np.fromstring(text, kind, sep=" ")
         except (DeprecationWarning, ValueError):
             return None
     return numbers if np.all(np.abs(numbers) < np.finfo(np.float32).max) else None

@@ -7,6 +7,7 @@ stdout, and its result as JSON to the last line of stderr.
 import asyncio
 import json
 import os
+import random
 import resource
 import sys
 import tempfile
@@ -23,11 +24,17 @@ log = structlog.get_logger()
 
 MIN_TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_MB = 120, 4  # of the conversion of a model, by the size of its file
 MAX_MODEL_MEMORY_MB = 4096
+MAX_CORES = 4
 MAX_OUTPUT_BYTES = 1024**3
 REFUSED_EXIT_CODE = 3
-# Threads and their heaps reserve address space, and the work is mostly sequential.
+# Threads and their heaps reserve address space, and the work is mostly sequential. Blender starts one for each core.
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
+
+
+class Crashed(InvalidFormat):
+    """The child process crashed; its parent, if it is a sandbox itself, crashes too, so that the log has the cause."""
+
 
 Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
 
@@ -64,7 +71,7 @@ async def run(
             raise InvalidFormat(_too_large(memory_mb))
         shown = output[-4000:].decode(errors="replace")
         log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=shown)
-        raise InvalidFormat("The file cannot be opened: it is damaged or malicious; export it again")
+        raise Crashed("The file cannot be opened: it is damaged or malicious; export it again")
     facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     if process.returncode == REFUSED_EXIT_CODE:
         raise InvalidFormat(facts["problem"])
@@ -90,6 +97,8 @@ def main(work: Work) -> None:
     """Entry point of the child process: set its limits, do the work, report the result."""
     parent, memory_mb = map(int, sys.argv[1:])
     die_with_parent(parent)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, random.sample(cores, min(len(cores), MAX_CORES)))  # also for a child of its own
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what Blender prints must not get into the target
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024**2, memory_mb * 1024**2))
@@ -97,6 +106,8 @@ def main(work: Work) -> None:
     try:
         facts = work(sys.stdin.buffer, target)
         target.flush()
+    except Crashed:
+        raise
     except InvalidFormat as error:
         _refuse(error.message)
     except MemoryError:

@@ -5,7 +5,6 @@ gets a clean OBJ without any names of files, and no textures: Blender decodes no
 """
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -120,7 +119,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
             )
         clean.unlink()
         scan_glb.finish(glb, surfaces, path.stem, target)
-    return {"bytes": os.fstat(target.fileno()).st_size}
+    return {}
 
 
 def prepare(archive: Archive, path: PurePosixPath, clean: Path) -> dict[str, Surface]:

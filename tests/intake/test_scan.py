@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from farm.errors import InvalidFormat
 from farm.intake import archive
@@ -76,6 +77,9 @@ class TestRefused:
             (scan(obj=b"f 1 2 3\n"), "no vertices"),
             (scan(obj=b"v 0 0 0\nf 1 1 1\n"), "no face that is a surface"),
             (scan(obj=b"v 0 0 0\nf -1 -2 -3\nv 0 0 0\nv 0 0 0\n"), "damaged"),
+            (scan(obj=b"v 0 0 0\nvt 0 0\nf 1/1 1/2 1/1\n"), "texture coordinate 2 of 1"),
+            (scan(obj=b"v 0 0 0\nvn 0 0 1\nf 1//1 1//1 1//7\n"), "normal 7 of 1"),
+            (scan(obj=b"v 0 0 0\nvt 0 0\nf 1/-2 1/1 1/1\n"), "damaged"),
             (scan(obj=b"v 0 0 nan\nf 1 1 1\n"), "damaged"),
             (scan(obj=b"v 0 0 0\nf 1 2 900\n"), "damaged"),
             (scan(obj=b"v a b c\nf 1 1 1\n"), "damaged"),
@@ -126,6 +130,13 @@ class TestRefused:
         obj = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 3_000_000
         with pytest.raises(InvalidFormat, match="more than 1300 MB of memory"):
             converted(zipped({"a.obj": obj}), tmp_path, memory_mb=1300)
+
+    def test_a_crash_of_blender_is_logged(self, tmp_path: Path) -> None:
+        with capture_logs() as logs, pytest.raises(InvalidFormat, match="cannot be opened"):
+            converted(scan(), tmp_path, memory_mb=300)  # in which Blender cannot even start
+        (event,) = logs
+        assert (event["event"], event["module"]) == ("sandbox_failed", "farm.intake.scan")
+        assert "farm.blender.obj_to_glb" in event["output"]
 
     def test_leaves_no_temporary_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         scratch = tmp_path / "scratch"

@@ -80,6 +80,15 @@ def test_keeps_vertex_colours_of_survey_coordinates(tmp_path: Path) -> None:
     assert found.attribute("COLOR_0")[:, :3].tolist() == [[1, 0, 0]] * 3
 
 
+def test_texture_coordinates_that_are_no_numbers_become_0(tmp_path: Path) -> None:
+    obj = SQUARE + b"vt nan -nan\nvt 1 0.5\nvt Inf 1\nvt -nan(ind) 1\nf 1/1 2/2 3/3 4/4\n"
+    assert mesh(obj, tmp_path).attribute("TEXCOORD_0").tolist() == [[0, 1], [1, 0.5], [0, 0], [0, 0]]
+
+
+def test_indices_of_missing_texture_coordinates_are_ignored(tmp_path: Path) -> None:
+    assert mesh(SQUARE + b"f 1/1/1 2/2/1 3/3/1\nf -4/-4/-1 -2/-2/-1 -1/-1/-1\n", tmp_path).area == 1
+
+
 class TestNormals:
     def test_a_flat_mesh_has_none(self, tmp_path: Path) -> None:
         found = mesh(SQUARE + b"f 1 2 3 4\n", tmp_path)
