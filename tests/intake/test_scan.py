@@ -142,6 +142,7 @@ class TestRefused:
         scratch = tmp_path / "scratch"
         scratch.mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+        large = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 2_000_000
         with pytest.raises(InvalidFormat, match="longer than"):
-            converted(scan(), tmp_path, timeout_seconds=1)
+            converted(zipped({"a.obj": large}), tmp_path, timeout_seconds=1.5)
         assert list(scratch.iterdir()) == []
