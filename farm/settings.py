@@ -67,7 +67,11 @@ class Settings(BaseSettings):
         None, description="Folder of rendered frames, reused by renders of the same shot; default: in the data folder"
     )
     frame_cache_bytes: int = Field(20 * 1024**3, ge=0, description="Maximum bytes of the frame cache; 0 disables it")
-    frame_timeout: float = Field(600.0, gt=0, description="Seconds that one frame may take before Blender is killed")
+    frame_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds that one frame may take before Blender is killed, plus 10 for each MB of the model",
+    )
     chunk_seconds: float = Field(
         60.0,
         gt=0,

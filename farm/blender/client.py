@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 START_TIMEOUT_SECONDS = 120.0  # until a started host listens; importing bpy from a cold disk is slow
 IDLE_TIMEOUT_SECONDS = 2.0  # for the response of an idle host; stopping the frame of a deleted render takes this long
+MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
 MAX_SHOTS = 200  # of one host process, to bound memory that Blender leaks
 LOG_NAME = "blender.log"
 # After each large product OpenBLAS' threads spin for a tenth of a second on cores that Blender could render on.
@@ -132,14 +133,14 @@ class BlenderHost:
 
 
 class Blender:
-    """A connection to a host. `timeout` is the maximum number of seconds for one response.
+    """A connection to a host. `timeout` is the maximum number of seconds for one response, plus MODEL_SECONDS_PER_MB.
 
     Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
     BlenderTimeout when it does not respond in time, and RenderFailed when Blender itself reports an error.
     """
 
     def __init__(self, socket_path: Path, timeout: float) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket, self._timeout = socket.socket(socket.AF_UNIX), timeout
         self._socket.settimeout(timeout)
         try:
             self._socket.connect(str(socket_path))
@@ -174,7 +175,14 @@ class Blender:
 
     def open_shot(self, shot: ShotSetup) -> None:
         """Set the stage, and bake the ground's shadow if the shot has one."""
+        self._allow_time_for(shot)
         self._call("open_shot", **shot.to_wire())
+
+    def _allow_time_for(self, shot: ShotSetup) -> None:
+        """Extend the timeout of all further calls by the size of the shot's model."""
+        model = Path(shot.model_path)
+        megabytes = model.stat().st_size / 1024**2 if model.exists() else 0
+        self._socket.settimeout(self._timeout + MODEL_SECONDS_PER_MB * megabytes)
 
     def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
         """Draw the open shot's frames in order.
@@ -193,6 +201,7 @@ class Blender:
 
     def open_views(self, shot: ShotSetup) -> Opened:
         """Set the stage for a dataset."""
+        self._allow_time_for(shot)
         return Opened(**self._call("open_views", **shot.to_wire()))
 
     def views(self, directions: Iterable["tuple[int, Direction]"]) -> Iterator[DrawnView]:

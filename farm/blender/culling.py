@@ -4,12 +4,15 @@ EEVEE has a setting for this. In Cycles a material gets an output of its own, in
 rays. These nodes carry a label, by which other modules leave them out of what a material's own nodes say about it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import bpy
 import numpy as np
 
 LABEL = "Added by Plinth"  # of nodes that are not the model's own
+
+PASSAGE = "Passage"  # name of the node by which light passes a shell or an unlit surface, except in the shadow's bake
 
 
 def is_added(node: bpy.types.Node) -> bool:
@@ -48,6 +51,8 @@ def cull_backs(
     hidden = add(tree, "ShaderNodeMix")  # backs for camera rays, for others nothing, or all of a shell
     tree.links.new(rays, hidden.inputs[0])
     hidden.inputs[2].default_value = 1.0 if shell else 0.0
+    if shell:
+        hidden.name = PASSAGE
     if attribute:
         chosen, both = add(tree, "ShaderNodeAttribute"), add(tree, "ShaderNodeMath")
         chosen.attribute_name, both.operation = attribute, "MULTIPLY"
@@ -75,12 +80,36 @@ def mark_single_sided(meshes: Iterable[bpy.types.Mesh], attribute: str) -> None:
         marks.data.foreach_set("value", single[np.minimum(index, len(single) - 1)])
 
 
-def light_switches(materials: Iterable[bpy.types.Material]) -> list[bpy.types.NodeSocket]:
-    """The inputs of shells that let light through at 1 and block it at 0."""
-    return [
-        node.inputs[2]
+def separate_passage(material: bpy.types.Material) -> None:
+    """Give an unlit material, which light passes, a passage that can be closed without changing its alpha."""
+    tree = material.node_tree
+    for link in list(tree.links):
+        if link.from_socket.name == "Is Camera Ray":
+            passage = add(tree, "ShaderNodeBsdfTransparent")
+            passage.name = PASSAGE
+            tree.links.new(passage.outputs[0], link.to_node.inputs[1])
+
+
+@contextmanager
+def closed_passages(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
+    """Inside the block, no light passes shells and unlit materials."""
+    nodes = [
+        node
         for material in materials
-        if material.node_tree and material.use_backface_culling_shadow
+        if material.node_tree
         for node in material.node_tree.nodes
-        if is_added(node) and node.bl_idname == "ShaderNodeMix"
+        if is_added(node) and node.name.startswith(PASSAGE)
     ]
+    _set_passages(nodes, 0.0)
+    try:
+        yield
+    finally:
+        _set_passages(nodes, 1.0)
+
+
+def _set_passages(nodes: list[bpy.types.Node], value: float) -> None:
+    for node in nodes:
+        if node.bl_idname == "ShaderNodeMix":
+            node.inputs[2].default_value = value
+        else:
+            node.inputs["Color"].default_value = (value, value, value, 1.0)

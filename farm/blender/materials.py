@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import bpy
 
-from farm.blender.culling import cull_backs, is_added
+from farm.blender.culling import cull_backs, is_added, separate_passage
 from farm.blender.winding import face_normals_forwards, part_coincident_faces, shells
 
 AMBIENT_SHARE = 0.5  # of a studio's light is indirect, the only light that occlusion darkens
@@ -19,6 +19,8 @@ def finish(objects: Iterable[bpy.types.Object]) -> None:
     used = materials(surfaces)
     for material in used:
         darken_by_occlusion(material)
+        if is_unlit(material):
+            separate_passage(material)
     single_sided = {material for material in used if material.use_backface_culling}
     if single_sided:
         inverted = shells(meshes)
@@ -41,6 +43,13 @@ def is_opaque(material: bpy.types.Material) -> bool:
         return False
     alphas = [node.inputs["Alpha"] for node in nodes if node.bl_idname == "ShaderNodeBsdfPrincipled"]
     return all(not alpha.is_linked and alpha.default_value == 1.0 for alpha in alphas)
+
+
+def is_unlit(material: bpy.types.Material) -> bool:
+    """Whether it is one of KHR_materials_unlit, the only ones that Blender's importer gives an emission shader."""
+    return material.node_tree is not None and any(
+        node.bl_idname == "ShaderNodeEmission" for node in material.node_tree.nodes
+    )
 
 
 def darken_by_occlusion(material: bpy.types.Material) -> None:

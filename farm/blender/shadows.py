@@ -1,6 +1,5 @@
 """Bake the ground's shadow, which a static subject under fixed lights casts unchanged in every frame."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import bpy
@@ -8,9 +7,9 @@ import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
 
-from farm.blender.culling import light_switches
+from farm.blender.culling import closed_passages
 from farm.blender.engines import use_engine
-from farm.blender.film import read_exr, temporary_settings
+from farm.blender.film import read_exr
 from farm.blender.materials import materials
 from farm.blender.stage import Stage
 from farm.scene.shot import ShadowMap
@@ -46,9 +45,7 @@ def bake(stage: Stage, path: Path) -> ShadowMap:
     render.image_settings.color_depth = "32"
     picture = path.with_suffix(".exr")
     render.filepath = str(picture)
-    with ExitStack() as restored:
-        for switch in light_switches(materials(stage.subject)):
-            restored.enter_context(temporary_settings(switch, {"default_value": 0.0}))
+    with closed_passages(materials(stage.subject)):
         bpy.ops.render.render(write_still=True)
     for object_ in stage.subject:
         object_.visible_camera = True

@@ -13,9 +13,9 @@ import bpy
 import numpy as np
 
 from farm.blender import pixels
-from farm.blender.culling import add, is_added
+from farm.blender.culling import add
 from farm.blender.film import Box, render_image, temporary_settings
-from farm.blender.materials import materials
+from farm.blender.materials import is_unlit, materials
 from farm.blender.silhouettes import SILHOUETTE_SETTINGS
 from farm.blender.stage import Stage
 from farm.scene.camera import View
@@ -71,13 +71,6 @@ class Unlit:
             for owner, settings in overrides:
                 restored.enter_context(temporary_settings(owner, settings))
             yield
-
-
-def is_unlit(material: bpy.types.Material) -> bool:
-    """Whether it is one of KHR_materials_unlit, the only ones that Blender's importer gives an emission shader."""
-    return material.node_tree is not None and any(
-        node.bl_idname == "ShaderNodeEmission" for node in material.node_tree.nodes if not is_added(node)
-    )
 
 
 def _add_holdouts(tree: bpy.types.NodeTree) -> Iterator[bpy.types.NodeSocket]:

@@ -89,8 +89,8 @@ async def unpack_model(source: Path, target: IO[bytes]) -> None:
 
 
 async def _convert(module: str, source: Path, target: IO[bytes]) -> None:
-    timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size / 1024**2
-    await run(module, source, target, timeout_seconds=round(timeout), memory_mb=MAX_MODEL_MEMORY_MB)
+    timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
+    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB)
 
 
 def main(work: Work) -> None:

@@ -15,8 +15,9 @@ from farm.scene.camera import Array, Lens, view
 
 HULL_DIRECTIONS = 512  # the extents of the points that are extreme in one of these are at most 0.3 % too small
 POINTS_PER_BLOCK = 1 << 15  # bounds the memory of `hull`
-# Room around the footprint on the ground, in radii of the bounding sphere: there the contact shadow is dark.
-CONTACT_SHADOW = 0.04
+# The contact shadow lies below the surface that is nearer to the ground than this, and reaches as far beyond it; in
+# radii of the bounding sphere.
+CONTACT_HEIGHT, CONTACT_REACH = 0.1, 0.04
 MAX_ITERATIONS, TOLERANCE = 40, 1e-4
 
 
@@ -43,8 +44,8 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
 
     `points` of shape (n, 3) are the subject's surface at full size, its bounding sphere of radius 1; `lens` has a
     distance from which the whole sphere is visible. Over all poses together the subject takes 1 / `margin` of the
-    frame's width or height, whichever limits it, and is centred vertically. With `shadow` the contact shadow around its
-    footprint lies inside the frame, too, even if the subject is then a little smaller.
+    frame's width or height, whichever limits it, and is centred vertically. With `shadow` the contact shadow at its
+    foot lies inside the frame, too, even if the subject is then a little smaller.
     """
     footprint = _footprint(points) if shadow else points[:0]
     for _ in range(MAX_ITERATIONS):
@@ -81,8 +82,8 @@ def _extent(lens: Lens, points: Array, path: Sequence[Pose]) -> tuple[float, flo
 
 
 def _footprint(points: Array) -> Array:
-    """The subject's vertical projection onto the ground, larger by the width of the contact shadow."""
-    flat = points * np.array([1.0, 1.0, 0.0])
+    """The outline of the contact shadow: the lowest points projected onto the ground, and moved outwards."""
+    flat = points[points[:, 2] <= CONTACT_HEIGHT] * np.array([1.0, 1.0, 0.0])
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    grown: Array = flat * (1 + CONTACT_SHADOW / np.maximum(length, 1e-9))
+    grown: Array = flat * (1 + CONTACT_REACH / np.maximum(length, 1e-9))
     return grown

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from farm.db.session import Database
 from farm.settings import Settings
+from tests.intake.packed import KTX2, textured
 from tests.intake.scans import scan
 from tests.support.api import assert_error, assert_nothing_left, files_in, upload, uploaded
 from tests.support.clients import Client
@@ -235,6 +236,28 @@ class TestCheckHash:
     def test_requires_a_hash(self, api: TestClient, sha256: object) -> None:
         assert_error(self.ask(api, sha256), "sha256_required", 400)
         assert_error(api.post("/v1/models/check-hash", json={}), "sha256_required", 400)
+
+
+class TestPackedModel:
+    def test_is_converted_and_returned_as_glb(self, api: TestClient) -> None:
+        content = json.dumps(textured(KTX2["etc1s"])).encode()
+        first = uploaded(api, content, name="chair.gltf")
+        model = api.get(f"/v1/models/{first['modelId']}").json()["data"]
+        assert (model["originalName"], model["sha256"]) == ("chair.gltf", hashlib.sha256(content).hexdigest())
+        file = api.get(f"/v1/models/{first['modelId']}/file")
+        assert file.content.startswith(b"glTF")
+        assert b"KHR_texture_basisu" not in file.content
+        assert model["fileSize"] == len(file.content)
+        assert 'filename="chair.glb"' in file.headers["content-disposition"]
+        again = uploaded(api, content, name="chair.gltf")
+        assert (again["modelId"], again["duplicate"]) == (first["modelId"], True)
+
+    def test_leaves_nothing_behind_if_broken(
+        self, api: TestClient, settings: Settings, database: Database, redis: Redis
+    ) -> None:
+        content = json.dumps(textured(b"no texture")).encode()
+        assert_error(upload(api, content, name="chair.gltf"), "invalid_format", 400, "images[0]")
+        assert_nothing_left(settings, database, redis)
 
 
 class TestScan:

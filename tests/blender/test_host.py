@@ -1,7 +1,9 @@
 """The connection to a Blender host: its responses, errors for bad models, and timeouts."""
 
 import math
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,33 @@ class TestNoResponse:
     def test_raises_blender_crashed_without_a_host(self, tmp_path: Path) -> None:
         with pytest.raises(BlenderCrashed):
             Blender(tmp_path / "missing.sock", 1)
+
+
+class TestTimeout:
+    @staticmethod
+    def open_slowly(folder: Path, model_bytes: int) -> None:
+        """Open a shot of a model of this size, with a timeout of 0.2 s, on a host that takes 0.6 s."""
+        model = folder / "model.glb"
+        with model.open("wb") as file:
+            file.truncate(model_bytes)
+        with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as pool:
+            server.bind(str(folder / "slow.sock"))
+            server.listen()
+
+            def respond() -> None:
+                client, _ = server.accept()
+                with client:
+                    time.sleep(0.6)
+                    client.sendall(b'{"ok": {}}\n')
+
+            answered = pool.submit(respond)
+            with Blender(folder / "slow.sock", 0.2) as blender:
+                blender.open_shot(shot(model))
+            answered.result()
+
+    def test_follows_the_size_of_the_model(self, tmp_path: Path) -> None:
+        self.open_slowly(tmp_path, 1024**2)
+
+    def test_stays_short_for_a_small_model(self, tmp_path: Path) -> None:
+        with pytest.raises(BlenderTimeout):
+            self.open_slowly(tmp_path, 10)

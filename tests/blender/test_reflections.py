@@ -73,7 +73,7 @@ class TestMirrorImage:
         assert image[row + 3, column, :3] == pytest.approx(subject[row - 3, column, :3], abs=0.15)
 
     def test_fades_with_height_to_zero(self, blender: Blender, tmp_path: Path) -> None:
-        model = glb(tmp_path / "tower.glb", box((-0.3, 0, -0.3), (0.3, 2, 0.3)))
+        model = glb(tmp_path / "wall.glb", box((-1, 0, -0.3), (1, 1.2, 0.3)))
         setup = replace(shot(model, size=(108, 192), samples=8), reflector=True)
         frame, _, image = draw_frame(blender, setup, azimuth=0.0)
         reflection = reflection_of(frame)

@@ -10,7 +10,9 @@ import pytest
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadModel
+from farm.scene import exr
 from farm.scene.shot import Engine
+from farm.scene.views import Direction
 from tests.blender.materials import Part, flat_normals, parts, sheet, turned
 from tests.blender.models import box
 from tests.support.blender import bake, draw_frame, shot
@@ -105,6 +107,20 @@ class TestSingleSided:
         parts(model, crate, scale=scale)
         _, mirrored = draw_frame(blender, setup, 30.0)
         assert np.abs(plain.astype(int) - mirrored).mean() < 1
+
+
+class TestGroundTruth:
+    """The depth and alpha of a dataset's view."""
+
+    @pytest.mark.parametrize("mode", ["OPAQUE", "BLEND"])
+    def test_leaves_out_what_the_camera_does_not_see(self, blender: Blender, model: Path, mode: str) -> None:
+        front = Part(turned(sheet(0.5)), colour(0, 0.6, 0, alphaMode=mode))
+        parts(model, front, Part(sheet(-0.5, half=0.5), RED))
+        blender.open_views(shot(model, size=SIZE, samples=4))
+        [channels] = [exr.read(Path(view.passes.path)) for view in blender.views([(0, Direction(0.0, 0.0))])]
+        covered = channels["Combined.A"] > 0.5
+        assert 0.1 < covered.mean() < 0.2, "the far sheet has a quarter of the near one's area"
+        assert np.ptp(channels["Depth.Z"][covered]) < 0.01
 
 
 class TestInvertedHull:

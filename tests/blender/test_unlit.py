@@ -9,10 +9,11 @@ import pytest
 
 from camera_paths import Pose
 from farm import templates
-from farm.blender.client import Blender
+from farm.blender.client import Blender, BlenderHost
 from farm.scene.shot import Engine
 from tests.blender.materials import Part, parts, sheet
-from tests.support.blender import InsideBlender, draw_frame, shot
+from tests.blender.models import box
+from tests.support.blender import InsideBlender, bake, draw_frame, shot
 from tests.support.templates import save_changed
 
 pytestmark = pytest.mark.slow
@@ -109,6 +110,16 @@ class TestColour:
         blender.open_shot(shot(model, size=SIZE, samples=4))
         pictures = [np.fromfile(each.subject.path, np.uint8) for each in blender.frames([(0, Pose(9)), (1, Pose(9))])]
         assert (pictures[0] == pictures[1]).all()
+
+
+def test_casts_the_ground_shadow_of_a_lit_one(host: BlenderHost, tmp_path: Path) -> None:
+    crate = box((-1, 0, -1), (1, 1, 1))
+    shadows = []
+    for unlit in (True, False):
+        model = parts(tmp_path / f"{unlit}.glb", Part(crate, material(0, 0, 0, unlit=unlit)))
+        shadows.append(bake(host, shot(model, shadows=True, samples=4))[1])
+    assert shadows[1].max() > 0.5
+    assert np.abs(shadows[0] - shadows[1]).max() < 0.05
 
 
 class TestBesideLitMaterials:

@@ -59,8 +59,8 @@ class TestFit:
     ) -> None:
         points, height = box(size)
         lens = fitted(points, height, frame, TURN, shadow=True)
-        grown = points * [1 + framing.CONTACT_SHADOW, 1 + framing.CONTACT_SHADOW, 0]
-        low, high = extent(lens, grown, TURN)
+        shadow = points[points[:, 2] == 0] * [1 + framing.CONTACT_REACH, 1 + framing.CONTACT_REACH, 0]
+        low, high = extent(lens, shadow, TURN)
         assert low.min() >= -0.005
         assert high.max() <= 1.005
 
