@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         description="Target render time of a chunk in seconds; a worker that stops finishes its chunk first",
     )
     lease_seconds: float = Field(
-        30.0, gt=0, description="Seconds without a heartbeat after which a worker loses its chunk"
+        30.0, gt=0, description="Seconds without a renewal after which a worker loses its chunk"
     )
     attempts: int = Field(3, ge=1, description="Maximum attempts at a chunk before its render ends as an error")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum severity of log lines")

@@ -82,7 +82,13 @@ def rows_changed(db: Session, statement: Update | Delete) -> int:
 
 def after_commit(db: Session, call: Callable[[], None]) -> None:
     """Run `call` once this transaction is committed, and never if it is not."""
-    event.listen(db, "after_commit", lambda _: call(), once=True)
+
+    def run_once(session: Session) -> None:
+        if not session.in_nested_transaction():  # the event is sent for savepoints, too
+            event.remove(db, "after_commit", run_once)
+            call()
+
+    event.listen(db, "after_commit", run_once)
 
 
 def _postgresql_engine(url: str) -> Engine:

@@ -306,7 +306,7 @@ class Cleanup(Table):
 
 
 class Asset(Table):
-    """A finished file of a render, by kind: video, poster, poster-full, thumb."""
+    """A finished file of a render, by kind: video, web, thumb, poster, poster-full, dataset."""
 
     __tablename__ = "assets"
     __table_args__ = (UniqueConstraint("render_id", "kind"),)

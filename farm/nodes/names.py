@@ -1,6 +1,7 @@
 """Names of nodes: unique on this machine, and the same after every restart."""
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import re
@@ -39,7 +40,9 @@ def reserved(name: str | None, gpu: int | None, farm: str) -> Iterator[str]:
         with socket.socket(socket.AF_UNIX) as reservation:
             try:
                 reservation.bind("\0plinth-node-" + hashlib.sha256(f"{farm} {candidate}".encode()).hexdigest())
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 continue
             yield candidate
             return

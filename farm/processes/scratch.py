@@ -1,9 +1,12 @@
 """A process's own scratch folder for frames, removed with it; folders of killed processes are removed later."""
 
 import contextlib
+import hashlib
 import os
 import shutil
+import socket
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +19,7 @@ PREFIX = "plinth-"
 def own_scratch(parent: Path) -> Iterator[Path]:
     """A folder under `parent` that exists while the block runs."""
     remove_abandoned(parent)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{process_scope()}-{os.getpid()}-", dir=parent))
     try:
         yield folder
     finally:
@@ -32,8 +35,18 @@ def clear(folder: Path) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders of processes that no longer exist: files on tmpfs occupy memory."""
-    for folder in parent.glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).split("-")[0]
+    """Remove the folders of processes of this machine that no longer exist: files on tmpfs occupy memory.
+
+    The parent may be shared with other machines and containers, whose process ids mean nothing here.
+    """
+    own = f"{PREFIX}{process_scope()}-"
+    for folder in parent.glob(f"{own}*-*"):
+        owner = folder.name.removeprefix(own).split("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def process_scope() -> str:
+    """Identifies the scope within which process ids are unique: this machine, and the PID namespace of a container."""
+    namespace = Path("/proc/self/ns/pid").stat().st_ino
+    return hashlib.sha256(f"{uuid.getnode()} {socket.gethostname()} {namespace}".encode()).hexdigest()[:8]

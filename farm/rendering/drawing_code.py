@@ -7,9 +7,11 @@ from pathlib import Path
 
 import farm
 
-# farm/scene has the camera and the views of datasets, farm/dataset turns passes into pictures, depth and normals.
+# farm/scene has the camera and the views of datasets, farm/dataset turns passes into pictures, depth and normals; the
+# two single files decide what the Blender host is told of a shot.
 FOLDERS = ("camera_paths", "farm/blender", "farm/scene", "farm/dataset")
-EXCLUDED = {"client.py"}  # farm/blender/client.py: the caller's side of the socket
+FILES = ("farm/orders/plan.py", "farm/rendering/production.py")
+EXCLUDED = {"client.py", "obj_to_glb.py"}  # of farm/blender: the caller's side of the socket, the conversion of scans
 
 
 @cache
@@ -19,9 +21,9 @@ def drawing_code() -> str:
 
 
 def source_digest(root: Path) -> str:
-    """A digest of all source files in FOLDERS under `root`, by name and content."""
+    """A digest of FILES and of all source files in FOLDERS under `root`, by name and content."""
     digest = hashlib.sha256()
-    paths = (path for folder in FOLDERS for path in (root / folder).glob("*.py"))
-    for path in sorted(path for path in paths if path.name not in EXCLUDED):
+    paths = [path for folder in FOLDERS for path in (root / folder).glob("*.py") if path.name not in EXCLUDED]
+    for path in sorted([*paths, *(root / file for file in FILES)]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

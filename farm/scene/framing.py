@@ -18,7 +18,8 @@ POINTS_PER_BLOCK = 1 << 15  # bounds the memory of `hull`
 # The contact shadow lies below the surface that is nearer to the ground than this, and reaches as far beyond it; in
 # radii of the bounding sphere.
 CONTACT_HEIGHT, CONTACT_REACH = 0.1, 0.04
-MAX_ITERATIONS, TOLERANCE = 40, 1e-4
+MAX_ITERATIONS, TOLERANCE = 100, 1e-4
+MIN_DEPTH = 1.1  # times the distance at which the subject would touch the camera
 
 
 def hull(points: Array) -> Array:
@@ -48,6 +49,7 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
     foot lies inside the frame, too, even if the subject is then a little smaller.
     """
     footprint = _footprint(points) if shadow else points[:0]
+    lens = replace(lens, distance=lens.distance / min(pose.radius for pose in path))
     for _ in range(MAX_ITERATIONS):
         left, top, right, bottom = _extent(lens, points, path)
         offset = (top + bottom) / 2 - lens.height / 2
@@ -59,10 +61,22 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
             left, top, right, bottom = _extent(lens, footprint, path)
             half = max(top - offset - lens.height / 2, bottom - offset - lens.height / 2, key=abs)
             share = max(share, _sides(lens, left, right), 2 * abs(half) / lens.height)
-        lens = replace(lens, distance=lens.distance * share, target=target)
         if abs(share - 1) < TOLERANCE and abs(offset) < TOLERANCE * lens.height:
             break
+        lens = replace(lens, target=target)
+        # Close to a long subject the size grows faster than the distance shrinks: half a step keeps it from swinging.
+        lens = replace(lens, distance=max(lens.distance * math.sqrt(share), MIN_DEPTH * _reach(lens, points, path)))
     return lens
+
+
+def _reach(lens: Lens, points: Array, path: Sequence[Pose]) -> float:
+    """The distance at which the nearest point touches the camera in one of the poses."""
+    reach = 0.0
+    for pose in path:
+        back = view(lens, pose.azimuth, pose.radius).axes[:, 2]
+        nearest = ((points * pose.scale - [0.0, 0.0, lens.target]) @ back).max()
+        reach = max(reach, float(nearest) / pose.radius)
+    return reach
 
 
 def _sides(lens: Lens, left: float, right: float) -> float:

@@ -5,6 +5,7 @@ which serves as a fencing token: a worker with a number other than the row's is 
 overwrite the results of a newer attempt.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from farm.db import chunks, counters, renders
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
 from farm.db.session import after_commit, rows_changed
 from farm.db.tables import Chunk, Shot, now
-from farm.errors import BadModel, FarmError
+from farm.errors import BadModel, FarmError, WorkerLost
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.doorbell import Doorbell
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 # Turns by which a postponed chunk moves back. One would not be enough: of two chunks with the same turn the older one
 # is claimed first.
 POSTPONED_TURNS = 2
+
+WAKE_UPS = "wake_ups"  # in a session's info: numbers of wake-ups by priority, sent together after the commit
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,6 @@ def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChu
     chunk = db.scalars(claim, execution_options=options).one_or_none()
     if chunk is None:
         return None
-    db.refresh(chunk.shot)  # locked by the claim only now: it may have changed since this session loaded it
     if chunk.kind == "draw":
         chunk.shot.engine = chunk.shot.engine or claimant.engine
         for render in chunk.renders:
@@ -195,6 +197,14 @@ def fail(
     return None
 
 
+def expire(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int, *, max_attempts: int) -> Chunk | None:
+    """Record an attempt whose lease has expired as failed, as `fail` does; not if it was renewed meanwhile."""
+    chunk = chunks.lock(db, chunk_id)
+    if chunk is None or chunk.lease_until is None or chunk.lease_until >= now():
+        return None
+    return fail(db, doorbell, chunk_id, attempt, WorkerLost(), max_attempts=max_attempts)
+
+
 def release(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int) -> Chunk | None:
     """End a lease early, so that another worker can claim the chunk; this does not count as a failure.
 
@@ -224,7 +234,8 @@ def start_over(db: Session, shot_id: str) -> None:
     """Let another engine draw an orphaned shot from its first frame: no video mixes frames of two engines."""
     chunks.lock_shot(db, shot_id)
     parts = chunks.of_shot(db, shot_id)
-    if not parts or any(chunk.state == "running" for chunk in parts):
+    states = {chunk.state for chunk in parts}
+    if "queued" not in states or not states <= {"queued", "done"}:  # it changed before the lock
         return
     db.get_one(Shot, shot_id).engine = None
     for chunk in parts:
@@ -244,7 +255,16 @@ def _requeue(chunk: Chunk) -> None:
 
 def _wake(db: Session, doorbell: Doorbell, priority: int, number: int = 1) -> None:
     """Wake workers once the transaction is committed, as they do not see the chunks before."""
-    after_commit(db, partial(doorbell.wake, priority, number))
+    wake_ups: Counter[int] = db.info.setdefault(WAKE_UPS, Counter())
+    if not wake_ups:
+        after_commit(db, partial(_send, doorbell, wake_ups))
+    wake_ups[priority] += number
+
+
+def _send(doorbell: Doorbell, wake_ups: Counter[int]) -> None:
+    for priority, number in wake_ups.items():
+        doorbell.wake(priority, number)
+    wake_ups.clear()
 
 
 def _in(seconds: float) -> datetime:

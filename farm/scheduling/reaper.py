@@ -8,7 +8,6 @@ import structlog
 
 from farm.db import chunks, counters, nodes
 from farm.db.session import Database
-from farm.errors import WorkerLost
 from farm.scheduling import leases
 from farm.scheduling.cleanup import clean_up
 from farm.scheduling.doorbell import Doorbell, connect
@@ -58,7 +57,7 @@ def _fail_expired(database: Database, doorbell: Doorbell, settings: Settings) ->
     for chunk in expired:
         log.warning("lease_expired", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
         with database.write() as db:
-            leases.fail(db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts)
+            leases.expire(db, doorbell, chunk.id, chunk.attempt, max_attempts=settings.attempts)
 
 
 def _restart_orphaned(database: Database) -> None:

@@ -76,7 +76,7 @@ def finish_dataset(context: WorkerContext, lease: Lease, storage: Storage, _: Pa
         with lease.renewed(on_loss=lambda: None):
             produce.finish(spec, lambda number: storage.local(parts[_kind(number)]), dataset)
         keys = {publishing.key(render_id, lease, dataset): dataset}
-        with publishing.stored(storage, lease, keys), lease.completing() as (db, _wanted):
+        with publishing.stored(storage, lease, keys), lease.completing() as (db, _unfinished):
             render = db.get_one(Render, render_id)
             replaced = publishing.replace_assets(db, render_id, lease, {"dataset": dataset})
             renders.drop_segments(db, render_id)

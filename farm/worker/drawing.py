@@ -11,7 +11,7 @@ from farm import templates
 from farm.blender.client import Blender
 from farm.db import counters, renders
 from farm.db.tables import Chunk, Overlay, Segment
-from farm.errors import BadTemplate, LeaseLost, RenderFailed
+from farm.errors import BadTemplate, RenderFailed
 from farm.orders.dataset_plan import DatasetSpec
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import RenderSettings, parse
@@ -79,16 +79,17 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
         variants, failures = _variants(context, storage, spec, targets)
         if failures:
             _end_with_errors(lease, failures)
-        if not variants:
-            raise LeaseLost
         shot = shot_setup(spec, storage.local(chunk.model_key), context.engine)
         began = time.monotonic()
-        frames = draw_frames(blender, shot, spec, numbers, cache, scratch)
+        frames = draw_frames(blender, shot, spec, numbers, cache, scratch) if variants else ()
         for done in produce(frames, list(variants.values())):
             lease.frames_done = done
             if numbers.start == 0 and done == 1:
                 for target in variants:
                     publish_posters(lease, storage, target)
+    if not variants:  # all renders have ended meanwhile: there was nothing left to draw
+        with lease.completing():
+            return
     stats = DrawingStats(spec.tier, context.engine, len(numbers) - cached, cached, time.monotonic() - began)
     publish_segments(lease, storage, list(variants), stats)
 

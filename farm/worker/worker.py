@@ -51,7 +51,7 @@ MIN_HEARTBEAT_SECONDS = HEARTBEAT_SECONDS / 2  # between two heartbeats, however
 class ChunkWorker(Worker):
     """Forks a work-horse per wake-up, and provides each with a Blender host that is alive and idle.
 
-    RQ is pinned to a minor version, as these five overrides and `_ordered_queues` depend on how its loop works;
+    RQ is pinned to a minor version, as these overrides and `_ordered_queues` depend on how its loop works;
     tests/worker/test_rq_seams.py has a test for each.
     """
 

@@ -49,6 +49,14 @@ class TestWrite:
             after_commit(db, lambda: calls.append("rolled back"))
         assert calls == ["committed"]
 
+    def test_calls_back_after_the_commit_not_after_a_savepoint(self, database: Database) -> None:
+        calls: list[str] = []
+        with failing(database) as db:
+            after_commit(db, lambda: calls.append("committed"))
+            with db.begin_nested():
+                accounts.create(db, EMAIL)
+        assert calls == []
+
     def test_counts_the_rows_that_a_statement_changed(self, database: Database) -> None:
         with database.write() as db:
             accounts.create(db, EMAIL)

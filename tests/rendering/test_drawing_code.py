@@ -33,6 +33,7 @@ class TestSourceDigest:
             "farm/dataset/depth.py",
             "farm/blender/film.py",
             "farm/blender/host.py",
+            "farm/orders/plan.py",
             "camera_paths/turntable.py",
         ],
     )

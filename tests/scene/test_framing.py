@@ -73,6 +73,20 @@ class TestFit:
         assert low.min() > 0
         assert high.max() < 1
 
+    @settings(deadline=None, max_examples=60)
+    @given(SIZES, st.sampled_from(ASPECTS), st.floats(0.1, 3), st.floats(0.1, 3), st.floats(20, 135))
+    def test_crops_no_frame_of_any_zoom(
+        self, size: tuple[float, float, float], frame: tuple[int, int], start: float, end: float, focal: float
+    ) -> None:
+        points, height = box(size)
+        path = [PATHS["zoom-orbit"].pose(step / 60, zoom_start=start, zoom_end=end) for step in range(61)]
+        lens = framing.fit(
+            Lens.around_sphere(focal, 12, MARGIN, height, *frame), points, path, margin=MARGIN, shadow=False
+        )
+        low, high = extent(lens, points, path)
+        assert low.min() > 0
+        assert high.max() < 1
+
     def test_keeps_the_factors_of_a_zoom(self) -> None:
         points, height = box((1.0, 1.0, 1.0))
         far, near = [Pose(0.0, radius) for radius in (1.0, 0.7)]
