@@ -46,7 +46,7 @@ class BlenderHost:
 
     def __init__(self, folder: Path, max_memory_bytes: int | None = None) -> None:
         self.folder, self.max_memory_bytes = folder, max_memory_bytes
-        self.socket_path = folder / "blender.sock"
+        self.socket_path = folder / "sock"  # a socket has a path of at most 107 bytes
         self.log_path = folder / LOG_NAME
         self._process: subprocess.Popen[bytes] | None = None
 

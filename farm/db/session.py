@@ -19,6 +19,8 @@ IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
 UNREACHABLE_TIMEOUT_SECONDS = 20
 SQLITE_LOCK_TIMEOUT_SECONDS = 30
 
+AFTER_COMMIT = "after_commit"  # of a session's info: the calls that wait for its transaction
+
 
 class Database:
     """One engine. `read` and `write` open a session; `write` commits at its end, or rolls back on any error.
@@ -41,6 +43,8 @@ class Database:
     def write(self) -> Iterator[Session]:
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
+        for call in session.info.get(AFTER_COMMIT, []):
+            call()
 
     def upgrade(self) -> None:
         """Migrate the tables to the newest version; does nothing when they are up to date."""
@@ -81,14 +85,8 @@ def rows_changed(db: Session, statement: Update | Delete) -> int:
 
 
 def after_commit(db: Session, call: Callable[[], None]) -> None:
-    """Run `call` once this transaction is committed, and never if it is not."""
-
-    def run_once(session: Session) -> None:
-        if not session.in_nested_transaction():  # the event is sent for savepoints, too
-            event.remove(db, "after_commit", run_once)
-            call()
-
-    event.listen(db, "after_commit", run_once)
+    """Run `call` once the transaction of `write` is committed, and never if it is not."""
+    db.info.setdefault(AFTER_COMMIT, []).append(call)
 
 
 def _postgresql_engine(url: str) -> Engine:

@@ -49,4 +49,4 @@ def remove_abandoned(parent: Path) -> None:
 def process_scope() -> str:
     """Identifies the scope within which process ids are unique: this machine, and the PID namespace of a container."""
     namespace = Path("/proc/self/ns/pid").stat().st_ino
-    return hashlib.sha256(f"{uuid.getnode()} {socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{uuid.getnode()} {socket.gethostname()} {namespace}".encode()).hexdigest()[:6]

@@ -49,13 +49,15 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
     foot lies inside the frame, too, even if the subject is then a little smaller.
     """
     footprint = _footprint(points) if shadow else points[:0]
-    lens = replace(lens, distance=lens.distance / min(pose.radius for pose in path))
+    closest = min(pose.radius for pose in path)
+    lens = replace(lens, distance=lens.distance / closest)
     for _ in range(MAX_ITERATIONS):
         left, top, right, bottom = _extent(lens, points, path)
         offset = (top + bottom) / 2 - lens.height / 2
-        # Raising the target by dz moves the picture down by dz * cos(elevation) / distance of the focal length.
-        scale = lens.distance / lens.pixels_per_unit
-        target = lens.target - offset * scale / math.cos(math.radians(lens.elevation))
+        # Raising the target by dz moves the picture down by dz * cos(elevation) / distance of the focal length; the
+        # closest pose, where the subject is largest, moves most.
+        scale = lens.distance * closest / lens.pixels_per_unit
+        target = lens.target - 0.5 * offset * scale / math.cos(math.radians(lens.elevation))
         share = margin * max(_sides(lens, left, right), (bottom - top) / lens.height)
         if len(footprint):
             left, top, right, bottom = _extent(lens, footprint, path)

@@ -43,11 +43,12 @@ class TestWrite:
     def test_calls_back_after_a_commit_but_not_a_rollback(self, database: Database) -> None:
         calls: list[str] = []
         with database.write() as db:
-            after_commit(db, lambda: calls.append("committed"))
+            after_commit(db, lambda: calls.append("first"))
+            after_commit(db, lambda: calls.append("second"))
             assert calls == []
         with failing(database) as db:
             after_commit(db, lambda: calls.append("rolled back"))
-        assert calls == ["committed"]
+        assert calls == ["first", "second"]
 
     def test_calls_back_after_the_commit_not_after_a_savepoint(self, database: Database) -> None:
         calls: list[str] = []

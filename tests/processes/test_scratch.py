@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from farm.processes.scratch import own_scratch, remove_abandoned
+from farm.processes.scratch import own_scratch, process_scope, remove_abandoned
+
+OWN = f"plinth-{process_scope()}-"
 
 
 def dead_pid() -> int:
@@ -39,7 +41,7 @@ class TestOwnScratch:
             assert one.is_dir()
 
     def test_removes_abandoned_folders_first(self, tmp_path: Path) -> None:
-        left = tmp_path / f"plinth-{dead_pid()}-abc"
+        left = tmp_path / f"{OWN}{dead_pid()}-abc"
         left.mkdir()
         with own_scratch(tmp_path):
             assert not left.exists()
@@ -61,7 +63,8 @@ class TestRemoveAbandoned:
 
     def test_does_not_touch_other_folders(self, tmp_path: Path) -> None:
         pid = dead_pid()
-        names = [f"plinth-{os.getpid()}-abc", f"other-{pid}-abc", "plinth-abc-def", "plinth-", f"plinth-{pid}"]
+        names = [f"{OWN}{os.getpid()}-abc", f"other-{pid}-abc", f"{OWN}abc-def", "plinth-", f"{OWN}{pid}"]
+        names += [f"plinth-012345-{pid}-abc"]  # of another machine
         for name in names:
             (tmp_path / name).mkdir()
         remove_abandoned(tmp_path)

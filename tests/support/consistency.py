@@ -20,7 +20,7 @@ from tests.support.polling import until
 from tests.support.processes import command_line
 
 # The files of an idle Blender host in its scratch folder.
-IDLE_HOST_FILES = {"blender.sock", "blender.log", "shadow.npy", "drawing.tga"}
+IDLE_HOST_FILES = {"sock", "blender.log", "shadow.npy", "drawing.tga"}
 
 
 def assert_consistent(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> None:

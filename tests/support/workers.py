@@ -31,11 +31,11 @@ class StartWorker(Protocol):
 @pytest.fixture
 def start_worker(settings: Settings, database: Database, tmp_path: Path) -> Iterator[StartWorker]:  # noqa: ARG001
     """Starts `farm worker`; workers that still run at the end of the test are killed."""
-    (tmp_path / "scratch").mkdir()
+    (tmp_path / "tmp").mkdir()
     own = {
         "FARM_DATA": str(settings.data),
         "FARM_REDIS_URL": settings.redis_url,
-        "FARM_SCRATCH": str(tmp_path / "scratch"),
+        "FARM_SCRATCH": str(tmp_path / "tmp"),
         "FARM_ENGINE": "cycles",
     }
 

@@ -43,7 +43,7 @@ def lines() -> Iterator[None]:
 
 @pytest.fixture
 def node(settings: Settings, tmp_path: Path) -> WorkerContext:
-    return WorkerContext("gpu-7", settings, "cycles", tmp_path / "blender.sock", tmp_path)
+    return WorkerContext("gpu-7", settings, "cycles", tmp_path / "sock", tmp_path)
 
 
 @pytest.fixture

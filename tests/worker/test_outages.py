@@ -31,7 +31,7 @@ NO_DATABASE = OperationalError("COMMIT", {}, Exception("server closed the connec
 
 @pytest.fixture
 def node(settings: Settings, tmp_path: Path) -> WorkerContext:
-    return WorkerContext("w", settings, "cycles", tmp_path / "blender.sock", tmp_path)
+    return WorkerContext("w", settings, "cycles", tmp_path / "sock", tmp_path)
 
 
 @pytest.fixture
