@@ -83,11 +83,12 @@ def mark_single_sided(meshes: Iterable[bpy.types.Mesh], attribute: str) -> None:
 def separate_passage(material: bpy.types.Material) -> None:
     """Give an unlit material, which light passes, a passage that can be closed without changing its alpha."""
     tree = material.node_tree
-    for link in list(tree.links):
-        if link.from_socket.name == "Is Camera Ray":
-            passage = add(tree, "ShaderNodeBsdfTransparent")
-            passage.name = PASSAGE
-            tree.links.new(passage.outputs[0], link.to_node.inputs[1])
+    # A new link may free others, and Blender crashes on a reference to one: collect their nodes first.
+    mixes = [link.to_node for link in tree.links if link.from_socket.name == "Is Camera Ray"]
+    for mix in mixes:
+        passage = add(tree, "ShaderNodeBsdfTransparent")
+        passage.name = PASSAGE
+        tree.links.new(passage.outputs[0], mix.inputs[1])
 
 
 @contextmanager
