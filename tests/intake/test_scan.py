@@ -16,18 +16,18 @@ SAMPLE = ASSETS / "scan.zip"
 
 
 class TestConvert:
-    def test_the_sample_scan_is_matte_and_keeps_its_texture(self, tmp_path: Path) -> None:
+    def test_makes_the_sample_scan_matte_with_its_texture(self, tmp_path: Path) -> None:
         found = converted(SAMPLE.read_bytes(), tmp_path)
         surface = found.material["pbrMetallicRoughness"]
         assert (surface["roughnessFactor"], surface["metallicFactor"]) == (1.0, 0.0)
         with zipfile.ZipFile(SAMPLE) as sample:
             assert found.image() == sample.read("stone.jpg")
 
-    def test_a_texture_replaces_the_colour_beside_it(self, tmp_path: Path) -> None:
+    def test_prefers_a_texture_to_the_colour_beside_it(self, tmp_path: Path) -> None:
         found = converted(scan(), tmp_path)  # whose Kd is black
         assert "baseColorFactor" not in found.material["pbrMetallicRoughness"]
 
-    def test_a_colour_without_a_texture_is_kept(self, tmp_path: Path) -> None:
+    def test_keeps_a_colour_without_a_texture(self, tmp_path: Path) -> None:
         found = converted(scan(mtl=b"newmtl Stone\nKd 1 0 0\n", jpg=None), tmp_path)
         assert found.material["pbrMetallicRoughness"]["baseColorFactor"] == [1, 0, 0, 1]
 
@@ -48,12 +48,12 @@ class TestConvert:
         found = converted(zipped({"a.obj": obj}), tmp_path)
         assert found.attribute("COLOR_0")[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
-    def test_a_texture_replaces_vertex_colours(self, tmp_path: Path) -> None:
+    def test_prefers_a_texture_to_vertex_colours(self, tmp_path: Path) -> None:
         obj = OBJ.replace(b"v 0 0 0\n", b"v 0 0 0 1 0 0\n").replace(b"v 1 0 0\n", b"v 1 0 0 1 0 0\n")
         found = converted(scan(obj=obj.replace(b"v 0 1 0\n", b"v 0 1 0 1 0 0\n")), tmp_path)
         assert "COLOR_0" not in found.document["meshes"][0]["primitives"][0]["attributes"]
 
-    def test_two_materials_have_their_own_textures(self, tmp_path: Path) -> None:
+    def test_gives_two_materials_their_own_textures(self, tmp_path: Path) -> None:
         mtl = MTL + b"newmtl Moss\nmap_Kd moss.png\n"
         files = {"a.obj": OBJ + b"v 1 1 0\nusemtl Moss\nf 3/3 2/2 4/1\n", "a.mtl": mtl, "stone.jpg": picture()}
         found = converted(zipped(files | {"moss.png": picture("PNG")}), tmp_path)
@@ -126,12 +126,12 @@ class TestRefused:
         with pytest.raises(InvalidFormat, match=r"longer than 0\.01 seconds"):
             converted(scan(), tmp_path, timeout_seconds=0.01)
 
-    def test_one_that_takes_too_much_memory(self, tmp_path: Path) -> None:
+    def test_refuses_one_that_takes_too_much_memory(self, tmp_path: Path) -> None:
         obj = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 3_000_000
         with pytest.raises(InvalidFormat, match="more than 1300 MB of memory"):
             converted(zipped({"a.obj": obj}), tmp_path, memory_mb=1300)
 
-    def test_a_crash_of_blender_is_logged(self, tmp_path: Path) -> None:
+    def test_logs_a_crash_of_blender(self, tmp_path: Path) -> None:
         with capture_logs() as logs, pytest.raises(InvalidFormat, match="cannot be opened"):
             converted(scan(), tmp_path, memory_mb=300)  # in which Blender cannot even start
         (event,) = logs

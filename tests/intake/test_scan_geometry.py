@@ -90,11 +90,11 @@ def test_indices_of_missing_texture_coordinates_are_ignored(tmp_path: Path) -> N
 
 
 class TestNormals:
-    def test_a_flat_mesh_has_none(self, tmp_path: Path) -> None:
+    def test_gives_a_flat_mesh_none(self, tmp_path: Path) -> None:
         found = mesh(SQUARE + b"f 1 2 3 4\n", tmp_path)
         assert set(found.document["meshes"][0]["primitives"][0]["attributes"]) == {"POSITION"}
 
-    def test_the_files_own_are_kept(self, tmp_path: Path) -> None:
+    def test_keeps_those_of_the_file(self, tmp_path: Path) -> None:
         found = mesh(SQUARE + b"vn 0.6 0 0.8\nf 1//1 2//1 3//1 4//1\n", tmp_path)
         assert found.attribute("NORMAL") == pytest.approx(np.tile([0.6, 0, 0.8], (4, 1)), abs=0.001)
 

@@ -125,7 +125,7 @@ class TestMaterials:
         assert texture_of(scan(mtl=mtl, jpg=STONE), tmp_path, "Stone") == STONE
 
     @pytest.mark.parametrize("usemtl", [b"", b"\tusemtl\tStone\n"])
-    def test_an_only_material_needs_no_usemtl(self, tmp_path: Path, usemtl: bytes) -> None:
+    def test_needs_no_usemtl_for_an_only_material(self, tmp_path: Path, usemtl: bytes) -> None:
         assert texture_of(scan(obj=OBJ.replace(b"usemtl Stone\n", usemtl), jpg=STONE), tmp_path) == STONE
 
     def test_of_several_materials_none_is_chosen(self, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ class TestMissing:
         obj = OBJ.replace(b"mtllib a.mtl", b"mtllib a.mtl b.mtl") + b"usemtl Moss\n"
         assert texture_of(scan(obj=obj, jpg=STONE), tmp_path, "Stone") == STONE
 
-    def test_an_obj_without_materials_needs_no_material_file(self, tmp_path: Path) -> None:
+    def test_needs_no_material_file_without_materials(self, tmp_path: Path) -> None:
         (surface,) = surfaces(scan(obj=OBJ.replace(b"usemtl Stone\n", b""), mtl=None, jpg=None), tmp_path).values()
         assert surface.color == (1, 1, 1)
 

@@ -71,7 +71,7 @@ class TestTexture:
         assert found.content[24] == 8
         assert pixels(found.content)[0, 0].tolist() == color
 
-    def test_a_deep_grey_tiff_is_not_clipped_to_white(self) -> None:
+    def test_does_not_clip_a_deep_grey_tiff_to_white(self) -> None:
         content = saved(Image.fromarray(np.full(SIZE, 25700, np.uint16)), "TIFF")
         assert pixels(texture(content, "a").content)[0, 0].tolist() == [100, 100, 100]
 
@@ -82,12 +82,12 @@ class TestTexture:
 
 
 class TestGlb:
-    def test_a_converted_texture_has_its_type(self, tmp_path: Path) -> None:
+    def test_states_the_type_of_a_converted_texture(self, tmp_path: Path) -> None:
         found = converted(scan(jpg=saved(Image.new("RGB", SIZE, RED), "BMP")), tmp_path)
         assert found.document["images"][0]["mimeType"] == "image/png"
         assert (pixels(found.image()) == RED).all()
 
-    def test_an_image_of_two_materials_is_stored_once(self, tmp_path: Path) -> None:
+    def test_stores_an_image_of_two_materials_once(self, tmp_path: Path) -> None:
         mtl = b"newmtl Stone\nmap_Kd stone.jpg\nnewmtl Moss\nKd 0 1 0\nmap_Kd stone.jpg\n"
         obj = b"mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 1 1 0\nusemtl Stone\nf 1 2 3\nusemtl Moss\nf 4 3 2\n"
         found = converted(scan(obj=obj, mtl=mtl), tmp_path)
