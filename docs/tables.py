@@ -59,7 +59,8 @@ def effects() -> Rows:
 
 def errors() -> Rows:
     """Every error of an API response; a worker's errors are in a render's errorMessage."""
-    kinds = sorted(_api_errors(FarmError), key=lambda kind: (kind.status, kind.code))
+    own = (kind for kind in _api_errors(FarmError) if "code" in vars(kind))
+    kinds = sorted(own, key=lambda kind: (kind.status, kind.code))
     return [[f"`{kind.code}`", str(kind.status), kind.default] for kind in kinds]
 
 

@@ -8,6 +8,7 @@ FarmError                  code, status, message: all that a client sees
 |  +- InsufficientScope    403 insufficient_scope, names the scope that the key lacks
 +- NoFile                  400 no_file
 +- InvalidFormat           400 invalid_format
+|  +- IntakeCrashed        400 invalid_format, the process that opened the file crashed
 +- FileTooLarge            400 file_too_large
 +- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
 +- ModelIdRequired         400 model_id_required
@@ -96,6 +97,10 @@ class NoFile(FarmError):
 
 class InvalidFormat(FarmError):
     code, status, default = "invalid_format", 400, "The file is not a readable .glb, .gltf or .zip"
+
+
+class IntakeCrashed(InvalidFormat):
+    default = "The file cannot be opened: it is damaged or malicious; export it again"
 
 
 class FileTooLarge(FarmError):

@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 
 import structlog
 
-from farm.errors import InvalidFormat
+from farm.errors import IntakeCrashed, InvalidFormat
 from farm.processes.child_process import die_with_parent
 
 log = structlog.get_logger()
@@ -30,11 +30,6 @@ REFUSED_EXIT_CODE = 3
 # Threads and their heaps reserve address space, and the work is mostly sequential. Blender starts one for each core.
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
-
-
-class Crashed(InvalidFormat):
-    """The child process crashed; its parent, if it is a sandbox itself, crashes too, so that the log has the cause."""
-
 
 Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
 
@@ -71,7 +66,7 @@ async def run(
             raise InvalidFormat(_too_large(memory_mb))
         shown = output[-4000:].decode(errors="replace")
         log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=shown)
-        raise Crashed("The file cannot be opened: it is damaged or malicious; export it again")
+        raise IntakeCrashed
     facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     if process.returncode == REFUSED_EXIT_CODE:
         raise InvalidFormat(facts["problem"])
@@ -106,7 +101,7 @@ def main(work: Work) -> None:
     try:
         facts = work(sys.stdin.buffer, target)
         target.flush()
-    except Crashed:
+    except IntakeCrashed:  # of a child of its own: this process crashes, too, so that the log has the cause
         raise
     except InvalidFormat as error:
         _refuse(error.message)
