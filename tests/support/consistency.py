@@ -147,7 +147,7 @@ def _left_in_scratch(farm: Farm) -> list[str]:
     workers = {str(worker.pid) for worker in farm.workers()}
     left = []
     for folder in farm.scratch.iterdir():
-        if folder.name.split("-")[1] not in workers:
+        if folder.name.split("-")[2] not in workers:
             left.append(str(folder))
         left += [str(path) for path in folder.iterdir() if path.name not in IDLE_HOST_FILES]
     return left
