@@ -55,8 +55,9 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
         left, top, right, bottom = _extent(lens, points, path)
         offset = (top + bottom) / 2 - lens.height / 2
         # Raising the target by dz moves the picture down by dz * cos(elevation) / distance of the focal length; the
-        # closest pose, where the subject is largest, moves most.
-        scale = lens.distance * closest / lens.pixels_per_unit
+        # nearest point in the closest pose moves most.
+        reach = _reach(lens, points, path)
+        scale = (lens.distance - reach) * closest / lens.pixels_per_unit
         target = lens.target - 0.5 * offset * scale / math.cos(math.radians(lens.elevation))
         share = margin * max(_sides(lens, left, right), (bottom - top) / lens.height)
         if len(footprint):
@@ -67,7 +68,7 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
             break
         lens = replace(lens, target=target)
         # Close to a long subject the size grows faster than the distance shrinks: half a step keeps it from swinging.
-        lens = replace(lens, distance=max(lens.distance * math.sqrt(share), MIN_DEPTH * _reach(lens, points, path)))
+        lens = replace(lens, distance=max(lens.distance * math.sqrt(share), MIN_DEPTH * reach))
     return lens
 
 

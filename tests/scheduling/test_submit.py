@@ -43,10 +43,10 @@ class TestRender:
     def test_wakes_none_before_the_commit_or_after_a_rollback(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
-        with database.write() as db:
+        with pytest.raises(ZeroDivisionError), database.write() as db:
             submit.render(db, model, RenderSettings(), settings, Doorbell(redis))
             assert wake_ups(redis, DRAWING) == 0
-            db.rollback()
+            raise ZeroDivisionError
         assert wake_ups(redis, DRAWING) == 0
 
     def test_limits_the_number_of_pending_wake_ups(

@@ -111,7 +111,7 @@ class TestFailedStart:
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == exit_codes.STOPPED
         assert state(database, "one") is None
-        assert list((tmp_path / "scratch").iterdir()) == []
+        assert list((tmp_path / "tmp").iterdir()) == []
 
 
 class TestDatabaseVersion:
