@@ -67,8 +67,9 @@ def fit(lens: Lens, points: Array, path: Sequence[Pose], *, margin: float, shado
         if abs(share - 1) < TOLERANCE and abs(offset) < TOLERANCE * lens.height:
             break
         lens = replace(lens, target=target)
-        # Close to a long subject the size grows faster than the distance shrinks: half a step keeps it from swinging.
-        lens = replace(lens, distance=max(lens.distance * math.sqrt(share), MIN_DEPTH * reach))
+        # The nearest point grows with 1 / (distance - reach), others more slowly: half a step keeps it from swinging.
+        distance = reach + (lens.distance - reach) * math.sqrt(share)
+        lens = replace(lens, distance=max(distance, MIN_DEPTH * reach))
     return lens
 
 
