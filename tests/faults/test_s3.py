@@ -64,4 +64,4 @@ def has_released_a_chunk(farm: Farm, render: str) -> bool:
     """Whether an attempt at a chunk of the render gave up, and the chunk waits for the next one."""
     with contextlib.closing(Database(farm.settings.database)) as database, database.read() as db:
         chunks = db.get_one(Render, render).shot.chunks
-        return any(chunk.state == "queued" and chunk.attempt > 0 for chunk in chunks)
+        return any(chunk.state == "queued" and chunk.attempt > 1 for chunk in chunks)
