@@ -1,8 +1,11 @@
 """The GLB container: a header and chunks, of which the first is JSON and the second may be binary."""
 
+import json
 import mmap
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from farm.errors import InvalidFormat
 
@@ -35,6 +38,18 @@ def read_chunks(content: mmap.mmap) -> Chunks:
             )
     has_binary = len(chunks) > 1 and chunks[1][0] == b"BIN\0"
     return Chunks(start, end, chunks[1][1:] if has_binary else None)
+
+
+def write(target: BinaryIO, document: dict[str, Any], pieces: Iterable[bytes | memoryview], size: int) -> None:
+    """Write a GLB whose binary chunk is `pieces`, `size` bytes together, a multiple of 4; without the chunk if 0."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    binary_size = 8 + size if size else 0
+    target.write(struct.pack("<4sII", MAGIC, 2, 20 + len(text) + binary_size))
+    target.write(struct.pack("<I4s", len(text), b"JSON") + text)
+    if size:
+        target.write(struct.pack("<I4s", size, b"BIN\0"))
+        target.writelines(pieces)
 
 
 def _check_header(content: mmap.mmap) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from farm.intake.glb import write
 from farm.intake.texture import Texture
 
 Json = dict[str, Any]
@@ -81,13 +82,7 @@ def finish(glb: Path, surfaces: dict[str, Surface], name: str, target: BinaryIO)
     if textures.has_transforms:
         document["extensionsUsed"] = ["KHR_texture_transform"]
     document["buffers"][0]["byteLength"] = textures.size
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    target.write(struct.pack("<4sII", b"glTF", 2, 28 + len(text) + textures.size))
-    target.write(struct.pack("<I4s", len(text), b"JSON") + text)
-    target.write(struct.pack("<I4s", textures.size, b"BIN\0"))
-    target.write(binary)
-    target.writelines(textures.pieces)
+    write(target, document, [binary, *textures.pieces], textures.size)
 
 
 def _material(surface: Surface, textures: _Textures) -> Json:

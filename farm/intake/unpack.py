@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import mmap
-import struct
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
@@ -23,9 +22,9 @@ from farm.intake.buffers import Buffers
 from farm.intake.document import BASISU, MESHOPT, UNPACKED, basisu_of, meshopt_of
 from farm.intake.json_paths import invalid
 from farm.intake.text import Payloads
+from farm.intake.texture import MAX_TEXTURE_SIDE_PIXELS
 
 MAX_UNPACKED_BYTES = 512 * 1024**2
-MAX_TEXTURE_SIDE_PIXELS = 16384
 PNG_LEVEL = 1  # of 9: the file is read once, by Blender
 ALIGNMENT = 8  # of buffer views; accessors need that of their components, 4 at most
 _FIX = "export the model again"
@@ -122,26 +121,14 @@ def _write(target: BinaryIO, document: JsonObject, parts: list[bytes | memoryvie
     size = 0
     for view, part in zip(document["bufferViews"], parts, strict=True):
         view |= {"buffer": 0, "byteOffset": size, "byteLength": len(part)}
-        size += _padded(len(part))
+        size += len(part) + -len(part) % ALIGNMENT
     if size > MAX_UNPACKED_BYTES:
         raise InvalidFormat(f"The model unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make it smaller")
     document["buffers"] = [{"byteLength": size}] if size else []
     for key in ("extensionsUsed", "extensionsRequired"):
         document[key] = [name for name in document.get(key, []) if name not in UNPACKED]
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % ALIGNMENT)
-    binary_size = 8 + size if size else 0
-    target.write(struct.pack("<4sII", glb.MAGIC, 2, 20 + len(text) + binary_size))
-    target.write(struct.pack("<I4s", len(text), b"JSON") + text)
-    if size:
-        target.write(struct.pack("<I4s", size, b"BIN\0"))
-        for part in parts:
-            target.write(part)
-            target.write(bytes(_padded(len(part)) - len(part)))
-
-
-def _padded(size: int) -> int:
-    return size + -size % ALIGNMENT
+    padded = (piece for part in parts for piece in (part, bytes(-len(part) % ALIGNMENT)))
+    glb.write(target, document, padded, size)
 
 
 if __name__ == "__main__":
