@@ -1,27 +1,29 @@
 """A process's own scratch folder for frames, removed with it; folders of killed processes are removed later."""
 
 import contextlib
-import hashlib
+import fcntl
 import os
 import shutil
-import socket
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 PREFIX = "plinth-"
+# A file that is locked while its folder is in use. The parent may be shared with other containers and machines, whose
+# process ids mean nothing here; the kernel releases the lock when the process and its forks have ended.
+LOCK = "lock"
 
 
 @contextlib.contextmanager
 def own_scratch(parent: Path) -> Iterator[Path]:
     """A folder under `parent` that exists while the block runs."""
     remove_abandoned(parent)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{process_scope()}-{os.getpid()}-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     try:
-        yield folder
+        with (folder / "new-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / "new-lock").rename(folder / LOCK)  # no process ever finds it unlocked
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -35,18 +37,8 @@ def clear(folder: Path) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders of processes of this machine that no longer exist: files on tmpfs occupy memory.
-
-    The parent may be shared with other machines and containers, whose process ids mean nothing here.
-    """
-    own = f"{PREFIX}{process_scope()}-"
-    for folder in parent.glob(f"{own}*-*"):
-        owner = folder.name.removeprefix(own).split("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def process_scope() -> str:
-    """Identifies the scope within which process ids are unique: this machine, and the PID namespace of a container."""
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
-    return hashlib.sha256(f"{uuid.getnode()} {socket.gethostname()} {namespace}".encode()).hexdigest()[:6]
+    """Remove the folders of processes that no longer exist: files on tmpfs occupy memory."""
+    for path in parent.glob(f"{PREFIX}*/{LOCK}"):
+        with contextlib.suppress(OSError), path.open("r+") as lock:  # in use, or being removed by another process
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent, ignore_errors=True)

@@ -109,7 +109,7 @@ def attempts(farm: Farm) -> list[Attempt]:
     """The attempts under way, by their log files."""
     found = []
     for worker in farm.workers():
-        for path in farm.scratch.glob(f"plinth-*-{worker.pid}-*/{PREFIX}*"):
+        for path in farm.scratch.glob(f"plinth-{worker.pid}-*/{PREFIX}*"):
             chunk_id, number = path.name.removeprefix(PREFIX).split("-")
             found.append(Attempt(chunk_id, int(number), [worker, *worker.children(recursive=True)]))
     return found

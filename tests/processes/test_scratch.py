@@ -1,21 +1,25 @@
 """A process's scratch folder is removed with it, and abandoned folders are removed later."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from farm.processes.scratch import own_scratch, process_scope, remove_abandoned
+from farm.processes.scratch import LOCK, own_scratch, remove_abandoned
+from tests.support.polling import until
 
-OWN = f"plinth-{process_scope()}-"
 
-
-def dead_pid() -> int:
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
+@pytest.fixture
+def abandoned(tmp_path: Path) -> Path:
+    """A folder whose process has ended."""
+    folder = tmp_path / "plinth-1-abc"
+    folder.mkdir()
+    (folder / LOCK).touch()
+    return folder
 
 
 class TestOwnScratch:
@@ -40,11 +44,9 @@ class TestOwnScratch:
             assert one != other
             assert one.is_dir()
 
-    def test_removes_abandoned_folders_first(self, tmp_path: Path) -> None:
-        left = tmp_path / f"{OWN}{dead_pid()}-abc"
-        left.mkdir()
+    def test_removes_abandoned_folders_first(self, tmp_path: Path, abandoned: Path) -> None:
         with own_scratch(tmp_path):
-            assert not left.exists()
+            assert not abandoned.exists()
 
 
 class TestRemoveAbandoned:
@@ -61,11 +63,27 @@ class TestRemoveAbandoned:
         remove_abandoned(tmp_path)
         assert not folder.exists()
 
-    def test_does_not_touch_other_folders(self, tmp_path: Path) -> None:
-        pid = dead_pid()
-        names = [f"{OWN}{os.getpid()}-abc", f"other-{pid}-abc", f"{OWN}abc-def", "plinth-", f"{OWN}{pid}"]
-        names += [f"plinth-012345-{pid}-abc"]  # of another machine
-        for name in names:
-            (tmp_path / name).mkdir()
+    def test_keeps_a_folder_while_a_fork_of_its_process_runs(self, tmp_path: Path) -> None:
+        program = "import os, sys, time; from pathlib import Path; from farm.processes.scratch import own_scratch\n"
+        program += (
+            "with own_scratch(Path(sys.argv[1])) as folder: print(os.fork(), folder, flush=True); time.sleep(600)"
+        )
+        command = [sys.executable, "-c", program, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            lines = dict(process.stdout.readline().split() for _ in range(2))
+            [fork] = [int(pid) for pid in lines if pid != "0"]
+            process.kill()
+            process.wait()
+            remove_abandoned(tmp_path)
+            assert Path(lines["0"]).is_dir()
+            os.kill(fork, signal.SIGKILL)
+        until(lambda: psutil.pid_exists(fork), lambda exists: not exists)
         remove_abandoned(tmp_path)
-        assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted(names)
+        assert not Path(lines["0"]).exists()
+
+    def test_does_not_touch_other_folders(self, tmp_path: Path, abandoned: Path) -> None:
+        (tmp_path / "plinth-2-abc").mkdir()
+        abandoned.rename(tmp_path / "other-1-abc")
+        remove_abandoned(tmp_path)
+        assert {folder.name for folder in tmp_path.iterdir()} == {"plinth-2-abc", "other-1-abc"}

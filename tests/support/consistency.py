@@ -20,7 +20,7 @@ from tests.support.polling import until
 from tests.support.processes import command_line
 
 # The files of an idle Blender host in its scratch folder.
-IDLE_HOST_FILES = {"sock", "blender.log", "shadow.npy", "drawing.tga"}
+IDLE_HOST_FILES = {"lock", "sock", "blender.log", "shadow.npy", "drawing.tga"}
 
 
 def assert_consistent(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> None:
@@ -147,7 +147,7 @@ def _left_in_scratch(farm: Farm) -> list[str]:
     workers = {str(worker.pid) for worker in farm.workers()}
     left = []
     for folder in farm.scratch.iterdir():
-        if folder.name.split("-")[2] not in workers:
+        if folder.name.split("-")[1] not in workers:
             left.append(str(folder))
         left += [str(path) for path in folder.iterdir() if path.name not in IDLE_HOST_FILES]
     return left
