@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,22 @@ def on_stop_signal(stop: Callable[[], object]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def exit_on_stop_signal(code: int) -> Iterator[Callable[[], bool]]:
+    """Exit with `code` on SIGINT and SIGTERM while the block runs. Yields whether such a signal has arrived.
+
+    Python ignores an exit that is raised while a finalizer runs, so the block has to ask before it ends.
+    """
+    received: list[int] = []
+
+    def stop() -> None:
+        received.append(1)
+        sys.exit(code)
+
+    with on_stop_signal(stop):
+        yield lambda: bool(received)
 
 
 def ended(children: Sequence[Child], seconds: float) -> bool:

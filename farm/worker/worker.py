@@ -30,7 +30,7 @@ from farm.nodes.facts import Facts
 from farm.processes import exit_codes
 from farm.processes.child_process import adopt_orphans, reap_orphans
 from farm.processes.scratch import clear, own_scratch
-from farm.processes.supervision import on_stop_signal
+from farm.processes.supervision import exit_on_stop_signal
 from farm.rendering import engine
 from farm.scheduling import leases
 from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, connect, queue
@@ -143,7 +143,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
     Ends at once if the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and FarmError.
     """
     with (
-        on_stop_signal(lambda: sys.exit(exit_codes.STOPPED)),  # until RQ installs its handlers
+        exit_on_stop_signal(exit_codes.STOPPED) as is_stopped,  # until RQ installs its handlers
         names.reserved(name, gpu, settings.database) as own_name,
         own_scratch(settings.scratch) as scratch,
     ):
@@ -160,6 +160,8 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
             log.info("worker_ready", engine=own_facts.engine, gpu=own_facts.gpu, tags=own_facts.tags)
             with connect(settings.redis_url, timeout=None) as redis:
                 worker = ChunkWorker(settings, redis, host, own_facts)
+                if is_stopped():
+                    sys.exit(exit_codes.STOPPED)
                 worker.work(logging_level="WARNING")
         finally:  # also for a stop signal that arrives before the worker is ready
             host.stop()

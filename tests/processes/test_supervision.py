@@ -153,3 +153,22 @@ run_until_stopped([Child(str(number), {command}, wanted=lambda: {wanted}) for nu
             finally:
                 supervisor.kill()
         assert not any(child.is_running() for child in children)
+
+
+class TestExitOnStopSignal:
+    def test_exits_at_once(self) -> None:
+        with pytest.raises(SystemExit) as ended, supervision.exit_on_stop_signal(3):
+            signal.raise_signal(signal.SIGTERM)
+        assert ended.value.code == 3
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_reports_a_signal_whose_exit_a_finalizer_swallows(self) -> None:
+        class Finalized:
+            def __del__(self) -> None:
+                signal.raise_signal(signal.SIGTERM)
+                time.sleep(0)  # the handler runs inside the finalizer
+
+        with supervision.exit_on_stop_signal(3) as is_stopped:
+            assert not is_stopped()
+            Finalized()
+            assert is_stopped()
