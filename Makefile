@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
+IN_PARALLEL := --numprocesses auto --maxprocesses 4
 
 .PHONY: setup demo test test-fast lint bench gallery
 
@@ -22,11 +23,12 @@ demo: setup
 
 test: setup
 	@command -v curl >/dev/null && command -v node >/dev/null || docker/system-libraries curl nodejs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 # Each test once, on SQLite and with files in a folder; without Blender, whole farms and faults.
 test-fast: setup
-	$(BIN)/python -m pytest -m "not slow and not postgresql and not s3"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow and not postgresql and not s3"
 
 lint: setup
 	$(BIN)/ruff check .

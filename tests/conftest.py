@@ -40,6 +40,7 @@ pytest_plugins = [
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = {"blender", "e2e", "faults"}  # each test in them is marked as slow
+ALONE_FOLDERS = {"e2e", "faults", "worker"}  # each test in them is marked as alone
 
 # No deadlines: a busy machine is no defect.
 hypothesis.settings.register_profile("plinth", deadline=None)
@@ -127,8 +128,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
+        if folder in ALONE_FOLDERS:
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture

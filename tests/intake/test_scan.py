@@ -12,6 +12,8 @@ from farm.intake import archive
 from tests.intake.scans import MTL, OBJ, converted, picture, scan, zipped
 from tests.support.assets import ASSETS
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = ASSETS / "scan.zip"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.intake.scans import Converted, converted, zipped
 
+pytestmark = pytest.mark.slow
+
 SQUARE = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 
 

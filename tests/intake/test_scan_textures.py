@@ -14,6 +14,8 @@ from farm.errors import InvalidFormat
 from farm.intake.texture import texture
 from tests.intake.scans import converted, saved, scan, surfaces, zipped
 
+pytestmark = pytest.mark.slow
+
 RED, SIZE = (200, 40, 30), (4, 4)
 
 

@@ -66,21 +66,22 @@ class TestRemoveAbandoned:
     def test_keeps_a_folder_while_a_fork_of_its_process_runs(self, tmp_path: Path) -> None:
         program = "import os, sys, time; from pathlib import Path; from farm.processes.scratch import own_scratch\n"
         program += (
-            "with own_scratch(Path(sys.argv[1])) as folder: print(os.fork(), folder, flush=True); time.sleep(600)"
+            "with own_scratch(Path(sys.argv[1])) as folder:\n"
+            "    os.fork() or print(os.getpid(), folder, flush=True)\n"
+            "    time.sleep(600)"
         )
         command = [sys.executable, "-c", program, str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
-            lines = dict(process.stdout.readline().split() for _ in range(2))
-            [fork] = [int(pid) for pid in lines if pid != "0"]
+            fork, folder = process.stdout.readline().split()
             process.kill()
             process.wait()
             remove_abandoned(tmp_path)
-            assert Path(lines["0"]).is_dir()
-            os.kill(fork, signal.SIGKILL)
-        until(lambda: psutil.pid_exists(fork), lambda exists: not exists)
+            assert Path(folder).is_dir()
+            os.kill(int(fork), signal.SIGKILL)
+        until(lambda: psutil.pid_exists(int(fork)), lambda exists: not exists)
         remove_abandoned(tmp_path)
-        assert not Path(lines["0"]).exists()
+        assert not Path(folder).exists()
 
     def test_does_not_touch_other_folders(self, tmp_path: Path, abandoned: Path) -> None:
         (tmp_path / "plinth-2-abc").mkdir()
