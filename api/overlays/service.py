@@ -18,7 +18,7 @@ from farm.ids import new_id
 from farm.intake import sandbox
 
 PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
-SUFFIXES = {"image/png": "png", "image/jpeg": "jpg"}
+SUFFIXES = {"image/webp": "webp", "image/jpeg": "jpg"}
 
 
 async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay:
