@@ -56,12 +56,13 @@ def create_key(
     return raw
 
 
-def revoke_key(db: Session, key: str) -> None:
+def revoke_key(db: Session, key: str) -> Key:
     """Revoke a key by its raw text or its id. Raises Unauthorized when it is not a valid key of this farm."""
     row = _key(db, key) if key.startswith(PREFIX) else db.get(Key, key)
     if row is None or row.revoked_at:
         raise Unauthorized
     row.revoked_at = now()
+    return row
 
 
 def authenticate(db: Session, raw: str, scope: str) -> Key:

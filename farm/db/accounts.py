@@ -57,4 +57,4 @@ def charge_of(db: Session, render_id: str) -> LedgerEntry | None:
 
 def paid_for(db: Session, render_id: str) -> int:
     """The credits that a render has cost so far: charges without refunds."""
-    return -(db.scalar(select(func.sum(LedgerEntry.credits)).where(LedgerEntry.render_id == render_id)) or 0)
+    return -int(db.scalar(select(func.sum(LedgerEntry.credits)).where(LedgerEntry.render_id == render_id)) or 0)

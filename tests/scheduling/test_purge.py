@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from farm.db import counters
+from farm.db import counters, renders
 from farm.db.session import Database
 from farm.db.tables import Asset, AttemptLog, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Shot, Tag, now
 from farm.errors import BadModel, BlenderCrashed, FarmError
@@ -236,12 +237,12 @@ class TestPass:
             for render in (first, second):
                 render_status.advance(db, render, "error", message="why")
         age(database)
-        remove = purge.renders.remove
+        remove = renders.remove
 
-        def fail_for_the_first(db: object, render: Render) -> list[str]:
+        def fail_for_the_first(db: Session, render: Render) -> list[str]:
             if render.id == first.id:
                 raise ZeroDivisionError
-            return remove(db, render)  # type: ignore[arg-type]
+            return remove(db, render)
 
         monkeypatch.setattr("farm.db.renders.remove", fail_for_the_first)
         purge.purge(database, storage, keeping)
