@@ -61,8 +61,7 @@ def render(db: Session, model: Model, request: RenderSettings, settings: Setting
 
 def preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -> Render:
     """The free system preview that every upload gets: small, short, and a test of the model's integrity."""
-    spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
-    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, settings, doorbell, URGENT), preview=True)
+    row = _row(new_id(), model, PREVIEW, _queue_preview(db, model, settings, doorbell), preview=True)
     db.add(row)
     db.flush()
     return row
@@ -81,12 +80,10 @@ def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -
     validation.check(db, render.account, model.clips, request)
     credits.charge_again(db, render)
     if render.is_system_preview:
-        spec: ShotSpec | DatasetSpec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
-        model.failed_at = None
+        shot, model.failed_at = _queue_preview(db, model, settings, doorbell), None
     else:
-        spec = _spec(model, request, settings)
-    priority = URGENT if render.is_system_preview else DRAWING
-    move(db, render, _queue(db, model, spec, settings, doorbell, priority))
+        shot = _queue(db, model, _spec(model, request, settings), settings, doorbell, DRAWING)
+    move(db, render, shot)
     render_status.advance(db, render, "pending")
 
 
@@ -94,6 +91,12 @@ def _spec(model: Model, request: RenderSettings, settings: Settings) -> ShotSpec
     return (
         dataset(model.sha256, request, settings) if request.is_dataset else plan.shot(model.sha256, request, settings)
     )
+
+
+def _queue_preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -> Shot:
+    """Add the shot of a preview and the chunk that draws it."""
+    spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
+    return _queue(db, model, spec, settings, doorbell, URGENT)
 
 
 def _queue(

@@ -1,6 +1,9 @@
 """`farm accounts delete` removes all rows and files of an account, and nothing of any other."""
 
+import itertools
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -28,11 +31,12 @@ from farm.scheduling.cleanup import clean_up
 from farm.settings import Settings
 from farm.storage import Storage
 from tests.intake.scans import picture
-from tests.support.api import assert_error, count, stored, uploaded
+from tests.support.api import assert_error, count, stored, upload, uploaded
 from tests.support.chunks import claimed
 from tests.support.clients import Client
 from tests.support.finished_renders import Finish
 from tests.support.glb import glb
+from tests.support.polling import until
 from tests.support.s3 import environment
 
 pytestmark = [pytest.mark.on_both_databases, pytest.mark.on_both_storages]
@@ -150,6 +154,29 @@ class TestDelete:
         assert "1 unfinished renders of other accounts" in result.stderr
         finished(render)
         assert delete("ada@example.com").exit_code == 0
+
+    def test_leaves_nothing_of_uploads_that_are_under_way(
+        self, api: TestClient, client: Client, database: Database, storage: Storage
+    ) -> None:
+        deleted = threading.Event()
+
+        def keep_uploading(thread: int) -> set[int]:
+            answers = set()
+            for number in itertools.count():
+                answers.add(upload(api, glb(f"{thread} {number}".encode()), headers=client.headers).status_code)
+                if deleted.is_set():
+                    break
+            return answers
+
+        with ThreadPoolExecutor(3) as pool:
+            answers = [pool.submit(keep_uploading, number) for number in range(3)]
+            until(lambda: count(database, Model), lambda models: models > 3)
+            result = delete("ada@example.com")
+            deleted.set()
+        assert result.exit_code == 0, (result.output, result.exception)
+        assert set.union(*(answer.result() for answer in answers)) == {201, 401}
+        assert set(rows(database).values()) == {0}
+        assert stored(storage) == []
 
     def test_reports_an_unknown_account_in_one_line(self) -> None:
         result = delete("none@example.com")

@@ -9,12 +9,13 @@ from typer.testing import CliRunner, Result
 
 from farm.accounts import credits
 from farm.cli import app
+from farm.db.chunks import DRAWING
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, AttemptLog, Chunk, Model, Overlay, Render, Shot, now
 from farm.errors import BadModel, DiskFull, FarmError
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, render_status, submit
-from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, queue
+from farm.scheduling.doorbell import Doorbell, queue
 from farm.settings import Settings
 from tests.support.chunks import as_claimed, claimed
 from tests.support.clients import INITIAL_CREDITS, Client, new_client
@@ -209,8 +210,7 @@ class TestRetry:
             assert (row.status, row.error_message, row.retries) == ("pending", None, 1)
             assert {(chunk.state, chunk.attempt, chunk.failures) for chunk in row.shot.chunks} == {("queued", 1, 0)}
             assert list(db.scalars(select(Shot.id))) == [row.shot_id] != [render.shot_id]
-            assert len(queue(1, redis)) == len(row.shot.chunks)
-            assert set(QUEUE_NAMES) == {0, 1}
+            assert len(queue(DRAWING, redis)) == len(row.shot.chunks)
 
     def test_charges_and_refunds_each_time(
         self, render: Render, client: Client, database: Database, doorbell: Doorbell
@@ -234,7 +234,7 @@ class TestRetry:
             for chunk in row.shot.chunks:
                 chunk.state = "done"
             finish = Chunk(shot_id=row.shot_id, render_id=row.id, kind="finish", tier="share")
-            leases.queue(db, doorbell, [finish], row.account_id, 0)
+            leases.queue(db, doorbell, [finish], row.account_id, DRAWING)
             claimed(db, finish)
             leases.fail(db, doorbell, finish.id, 1, DiskFull(), max_attempts=1)
             db.add(AttemptLog(chunk_id=finish.id, attempt=1, worker="w", text="disk full"))
@@ -261,6 +261,7 @@ class TestRetry:
     ) -> None:
         with database.write() as db:
             preview = submit.preview(db, model, settings, doorbell)
+            [priority] = [chunk.priority for chunk in preview.shot.chunks]
         failed(database, preview, doorbell, BadModel("no mesh"))
         with database.read() as db:
             assert db.get_one(Model, model.id).failed_at
@@ -268,11 +269,8 @@ class TestRetry:
         assert balance(database, client) == INITIAL_CREDITS
         with database.read() as db:
             row = db.get_one(Render, preview.id)
-            assert (row.status, row.shot.spec["tier"], [chunk.priority for chunk in row.shot.chunks]) == (
-                "pending",
-                "preview",
-                [0],
-            )
+            assert (row.status, row.shot.spec["tier"]) == ("pending", "preview")
+            assert [chunk.priority for chunk in row.shot.chunks] == [priority]
             assert db.get_one(Model, model.id).failed_at is None
 
     def test_refuses_a_render_that_is_no_error(self, render: Render) -> None:
