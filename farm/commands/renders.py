@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from sqlalchemy.orm import Session
 
 from farm import logs
@@ -65,11 +64,11 @@ def list_renders(
                 detail.render.id,
                 detail.render.status,
                 ago(detail.render.created_at),
-                escape(detail.render.account.email),
+                detail.render.account.email,
                 detail.render.shot.spec["tier"],
                 f"{detail.frames_done}/{detail.frames}",
-                escape(", ".join(nodes[detail.render.id])),
-                escape(detail.render.error_message or ""),
+                ", ".join(nodes[detail.render.id]),
+                detail.render.error_message or "",
             ]
             for detail in details
         ],

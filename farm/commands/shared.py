@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.orm import Session
 
@@ -71,12 +72,12 @@ def operator() -> str:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under titles; the first column is never broken."""
+    """Print rows of plain text under titles; the first column is never broken."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, title in enumerate(titles):
         table.add_column(title, no_wrap=number == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
     output.print(table)
 
