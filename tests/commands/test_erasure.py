@@ -4,11 +4,13 @@ import itertools
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
 from farm.cli import app
@@ -25,6 +27,7 @@ from farm.db.tables import (
     Render,
     Shot,
     Table,
+    now,
 )
 from farm.scheduling import leases
 from farm.scheduling.cleanup import clean_up
@@ -63,6 +66,13 @@ def work_of(api: TestClient, client: Client, finished: Finish) -> None:
     finished(data["renderId"])
     api.post("/v1/overlays", files={"file": ("a.png", picture())}, headers=client.headers)
     api.post("/v1/renders", json={"modelId": data["modelId"]}, headers=client.headers)
+
+
+def clean_up_all(database: Database, storage: Storage) -> None:
+    """Let the reaper do all planned cleanups."""
+    with database.write() as db:
+        db.execute(update(Cleanup).values(due_at=now() - timedelta(seconds=1)))
+    clean_up(database, storage)
 
 
 def rows(database: Database) -> dict[str, int]:
@@ -109,13 +119,18 @@ class TestDelete:
             assert words in result.stdout
         assert (rows(database), stored(storage)) == (before, files)
 
-    def test_takes_the_work_from_workers(self, api: TestClient, client: Client, database: Database) -> None:
-        uploaded(api, headers=client.headers)
+    def test_takes_the_work_from_workers_and_removes_what_they_still_store(
+        self, api: TestClient, client: Client, database: Database, storage: Storage
+    ) -> None:
+        render_id = uploaded(api, headers=client.headers)["renderId"]
         with database.write() as db:
             chunk = claimed(db, db.scalars(select(Chunk)).all()[0])
         assert delete("ada@example.com").exit_code == 0
         with database.write() as db:
             assert not leases.renew(db, chunk.id, chunk.attempt, frames_done=1, seconds=30)
+        storage.put(f"renders/{render_id}/1/segment.mp4", Path(__file__))
+        clean_up_all(database, storage)
+        assert stored(storage) == []
 
     def test_leaves_files_that_cannot_be_removed_to_the_reaper(
         self,
@@ -134,10 +149,7 @@ class TestDelete:
         assert result.exit_code == 0, (result.output, result.exception)
         assert f"{len(files)} files could not be removed yet" in result.stdout
         assert rows(database)["Model"] == 0
-        with database.write() as db:
-            for cleanup in db.scalars(select(Cleanup)):
-                cleanup.due_at = cleanup.created_at
-        clean_up(database, storage)
+        clean_up_all(database, storage)
         assert stored(storage) == []
 
     def test_waits_for_renders_of_others_with_its_published_overlays(

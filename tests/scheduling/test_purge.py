@@ -108,6 +108,20 @@ class TestFinishedRender:
         with database.read() as db:
             assert db.get_one(Render, render.id).status == "pending"
 
+    def test_stays_when_it_was_queued_again_meanwhile(
+        self,
+        database: Database,
+        storage: Storage,
+        keeping: Settings,
+        render: Render,
+        finished: Finish,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        finished(render.id)
+        monkeypatch.setattr("farm.db.renders.finished", lambda *_, **__: [render.id])
+        purge.purge(database, storage, keeping)
+        assert count(database, Render) == 1
+
     def test_leaves_files_that_cannot_be_removed_to_the_cleanup(
         self,
         database: Database,
@@ -205,6 +219,14 @@ class TestDeletedModel:
     @pytest.mark.usefixtures("deleted")
     def test_stays_before(self, database: Database, storage: Storage, keeping: Settings) -> None:
         purge.purge(database, storage, keeping.model_copy(update={"retention_deleted_days": DAYS + 1}))
+        assert count(database, Model) == 1
+
+    def test_stays_as_long_as_its_file(
+        self, database: Database, storage: Storage, keeping: Settings, deleted: Model
+    ) -> None:
+        with database.write() as db:
+            db.get_one(Model, deleted.id).has_file = True
+        purge.purge(database, storage, keeping)
         assert count(database, Model) == 1
 
     def test_stays_as_long_as_a_render(
