@@ -92,9 +92,7 @@ def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data
         console.print(json.dumps(found))
         return
     for name, value in found.items():
-        text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
-        lines = value if name == "chunks" else [text]
-        for line in lines:
+        for line in value if name == "chunks" else [_text(value)]:
             console.print(f"{name:10} {line}", markup=False)
 
 
@@ -131,6 +129,13 @@ def _found(render: Render | None, render_id: str) -> Render:
     if render is None:
         fail(f"There is no render {render_id}: it was deleted or never existed")
     return render
+
+
+def _text(value: Any) -> str:
+    """A value of `_render_json` on one line."""
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def _render_json(detail: Detail, nodes: list[str]) -> dict[str, Any]:
