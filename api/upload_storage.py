@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
-from farm.db import cleanups
+from farm.db import cleanups, quotas
 from farm.db.tables import Model, Overlay
 from farm.storage import discard
 
@@ -18,14 +18,16 @@ def store_upload(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Sessi
     """Store the file at `path` and open the transaction that adds its row.
 
     When that fails, the file is deleted again. When this process dies, or cannot know whether the transaction was
-    committed, the reaper cleans up later.
+    committed, the reaper cleans up later. Raises UploadLimit when a quota of the account is exhausted.
     """
     with farm.database.write() as db:
+        quotas.check(db, row, farm.settings)  # before the file is stored in vain
         cleanup = cleanups.schedule_upload(db, row.storage_key)
     # The file first, so that no worker finds a row without a file; outside the transaction, which is thus short.
     try:
         farm.storage.put(row.storage_key, path)
         with farm.database.write() as db:
+            quotas.check(db, row, farm.settings)
             cleanups.cancel(db, cleanup)
             db.add(row)
             db.flush()

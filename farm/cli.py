@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from farm.commands import (
     accounts,
+    audit,
     camera_paths,
     database,
     doctor,
@@ -19,6 +20,7 @@ from farm.commands import (
     reaper,
     remote,
     render,
+    renders,
     serve,
     templates,
     up,
@@ -62,6 +64,7 @@ app.command("render")(render.render_video)
 app.command("dataset")(render.render_dataset)
 app.command("doctor")(doctor.print_report)
 app.command("logs")(logs.print_logs)
+app.command("audit")(audit.print_audit)
 app.add_typer(accounts.accounts_app, name="accounts")
 app.add_typer(accounts.keys_app, name="keys")
 app.add_typer(database.app, name="db")
@@ -69,6 +72,7 @@ app.add_typer(templates.app, name="templates")
 app.add_typer(camera_paths.app, name="camera-paths")
 app.add_typer(remote.app, name="remote")
 app.add_typer(nodes.app, name="nodes")
+app.add_typer(renders.app, name="renders")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pydantic import DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HTTP_URL = r"^https?://\S+$"
+MAX_DAYS = 36_500
 
 
 class Settings(BaseSettings):
@@ -39,6 +40,21 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
     upload_limit: int | None = Field(
         None, ge=0, description="Maximum number of new models of an account in 24 hours; default: no limit"
+    )
+
+    quota_bytes: int = Field(
+        100 * 1024**3, ge=0, description="Maximum bytes of an account's stored models, overlays and renders"
+    )
+    quota_models: int = Field(10_000, ge=0, description="Maximum number of models of an account")
+    quota_overlays: int = Field(1_000, ge=0, description="Maximum number of overlays of an account")
+    retention_renders_days: int | None = Field(
+        None, ge=0, le=MAX_DAYS, description="Days after which a finished render is removed; default: never"
+    )
+    retention_failed_models_days: int = Field(
+        28, ge=0, le=MAX_DAYS, description="Days after which a model that cannot be rendered is removed"
+    )
+    retention_deleted_days: int = Field(
+        28, ge=0, le=MAX_DAYS, description="Days after which the row of a deleted model is removed"
     )
 
     api_url: str = Field("http://127.0.0.1:8000", description="The farm that `farm remote` calls")

@@ -14,7 +14,7 @@ from api.multipart import TextField, Upload, form, receive
 from api.overlays import service
 from api.overlays.schemas import Layer, OverlayCreated, OverlayDeleted, OverlayDetail, OverlayFields
 from farm.db import overlays
-from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound, Unavailable
+from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound, Unavailable, UploadLimit
 
 router = APIRouter(prefix="/overlays", tags=["Overlays"], route_class=KeyedRoute)
 
@@ -36,7 +36,7 @@ async def _received(request: Request) -> AsyncIterator[Upload]:
 Received = Annotated[Upload, Depends(_received, scope="function")]
 
 
-@router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge, Unavailable), openapi_extra=FORM)
+@router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge, UploadLimit, Unavailable), openapi_extra=FORM)
 async def upload_overlay(upload: Received, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayCreated]:
     """Upload an image. It is stored upright, in sRGB and without metadata; of an animated image, the first frame."""
     return Data(data=OverlayCreated.from_row(await service.accept_upload(farm, account, upload)))

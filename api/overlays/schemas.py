@@ -67,7 +67,7 @@ class OverlayDetail(ApiModel):
     ]
     published: Annotated[bool, Field(description="Whether every account may use the overlay", examples=[False])]
     content_type: Annotated[
-        str, Field(description="Content type of the stored image: PNG or JPEG", examples=["image/png"])
+        str, Field(description="Content type of the stored image: JPEG or WebP", examples=["image/webp"])
     ]
     width: Annotated[int, Field(description="Width in pixels", ge=1, examples=[1920])]
     height: Annotated[int, Field(description="Height in pixels", ge=1, examples=[1080])]

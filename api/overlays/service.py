@@ -11,14 +11,14 @@ from api.dependencies import Farm
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayFields
 from api.upload_storage import store_upload
-from farm.db import overlays
+from farm.db import audit, overlays
 from farm.db.tables import Account, Overlay, now
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
 from farm.intake import sandbox
 
 PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
-SUFFIXES = {"image/png": "png", "image/jpeg": "jpg"}
+SUFFIXES = {"image/webp": "webp", "image/jpeg": "jpg"}
 
 
 async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay:
@@ -68,6 +68,8 @@ def set_published(db: Session, account: Account, overlay_id: str, published: boo
         raise Forbidden("Only admin accounts may publish overlays")
     overlay = overlays.owned(db, account.id, overlay_id)
     overlay.published = published
+    action = "overlays publish" if published else "overlays unpublish"
+    audit.record(db, account.id, action, overlay_id, account_id=account.id)
     return overlay
 
 

@@ -6,11 +6,13 @@ import secrets
 import zlib
 from datetime import datetime, timedelta
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
 from farm.db import counters
 from farm.db.accounts import find_account, key_with_digest
+from farm.db.session import rows_changed
 from farm.db.tables import Account, Key, LedgerEntry, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
@@ -56,12 +58,13 @@ def create_key(
     return raw
 
 
-def revoke_key(db: Session, key: str) -> None:
+def revoke_key(db: Session, key: str) -> Key:
     """Revoke a key by its raw text or its id. Raises Unauthorized when it is not a valid key of this farm."""
     row = _key(db, key) if key.startswith(PREFIX) else db.get(Key, key)
     if row is None or row.revoked_at:
         raise Unauthorized
     row.revoked_at = now()
+    return row
 
 
 def authenticate(db: Session, raw: str, scope: str) -> Key:
@@ -85,7 +88,8 @@ def is_use_recorded_long_ago(key: Key) -> bool:
 
 
 def record_use(db: Session, key: Key) -> None:
-    db.get_one(Key, key.id).last_used_at = now()
+    """Record that a key is used now; does nothing if it was deleted with its account."""
+    rows_changed(db, update(Key).where(Key.id == key.id).values(last_used_at=now()))
 
 
 def _key(db: Session, raw: str) -> Key:

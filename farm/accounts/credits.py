@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from farm.db import accounts, counters
-from farm.db.tables import LedgerEntry
+from farm.db.tables import LedgerEntry, Render
 from farm.errors import NoCredits
 
 FREE = 10  # of a new account
@@ -35,15 +35,32 @@ def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
     counters.CREDITS.add(db, needed, kind="charge")
 
 
+def charge_again(db: Session, render: Render) -> None:
+    """Charge the price of a refunded render once more, as it is queued again. Does nothing for a preview.
+
+    Raises NoCredits.
+    """
+    paid = accounts.charge_of(db, render.id)
+    render.retries += 1
+    if paid is None:
+        return
+    if not accounts.take_credits(db, render.account_id, -paid.credits):
+        raise NoCredits(-paid.credits, accounts.balance(db, render.account_id))
+    again = {"account_id": render.account_id, "render_id": render.id, "retries": render.retries}
+    db.add(LedgerEntry(kind="charge", credits=paid.credits, **again))
+    counters.CREDITS.add(db, -paid.credits, kind="charge")
+
+
 def refund(db: Session, render_id: str) -> None:
     """Return the price of a render to its account. Does nothing for a preview, or if it was refunded before."""
     paid = accounts.charge_of(db, render_id)
-    if paid is None:
+    if paid is None or paid.account_id is None:
         return
+    same = {"account_id": paid.account_id, "render_id": render_id, "retries": paid.retries}
     try:
         with db.begin_nested():
-            db.add(LedgerEntry(account_id=paid.account_id, render_id=render_id, kind="refund", credits=-paid.credits))
-    except IntegrityError:  # the ledger holds one refund per render
+            db.add(LedgerEntry(kind="refund", credits=-paid.credits, **same))
+    except IntegrityError:  # the ledger holds one refund per charge
         return
     accounts.add_credits(db, paid.account_id, -paid.credits)
     counters.CREDITS.add(db, -paid.credits, kind="refund")

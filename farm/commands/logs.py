@@ -18,13 +18,14 @@ def print_logs(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data
         why = f": {render.error_message}" if render.error_message else ""
         console.print(f"render {render.id} is {render.status}{why}", markup=False)
         for chunk, entries in attempt_logs.of_render(db, render):
-            console.print(f"\n{_chunk_line(chunk)}", style="bold", markup=False)
+            console.print(f"\n{chunk_line(chunk)}", style="bold", markup=False)
             for entry in entries:
                 console.print(_attempt_line(entry), style="bold", markup=False)
                 console.print(entry.text.rstrip(), markup=False)
 
 
-def _chunk_line(chunk: Chunk) -> str:
+def chunk_line(chunk: Chunk) -> str:
+    """What a chunk is for, its state and its attempt."""
     title = "finish" if chunk.kind == "finish" else f"frames {chunk.first_frame} to {_last_frame(chunk)}"
     states = {"queued": "waiting", "running": f"running on {chunk.worker}, {chunk.frames_done} frames done"}
     return f"{title}: {states.get(chunk.state, chunk.state)}, attempt {chunk.attempt}"

@@ -11,15 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import Data, Json, console, open_database
-from farm.db import nodes
-from farm.db.tables import Chunk, Node, now
+from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, iso_time, open_database, operator
+from farm.db import audit, nodes
+from farm.db.tables import Chunk, Node
 from farm.nodes import registry
 
 app = typer.Typer(no_args_is_help=True, help="The nodes that render.")
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as shown by `farm nodes list`.")]
-PLAIN_WIDTH = 160  # characters per line when stdout is not a terminal
 COLOURS: dict[registry.State, str] = {
     "working": "green",
     "idle": "green",
@@ -47,26 +46,29 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
 @app.command()
 def drain(names: Names, data: Data = None) -> None:
     """Let nodes finish their current chunk and stop. They do not start again until they are resumed."""
-    _change_each(names, registry.drain, data, "is draining: it stops after its current chunk")
+    _change_each("drain", names, registry.drain, data, "is draining: it stops after its current chunk")
 
 
 @app.command()
 def resume(names: Names, data: Data = None) -> None:
     """Let drained or quarantined nodes work again."""
-    _change_each(names, registry.resume, data, "may work again")
+    _change_each("resume", names, registry.resume, data, "may work again")
 
 
 @app.command()
 def forget(names: Names, data: Data = None) -> None:
     """Remove nodes that are gone from the list."""
-    _change_each(names, registry.forget, data, "was removed")
+    _change_each("forget", names, registry.forget, data, "was removed")
 
 
-def _change_each(names: list[str], change: Callable[[Session, str], object], data: Any, outcome: str) -> None:
+def _change_each(
+    action: str, names: list[str], change: Callable[[Session, str], object], data: Any, outcome: str
+) -> None:
     with open_database(data) as database:
         for name in names:
             with database.write() as db:
                 change(db, name)
+                audit.record(db, operator(), f"nodes {action}", name)
             console.print(f"{name} {outcome}")
 
 
@@ -120,12 +122,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _iso_time(time: datetime | None) -> str | None:
-    return time.isoformat(timespec="seconds") if time else None
+    return iso_time(time) if time else None
 
 
 def _ago(time: str) -> str:
-    seconds = max(int((now() - datetime.fromisoformat(time)).total_seconds()), 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
+    return ago(datetime.fromisoformat(time))

@@ -1,18 +1,30 @@
 """Shared by the `farm` commands: common options, settings, the database, output and failure."""
 
+import os
+import pwd
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy.orm import Session
 
+from farm.db.accounts import find_account
 from farm.db.session import Database
+from farm.db.tables import Account, now
 from farm.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
+PLAIN_WIDTH = 160  # characters per line of a table when stdout is not a terminal
+MAX_OPERATOR_LENGTH = 255
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -39,3 +51,46 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Print the problem on stderr and exit with `code`."""
     print(message, file=sys.stderr)
     raise typer.Exit(code)
+
+
+def account_of(db: Session, email: str) -> Account:
+    """The account with this address; ends the command if there is none."""
+    account = find_account(db, email)
+    if account is None:
+        fail(f"There is no account for {email}. Create it: farm accounts create {email}")
+    return account
+
+
+def operator() -> str:
+    """Who runs this command, for the audit: the user and the host, and who became that user by sudo."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
+        user = str(os.getuid())
+    sudo = os.environ.get("SUDO_USER")
+    return f"{f'{sudo} as ' if sudo else ''}{user}@{socket.gethostname()}"[:MAX_OPERATOR_LENGTH]
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of plain text under titles; the first column is never broken."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, title in enumerate(titles):
+        table.add_column(title, no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
+    output.print(table)
+
+
+def iso_time(time: datetime) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return time.isoformat(timespec="seconds")
+
+
+def ago(time: datetime) -> str:
+    """How long ago a time was, in its largest unit of which there are at least two."""
+    seconds = max(int((now() - time).total_seconds()), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"

@@ -1,6 +1,6 @@
 """Every query about accounts, their keys and the ledger of their credits."""
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from farm.db.session import rows_changed
@@ -50,5 +50,11 @@ def take_credits(db: Session, account_id: str, credits: int) -> bool:
 
 
 def charge_of(db: Session, render_id: str) -> LedgerEntry | None:
-    """The ledger entry that charged the account for a render; None for a preview."""
-    return db.scalar(select(LedgerEntry).where(LedgerEntry.render_id == render_id, LedgerEntry.kind == "charge"))
+    """The latest ledger entry that charged the account for a render; None for a preview."""
+    charges = select(LedgerEntry).where(LedgerEntry.render_id == render_id, LedgerEntry.kind == "charge")
+    return db.scalar(charges.order_by(LedgerEntry.retries.desc()).limit(1))
+
+
+def paid_for(db: Session, render_id: str) -> int:
+    """The credits that a render has cost so far: charges without refunds."""
+    return -int(db.scalar(select(func.sum(LedgerEntry.credits)).where(LedgerEntry.render_id == render_id)) or 0)

@@ -67,6 +67,11 @@ def of_shot(db: Session, shot_id: str) -> list[Chunk]:
     return list(db.scalars(select(Chunk).where(*drawing).order_by(Chunk.first_frame)))
 
 
+def unfinished_of_shot(db: Session, shot_id: str) -> list[Chunk]:
+    """The chunks of a shot that wait or run, also those that finish its renders."""
+    return list(db.scalars(select(Chunk).where(Chunk.shot_id == shot_id, Chunk.state.in_(UNFINISHED))))
+
+
 def all_drawn(db: Session, shot_id: str) -> bool:
     undrawn = exists().where(Chunk.shot_id == shot_id, Chunk.kind == "draw", Chunk.state != "done")
     return not db.scalar(select(undrawn))

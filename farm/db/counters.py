@@ -79,13 +79,14 @@ ATTEMPTS_FAILED = Counter(
     ("kind", "reason", "then"),
 )
 CREDITS = Counter("plinth_credits", "Credits by kind of transaction: grant, charge or refund", ("kind",))
+PURGED = Counter("plinth_purged", "Rows removed by the reaper: renders, models, overlays", ("what",))
 RENDER_SECONDS = Histogram(
     "plinth_render_seconds",
     "Seconds from the order of a render to its end, done or error",
     ("tier", "status"),
     (5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600),
 )
-COUNTERS = (FRAMES, DRAWING_SECONDS, ATTEMPTS_FAILED, CREDITS)
+COUNTERS = (FRAMES, DRAWING_SECONDS, ATTEMPTS_FAILED, CREDITS, PURGED)
 HISTOGRAMS = (RENDER_SECONDS,)
 
 

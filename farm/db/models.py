@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from farm.db.session import rows_changed
 from farm.db.tables import Model, Render, Tag, now
 from farm.errors import ModelNotFound, UploadLimit
 from farm.ids import well_formed
@@ -57,6 +58,26 @@ def with_unneeded_file(db: Session, deleted_before: datetime, unfinished: Sequen
     """Models deleted before that time that still have a file, and no render with one of the `unfinished` statuses."""
     in_use = exists().where(Render.model_id == Model.id, Render.status.in_(unfinished))
     return list(db.scalars(select(Model).where(Model.deleted_at < deleted_before, Model.has_file, ~in_use)))
+
+
+def failed(db: Session, failed_before: datetime, needed: Sequence[str], *, limit: int) -> list[str]:
+    """The ids of undeleted models that failed before that time and have no render with one of the `needed` statuses."""
+    in_use = exists().where(Render.model_id == Model.id, Render.status.in_(needed))
+    wanted = select(Model.id).where(Model.failed_at < failed_before, Model.deleted_at.is_(None), ~in_use)
+    return list(db.scalars(wanted.order_by(Model.failed_at).limit(limit)))
+
+
+def unneeded_rows(db: Session, deleted_before: datetime, *, limit: int) -> list[str]:
+    """The ids of models deleted before that time that have neither a file nor a render."""
+    in_use = exists().where(Render.model_id == Model.id)
+    wanted = select(Model.id).where(Model.deleted_at < deleted_before, ~Model.has_file, ~in_use)
+    return list(db.scalars(wanted.order_by(Model.deleted_at).limit(limit)))
+
+
+def remove(db: Session, model_id: str) -> bool:
+    """Delete the row of a model, unless it has renders. Whether it was deleted."""
+    in_use = exists().where(Render.model_id == model_id)
+    return rows_changed(db, delete(Model).where(Model.id == model_id, ~in_use)) == 1
 
 
 def check_limit(db: Session, account_id: str, limit: int | None) -> None:

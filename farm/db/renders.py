@@ -1,10 +1,11 @@
 """Every query about renders and their assets."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, func, select, union
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, and_, delete, exists, func, or_, select, union
+from sqlalchemy.orm import Session, joinedload
 
 from farm.db import chunks, cleanups
 from farm.db.tables import Asset, Chunk, Render, Segment, Shot
@@ -29,11 +30,17 @@ def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -
     """
     render = db.get(Render, render_id) if well_formed(render_id) else None
     if render and lock:
-        chunks.lock_shot(db, render.shot_id)
-        render = db.get(Render, render_id, with_for_update=True, populate_existing=True)
+        render = locked(db, render_id)
     if render is None or render.account_id != account_id:
         raise RenderNotFound
     return render
+
+
+def locked(db: Session, render_id: str) -> Render | None:
+    """Any account's render, as it is now. No other transaction changes its status until this one ends."""
+    if shot_id := db.scalar(select(Render.shot_id).where(Render.id == render_id)):
+        chunks.lock_shot(db, shot_id)
+    return db.get(Render, render_id, with_for_update=True, populate_existing=True)
 
 
 def detail(db: Session, account_id: str, render_id: str) -> Detail:
@@ -62,6 +69,44 @@ def page(
     ids = list(db.scalars(select(Render.id).where(*wanted).order_by(*newest).limit(limit).offset(offset)))
     rows = db.execute(_details().where(Render.id.in_(ids)).order_by(*newest))
     return [Detail(*row) for row in rows], total
+
+
+def newest(
+    db: Session, *, statuses: Sequence[str], account_id: str | None, node: str | None, limit: int
+) -> list[Detail]:
+    """The newest renders of all accounts, the newest first, with their accounts and shots.
+
+    Only those with one of the `statuses`, of one account, or that a node has worked on, where these are given.
+    """
+    wanted = _details().options(joinedload(Render.account), joinedload(Render.shot))
+    if statuses:
+        wanted = wanted.where(Render.status.in_(statuses))
+    if account_id is not None:
+        wanted = wanted.where(Render.account_id == account_id)
+    if node is not None:
+        wanted = wanted.where(exists().where(_is_part, Chunk.worker == node))
+    return [
+        Detail(*row) for row in db.execute(wanted.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit))
+    ]
+
+
+def workers(db: Session, render_ids: Sequence[str]) -> dict[str, list[str]]:
+    """By render id: the workers that hold its chunks, or else those that have worked on them, sorted."""
+    parts = select(Render.id, Chunk.worker, Chunk.state).join(Chunk, _is_part)
+    found: dict[str, dict[bool, set[str]]] = {id_: {True: set(), False: set()} for id_ in render_ids}
+    for id_, worker, state in db.execute(parts.where(Render.id.in_(render_ids))):
+        if worker:
+            found[id_][state == "running"].add(worker)
+    return {id_: sorted(sets[True] or sets[False]) for id_, sets in found.items()}
+
+
+def parts(db: Session, render: Render) -> list[Chunk]:
+    """The chunks of a render in the order of its frames, the finishing one last."""
+    wanted = select(Chunk).join(Render, _is_part).where(Render.id == render.id)
+    return list(db.scalars(wanted.order_by(Chunk.kind, Chunk.first_frame)))
+
+
+_is_part = and_(Chunk.shot_id == Render.shot_id, or_(Chunk.kind == "draw", Chunk.render_id == Render.id))
 
 
 def _details() -> Select[Any]:
@@ -113,8 +158,30 @@ def remove(db: Session, render: Render) -> list[str]:
     for table in (Asset, Segment, Chunk):
         db.execute(delete(table).where(table.render_id == render.id))
     db.execute(delete(Render).where(Render.id == render.id))
-    if db.scalar(select(Render.id).where(Render.shot_id == render.shot_id).limit(1)) is None:
-        db.execute(delete(Chunk).where(Chunk.shot_id == render.shot_id))
-        db.execute(delete(Shot).where(Shot.id == render.shot_id))
+    _drop_unused_shot(db, render.shot_id)
     cleanups.schedule(db, render.id)
     return keys
+
+
+def move(db: Session, render: Render, shot: Shot) -> None:
+    """Give a render another shot; the one that it had is deleted if no other render uses it."""
+    db.execute(delete(Chunk).where(Chunk.render_id == render.id))
+    left, render.shot = render.shot_id, shot
+    db.flush()
+    _drop_unused_shot(db, left)
+
+
+def _drop_unused_shot(db: Session, shot_id: str) -> None:
+    if db.scalar(select(Render.id).where(Render.shot_id == shot_id).limit(1)) is None:
+        db.execute(delete(Chunk).where(Chunk.shot_id == shot_id))
+        db.execute(delete(Shot).where(Shot.id == shot_id))
+
+
+def finished(db: Session, finished_before: datetime, over: Sequence[str], *, limit: int) -> list[str]:
+    """The ids of renders that reached one of the statuses `over` before that time, the oldest first."""
+    wanted = select(Render.id).where(Render.status.in_(over), Render.updated_at < finished_before)
+    return list(db.scalars(wanted.order_by(Render.updated_at).limit(limit)))
+
+
+def ids_of_model(db: Session, model_id: str) -> list[str]:
+    return list(db.scalars(select(Render.id).where(Render.model_id == model_id)))

@@ -84,7 +84,7 @@ def rows_changed(db: Session, statement: Update | Delete) -> int:
     return cast(CursorResult[Any], result).rowcount
 
 
-def after_commit(db: Session, call: Callable[[], None]) -> None:
+def after_commit(db: Session, call: Callable[[], object]) -> None:
     """Run `call` once the transaction of `write` is committed, and never if it is not."""
     db.info.setdefault(AFTER_COMMIT, []).append(call)
 

@@ -70,14 +70,16 @@ class LedgerEntry(Table):
     """Credits granted to an account (+), charged for a render (-) or refunded for it (+).
 
     Only farm.accounts.credits adds entries; none is changed. An entry outlives its render, so `render_id` is not a
-    foreign key. A render is charged at most once, and refunded at most once.
+    foreign key, and its account, which it then no longer names. Each time that a render is queued, counted by
+    `retries`, it is charged at most once, and refunded at most once.
     """
 
     __tablename__ = "ledger"
-    __table_args__ = (UniqueConstraint("render_id", "kind"),)
+    __table_args__ = (UniqueConstraint("render_id", "retries", "kind"),)
 
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"), index=True)
     render_id: Mapped[str | None] = mapped_column(String(12))
+    retries: Mapped[int] = mapped_column(default=0)
     kind: Mapped[str] = mapped_column(String(8))
     credits: Mapped[int] = mapped_column(BigInteger)
 
@@ -102,7 +104,7 @@ class Model(Table):
 
     `format` and `file_size` describe the stored file; `sha256` is that of the uploaded one, for a scan the zip.
     `clips` names its animations in order. The row of a deleted model stays, as its renders refer to it; its file stays
-    as long as `has_file`.
+    as long as `has_file`. `failed_at` is the time at which its preview failed because of the file itself.
     """
 
     __tablename__ = "models"
@@ -129,6 +131,7 @@ class Model(Table):
     archived_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     has_file: Mapped[bool] = mapped_column(default=True)
+    failed_at: Mapped[datetime | None] = mapped_column(index=True)
 
     tags: Mapped[list["Tag"]] = relationship(order_by="Tag.position", cascade="all, delete-orphan")
     renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
@@ -191,7 +194,10 @@ class Shot(Table):
 
 
 class Render(Table):
-    """One client request. Only farm.scheduling.render_status writes `status`."""
+    """One client request. Only farm.scheduling.render_status writes `status`.
+
+    `retries` is the number of times that an operator queued it again after an error.
+    """
 
     __tablename__ = "renders"
     # One for each listing: all, by status, by model. Each covers the columns that counting and paging read.
@@ -208,6 +214,7 @@ class Render(Table):
     status: Mapped[str] = mapped_column(String(20), default="pending")
     settings: Mapped[dict[str, Any]]
     error_message: Mapped[str | None] = mapped_column(Text)
+    retries: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
     account: Mapped[Account] = relationship()
@@ -303,6 +310,22 @@ class Cleanup(Table):
 
     prefix: Mapped[str] = mapped_column(String(255))
     due_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuditEntry(Table):
+    """An action of an operator: `actor` is a user of the operating system with its host, or an admin account's id.
+
+    `target` is what it was done to, `account_id` whose it is. An entry outlives both, so neither is a foreign key.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "created_at"),)
+
+    actor: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(32))
+    target: Mapped[str] = mapped_column(String(255))
+    account_id: Mapped[str | None] = mapped_column(String(12))
+    details: Mapped[dict[str, Any]]
 
 
 class Asset(Table):

@@ -4,19 +4,28 @@ Runs in a process of its own: `sandbox.run("farm.intake.picture", ...)`.
 """
 
 import io
+from math import sqrt
 from typing import Any, BinaryIO
 
 from PIL import Image, ImageCms, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from farm.errors import InvalidFormat
 from farm.intake import sandbox
 
 MAX_PIXELS = 50_000_000
+MAX_STORED_PIXELS = 16_000_000  # a 4K frame of any shape needs less
+MAX_STORED_SIDE_PIXELS = 16_383  # of WebP
+MAX_GROWTH = 2  # a lossless file may be this many times as large as the file sent
+QUALITY = 95
 FORMATS = ["PNG", "JPEG", "WEBP"]
 
 
 def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
-    """Write the image upright and in sRGB: a JPEG as JPEG, all others as PNG; the first frame of an animated image.
+    """Write the image upright and in sRGB, a JPEG as JPEG, all others as WebP; the first frame of an animated image.
+
+    It is scaled down to MAX_STORED_PIXELS. The stored file is not much larger than the one sent: a JPEG keeps its own
+    quantisation and sampling, a WebP is lossless unless it grows by more than MAX_GROWTH.
 
     Returns its `content_type`, and `width` and `height` in pixels. Raises InvalidFormat.
     """
@@ -28,20 +37,45 @@ def reencode(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
                     f"The picture has {opened.width}x{opened.height} pixels: the maximum is "
                     f"{MAX_PIXELS // 10**6} million pixels"
                 )
-            picture = in_8_bits(in_srgb(ImageOps.exif_transpose(opened)))
-            is_jpeg = opened.format == "JPEG"
+            jpeg_options = as_sent(opened) if isinstance(opened, JpegImageFile) else None
+            picture = scaled_down(in_8_bits(in_srgb(ImageOps.exif_transpose(opened))))
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidFormat("The file is not a readable PNG, JPEG or WebP picture") from error
     picture.info.clear()
-    if is_jpeg:
-        picture.save(target, "JPEG", quality=95, subsampling=0)
+    if jpeg_options:
+        picture.save(target, "JPEG", **jpeg_options)
     else:
-        picture.save(target, "PNG")
+        target.write(as_webp(picture, MAX_GROWTH * source.seek(0, io.SEEK_END)))
     return {
-        "content_type": "image/jpeg" if is_jpeg else "image/png",
+        "content_type": "image/jpeg" if jpeg_options else "image/webp",
         "width": picture.width,
         "height": picture.height,
     }
+
+
+def as_sent(jpeg: JpegImageFile) -> dict[str, Any]:
+    """The options that encode a JPEG's pixels like the file itself; 4:2:0 where its sampling has no name."""
+    return {"qtables": list(jpeg.quantization.values()), "subsampling": get_sampling(jpeg), "optimize": True}
+
+
+def as_webp(picture: Image.Image, max_lossless_bytes: int) -> bytes:
+    """The image as lossless WebP, or with losses if that takes more bytes; its transparency is always exact."""
+    file = io.BytesIO()
+    picture.save(file, "WEBP", lossless=True)
+    if file.tell() > max_lossless_bytes:
+        file = io.BytesIO()
+        picture.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()
+
+
+def scaled_down(picture: Image.Image) -> Image.Image:
+    """The image with at most MAX_STORED_PIXELS, and a long side of at most MAX_STORED_SIDE_PIXELS."""
+    by_area = sqrt(MAX_STORED_PIXELS / (picture.width * picture.height))
+    scale = min(by_area, MAX_STORED_SIDE_PIXELS / max(picture.size))
+    if scale >= 1:
+        return picture
+    size = max(int(picture.width * scale), 1), max(int(picture.height * scale), 1)
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:

@@ -3,9 +3,9 @@ files of renders and uploads that dead processes have left behind."""
 
 from datetime import timedelta
 
-from farm.db import cleanups, models, overlays
+from farm.db import cleanups, counters, models, overlays
 from farm.db.session import Database
-from farm.db.tables import Model, now
+from farm.db.tables import Model, Overlay, now
 from farm.scheduling import render_status
 from farm.storage import Storage
 
@@ -39,3 +39,5 @@ def clean_up(database: Database, storage: Storage) -> None:
         for row in [*dead_overlays, *due]:
             if found := db.get(type(row), row.id):  # another reaper may have been faster
                 db.delete(found)
+                if isinstance(row, Overlay):
+                    counters.PURGED.add(db, what="overlays")

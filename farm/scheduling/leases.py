@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from farm.db import chunks, counters, renders
 from farm.db.chunks import DRAWING, UNFINISHED, URGENT
 from farm.db.session import after_commit, rows_changed
-from farm.db.tables import Chunk, Shot, now
-from farm.errors import BadModel, FarmError, WorkerLost
+from farm.db.tables import Chunk, Render, Shot, now
+from farm.errors import BadModel, Conflict, FarmError, WorkerLost
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.doorbell import Doorbell
@@ -189,6 +189,8 @@ def fail(
     attempts = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
     for render in chunk.renders:
         render_status.advance(db, render, "error", message=error.message + attempts)
+        if render.is_system_preview and isinstance(error, BadModel):
+            render.model.failed_at = now()
     chunk.state, chunk.lease_until = "failed", None
     if chunk.kind == "draw":
         for other in chunks.of_shot(db, chunk.shot_id):
@@ -228,6 +230,20 @@ def postpone(db: Session, chunk_id: str, attempt: int) -> None:
         _requeue(chunk)
         chunk.turn += POSTPONED_TURNS
         counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason="Outage", then="retried")
+
+
+def cancel(db: Session, render: Render, message: str) -> None:
+    """End a locked render as an error, with the chunks that no other render needs; their workers lose them.
+
+    Raises Conflict when it is over.
+    """
+    if render.status in render_status.OVER:
+        raise Conflict(f"The render {render.id} is over: its status is {render.status}")
+    render_status.advance(db, render, "error", message=message)
+    shared = any(other.status not in render_status.OVER for other in renders.of_shot(db, render.shot_id))
+    for chunk in chunks.unfinished_of_shot(db, render.shot_id):
+        if chunk.render_id == render.id or not shared:
+            chunk.state, chunk.lease_until = "failed", None
 
 
 def start_over(db: Session, shot_id: str) -> None:

@@ -11,16 +11,18 @@ from farm.db.session import Database
 from farm.scheduling import leases
 from farm.scheduling.cleanup import clean_up
 from farm.scheduling.doorbell import Doorbell, connect
+from farm.scheduling.purge import purge
 from farm.settings import Settings
 from farm.storage import open_storage
 
 log = structlog.get_logger()
 
 PASSES_PER_LEASE = 6
+PURGE_INTERVAL_SECONDS = 60
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Reap and clean up several times a lease until `stop` is set.
+    """Reap and clean up several times a lease, and purge every minute, until `stop` is set.
 
     Each in a thread of its own, so that no chunk waits while the storage does not respond.
     """
@@ -29,6 +31,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     interval = settings.lease_seconds / PASSES_PER_LEASE
     cleaning = partial(repeat, partial(clean_up, database, storage), interval, stop)
     threading.Thread(target=cleaning, name="cleanup", daemon=True).start()
+    purging = partial(repeat, partial(purge, database, storage, settings), PURGE_INTERVAL_SECONDS, stop)
+    threading.Thread(target=purging, name="purge", daemon=True).start()
     repeat(partial(reap, database, doorbell, settings), interval, stop)
 
 

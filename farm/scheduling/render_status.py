@@ -16,7 +16,7 @@ NEXT: dict[str, set[str]] = {
     "poster-done": {"video-processing", "error"},
     "video-processing": {"done", "error"},
     "done": set(),
-    "error": {"failed"},
+    "error": {"failed", "pending"},  # dismissed, retried
     "failed": set(),
 }
 
@@ -36,7 +36,8 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
         return
     if to not in NEXT[render.status]:
         raise InvalidTransition(f"render {render.id} cannot go from {render.status} to {to}")
-    render.status, render.error_message, render.updated_at = to, message or render.error_message, now()
+    render.status, render.updated_at = to, now()
+    render.error_message = None if to == "pending" else message or render.error_message
     if to == "error":
         credits.refund(db, render.id)
         renders.drop_segments(db, render.id)

@@ -8,14 +8,16 @@ from sqlalchemy.orm import Session
 from farm.accounts import credits
 from farm.db import chunks, nodes
 from farm.db.chunks import DRAWING, URGENT
+from farm.db.renders import move
 from farm.db.tables import Chunk, Model, Render, Shot
+from farm.errors import Conflict
 from farm.ids import new_id
 from farm.orders import plan
 from farm.orders.dataset_plan import DatasetSpec, dataset
 from farm.orders.plan import ShotSpec
 from farm.orders.price import price_of
-from farm.orders.render_settings import RenderSettings
-from farm.scheduling import leases
+from farm.orders.render_settings import RenderSettings, parse
+from farm.scheduling import leases, render_status, validation
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 
@@ -59,17 +61,42 @@ def render(db: Session, model: Model, request: RenderSettings, settings: Setting
 
 def preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -> Render:
     """The free system preview that every upload gets: small, short, and a test of the model's integrity."""
-    spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
-    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, settings, doorbell, URGENT), preview=True)
+    row = _row(new_id(), model, PREVIEW, _queue_preview(db, model, settings, doorbell), preview=True)
     db.add(row)
     db.flush()
     return row
+
+
+def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -> None:
+    """Queue a locked render that ended as an error once more, under its id, and charge its price again.
+
+    Raises Conflict for another status or when its model was deleted, InvalidSettings when its overlay was, NoCredits.
+    """
+    if render.status != "error":
+        raise Conflict(f"Only a render with status error can be retried; the status of {render.id} is {render.status}")
+    model, request = render.model, parse(render.settings)
+    if model.deleted_at:
+        raise Conflict(f"The model of {render.id} was deleted")
+    validation.check(db, render.account, model.clips, request)
+    credits.charge_again(db, render)
+    if render.is_system_preview:
+        shot, model.failed_at = _queue_preview(db, model, settings, doorbell), None
+    else:
+        shot = _queue(db, model, _spec(model, request, settings), settings, doorbell, DRAWING)
+    move(db, render, shot)
+    render_status.advance(db, render, "pending")
 
 
 def _spec(model: Model, request: RenderSettings, settings: Settings) -> ShotSpec | DatasetSpec:
     return (
         dataset(model.sha256, request, settings) if request.is_dataset else plan.shot(model.sha256, request, settings)
     )
+
+
+def _queue_preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -> Shot:
+    """Add the shot of a preview and the chunk that draws it."""
+    spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
+    return _queue(db, model, spec, settings, doorbell, URGENT)
 
 
 def _queue(

@@ -23,10 +23,13 @@ def open_storage(settings: Settings) -> Storage:
     return S3Storage(settings, settings.s3_bucket)
 
 
-def discard(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete files that are no longer needed. Files that cannot be deleted now are deleted by a later cleanup."""
+def discard(storage: Storage, keys: Iterable[str]) -> int:
+    """Delete files that are no longer needed. Returns how many cannot be deleted now: a later cleanup deletes them."""
+    left = 0
     for key in keys:
         try:
             storage.delete(key)
         except Exception as error:
+            left += 1
             log.warning("file_not_deleted", key=key, error=str(error))
+    return left

@@ -4,11 +4,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
-from farm.storage.protocol import BLOCK_BYTES
+from farm.storage.protocol import BLOCK_BYTES, StoredFile
 
 if TYPE_CHECKING:
     from tempfile import _TemporaryFileWrapper
@@ -58,6 +59,12 @@ class FolderStorage:
                 key = (Path(folder) / name).relative_to(self.root).as_posix()
                 if key.startswith(prefix):
                     yield key
+
+    def files(self) -> Iterator[StoredFile]:
+        for key in self.keys(""):
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                found = self._path(key).stat()
+                yield StoredFile(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def link(self, key: str, content_type: str, disposition: str) -> None:  # noqa: ARG002 - the protocol's
         return None

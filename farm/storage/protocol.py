@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 BLOCK_BYTES = 256 * 1024
 
@@ -14,6 +15,14 @@ class Link:
 
     url: str
     tag: str
+
+
+class StoredFile(NamedTuple):
+    """A file of the storage: its key, its size in bytes, and the time of its last write."""
+
+    key: str
+    size: int
+    written_at: datetime
 
 
 class Storage(Protocol):
@@ -37,6 +46,9 @@ class Storage(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin with `prefix`, including temporary files that a killed `put` left."""
+
+    def files(self) -> Iterator[StoredFile]:
+        """All files, including temporary ones."""
 
     def link(self, key: str, content_type: str, disposition: str) -> Link | None:
         """A link for a direct download of `key` with these Content- headers; None if the API must send it.

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 from farm.errors import Unavailable
 from farm.settings import Settings
 from farm.storage.copies import Copies
-from farm.storage.protocol import BLOCK_BYTES, Link
+from farm.storage.protocol import BLOCK_BYTES, Link, StoredFile
 
 log = structlog.get_logger()
 
@@ -62,11 +62,10 @@ class S3Storage:
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        with _translated_errors(prefix):
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    yield item["Key"]
+        return (file.key for file in self._listed(prefix))
+
+    def files(self) -> Iterator[StoredFile]:
+        return self._listed("")
 
     def link(self, key: str, content_type: str, disposition: str) -> Link | None:
         if self._public is None:
@@ -75,6 +74,13 @@ class S3Storage:
         parameters = {"Bucket": self.bucket, "Key": key, **headers}
         url = self._public.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_EXPIRY_SECONDS)
         return Link(url, self._tag(key))
+
+    def _listed(self, prefix: str) -> Iterator[StoredFile]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        with _translated_errors(prefix):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield StoredFile(item["Key"], item["Size"], item["LastModified"])
 
     def _fetch(self, key: str, path: Path) -> None:
         with _translated_errors(key):

@@ -5,17 +5,35 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from farm.errors import InvalidFormat
 from farm.intake import sandbox
+from farm.intake.picture import MAX_STORED_PIXELS, MAX_STORED_SIDE_PIXELS
+from farm.video.backgrounds import BackgroundPicture, cover
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """Smooth shapes under noise, as cameras record them."""
+    random = np.random.default_rng(1)
+    shapes = Image.fromarray(random.integers(0, 256, (height // 8, width // 8, 3)).astype(np.uint8))
+    smooth = np.asarray(shapes.resize((width, height), Image.Resampling.BICUBIC))
+    return Image.fromarray((smooth + random.normal(0, 4, smooth.shape)).clip(0, 255).astype(np.uint8))
+
+
+def translucent(width: int, height: int) -> Image.Image:
+    """A photo that is transparent on the left and opaque on the right."""
+    picture = photo(width, height)
+    picture.putalpha(Image.linear_gradient("L").rotate(90).resize((width, height)))
+    return picture
 
 
 def reencode(content: bytes, folder: Path) -> tuple[Image.Image, dict[str, Any], bytes]:
@@ -27,7 +45,7 @@ def reencode(content: bytes, folder: Path) -> tuple[Image.Image, dict[str, Any],
 
 
 class TestReencode:
-    @pytest.mark.parametrize(("kind", "kept_as"), [("PNG", "PNG"), ("JPEG", "JPEG"), ("WEBP", "PNG")])
+    @pytest.mark.parametrize(("kind", "kept_as"), [("PNG", "WEBP"), ("JPEG", "JPEG"), ("WEBP", "WEBP")])
     def test_keeps_the_visible_pixels(self, tmp_path: Path, kind: str, kept_as: str) -> None:
         image, facts, _ = reencode(encoded(Image.new("RGB", (30, 20), (200, 100, 50)), kind), tmp_path)
         assert (image.format, image.size) == (kept_as, (30, 20))
@@ -49,6 +67,57 @@ class TestReencode:
         for kind in ("PNG", "WEBP"):
             image, _, _ = reencode(encoded(Image.new("RGBA", (4, 4), (9, 9, 9, 77)), kind, lossless=True), tmp_path)
             assert image.getpixel((0, 0)) == (9, 9, 9, 77)
+
+    @pytest.mark.parametrize("picture", [photo(64, 48), translucent(64, 48)], ids=["opaque", "translucent"])
+    def test_composites_a_png_to_the_same_pixels(self, tmp_path: Path, picture: Image.Image) -> None:
+        png = tmp_path / "sent.png"
+        picture.save(png)
+        reencode(png.read_bytes(), tmp_path)
+        sent, stored = (
+            np.asarray(cover(BackgroundPicture(path, "center"), (200, 100, 50), 90, 160))
+            for path in (png, tmp_path / "target")
+        )
+        assert (sent == stored).all()
+
+    @pytest.mark.parametrize(
+        ("picture", "kind", "options"),
+        [
+            (photo(800, 600), "JPEG", {"quality": 20}),
+            (photo(800, 600), "JPEG", {"quality": 95, "subsampling": 0}),
+            (photo(800, 600).convert("L"), "JPEG", {"quality": 60}),
+            (photo(800, 600).convert("CMYK"), "JPEG", {"quality": 60}),
+            (photo(800, 600), "WEBP", {"quality": 75}),
+            (translucent(800, 600), "WEBP", {"quality": 75}),
+            (photo(800, 600), "PNG", {}),
+            (translucent(800, 600), "PNG", {}),
+        ],
+    )
+    def test_stores_at_most_twice_the_bytes_sent(
+        self, tmp_path: Path, picture: Image.Image, kind: str, options: dict[str, Any]
+    ) -> None:
+        sent = encoded(picture, kind, **options)
+        _, _, stored = reencode(sent, tmp_path)
+        assert len(stored) < 2 * len(sent)
+
+    def test_keeps_the_tables_of_a_jpeg_under_any_number(self, tmp_path: Path) -> None:
+        sent = encoded(photo(80, 60), "JPEG", qtables=[[9] * 64])
+        renumbered = sent.replace(b"\xff\xdb\x00\x43\x00", b"\xff\xdb\x00\x43\x03")
+        # In the frame header (SOF0): the table of each of the three components.
+        start = renumbered.index(b"\xff\xc0") + 10
+        header = bytearray(renumbered)
+        header[start + 2 : start + 9 : 3] = b"\x03\x03\x03"
+        image, _, _ = reencode(bytes(header), tmp_path)
+        assert getattr(image, "quantization", None) == {0: [9] * 64}
+
+    @pytest.mark.parametrize(
+        ("size", "kind"), [((6000, 4000), "JPEG"), ((4000, 6000), "PNG"), ((40_000, 300), "PNG"), ((1, 40_000), "PNG")]
+    )
+    def test_scales_down_to_the_pixels_that_videos_need(self, tmp_path: Path, size: tuple[int, int], kind: str) -> None:
+        image, facts, _ = reencode(encoded(Image.new("RGB", size), kind), tmp_path)
+        assert image.size == (facts["width"], facts["height"])
+        assert image.width * image.height <= MAX_STORED_PIXELS
+        assert max(image.size) <= MAX_STORED_SIDE_PIXELS
+        assert image.width / image.height == pytest.approx(size[0] / size[1], rel=0.01) or min(image.size) == 1
 
     def test_rotates_upright_and_removes_metadata(self, tmp_path: Path) -> None:
         exif = Image.Exif()

@@ -1,17 +1,19 @@
-"""The reaper while the storage does not respond."""
+"""The reaper as it runs, also while the storage does not respond."""
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from farm.db.session import Database
-from farm.db.tables import Chunk, Cleanup, Render, now
+from farm.db.tables import Chunk, Cleanup, Model, Render, now
 from farm.scheduling import reaper
 from farm.settings import Settings
 from tests.support import s3
+from tests.support.api import count
 from tests.support.chunks import claimed
 from tests.support.polling import until
 
@@ -28,14 +30,20 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"lease_seconds": 0.6})
 
 
-@pytest.fixture
-def reaping(settings: Settings) -> Iterator[None]:
+@contextmanager
+def reaping_with(settings: Settings) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(target=reaper.run, args=(settings, stop))
     thread.start()
     yield
     stop.set()
     thread.join()
+
+
+@pytest.fixture
+def reaping(settings: Settings) -> Iterator[None]:
+    with reaping_with(settings):
+        yield
 
 
 class TestReaper:
@@ -55,3 +63,13 @@ class TestReaper:
                 return db.get_one(Chunk, chunk.id).state == "queued"
 
         until(requeued, timeout_seconds=TIMEOUT_SECONDS)
+
+    def test_purges_what_was_kept_for_its_time(
+        self, database: Database, model: Model, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reaper, "PURGE_INTERVAL_SECONDS", 0.05)
+        with database.write() as db:
+            row = db.get_one(Model, model.id)
+            row.deleted_at, row.has_file = now() - timedelta(days=settings.retention_deleted_days + 1), False
+        with reaping_with(settings):
+            until(lambda: count(database, Model), lambda models: models == 0, timeout_seconds=TIMEOUT_SECONDS)

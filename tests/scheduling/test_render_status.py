@@ -58,7 +58,11 @@ class TestAdvance:
         with pytest.raises(InvalidTransition):
             steps(database, render, "failed")
 
-    @pytest.mark.parametrize("to", ORDER)
+    def test_forgets_the_error_of_a_render_that_is_retried(self, database: Database, render: Render) -> None:
+        row = steps(database, render, "error", "pending")
+        assert (row.status, row.error_message) == ("pending", None)
+
+    @pytest.mark.parametrize("to", ORDER[1:])
     def test_refuses_to_continue_after_an_error(self, database: Database, render: Render, to: str) -> None:
         steps(database, render, "error")
         with pytest.raises(InvalidTransition):

@@ -1,5 +1,6 @@
 """Storage in S3, beyond `test_storage.py`: while S3 is busy, unresponsive or interrupts transfers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.s3 import Door
 
 KEY = "renders/Xz7pQ4w8nR2k/1/video.mp4"
 MB = 1024**2
+PAGE_SIZE = 1000  # files in one response of S3
 
 
 pytestmark = pytest.mark.usefixtures("hasty_boto3")
@@ -21,6 +23,18 @@ pytestmark = pytest.mark.usefixtures("hasty_boto3")
 @pytest.fixture
 def storage_kind() -> str:
     return "s3"
+
+
+class TestFiles:
+    def test_include_those_beyond_the_first_page(self, storage: Storage, s3_door: Door) -> None:
+        client = s3_door.client()
+
+        def put(number: int) -> None:
+            client.put_object(Bucket=s3_door.bucket, Key=f"models/{number}.glb", Body=b"glTF")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, range(PAGE_SIZE + 5)))
+        assert len({file.key for file in storage.files()}) == PAGE_SIZE + 5
 
 
 class TestBusy:

@@ -1,11 +1,13 @@
 """Every storage: a file is stored completely or not at all."""
 
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
 
 from api.multipart import path_of
+from farm.db.tables import now
 from farm.storage import Storage
 from farm.storage.protocol import BLOCK_BYTES
 
@@ -94,3 +96,17 @@ class TestKeys:
             storage.put(key, source)
         assert set(storage.keys("renders/a/")) == below
         assert list(storage.keys("renders/b/")) == []
+
+
+class TestFiles:
+    def test_lists_every_file_with_size_and_time(self, storage: Storage, source: Path) -> None:
+        before = now() - timedelta(seconds=2)  # S3 knows only whole seconds
+        source.write_bytes(b"small")
+        for key in (KEY, "models/a.glb"):
+            storage.put(key, source)
+        files = sorted(storage.files())
+        assert [(file.key, file.size) for file in files] == [("models/a.glb", 5), (KEY, 5)]
+        assert all(before < file.written_at < now() + timedelta(seconds=2) for file in files)
+
+    def test_is_empty_in_a_new_storage(self, storage: Storage) -> None:
+        assert list(storage.files()) == []

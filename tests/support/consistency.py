@@ -72,7 +72,7 @@ def assert_books_balance(db: Session, *, deleted: Collection[str] = ()) -> None:
     """
     balances = {account.id: account.credits for account in db.scalars(select(Account))}
     entries = list(db.scalars(select(LedgerEntry)))
-    sums: Counter[str] = Counter()
+    sums: Counter[str | None] = Counter()
     for entry in entries:
         sums[entry.account_id] += entry.credits
     assert sums == balances

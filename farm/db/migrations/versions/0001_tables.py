@@ -25,6 +25,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("email", name=op.f("uq_accounts_email")),
     )
     op.create_table(
+        "audit",
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("target", sa.String(length=255), nullable=False),
+        sa.Column("account_id", sa.String(length=12), nullable=True),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("id", sa.String(length=12), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    op.create_index(op.f("ix_audit_created_at"), "audit", ["created_at"], unique=False)
+    op.create_table(
         "cleanups",
         sa.Column("prefix", sa.String(length=255), nullable=False),
         sa.Column("due_at", UtcDateTime(timezone=True), nullable=False),
@@ -93,17 +105,18 @@ def upgrade() -> None:
     op.create_index(op.f("ix_keys_account_id"), "keys", ["account_id"], unique=False)
     op.create_table(
         "ledger",
-        sa.Column("account_id", sa.String(length=12), nullable=False),
+        sa.Column("account_id", sa.String(length=12), nullable=True),
         sa.Column("render_id", sa.String(length=12), nullable=True),
+        sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("credits", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_ledger_account_id_accounts"), ondelete="CASCADE"
+            ["account_id"], ["accounts.id"], name=op.f("fk_ledger_account_id_accounts"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger")),
-        sa.UniqueConstraint("render_id", "kind", name=op.f("uq_ledger_render_id_kind")),
+        sa.UniqueConstraint("render_id", "retries", "kind", name=op.f("uq_ledger_render_id_retries_kind")),
     )
     op.create_index(op.f("ix_ledger_account_id"), "ledger", ["account_id"], unique=False)
     op.create_table(
@@ -119,6 +132,7 @@ def upgrade() -> None:
         sa.Column("archived_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("deleted_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("has_file", sa.Boolean(), nullable=False),
+        sa.Column("failed_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -136,6 +150,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
     op.create_index(op.f("ix_models_deleted_at"), "models", ["deleted_at"], unique=False)
+    op.create_index(op.f("ix_models_failed_at"), "models", ["failed_at"], unique=False)
     op.create_table(
         "overlays",
         sa.Column("account_id", sa.String(length=12), nullable=False),
@@ -195,6 +210,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
@@ -339,6 +355,7 @@ def downgrade() -> None:
         "nodes",
         "counter_increments",
         "cleanups",
+        "audit",
         "accounts",
     ):
         op.drop_table(table)

@@ -1,0 +1,52 @@
+"""`farm audit`: which operator did what, when, and to what."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from farm.commands.shared import Data, Json, account_of, console, iso_time, open_database, print_table
+from farm.db import audit
+from farm.db.tables import AuditEntry
+
+
+def print_audit(
+    account: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only entries about this account.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """List what operators have changed, the newest first."""
+    with open_database(data) as database, database.read() as db:
+        account_id = account_of(db, account).id if account else None
+        entries = audit.newest(db, account_id=account_id, limit=limit)
+        emails = audit.emails(db, entries)
+    if as_json:
+        console.print(json.dumps([_entry_json(entry, emails) for entry in entries]))
+        return
+    print_table(
+        ("TIME (UTC)", "WHO", "WHAT", "ON", "ACCOUNT", "DETAILS"),
+        [
+            [
+                f"{entry.created_at:%Y-%m-%d %H:%M:%S}",
+                emails.get(entry.actor, entry.actor),
+                entry.action,
+                entry.target,
+                emails.get(entry.account_id or "", entry.account_id or ""),
+                ", ".join(f"{name} {json.dumps(value)}" for name, value in entry.details.items()),
+            ]
+            for entry in entries
+        ],
+    )
+
+
+def _entry_json(entry: AuditEntry, emails: dict[str, str]) -> dict[str, Any]:
+    return {
+        "time": iso_time(entry.created_at),
+        "who": emails.get(entry.actor, entry.actor),
+        "what": entry.action,
+        "on": entry.target,
+        "account": entry.account_id,
+        "email": emails.get(entry.account_id or ""),
+        "details": entry.details,
+    }

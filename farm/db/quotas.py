@@ -1,0 +1,57 @@
+"""Every query about what an account stores, and its quotas."""
+
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from farm.db.tables import Account, Asset, Model, Overlay, Render
+from farm.errors import Unauthorized, UploadLimit
+from farm.settings import Settings
+
+
+class Usage(NamedTuple):
+    """The models and overlays of an account that are not deleted, and the bytes of all its stored files."""
+
+    models: int
+    overlays: int
+    bytes: int
+
+
+def check(db: Session, row: Model | Overlay, settings: Settings) -> None:
+    """Raises UploadLimit when the account may not store this row's file in addition, and Unauthorized if it is deleted.
+
+    No other transaction stores a file of the account until this one ends, so that parallel uploads are counted too.
+    """
+    # FOR NO KEY UPDATE: rows that refer to the account lock its key, and two such uploads would wait for each other.
+    account = select(Account.id).where(Account.id == row.account_id).with_for_update(key_share=True)
+    if db.scalar(account) is None:
+        raise Unauthorized
+    used = usage(db, row.account_id)
+    if isinstance(row, Model) and used.models >= settings.quota_models:
+        raise UploadLimit(
+            f"Your account has {used.models} models, and may have {settings.quota_models}: delete models you no longer"
+            " need"
+        )
+    if isinstance(row, Overlay) and used.overlays >= settings.quota_overlays:
+        raise UploadLimit(
+            f"Your account has {used.overlays} overlays, and may have {settings.quota_overlays}: delete overlays you no"
+            " longer need"
+        )
+    if used.bytes + row.file_size > settings.quota_bytes:
+        raise UploadLimit(
+            f"The files of your account have {used.bytes} bytes, this one would add {row.file_size}, and together they"
+            f" may have {settings.quota_bytes}: delete models, overlays or renders you no longer need"
+        )
+
+
+def usage(db: Session, account_id: str) -> Usage:
+    """What the account stores now."""
+    models = select(func.count()).where(Model.account_id == account_id, Model.deleted_at.is_(None))
+    overlays = select(func.count()).where(Overlay.account_id == account_id, Overlay.deleted_at.is_(None))
+    sizes = (
+        select(func.sum(Model.file_size)).where(Model.account_id == account_id, Model.has_file),
+        select(func.sum(Overlay.file_size)).where(Overlay.account_id == account_id),
+        select(func.sum(Asset.size)).join(Render, Render.id == Asset.render_id).where(Render.account_id == account_id),
+    )
+    return Usage(db.scalar(models) or 0, db.scalar(overlays) or 0, sum(int(db.scalar(size) or 0) for size in sizes))
