@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -22,6 +23,7 @@ from farm.errors import (
     NotFound,
     RangeNotSatisfiable,
     RendersRequired,
+    RequestTimeout,
     Sha256Required,
     TokenExpired,
     TooMany,
@@ -43,7 +45,12 @@ FIELD_ERRORS: dict[str, type[FarmError]] = {
     "sha256": Sha256Required,
     **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
 }
-STATUS_ERRORS: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+STATUS_ERRORS: dict[int, type[FarmError]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    408: RequestTimeout,
+    413: BodyTooLarge,
+}
 
 
 def handle_error(request: Request, error: Exception) -> JSONResponse:
@@ -100,6 +107,9 @@ def _to_farm_error(error: Exception) -> FarmError:
         case OperationalError():
             log.warning("database_failed", error=str(error.orig))
             return Unavailable("The farm's database is unavailable: try again shortly")
+        case PoolTimeout():
+            log.warning("database_busy", error=str(error))
+            return Unavailable("All connections to the farm's database are busy: try again shortly")
         case OSError() if is_disk_full(error):
             log.warning("disk_full", error=str(error))
             return Unavailable("A disk of the farm is full: try again later")
