@@ -81,7 +81,7 @@ def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dic
     """OpenAPI `responses` of an endpoint that raises these errors; unless `public`, it requires a key and has input."""
     common: list[type[FarmError]] = [FarmError, Unavailable]
     if not public:
-        common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
+        common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope, RequestTimeout]
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in dict.fromkeys([*kinds, *common]):
         entry = responses.setdefault(

@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     templates: DirectoryPath | None = Field(
         None, description="Folder of the studio's own scene templates, which take precedence over built-in ones"
     )
-    ingest_ports: frozenset[int] = Field(frozenset({80, 443}), description="Ports of URLs that ingest may fetch from")
+    ingest_ports: tuple[int, ...] = Field(
+        (80, 443), description="Ports of the URLs that ingest may fetch from, written as `[80, 443]`"
+    )
     ingest_loopback: bool = Field(
         False, description="Let ingest fetch from loopback addresses, at any port; for tests only"
     )

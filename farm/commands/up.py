@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -141,8 +140,8 @@ def _store_key(settings: Settings, key: str) -> Path:
     settings.make_data_folder()
     path = settings.data.absolute() / ADMIN_KEY_FILE
     path.unlink(missing_ok=True)
-    with path.open("x", opener=partial(os.open, mode=0o600)) as file:
-        file.write(f"{key}\n")
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(f"{key}\n")
     return path
 
 

@@ -73,4 +73,6 @@ def destinations(settings: Settings) -> Destinations:
     hosts = {settings.host, make_url(settings.database).host, *(urlsplit(url).hostname for url in urls if url)}
     for addresses in psutil.net_if_addrs().values():
         hosts |= {entry.address for entry in addresses if entry.family in (socket.AF_INET, socket.AF_INET6)}
-    return Destinations(settings.ingest_ports, frozenset(host for host in hosts if host), settings.ingest_loopback)
+    return Destinations(
+        frozenset(settings.ingest_ports), frozenset(host for host in hosts if host), settings.ingest_loopback
+    )

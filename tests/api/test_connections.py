@@ -64,8 +64,8 @@ def head(method: str, path: str, **headers: object) -> bytes:
 
 
 def drip(talk: socket.socket, byte: bytes = b"x") -> None:
-    """Send a byte now and then until the server has closed the connection, at most for a minute."""
-    deadline = time.monotonic() + 60
+    """Send a byte now and then until the server has closed the connection, for at most 30 seconds."""
+    deadline = time.monotonic() + 30
     with suppress(ConnectionError):
         while time.monotonic() < deadline:
             talk.sendall(byte)

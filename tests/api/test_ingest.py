@@ -90,7 +90,7 @@ class TestRefusedIngest:
         assert_error(api.post("/v1/models/ingest", json={"url": url}), "invalid_url", 400)
 
     def test_refuses_loopback_by_default(self, settings: Settings, client: Client, server: str) -> None:
-        ports = frozenset({int(server.rpartition(":")[2])})
+        ports = (int(server.rpartition(":")[2]),)
         with TestClient(create_app(settings.model_copy(update={"ingest_ports": ports})), headers=client.headers) as api:
             answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"})
         assert_error(answer, "invalid_url", 400, "not public")
