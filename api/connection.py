@@ -20,11 +20,31 @@ from farm.errors import FarmError, InvalidRequest, RequestTimeout, Unavailable
 log = structlog.get_logger()
 
 MAX_STALL_SECONDS = 60.0  # in which a client reads nothing of a response
+MAX_HEAD_BYTES = 16 * 1024
+MAX_SMALL_CHUNKS = 1000
+MIN_CHUNK_BYTES = 256  # on average, beyond the first MAX_SMALL_CHUNKS
 MAX_DRAINED_BYTES = 256 * 1024 * 1024  # of a body after its response, so that clients that only send find the response
 
 
 class InvalidHttp(InvalidRequest):
-    status, default = 400, "This is not a valid HTTP/1.1 request"
+    status, default = 400, "This is not a valid HTTP/1.1 request, or its body comes in too many small chunks"
+
+
+class Parser(h11.Connection):
+    """h11's parser, which refuses a body in tiny chunks: each costs as much time as a large one, whatever is in it."""
+
+    _chunks, _bytes = 0, 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks, self._bytes = 0, 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > MAX_SMALL_CHUNKS + self._bytes // MIN_CHUNK_BYTES:
+                raise h11.RemoteProtocolError(f"the chunks of the body have less than {MIN_CHUNK_BYTES} bytes")
+        return event
 
 
 class Phase(Enum):
@@ -51,6 +71,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = Parser(h11.SERVER, MAX_HEAD_BYTES)
         self.limits = limits
         self._phase: Phase | None = None
         self._deadline: asyncio.TimerHandle | None = None

@@ -164,6 +164,18 @@ class TestBody:
                 time.sleep(PAUSE_SECONDS)  # more than 0.5 seconds in all
             assert_error(Answer(talk), "model_not_found", 404)
 
+    def test_is_refused_in_tiny_chunks(self, url: str, client: Client) -> None:
+        key, kind = client.headers["Authorization"], "multipart/form-data; boundary=x"
+        lines = head("POST", "/v1/models", Authorization=key, Content_Type=kind, Transfer_Encoding="chunked")
+        with dial(url) as talk:
+            talk.sendall(lines + b"1\r\nx\r\n" * 2 * connection.MAX_SMALL_CHUNKS)
+            assert_error(Answer(talk), "invalid_request", 400, "small chunks")
+
+    def test_may_come_in_many_chunks_of_a_usual_size(self, url: str, client: Client) -> None:
+        content = [FORM, *[bytes(1000)] * 3 * connection.MAX_SMALL_CHUNKS, b"\r\n--x--\r\n"]
+        headers = client.headers | {"Content-Type": "multipart/form-data; boundary=x"}
+        assert_error(httpx.post(f"{url}/v1/models", content=iter(content), headers=headers), "invalid_format", 400)
+
     def test_may_not_drip_on_after_its_response(self, url: str) -> None:
         with dial(url) as talk:
             talk.sendall(head("POST", "/v1/renders", Content_Length=MB))
