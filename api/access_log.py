@@ -36,7 +36,7 @@ class AccessLog:
             log.info(
                 "request_ended",
                 method=scope["method"][:MAX_METHOD_LENGTH],
-                route=template(scope),
+                route=route_of(scope),
                 status=status,
                 ms=round(1000 * (time.perf_counter() - started), 1),
                 bytes=sent,
@@ -44,7 +44,7 @@ class AccessLog:
             )
 
 
-def template(scope: Scope) -> str | None:
+def route_of(scope: Scope) -> str | None:
     """The path's template, /v1/models/{model_id}: FastAPI's route has that part of it which its own router knows."""
     route = scope.get("route")
     if route is None:

@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, PoolTimeout, OSError):
         app.add_exception_handler(kind, handle_error)
     # From the innermost to the outermost.
-    app.add_middleware(BodyDeadline, seconds=settings.body_timeout, bytes_per_second=settings.body_rate)
+    app.add_middleware(BodyDeadline, seconds=settings.body_timeout, bytes_per_second=settings.client_rate)
     app.add_middleware(RequestLimit, max_requests=settings.max_requests)
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(AccessLog)

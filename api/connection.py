@@ -19,11 +19,11 @@ from farm.errors import FarmError, InvalidRequest, RequestTimeout, Unavailable
 
 log = structlog.get_logger()
 
-MAX_STALL_SECONDS = 60.0  # in which a client reads nothing of a response
+STALL_SECONDS = 60.0  # over which the rate is measured at which a client reads its response
 MAX_HEAD_BYTES = 16 * 1024
 MAX_SMALL_CHUNKS = 1000
 MIN_CHUNK_BYTES = 256  # on average, beyond the first MAX_SMALL_CHUNKS
-MAX_DRAINED_BYTES = 256 * 1024 * 1024  # of a body after its response, so that clients that only send find the response
+MAX_REST_BYTES = 256 * 1024 * 1024  # of a body after its response, so that clients that only send find the response
 
 
 class InvalidHttp(InvalidRequest):
@@ -31,7 +31,7 @@ class InvalidHttp(InvalidRequest):
 
 
 class Parser(h11.Connection):
-    """h11's parser, which refuses a body in tiny chunks: each costs as much time as a large one, whatever is in it."""
+    """h11's parser, which refuses a body in tiny chunks, as it takes as long for a tiny chunk as for a large one."""
 
     _chunks, _bytes = 0, 0
 
@@ -52,7 +52,7 @@ class Phase(Enum):
 
     HEAD = "head"
     RESPONSE = "response"
-    DRAIN = "drain"
+    REST = "rest"
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Limits:
     max_connections: int
     head_seconds: float
     body_seconds: float
-    body_bytes_per_second: int
+    bytes_per_second: int
     waiting: dict["Connection", None] = field(default_factory=dict)
 
 
@@ -76,24 +76,27 @@ class Connection(H11Protocol):
         self._phase: Phase | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
-        self._drained = 0
+        self._rest_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # so that pause_writing reports every client that does not read
         if len(self.connections) > self.limits.max_connections:
-            self._make_room()
+            self._keep_within_limit()
         self._watch()
 
-    def _make_room(self) -> None:
+    def _keep_within_limit(self) -> None:
         if longest_waiting := next(iter(self.limits.waiting), None):
-            longest_waiting.abort("room")
+            longest_waiting.abort("limit")
         else:
             self._respond(Unavailable("The API has no free connection: try again shortly"))
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is Phase.DRAIN:
-            self._drained += len(data)
+        if self._phase is Phase.REST:
+            self._rest_bytes += len(data)
+            if self._rest_bytes > MAX_REST_BYTES:
+                self.abort("rest")
+                return
         super().data_received(data)
         self._watch()
 
@@ -117,9 +120,9 @@ class Connection(H11Protocol):
         if phase is Phase.HEAD:
             self.limits.waiting[self] = None
             self._deadline = self.loop.call_later(self.limits.head_seconds, self._end_wait_for_head)
-        elif phase is Phase.DRAIN:
-            self._drained = 0
-            self._deadline = self.loop.call_later(self.limits.body_seconds, self._check_drain, self.loop.time())
+        elif phase is Phase.REST:
+            self._rest_bytes = 0
+            self._deadline = self.loop.call_later(self.limits.body_seconds, self._check_rest, self.loop.time())
 
     def _current_phase(self) -> Phase | None:
         """None for a connection that is being closed."""
@@ -127,7 +130,7 @@ class Connection(H11Protocol):
             return None
         if self.cycle is not None and not self.cycle.response_complete:
             return Phase.RESPONSE
-        return Phase.DRAIN if self.conn.their_state is h11.SEND_BODY else Phase.HEAD
+        return Phase.REST if self.conn.their_state is h11.SEND_BODY else Phase.HEAD
 
     def _end_wait_for_head(self) -> None:
         started, _ = self.conn.trailing_data
@@ -137,22 +140,33 @@ class Connection(H11Protocol):
         else:
             self.abort("head")
 
-    def _check_drain(self, began: float) -> None:
+    def _check_rest(self, began: float) -> None:
         """Close the connection unless the body has kept the minimum rate since the response."""
-        allowed = self.limits.body_seconds + self._drained / self.limits.body_bytes_per_second
+        allowed = self.limits.body_seconds + self._rest_bytes / self.limits.bytes_per_second
         left = began + allowed - self.loop.time()
-        if left <= 0 or self._drained > MAX_DRAINED_BYTES:
-            self.abort("drain")
+        if left <= 0:
+            self.abort("rest")
         else:
-            self._deadline = self.loop.call_later(left, self._check_drain, began)
+            self._deadline = self.loop.call_later(left, self._check_rest, began)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stall = self.loop.call_later(MAX_STALL_SECONDS, self.abort, "stall")
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._cancel_stall()
+
+    def _watch_reader(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(STALL_SECONDS, self._check_reader, unsent)
+
+    def _check_reader(self, unsent: int) -> None:
+        """Close the connection unless the client has read at the minimum rate since `unsent` bytes were left."""
+        if unsent - self.transport.get_write_buffer_size() < STALL_SECONDS * self.limits.bytes_per_second:
+            self.abort("stall")
+        else:
+            self._watch_reader()
 
     def _cancel_stall(self) -> None:
         if self._stall:
@@ -161,7 +175,7 @@ class Connection(H11Protocol):
     def abort(self, reason: str) -> None:
         """Close the connection at once, whatever is unsent."""
         log.debug("connection_closed", reason=reason)
-        self.connections.discard(self)  # connection_lost follows later, but there is room now
+        self.connections.discard(self)  # connection_lost follows later
         self.transport.abort()
         self._watch()
 

@@ -1,5 +1,6 @@
 """Conversion of exceptions to {error: {code, message, status}}, and their documentation in OpenAPI."""
 
+import errno
 from typing import Any
 
 import structlog
@@ -113,6 +114,9 @@ def _to_farm_error(error: Exception) -> FarmError:
         case OSError() if is_disk_full(error):
             log.warning("disk_full", error=str(error))
             return Unavailable("A disk of the farm is full: try again later")
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            log.warning("files_used_up", error=str(error))
+            return Unavailable("The API has too many open files: try again shortly")
     raise error
 
 

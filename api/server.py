@@ -52,7 +52,7 @@ def make_server(settings: Settings) -> Server:
         max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         settings.head_timeout,
         settings.body_timeout,
-        settings.body_rate,
+        settings.client_rate,
     )
     protocol: Any = partial(Connection, limits=limits)
     return Server(
@@ -64,6 +64,7 @@ def make_server(settings: Settings) -> Server:
             ws="none",
             loop="asyncio",
             log_config=None,
+            log_level="error",  # its warnings are about single requests
             access_log=False,
             server_header=False,
             backlog=BACKLOG,

@@ -41,9 +41,11 @@ class Settings(BaseSettings):
     body_timeout: float = Field(
         20.0,
         gt=0,
-        description="Seconds that the API waits for a request's body, plus 1 for each FARM_BODY_RATE bytes of it",
+        description="Seconds that the API waits for a request's body, plus 1 for each FARM_CLIENT_RATE bytes of it",
     )
-    body_rate: int = Field(4096, ge=1, description="Bytes per second at which a request's body must arrive")
+    client_rate: int = Field(
+        4096, ge=1, description="Bytes per second at which a client must send bodies and read responses"
+    )
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
     upload_limit: int | None = Field(
         None, ge=0, description="Maximum number of new models of an account in 24 hours; default: no limit"

@@ -36,7 +36,7 @@ PAUSE_SECONDS = 0.05
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A farm with short deadlines."""
-    return settings.model_copy(update={"head_timeout": 0.5, "body_timeout": 0.5, "body_rate": 10_000})
+    return settings.model_copy(update={"head_timeout": 0.5, "body_timeout": 0.5, "client_rate": 10_000})
 
 
 class Answer:
@@ -182,6 +182,14 @@ class TestBody:
             assert_error(Answer(talk), "unauthorized", 401)
             drip(talk)
 
+    def test_may_not_go_on_for_ever_after_its_response(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "MAX_REST_BYTES", 2 * MB)
+        with dial(url) as talk:
+            talk.sendall(head("POST", "/v1/renders", Content_Length=10**12))
+            assert_error(Answer(talk), "unauthorized", 401)
+            with pytest.raises(ConnectionError):
+                talk.sendall(bytes(100 * MB))
+
     def test_is_read_on_after_its_response_from_a_client_that_only_sends(self, url: str) -> None:
         with dial(url) as talk:
             talk.sendall(head("POST", "/v1/renders", Content_Length=20 * MB))
@@ -196,7 +204,7 @@ def test_cuts_off_a_client_that_does_not_read(
     url: str, client: Client, monkeypatch: pytest.MonkeyPatch, public_api: httpx.Client
 ) -> None:
     model = uploaded(public_api, glb(bytes(20 * MB)), headers=client.headers)["modelId"]
-    monkeypatch.setattr(connection, "MAX_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "STALL_SECONDS", 0.5)
     with dial(url) as talk:
         talk.sendall(head("GET", f"/v1/models/{model}/file", Authorization=client.headers["Authorization"]))
         assert talk.recv(1) == b"H"
