@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -15,9 +16,10 @@ from farm.errors import DownloadFailed, InvalidUrl
 from farm.intake.addresses import Address, check_public, plain
 from farm.settings import Settings
 
-MAX_LOOKUPS = 32
 LOOKUP_SECONDS = 5.0
-# Of their own, because the resolver keeps a thread for up to half a minute after our deadline.
+# In threads of their own, as the resolver keeps one for up to 30 s, whatever our deadline: the ten downloads that an
+# account may have at a time can keep 60.
+MAX_LOOKUPS = 128
 _lookups = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="lookup")
 
 
@@ -37,33 +39,33 @@ class Destinations:
         if port not in self.ports and not self.allow_loopback:
             raise InvalidUrl(f"The URL's port must be one of {', '.join(map(str, sorted(self.ports)))}")
         try:
-            found = [
-                check_public(text, allow_loopback=self.allow_loopback) for text in await _look_up(host, LOOKUP_SECONDS)
-            ]
+            found = [check_public(text, allow_loopback=self.allow_loopback) for text in await _look_up(host)]
+            own = await self._own_addresses()
         except TimeoutError as error:
             raise DownloadFailed("The look-up of the URL's host name took too long") from error
         except (OSError, UnicodeError) as error:
             raise DownloadFailed("The URL's host name cannot be resolved") from error
-        own = await self._own_addresses()
         if any(plain(address) in own for address in found):
             raise InvalidUrl("The URL leads to the farm itself")
         return found
 
     async def _own_addresses(self) -> set[Address]:
-        """The addresses of `own_hosts`; a name that cannot be resolved has none."""
-        results = await asyncio.gather(
-            *(_look_up(host, LOOKUP_SECONDS) for host in self.own_hosts), return_exceptions=True
-        )
-        own = {
-            plain(ip_address(text)) for result in results if not isinstance(result, BaseException) for text in result
-        }
+        """The addresses of `own_hosts`; a name that does not exist has none. Raises TimeoutError."""
+        own: set[Address] = set()
+        for result in await asyncio.gather(*map(_look_up, self.own_hosts), return_exceptions=True):
+            if isinstance(result, TimeoutError):
+                raise result
+            if not isinstance(result, BaseException):
+                own |= {plain(ip_address(text)) for text in result}
         return {address for address in own if not (self.allow_loopback and address.is_loopback)}
 
 
-async def _look_up(host: str, seconds: float) -> list[str]:
-    """Raises OSError, of which TimeoutError is one, or UnicodeError."""
+async def _look_up(host: str) -> list[str]:
+    """The addresses of a host. Raises OSError, of which TimeoutError is one, or UnicodeError."""
+    with suppress(ValueError):
+        return [str(ip_address(host))]
     look_up = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
-    found = await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(_lookups, look_up), seconds)
+    found = await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(_lookups, look_up), LOOKUP_SECONDS)
     return [str(entry[4][0]) for entry in found]
 
 

@@ -220,6 +220,16 @@ class TestLookUps:
             assert isinstance(result, DownloadFailed)
             assert "took too long" in result.message
 
+    def test_of_the_farms_own_hosts_must_succeed_in_time(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        answered = threading.Event()
+        resolve(monkeypatch, {"database.example": lambda _: ["1.1.1.1"] * answered.wait(60)})
+        monkeypatch.setattr(destinations, "LOOKUP_SECONDS", 0.3)
+        try:
+            with pytest.raises(DownloadFailed, match="took too long"):
+                fetched("http://1.1.1.1/", target, allowed=Destinations(own_hosts=frozenset({"database.example"})))
+        finally:
+            answered.set()
+
 
 class TestOwnHosts:
     def test_are_those_of_the_settings_and_of_this_machine(self) -> None:
