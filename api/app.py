@@ -7,18 +7,23 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from api import health, metrics
+from api import health, metrics, reference_page
+from api.access_log import AccessLog
 from api.account import endpoints as account
 from api.assets import endpoints as assets
+from api.body_deadline import BodyDeadline
 from api.dependencies import Farm
 from api.errors import handle_error
 from api.models import endpoints as models
 from api.openapi import ApiWithExamples
 from api.overlays import endpoints as overlays
 from api.renders import endpoints as renders
-from api.request_id import RequestId
+from api.request_id import RequestId, UnexpectedErrors
+from api.request_limit import RequestLimit
+from api.security_headers import SecurityHeaders
 from farm import __version__
 from farm.db.session import Database
 from farm.errors import FarmError
@@ -32,12 +37,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        settings.data.mkdir(parents=True, exist_ok=True)  # incoming uploads are written here, wherever the database is
+        settings.make_data_folder()  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
         app.state.farm = Farm(settings, database, open_storage(settings), redis)
+        app.state.health = health.Checks(settings)
         try:
             yield
         finally:
+            app.state.health.close()
             redis.close()
             database.close()
 
@@ -46,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         description="3D models in, product videos out.",
         lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from other hosts: api.reference_page
         redoc_url=None,
         redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
     )
@@ -53,10 +61,17 @@ def create_app(settings: Settings) -> FastAPI:
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)
-    app.state.methods = _methods([*routers, metrics.router])
-    for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, OSError):
+    app.include_router(reference_page.router)
+    app.state.methods = _methods([*routers, metrics.router, reference_page.router])
+    for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, PoolTimeout, OSError):
         app.add_exception_handler(kind, handle_error)
+    # From the innermost to the outermost.
+    app.add_middleware(BodyDeadline, seconds=settings.body_timeout, bytes_per_second=settings.client_rate)
+    app.add_middleware(RequestLimit, max_requests=settings.max_requests)
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
+    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
 from farm.accounts import accounts
-from farm.db.tables import Account
+from farm.db.tables import Account, Key
 from farm.errors import Unauthorized
 
 log = structlog.get_logger()
@@ -50,9 +50,8 @@ class KeyedRoute(APIRoute):
             credentials = await bearer(request)
             if credentials is None:
                 raise Unauthorized
-            request.state.account = await run_in_threadpool(
-                _authenticate, farm_of(request), credentials.credentials, scope
-            )
+            key = await run_in_threadpool(_authenticate, farm_of(request), credentials.credentials, scope)
+            request.state.account, request.state.key_id = key.account, key.id
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
             return await handle(request)
@@ -69,7 +68,7 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
     raise TypeError(f"{endpoint.__name__} requires a key but no scope: give its account one of the types above")
 
 
-def _authenticate(farm: Farm, raw: str, scope: str) -> Account:
+def _authenticate(farm: Farm, raw: str, scope: str) -> Key:
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
     if accounts.is_use_recorded_long_ago(key):
@@ -78,4 +77,4 @@ def _authenticate(farm: Farm, raw: str, scope: str) -> Account:
                 accounts.record_use(db, key)
         except OperationalError as error:  # a database that cannot be written can still be read
             log.warning("key_use_not_recorded", key=key.id, error=str(error))
-    return key.account
+    return key

@@ -1,10 +1,12 @@
 """Conversion of exceptions to {error: {code, message, status}}, and their documentation in OpenAPI."""
 
+import errno
 from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -22,6 +24,7 @@ from farm.errors import (
     NotFound,
     RangeNotSatisfiable,
     RendersRequired,
+    RequestTimeout,
     Sha256Required,
     TokenExpired,
     TooMany,
@@ -43,7 +46,12 @@ FIELD_ERRORS: dict[str, type[FarmError]] = {
     "sha256": Sha256Required,
     **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
 }
-STATUS_ERRORS: dict[int, type[FarmError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+STATUS_ERRORS: dict[int, type[FarmError]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    408: RequestTimeout,
+    413: BodyTooLarge,
+}
 
 
 def handle_error(request: Request, error: Exception) -> JSONResponse:
@@ -74,7 +82,7 @@ def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dic
     """OpenAPI `responses` of an endpoint that raises these errors; unless `public`, it requires a key and has input."""
     common: list[type[FarmError]] = [FarmError, Unavailable]
     if not public:
-        common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope]
+        common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope, RequestTimeout]
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in dict.fromkeys([*kinds, *common]):
         entry = responses.setdefault(
@@ -100,9 +108,15 @@ def _to_farm_error(error: Exception) -> FarmError:
         case OperationalError():
             log.warning("database_failed", error=str(error.orig))
             return Unavailable("The farm's database is unavailable: try again shortly")
+        case PoolTimeout():
+            log.warning("database_busy", error=str(error))
+            return Unavailable("All connections to the farm's database are busy: try again shortly")
         case OSError() if is_disk_full(error):
             log.warning("disk_full", error=str(error))
             return Unavailable("A disk of the farm is full: try again later")
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            log.warning("files_used_up", error=str(error))
+            return Unavailable("The API has too many open files: try again shortly")
     raise error
 
 

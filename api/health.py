@@ -1,22 +1,28 @@
-"""/v1/health: whether the API can reach its database and Redis."""
+"""/v1/health: whether the API can reach its database and Redis. It responds within seconds, also when they hang."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Annotated, Literal
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
-from redis import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
-from api.dependencies import Farm, FarmDep
 from api.envelope import ApiModel, Data
 from api.errors import errors
 from farm.db.accounts import accounts_exist
+from farm.db.session import Database
 from farm.errors import Unavailable
+from farm.scheduling.doorbell import connect
+from farm.settings import Settings
 
 log = structlog.get_logger()
 router = APIRouter(tags=["Health"])
+
+PATH = "/v1/health"
+CHECK_SECONDS = 2.0  # a part that does not respond within this time counts as down
 
 
 class Health(ApiModel):
@@ -28,21 +34,60 @@ class Health(ApiModel):
 
 
 @router.get("/health", responses=errors(Unavailable, public=True))
-def health(farm: FarmDep) -> Data[Health]:
-    """Query the database and Redis. 503 names the parts that are down."""
-    checks: dict[str, Callable[[Farm], object]] = {"database": _query_database, "redis": lambda farm: farm.redis.ping()}
-    down = []
-    for part, check in checks.items():
-        try:
-            check(farm)
-        except (SQLAlchemyError, RedisError, OSError) as error:
-            log.warning("health_check_failed", part=part, error=str(error))
-            down.append(part)
-    if down:
+async def health(request: Request) -> Data[Health]:
+    """Query the database and Redis, for at most 2 seconds. 503 names the parts that are down."""
+    checks: Checks = request.app.state.health
+    if down := await checks.failed():
         raise Unavailable(f"Down: {', '.join(down)}")
     return Data(data=Health())
 
 
-def _query_database(farm: Farm) -> None:
-    with farm.database.read() as db:
-        accounts_exist(db)  # reads a table, so that a database that was never migrated counts as down
+class Checks:
+    """The checks of all parts, on connections of their own: requests that wait for the pool's do not delay them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._database, self._redis = Database(settings.database), connect(settings.redis_url)
+        self._checks = [Check("database", self._query_database), Check("redis", self._redis.ping)]
+
+    async def failed(self) -> list[str]:
+        """The names of the parts that are down."""
+        results = await asyncio.gather(*(check.passes() for check in self._checks))
+        return [check.part for check, passed in zip(self._checks, results, strict=True) if not passed]
+
+    def close(self) -> None:
+        self._redis.close()
+        self._database.close()
+
+    def _query_database(self) -> None:
+        with self._database.read() as db:
+            accounts_exist(db)  # reads a table, so that a database that was never migrated counts as down
+
+
+class Check:
+    """The check of one part. It runs at most once at a time, however many requests wait for its result.
+
+    Its thread is a daemon, because a call to a part that hangs may take long, and must not keep the process alive.
+    """
+
+    def __init__(self, part: str, call: Callable[[], object]) -> None:
+        self.part, self._call = part, call
+        self._running: Future[str | None] | None = None
+
+    async def passes(self) -> bool:
+        """Whether the part responds, without an error, within CHECK_SECONDS."""
+        if self._running is None or self._running.done():
+            self._running = Future()
+            threading.Thread(target=self._run, args=(self._running,), name=f"health-{self.part}", daemon=True).start()
+        done, _ = await asyncio.wait([asyncio.wrap_future(self._running)], timeout=CHECK_SECONDS)
+        error = done.pop().result() if done else f"no response within {CHECK_SECONDS:g} seconds"
+        if error is not None:
+            log.warning("health_check_failed", part=self.part, error=error)
+        return error is None
+
+    def _run(self, result: Future[str | None]) -> None:
+        try:
+            self._call()
+        except Exception as error:  # whatever it is: the part is not usable
+            result.set_result(f"{type(error).__name__}: {error}")
+        else:
+            result.set_result(None)

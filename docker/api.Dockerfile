@@ -16,7 +16,8 @@ FROM python:3.11-slim-bookworm
 COPY docker/system-libraries /tmp/
 RUN /tmp/system-libraries tini \
     && rm -rf /var/lib/apt/lists/* /tmp/system-libraries \
-    && useradd --uid 10001 --home-dir /data --create-home plinth
+    && useradd --uid 10001 --home-dir /data --create-home plinth \
+    && chmod 700 /data
 WORKDIR /opt/plinth
 COPY --from=packages /opt/plinth/.venv .venv
 COPY . .

@@ -16,7 +16,8 @@ FROM python:3.11-slim-bookworm
 COPY docker/system-libraries /tmp/
 RUN /tmp/system-libraries tini \
     && rm -rf /var/lib/apt/lists/* /tmp/system-libraries \
-    && useradd --uid 10001 --home-dir /data --create-home plinth
+    && useradd --uid 10001 --home-dir /data --create-home plinth \
+    && chmod 700 /data
 # libglvnd tries vendors in this order: NVIDIA's EGL, which the container toolkit mounts from the host, then Mesa's.
 COPY docker/10_nvidia.json /usr/share/glvnd/egl_vendor.d/
 WORKDIR /opt/plinth

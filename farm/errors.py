@@ -19,6 +19,7 @@ FarmError                  code, status, message: all that a client sees
 +- DownloadFailed          400 download_failed, with the response of the URL's host
 +- DownloadTimeout         408 timeout
 +- Sha256Required          400 sha256_required
++- RequestTimeout          408 request_timeout, the request itself arrives too slowly
 +- InvalidRequest          422 invalid_request, any other error in a request
 +- BodyTooLarge            413 body_too_large, a JSON body above the size limit
 +- MethodNotAllowed        405 method_not_allowed
@@ -137,6 +138,10 @@ class DownloadFailed(FarmError):
 
 class DownloadTimeout(FarmError):
     code, status, default = "timeout", 408, "The download from the URL took longer than 2 minutes"
+
+
+class RequestTimeout(FarmError):
+    code, status, default = "request_timeout", 408, "The request arrived too slowly: send it again"
 
 
 class Sha256Required(FarmError):

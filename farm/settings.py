@@ -37,6 +37,16 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on")
+    max_requests: int = Field(500, ge=1, description="Requests that the API serves at a time; further ones get 503")
+    head_timeout: float = Field(10.0, gt=0, description="Seconds within which the head of a request must arrive")
+    body_timeout: float = Field(
+        20.0,
+        gt=0,
+        description="Seconds that the API waits for a request's body, plus 1 for each FARM_CLIENT_RATE bytes of it",
+    )
+    client_rate: int = Field(
+        4096, ge=1, description="Bytes per second at which a client must send bodies and read responses"
+    )
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
     upload_limit: int | None = Field(
         None, ge=0, description="Maximum number of new models of an account in 24 hours; default: no limit"
@@ -63,7 +73,12 @@ class Settings(BaseSettings):
     templates: DirectoryPath | None = Field(
         None, description="Folder of the studio's own scene templates, which take precedence over built-in ones"
     )
-    ingest_loopback: bool = Field(False, description="Let ingest fetch from loopback addresses; for tests only")
+    ingest_ports: tuple[int, ...] = Field(
+        (80, 443), description="Ports of the URLs that ingest may fetch from, written as `[80, 443]`"
+    )
+    ingest_loopback: bool = Field(
+        False, description="Let ingest fetch from loopback addresses, at any port; for tests only"
+    )
 
     engine: Literal["auto", "eevee", "cycles"] = Field(
         "auto", description="auto: EEVEE if there is a hardware GPU, otherwise Cycles on the CPU"
@@ -103,6 +118,10 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data.absolute() / 'plinth.db'}"
+
+    def make_data_folder(self) -> None:
+        """Create the data folder if it is missing: for its owner only, as it holds keys' digests and clients' files."""
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
     def frames(self) -> Path:

@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 import yaml
 
+from api.server import MAX_FILES
 from farm import cli
 from farm.db import nodes
 from farm.db.session import Database
@@ -211,6 +212,11 @@ class TestUnits:
         for key in {"ExecStart", "ExecStartPre"} & set(service):
             assert_is_farm_command(service[key].split())
         assert (service["KillMode"], service["User"]) == ("mixed", "plinth")
+
+    @pytest.mark.parametrize("unit", FARM_UNITS, ids=lambda path: path.name)
+    def test_keep_files_private_and_may_open_enough(self, unit: Path) -> None:
+        service = section(unit, "Service")
+        assert (service["UMask"], int(service["LimitNOFILE"])) == ("0077", MAX_FILES)
 
     @pytest.mark.parametrize("unit", WORKER_UNITS, ids=lambda path: path.name)
     def test_do_not_restart_a_drained_worker(self, unit: Path) -> None:

@@ -25,6 +25,7 @@ VIDEOS = ("video", "web", "thumb")
 IMMUTABLE = {
     "Cache-Control": "private, max-age=31536000, immutable"
 }  # of a bundle: a render that is done stays as it is
+EMBEDDABLE = {"Cross-Origin-Resource-Policy": "cross-origin"}  # in pages of other hosts that can send the key
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def file_response(request: Request, storage: Storage, file: StoredFile) -> Respo
         link = storage.link(file.key, file.content_type, file.disposition)
         tag = link.tag if link else file.tag
         headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Disposition": file.disposition, **file.headers}
+        headers |= EMBEDDABLE
         if is_not_modified(request, tag):
             return Response(status_code=304, headers=headers)
         part = None

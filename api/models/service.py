@@ -21,6 +21,7 @@ from farm.db.tables import Account, Model, Tag, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.ids import new_id
 from farm.intake import CheckedModel, check_model, convert_scan, is_scan, unpack_model
+from farm.intake.destinations import destinations
 from farm.intake.fetch import fetch
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import submit, validation
@@ -61,7 +62,7 @@ async def ingest(farm: Farm, account: Account, url: str, render_settings: Render
             file,
             max_bytes=farm.settings.max_upload_bytes,
             timeout_seconds=INGEST_TIMEOUT_SECONDS,
-            allow_loopback=farm.settings.ingest_loopback,
+            allowed=destinations(farm.settings),
         )
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
@@ -91,7 +92,7 @@ def _gltf_name(name: str, file: IO[bytes]) -> str:
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         suffix = ".gltf"
     else:
-        raise InvalidFormat(f"The file at the URL is neither GLB nor glTF: it starts with {start[:16]!r}")
+        raise InvalidFormat("The file at the URL is neither GLB nor glTF")  # quotes no answer of an unknown host
     return name if name.lower().endswith(suffix) else f"{PurePath(name).stem or 'model'}{suffix}"
 
 

@@ -1,13 +1,12 @@
 """`farm serve`: the API alone."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from farm import logs
 from farm.commands.shared import Data, settings_with
-
-GRACEFUL_SHUTDOWN_SECONDS = 10
 
 
 def serve_api(
@@ -16,17 +15,10 @@ def serve_api(
     data: Data = None,
 ) -> None:
     """Run the API alone."""
-    import uvicorn
-
-    from api.app import create_app
+    from api.server import make_server, raise_file_limit
 
     settings = settings_with(host=host, port=port, data=data)
     logs.configure(settings.log_level)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-    )
+    raise_file_limit()
+    with suppress(KeyboardInterrupt):
+        make_server(settings).run()

@@ -33,6 +33,7 @@ READY_TIMEOUT_SECONDS = 60.0
 COLD_STOP_DELAY_SECONDS = 1.2  # RQ ignores a second signal within one second of the first
 STOP_TIMEOUT_SECONDS = 15.0
 ADMIN_EMAIL = "admin@localhost"
+ADMIN_KEY_FILE = "admin-key"
 ADMIN_CREDITS = 1000  # enough for trying everything
 
 
@@ -61,8 +62,8 @@ def _run(settings: Settings, workers: int) -> None:
         try:
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
-            if admin_key := _first_admin_key(settings):
-                console.print(f"Admin API key, shown only once: {admin_key}")
+            if key_file := _prepare_database(settings):
+                console.print(f"The key of {ADMIN_EMAIL} is in {key_file}: move it to a safe place")
             processes = [Child("api", [*FARM_COMMAND, "serve"])]
             processes += workers_of(settings, names.default(None), workers)
             for child in processes:
@@ -120,17 +121,28 @@ def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
     }
 
 
-def _first_admin_key(settings: Settings) -> str | None:
-    """Migrate the database. On the first start, also create an admin account and return its key."""
+def _prepare_database(settings: Settings) -> Path | None:
+    """Migrate the database. On the first start, also create an admin account and return the file of its key."""
     database = Database(settings.database)
     try:
         database.upgrade()
         with database.write() as db:
             if accounts_exist(db):
                 return None
-            return accounts.create_key(db, accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS))
+            account = accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS)
+            return _store_key(settings, accounts.create_key(db, account))
     finally:
         database.close()
+
+
+def _store_key(settings: Settings, key: str) -> Path:
+    """Store a key in a file that only its owner can read. It is not printed: output ends up in journals."""
+    settings.make_data_folder()
+    path = settings.data.absolute() / ADMIN_KEY_FILE
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(f"{key}\n")
+    return path
 
 
 def _await_health(settings: Settings, stop: threading.Event, children: Sequence[Child]) -> None:

@@ -1,7 +1,7 @@
 """Connections and transactions, the same way on SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -96,6 +96,7 @@ def _postgresql_engine(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args={
             "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+            "connect_timeout": UNREACHABLE_TIMEOUT_SECONDS,
             "tcp_user_timeout": 1000 * UNREACHABLE_TIMEOUT_SECONDS,
             "keepalives_idle": UNREACHABLE_TIMEOUT_SECONDS // 2,
             "keepalives_interval": UNREACHABLE_TIMEOUT_SECONDS // 4,
@@ -106,7 +107,9 @@ def _postgresql_engine(url: str) -> Engine:
 
 def _sqlite_engine(url: str) -> Engine:
     if path := make_url(url).database:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):  # it exists, or SQLite reports why it cannot be created
+            Path(path).touch(mode=0o600, exist_ok=False)  # SQLite's other files get its mode
     engine = create_engine(url, connect_args={"timeout": SQLITE_LOCK_TIMEOUT_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

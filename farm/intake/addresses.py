@@ -11,6 +11,7 @@ IPV4_EMBEDDED = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0/96"))
 # Addresses that is_global accepts although no web server has them: relays and tunnels, such as 6to4 and Teredo, which
 # lead to a hidden IPv4 address. Source: IANA's registries of special-purpose addresses.
 NOT_PUBLIC_IPV4 = (
+    IPv4Network("168.63.129.16/32"),  # the platform of every virtual machine at Azure
     IPv4Network("192.0.0.0/24"),
     IPv4Network("192.31.196.0/24"),
     IPv4Network("192.52.193.0/24"),
@@ -31,13 +32,14 @@ def check_public(text: str, *, allow_loopback: bool) -> Address:
 
     `allow_loopback` also accepts loopback addresses; for tests.
     """
-    address = _embedded_ipv4(ip_address(text))
+    address = plain(ip_address(text))
     if not (_is_public(address) or (allow_loopback and address.is_loopback)):
         raise InvalidUrl("The URL leads to an address that is not public")
     return ip_address(text)
 
 
-def _embedded_ipv4(address: Address) -> Address:
+def plain(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address contains, or the address itself."""
     if isinstance(address, IPv6Address) and any(address in network for network in IPV4_EMBEDDED):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address

@@ -1,11 +1,10 @@
 """Downloads a file from an untrusted URL: from public addresses only, with limits of size and time.
 
 A host name is resolved once, and the connection goes to the address that was checked, so that DNS rebinding has no
-effect. The same holds for every redirect.
+effect. The same holds for every redirect. Messages contain nothing that the host sent, except its status.
 """
 
 import hashlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -20,9 +19,9 @@ import httpx
 from python_multipart.multipart import parse_options_header
 
 from farm.errors import DownloadFailed, DownloadTimeout, FileTooLarge, InvalidUrl
-from farm.intake.addresses import check_public
+from farm.intake.destinations import Destinations
 
-MAX_REDIRECTS = 5
+MAX_REDIRECTS = 3
 MAX_URL_LENGTH = 2048
 REDIRECTS = {301, 302, 303, 307, 308}
 HEADERS = {"User-Agent": "Plinth", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -37,9 +36,7 @@ class Fetched:
     sha256: str
 
 
-async def fetch(
-    url: str, file: IO[bytes], *, max_bytes: int, timeout_seconds: float, allow_loopback: bool = False
-) -> Fetched:
+async def fetch(url: str, file: IO[bytes], *, max_bytes: int, timeout_seconds: float, allowed: Destinations) -> Fetched:
     """Download `url` into `file`: at most `max_bytes` within `timeout_seconds`, DNS look-up and redirects included.
 
     Raises InvalidUrl, DownloadTimeout, FileTooLarge, or DownloadFailed when the host cannot be reached or does not
@@ -47,14 +44,20 @@ async def fetch(
     """
     try:
         with anyio.fail_after(timeout_seconds):
-            async with _follow_redirects(_parse(url), allow_loopback) as (response, final):
+            async with _follow_redirects(_parse(url), allowed) as (response, final):
                 return await _receive(response, final, file, max_bytes)
     except TimeoutError as error:
         raise DownloadTimeout(f"The download took longer than {timeout_seconds:g} seconds") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError) as error:
-        raise DownloadFailed(
-            f"The URL's host cannot be reached, or closed the connection: {error or type(error).__name__}"
-        ) from error
+        raise DownloadFailed(_explained(error)) from error
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error.__cause__, ssl.SSLError):
+        return "The URL's host has no valid TLS certificate, or does not speak TLS"
+    if isinstance(error, httpcore.ConnectError):
+        return "The URL's host cannot be reached"
+    return "The URL's host closed the connection, or does not respond in valid HTTP"
 
 
 def _parse(url: str) -> httpx.URL:
@@ -74,9 +77,11 @@ def _parse(url: str) -> httpx.URL:
 
 
 @asynccontextmanager
-async def _follow_redirects(url: httpx.URL, allow_loopback: bool) -> AsyncIterator[tuple[httpcore.Response, httpx.URL]]:
+async def _follow_redirects(
+    url: httpx.URL, allowed: Destinations
+) -> AsyncIterator[tuple[httpcore.Response, httpx.URL]]:
     """The response at the end of all redirects, and its URL. Proxies of the environment are ignored."""
-    async with httpcore.AsyncConnectionPool(network_backend=PublicNetwork(allow_loopback)) as pool:
+    async with httpcore.AsyncConnectionPool(network_backend=PublicNetwork(allowed)) as pool:
         for _ in range(MAX_REDIRECTS + 1):
             async with pool.stream("GET", _for_httpcore(url), headers=_headers(url)) as response:
                 if response.status not in REDIRECTS:
@@ -136,10 +141,10 @@ def _header(response: httpcore.Response, name: bytes) -> str:
 
 
 class PublicNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only: tries the addresses of a host in order until one accepts."""
+    """Connects to allowed destinations only: tries the addresses of a host in order until one accepts."""
 
-    def __init__(self, allow_loopback: bool) -> None:
-        self.allow_loopback = allow_loopback
+    def __init__(self, allowed: Destinations) -> None:
+        self.allowed = allowed
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -150,14 +155,9 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Raises InvalidUrl when any of the host's addresses is not public."""
-        try:
-            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise DownloadFailed("The URL's host name cannot be resolved") from error
-        addresses = [check_public(entry[4][0], allow_loopback=self.allow_loopback) for entry in found]
+        """Raises InvalidUrl when any of the host's addresses, or the port, is not allowed."""
         problem: httpcore.NetworkError | None = None
-        for address in addresses:
+        for address in await self.allowed.addresses(host, port):
             try:
                 return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
             except httpcore.NetworkError as error:

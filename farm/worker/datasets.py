@@ -69,7 +69,7 @@ def finish_dataset(context: WorkerContext, lease: Lease, storage: Storage, _: Pa
         parts = {part.kind: part.storage_key for part in renders.segments(db, render_id)}
     if any(_kind(number) not in parts for number in range(spec.views)):
         raise RenderFailed("A view of the dataset is missing")
-    context.settings.data.mkdir(parents=True, exist_ok=True)
+    context.settings.make_data_folder()
     # On disk, not in memory: a large dataset has gigabytes.
     with own_scratch(context.settings.data) as folder:
         dataset = folder / "dataset.zip"

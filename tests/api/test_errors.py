@@ -58,6 +58,7 @@ class TestFarmUnavailable:
         [
             (OperationalError("SELECT secret", {}, Exception("server closed the connection")), "database"),
             (OSError(errno.ENOSPC, "No space left on device", "/var/lib/plinth"), "disk"),
+            (OSError(errno.EMFILE, "Too many open files", "/var/lib/plinth"), "open files"),
         ],
     )
     def test_asks_for_a_retry_and_shows_no_internals(

@@ -90,9 +90,20 @@ class TestRefusedIngest:
         assert_error(api.post("/v1/models/ingest", json={"url": url}), "invalid_url", 400)
 
     def test_refuses_loopback_by_default(self, settings: Settings, client: Client, server: str) -> None:
-        with TestClient(create_app(settings), headers=client.headers) as api:
+        ports = (int(server.rpartition(":")[2]),)
+        with TestClient(create_app(settings.model_copy(update={"ingest_ports": ports})), headers=client.headers) as api:
             answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"})
         assert_error(answer, "invalid_url", 400, "not public")
+
+    def test_refuses_a_port_that_is_not_the_webs(self, settings: Settings, client: Client, server: str) -> None:
+        with TestClient(create_app(settings), headers=client.headers) as api:
+            answer = api.post("/v1/models/ingest", json={"url": f"{server}/chair.glb"})
+        assert_error(answer, "invalid_url", 400, "port", "80, 443")
+
+    def test_quotes_nothing_of_the_response(self, api: TestClient, server: str) -> None:
+        answer = api.post("/v1/models/ingest", json={"url": f"{server}/page.glb"})
+        assert_error(answer, "invalid_format", 400)
+        assert "doctype" not in answer.text
 
     @pytest.mark.parametrize(
         ("path", "code", "words"),

@@ -30,10 +30,10 @@ TAIL = b"\r\n--x--\r\n"
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 SERVE = """
-import sys, uvicorn
-from api.app import create_app
+import socket, sys
+from api.server import make_server
 from farm.settings import Settings
-uvicorn.run(create_app(Settings()), fd=int(sys.argv[1]), log_config=None)
+make_server(Settings()).run([socket.socket(fileno=int(sys.argv[1]))])
 """
 
 

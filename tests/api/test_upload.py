@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from python_multipart.multipart import MultipartParser
 from redis import Redis
 from sqlalchemy import event, select
 
@@ -270,6 +271,43 @@ class TestRefusedUpload:
     def test_refuses_a_broken_form(self, api: TestClient, body: bytes) -> None:
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         assert_error(api.post("/v1/models", content=body, headers=headers), "invalid_request", 422)
+
+    def test_refuses_more_than_twenty_parts(self, api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        parsed = 0
+        write = MultipartParser.write
+
+        def counted(self: MultipartParser, data: bytes) -> int:
+            nonlocal parsed
+            parsed += len(data)
+            return write(self, data)
+
+        monkeypatch.setattr(MultipartParser, "write", counted)
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        body = b"--x\r\n\r\n\r\n" * 100_000
+        assert_error(api.post("/v1/models", content=body, headers=headers), "invalid_request", 422, "20 parts")
+        assert parsed == 0
+
+    @pytest.mark.parametrize("size", [1, 3, 1000])
+    def test_counts_parts_across_blocks(self, api: TestClient, size: int) -> None:
+        form, headers = b"--x\r\n\r\n\r\n" * 21 + b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+        blocks = (form[start : start + size] for start in range(0, len(form), size))
+        answer = api.post("/v1/models", content=blocks, headers=headers)
+        assert_error(answer, "invalid_request", 422, "20 parts")
+
+    def test_refuses_a_file_that_repeats_the_boundary(self, api: TestClient) -> None:
+        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.glb"\r\n\r\n' + b"\r\n--xy" * 100_000
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert_error(api.post("/v1/models", content=body, headers=headers), "invalid_request", 422, "the boundary")
+
+    def test_accepts_twenty_parts(self, api: TestClient) -> None:
+        form = {**{f"other{number}": (None, "x") for number in range(19)}, "file": ("chair.glb", glb())}
+        assert_error(api.post("/v1/models", files=form), "invalid_request", 422, "'other0'")
+
+    @pytest.mark.parametrize("part", ["X: y\r\n" * 9, f"X: {'y' * 5000}\r\n", f"{'x' * 5000}: y\r\n"])
+    def test_refuses_large_headers_of_a_part(self, api: TestClient, part: str) -> None:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = api.post("/v1/models", content=f"--x\r\n{part}\r\n\r\n--x--\r\n".encode(), headers=headers)
+        assert_error(answer, "invalid_request", 422, "Maximum header")
 
     def test_refuses_a_form_without_boundary(self, api: TestClient) -> None:
         headers = {"Content-Type": "multipart/form-data"}

@@ -5,9 +5,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
-from api.app import create_app
+from api.server import make_server
 from farm.db.session import Database
 from farm.settings import Settings
 from tests.support.polling import until
@@ -17,7 +16,7 @@ from tests.support.polling import until
 def url(settings: Settings, database: Database) -> Iterator[str]:  # noqa: ARG001 - migrated
     """The address of the API."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+        server = make_server(settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         until(lambda: server.started or not thread.is_alive())

@@ -30,6 +30,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def send_raw(self, answer: bytes) -> None:
+        self.wfile.write(answer)
+
     def send_chunked(self, blocks: Iterator[bytes]) -> None:
         self.protocol_version = "HTTP/1.1"
         self.send_response(200)
@@ -73,6 +76,11 @@ PATHS: dict[str, Callable[[Handler], None]] = {
     "/missing": lambda handler: handler.send(b"no", 404),
     "/huge": lambda handler: handler.send(b"", Content_Length=str(10**12)),
     "/short": lambda handler: handler.send(b"abc", Content_Length="1000"),
+    "/garbage": lambda handler: handler.send_raw(b"SECRET of the host\r\n\r\n"),
+    "/bad-header": lambda handler: handler.send_raw(b"HTTP/1.1 200 OK\r\nSECRET of the host\r\n\r\n"),
+    "/bad-location": redirect("http://[::SECRET/x"),
+    "/bad-length": lambda handler: handler.send(b"", Content_Length="SECRET"),
+    "/bad-status": lambda handler: handler.send_raw(b"HTTP/1.1 404 SECRET\r\n\r\n"),
     "/endless": endless,
     "/slow": slow,
     "/moved": redirect("/chair.glb", 301),
@@ -83,7 +91,7 @@ PATHS: dict[str, Callable[[Handler], None]] = {
     "/loop": redirect("/loop"),
     "/nowhere": lambda handler: handler.send(b"", 302),
     "/bad": redirect("http://[::1/x"),
-    **{f"/hop{n}": redirect(f"/hop{n - 1}" if n > 1 else "/chair.glb") for n in range(1, 7)},
+    **{f"/hop{n}": redirect(f"/hop{n - 1}" if n > 1 else "/chair.glb") for n in range(1, 5)},
 }
 
 

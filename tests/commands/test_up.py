@@ -1,0 +1,54 @@
+"""The first start of `farm up`: the admin key, and who may read the data folder."""
+
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from farm.accounts.accounts import PREFIX
+from tests.support.polling import until
+from tests.support.processes import FARM, free_port
+
+
+@contextmanager
+def farm_up(folder: Path) -> Iterator[tuple[str, str]]:
+    """The address of a farm without workers, and its output, under the umask of most systems."""
+    port, output = free_port(), folder / "output"
+    environment = os.environ | {"FARM_DATA": str(folder / "data"), "FARM_SCRATCH": str(folder)}
+    command = ["sh", "-c", f"umask 022 && exec {FARM} up --workers 0 --port {port}"]
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
+    try:
+        until(lambda: "Plinth is up" in output.read_text() or process.poll() is not None)
+        yield f"http://127.0.0.1:{port}", output.read_text()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_first_start_writes_the_admin_key_to_a_private_file(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "admin-key"
+    with farm_up(tmp_path) as (url, output):
+        key = file.read_text().strip()
+        assert key.startswith(PREFIX)
+        assert str(file) in output
+        assert PREFIX not in output
+        account = httpx.get(f"{url}/v1/account", headers={"Authorization": f"Bearer {key}"}).json()["data"]
+        assert account["email"] == "admin@localhost"
+        databases = [path for path in file.parent.iterdir() if path.name.startswith("plinth.db")]
+        assert len(databases) == 3, "with the files that SQLite adds"
+        assert {mode(path) for path in [file, *databases]} == {0o600}
+        assert mode(file.parent) == 0o700
+    with farm_up(tmp_path) as (url, output):
+        assert httpx.get(f"{url}/v1/health").status_code == 200
+        assert str(file) not in output
+    assert file.read_text().strip() == key
