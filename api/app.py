@@ -17,6 +17,7 @@ from api.errors import handle_error
 from api.models import endpoints as models
 from api.openapi import ApiWithExamples
 from api.overlays import endpoints as overlays
+from api.rate_limits import RateLimiter
 from api.renders import endpoints as renders
 from api.request_id import RequestId
 from farm import __version__
@@ -34,10 +35,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.data.mkdir(parents=True, exist_ok=True)  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
-        app.state.farm = Farm(settings, database, open_storage(settings), redis)
+        rate_limiter = RateLimiter(settings)
+        app.state.farm = Farm(settings, database, open_storage(settings), redis, rate_limiter)
         try:
             yield
         finally:
+            rate_limiter.close()
             redis.close()
             database.close()
 

@@ -37,8 +37,12 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on")
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
-    upload_limit: int | None = Field(
-        None, ge=0, description="Maximum number of new models of an account in 24 hours; default: no limit"
+    upload_limit: int = Field(500, ge=0, description="Maximum number of new models of an account in 24 hours")
+    key_writes_per_minute: int = Field(
+        600, ge=1, description="Maximum number of POST, PATCH and DELETE requests with one API key in a minute"
+    )
+    account_writes_per_minute: int = Field(
+        1200, ge=1, description="Maximum number of POST, PATCH and DELETE requests of one account in a minute"
     )
 
     api_url: str = Field("http://127.0.0.1:8000", description="The farm that `farm remote` calls")

@@ -97,6 +97,24 @@ class Key(Table):
     account: Mapped[Account] = relationship()
 
 
+class Answer(Table):
+    """The answer to a POST with an Idempotency-Key, for a repetition; without `status` the POST is still in flight.
+
+    `fingerprint` is a hash of the request's content. `lease_until` is renewed while the request is being processed.
+    """
+
+    __tablename__ = "answers"
+    __table_args__ = (UniqueConstraint("account_id", "route", "key"), Index(None, "created_at"))
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    route: Mapped[str] = mapped_column(String(100))
+    key: Mapped[str] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    lease_until: Mapped[datetime]
+    status: Mapped[int | None]
+    body: Mapped[str | None] = mapped_column(Text)
+
+
 class Model(Table):
     """An uploaded file. An account has at most one undeleted model per content (sha256).
 
