@@ -118,7 +118,7 @@ class Effect:
             with self.database.write() as db:
                 found = answers.claim(db, self.api_key.account_id, self.route, key, fingerprint)
         except IntegrityError as error:
-            raise IdempotencyInFlight(1) from error
+            raise IdempotencyInFlight from error
         if found.status is not None:
             raise _Replay(found.status, found.body or "")
         self._claim = found.id

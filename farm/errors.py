@@ -165,11 +165,8 @@ class Conflict(FarmError):
 
 class IdempotencyInFlight(FarmError):
     code, status = "idempotency_in_flight", 409
-    default = "The first request with this Idempotency-Key is still being processed"
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"{self.default}: repeat it in {retry_after} s")
-        self.retry_after = retry_after
+    default = "The first request with this Idempotency-Key is still being processed: repeat it in a few seconds"
+    retry_after = 5
 
 
 class IdempotencyMismatch(FarmError):

@@ -1,6 +1,5 @@
 """Every query about answers to requests with an Idempotency-Key: claims of those in flight, and those kept."""
 
-import math
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -35,7 +34,7 @@ def claim(db: Session, account_id: str, route: str, key: str, fingerprint: str) 
     if found.fingerprint != fingerprint:
         raise IdempotencyMismatch
     if found.status is None:
-        raise IdempotencyInFlight(math.ceil((found.lease_until - now()).total_seconds()))
+        raise IdempotencyInFlight
     return found
 
 
@@ -48,7 +47,7 @@ def complete(db: Session, answer_id: str, status: int, body: str) -> None:
     """Keep the answer, in the transaction of the request's effect. Raises IdempotencyInFlight if the claim was lost."""
     held = (Answer.id == answer_id, Answer.status.is_(None))
     if not rows_changed(db, update(Answer).where(*held).values(status=status, body=body)):
-        raise IdempotencyInFlight(math.ceil(LEASE_SECONDS))
+        raise IdempotencyInFlight
 
 
 def release(db: Session, answer_id: str) -> None:
