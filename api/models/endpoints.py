@@ -137,9 +137,9 @@ def list_models(
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
 def get_model(model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Data[ModelDetail]:
-    """One model with all its renders."""
+    """One model with its newest renders."""
     with farm.database.read() as db:
-        return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
+        return Data(data=ModelDetail.from_detail(models.detail(db, account.id, model_id)))
 
 
 @router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))

@@ -9,7 +9,7 @@ from api.dependencies import FarmDep
 from api.effects import EffectDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
-from api.ids import RenderInPath
+from api.ids import ModelInQuery, RenderInPath
 from api.renders import service
 from api.renders.schemas import (
     CreateBatch,
@@ -61,7 +61,7 @@ def create_batch(
 def list_renders(
     account: RendersRead,
     farm: FarmDep,
-    model: Annotated[str | None, Query(description="Only renders of this model")] = None,
+    model: ModelInQuery = None,
     status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of renders to return, 1 to 100")] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest renders to skip")] = 0,

@@ -119,8 +119,8 @@ class Model(Table):
     """An uploaded file. An account has at most one undeleted model per content (sha256).
 
     `format` and `file_size` describe the stored file; `sha256` is that of the uploaded one, for a scan the zip.
-    `clips` names its animations in order. The row of a deleted model stays, as its renders refer to it; its file stays
-    as long as `has_file`.
+    `clips` names its animations in order; only its use loads it. The row of a deleted model stays, as its renders refer
+    to it; its file stays as long as `has_file`.
     """
 
     __tablename__ = "models"
@@ -141,7 +141,7 @@ class Model(Table):
     format: Mapped[str] = mapped_column(String(8))
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
-    clips: Mapped[list[str]] = mapped_column(default=list)
+    clips: Mapped[list[str]] = mapped_column(default=list, deferred=True)
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     archived_at: Mapped[datetime | None]
@@ -149,7 +149,6 @@ class Model(Table):
     has_file: Mapped[bool] = mapped_column(default=True)
 
     tags: Mapped[list["Tag"]] = relationship(order_by="Tag.position", cascade="all, delete-orphan")
-    renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
 
     @hybrid_property
     def storage_key(self) -> str:
@@ -229,7 +228,7 @@ class Render(Table):
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
     account: Mapped[Account] = relationship()
-    model: Mapped[Model] = relationship(back_populates="renders")
+    model: Mapped[Model] = relationship()
     shot: Mapped[Shot] = relationship(back_populates="renders")
     assets: Mapped[list["Asset"]] = relationship(back_populates="render", passive_deletes=True)
 

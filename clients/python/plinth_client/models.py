@@ -69,7 +69,7 @@ class Models:
         return list_all(lambda offset: self.list(tags=tags, archived=archived, limit=MAX_PAGE_SIZE, offset=offset))
 
     def get(self, model_id: str) -> ModelDetail:
-        """One model with all its renders."""
+        """One model with its system preview and its newest renders, up to 100."""
         return from_json(ModelDetail, self._api.get(f"models/{model_id}")["data"])
 
     def update(
