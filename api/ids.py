@@ -22,6 +22,4 @@ OverlayId = Annotated[str, Field(description=_OVERLAY, examples=[_OVERLAY_EXAMPL
 ModelInPath = Annotated[str, Path(description=_MODEL, examples=[_MODEL_EXAMPLE], json_schema_extra=_BOUND)]
 RenderInPath = Annotated[str, Path(description=_RENDER, examples=[_RENDER_EXAMPLE], json_schema_extra=_BOUND)]
 OverlayInPath = Annotated[str, Path(description=_OVERLAY, examples=[_OVERLAY_EXAMPLE], json_schema_extra=_BOUND)]
-ModelInQuery = Annotated[
-    Annotated[str, Field(json_schema_extra=_BOUND)] | None, Query(description="Only renders of this model")
-]
+ModelInQuery = Annotated[str | None, Query(max_length=LENGTH, description="Only renders of this model")]

@@ -280,7 +280,7 @@ class TestInFlight:
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(post, api, "/v1/models/ingest", {"url": f"{web_server}/slow"})
             begun = until(lease)
-            until(lambda: (renewed := lease()) is not None and renewed > begun)
+            until(lambda: (renewed := lease()) is not None and renewed > begun, timeout_seconds=10)
             first.result()
 
     def test_ends_with_the_lease_of_a_killed_process(

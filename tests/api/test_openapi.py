@@ -40,8 +40,9 @@ FORMS = {
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """An ingest may fetch from the test's own server."""
-    return settings.model_copy(update={"ingest_loopback": True})
+    """An ingest may fetch from the test's own server, and the number of calls is not limited."""
+    unlimited = {"key_writes_per_minute": 1_000_000, "account_writes_per_minute": 1_000_000, "upload_limit": 1_000_000}
+    return settings.model_copy(update={"ingest_loopback": True, **unlimited})
 
 
 @pytest.fixture
