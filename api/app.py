@@ -20,6 +20,7 @@ from api.errors import handle_error
 from api.models import endpoints as models
 from api.openapi import ApiWithExamples
 from api.overlays import endpoints as overlays
+from api.rate_limits import RateLimiter
 from api.renders import endpoints as renders
 from api.request_id import RequestId, UnexpectedErrors
 from api.request_limit import RequestLimit
@@ -39,12 +40,14 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.make_data_folder()  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
-        app.state.farm = Farm(settings, database, open_storage(settings), redis)
+        rate_limiter = RateLimiter(settings)
+        app.state.farm = Farm(settings, database, open_storage(settings), redis, rate_limiter)
         app.state.health = health.Checks(settings)
         try:
             yield
         finally:
             app.state.health.close()
+            rate_limiter.close()
             redis.close()
             database.close()
 

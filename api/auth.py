@@ -1,4 +1,4 @@
-"""Authentication and authorisation: from a bearer key to an Account, before the body is read.
+"""Authentication, authorisation and rate limits: from a bearer key to an Account, before the body is read.
 
 An endpoint declares the scope that it requires by the type of its account parameter: `account: RendersWrite`.
 """
@@ -13,12 +13,16 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
+from api import effects
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
+from api.errors import add_error
+from api.rate_limits import HEADERS, Quota
 from farm.accounts import accounts
 from farm.db.tables import Account, Key
-from farm.errors import Unauthorized
+from farm.errors import IdempotencyInFlight, IdempotencyMismatch, InvalidRequest, RateLimited, Unauthorized
 
 log = structlog.get_logger()
 bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key, `dxgl_sk_...`")
@@ -39,7 +43,22 @@ AccountRead = Annotated[Account, Security(_account, scopes=["account:read"])]
 
 
 class KeyedRoute(APIRoute):
-    """A route that requires a key. It is checked here because FastAPI reads a declared body before any dependency."""
+    """A route that requires a key. It is checked here because FastAPI reads a declared body before any dependency.
+
+    Writes are limited in number, and a POST has its effect once for each Idempotency-Key (api.effects).
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        methods, responses = set(options["methods"]), options["responses"] or {}
+        self.writes = not methods <= {"GET", "HEAD"}
+        if self.writes:
+            add_error(responses, RateLimited)
+            responses[options["status_code"] or 200] = {"headers": HEADERS}
+        if methods == {"POST"}:
+            add_error(responses, IdempotencyInFlight)
+            add_error(responses, IdempotencyMismatch)
+            options["openapi_extra"] = {**(options["openapi_extra"] or {}), "parameters": [effects.PARAMETER]}
+        super().__init__(path, endpoint, **options | {"responses": responses})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -50,13 +69,43 @@ class KeyedRoute(APIRoute):
             credentials = await bearer(request)
             if credentials is None:
                 raise Unauthorized
-            key = await run_in_threadpool(_authenticate, farm_of(request), credentials.credentials, scope)
-            request.state.account, request.state.key_id = key.account, key.id
+            key, quota = await run_in_threadpool(
+                _admit, farm_of(request), credentials.credentials, scope, is_write=self.writes
+            )
+            request.state.account, request.state.key_id, request.state.quota = key.account, key.id, quota
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
-            return await handle(request)
+            response = await (self._write(request, key, scope, handle) if self.writes else handle(request))
+            if quota:
+                response.headers.update(quota.headers)
+            return response
 
         return check_key_then_handle
+
+    async def _write(
+        self, request: Request, key: Key, scope: str, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+    ) -> Response:
+        """Handle a request that may have an effect."""
+        effect = effects.Effect(
+            farm_of(request).database,
+            key,
+            effects.read_header(request) if request.method == "POST" else None,
+            scope,
+            self.path_format,
+            self.status_code or 200,
+            self.response_model_exclude_none,
+        )
+        request.state.effect = effect
+
+        async def begin_and_handle() -> Response:
+            if effect.idempotency_key and self.body_field:  # the content of a form is known once it has been received
+                try:
+                    await effect.begin(await request.body())
+                except ClientDisconnect as error:
+                    raise InvalidRequest("The connection was closed during the request") from error
+            return await handle(request)
+
+        return await effect.once(begin_and_handle)
 
 
 def _scope_of(endpoint: Callable[..., Any]) -> str:
@@ -68,13 +117,15 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
     raise TypeError(f"{endpoint.__name__} requires a key but no scope: give its account one of the types above")
 
 
-def _authenticate(farm: Farm, raw: str, scope: str) -> Key:
+def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, Quota | None]:
+    """The key of a request, and for a write what is left of its limit. Raises Unauthorized, Forbidden, RateLimited."""
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
+    quota = farm.rate_limiter.take(key) if is_write else None
     if accounts.is_use_recorded_long_ago(key):
         try:
             with farm.database.write() as db:
                 accounts.record_use(db, key)
         except OperationalError as error:  # a database that cannot be written can still be read
             log.warning("key_use_not_recorded", key=key.id, error=str(error))
-    return key
+    return key, quota

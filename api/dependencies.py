@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
 
+from api.rate_limits import RateLimiter
 from farm.db.session import Database
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
@@ -28,6 +29,7 @@ class Farm:
     database: Database
     storage: Storage
     redis: Redis
+    rate_limiter: RateLimiter
     # A conversion may use a core and gigabytes of memory; others wait without holding a thread.
     conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_CONVERSIONS))
     # Number of downloads from URLs in progress, by account id.

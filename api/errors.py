@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.envelope import Error, ErrorDetail
+from api.rate_limits import Quota
 from farm.errors import (
     BodyTooLarge,
     FarmError,
     Forbidden,
+    IdempotencyInFlight,
     InsufficientScope,
     InvalidRequest,
     InvalidSettings,
@@ -23,6 +25,7 @@ from farm.errors import (
     ModelIdRequired,
     NotFound,
     RangeNotSatisfiable,
+    RateLimited,
     RendersRequired,
     RequestTimeout,
     Sha256Required,
@@ -46,6 +49,12 @@ FIELD_ERRORS: dict[str, type[FarmError]] = {
     "sha256": Sha256Required,
     **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
 }
+RETRIED = (RateLimited, IdempotencyInFlight)
+RETRY_AFTER = {
+    "description": "Seconds after which the request may be repeated",
+    "schema": {"type": "integer", "minimum": 0},
+    "example": 3,
+}
 STATUS_ERRORS: dict[int, type[FarmError]] = {
     404: NotFound,
     405: MethodNotAllowed,
@@ -57,6 +66,8 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {
 def handle_error(request: Request, error: Exception) -> JSONResponse:
     """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
     response = error_response(_to_farm_error(error))
+    if quota := getattr(request.state, "quota", None):
+        response.headers.update(quota.headers)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
@@ -75,6 +86,10 @@ def error_response(error: FarmError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        headers |= Quota(error.limit, 0, error.retry_after or 0).headers
     return JSONResponse(body.model_dump(), error.status, headers)
 
 
@@ -85,14 +100,21 @@ def errors(*kinds: type[FarmError], public: bool = False) -> dict[int | str, dic
         common += [InvalidRequest, Unauthorized, TokenExpired, Forbidden, InsufficientScope, RequestTimeout]
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in dict.fromkeys([*kinds, *common]):
-        entry = responses.setdefault(
-            kind.status,
-            {"model": Error, "description": "", "content": {"application/json": {"examples": {}}}},
-        )
-        entry["description"] = " or ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
-        example = {"error": {"code": kind.code, "message": kind.default, "status": kind.status}}
-        entry["content"]["application/json"]["examples"][kind.code] = {"value": example}
+        add_error(responses, kind)
     return dict(sorted(responses.items(), key=lambda item: str(item[0])))
+
+
+def add_error(responses: dict[int | str, dict[str, Any]], kind: type[FarmError]) -> None:
+    """Add an error to the OpenAPI `responses` of an endpoint."""
+    entry = responses.setdefault(
+        kind.status,
+        {"model": Error, "description": "", "content": {"application/json": {"examples": {}}}},
+    )
+    entry["description"] = " or ".join(filter(None, [entry["description"], f"`{kind.code}`"]))
+    example = {"error": {"code": kind.code, "message": kind.default, "status": kind.status}}
+    entry["content"]["application/json"]["examples"][kind.code] = {"value": example}
+    if kind in RETRIED:
+        entry.setdefault("headers", {})["Retry-After"] = RETRY_AFTER
 
 
 def _to_farm_error(error: Exception) -> FarmError:

@@ -8,14 +8,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
+from api.effects import Effect
 from farm.db import cleanups, quotas
 from farm.db.tables import Model, Overlay
 from farm.storage import discard
 
 
 @contextmanager
-def store_upload(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Session]:
-    """Store the file at `path` and open the transaction that adds its row.
+def store_upload(farm: Farm, effect: Effect, row: Model | Overlay, path: Path) -> Iterator[Session]:
+    """Store the file at `path` and open the transaction of the effect, which adds its row.
 
     When that fails, the file is deleted again. When this process dies, or cannot know whether the transaction was
     committed, the reaper cleans up later. Raises UploadLimit when a quota of the account is exhausted.
@@ -26,7 +27,7 @@ def store_upload(farm: Farm, row: Model | Overlay, path: Path) -> Iterator[Sessi
     # The file first, so that no worker finds a row without a file; outside the transaction, which is thus short.
     try:
         farm.storage.put(row.storage_key, path)
-        with farm.database.write() as db:
+        with effect.transaction() as db:
             quotas.check(db, row, farm.settings)
             cleanups.cancel(db, cleanup)
             db.add(row)

@@ -24,6 +24,8 @@ FarmError                  code, status, message: all that a client sees
 +- BodyTooLarge            413 body_too_large, a JSON body above the size limit
 +- MethodNotAllowed        405 method_not_allowed
 +- Conflict                409 conflict, the operation is not possible in the object's status
++- IdempotencyInFlight     409 idempotency_in_flight, the first request with this Idempotency-Key is not over
++- IdempotencyMismatch     422 idempotency_mismatch, the Idempotency-Key was used for another request
 +- NotFound                404 not_found, no such path
 |  +- ModelNotFound        404 model_not_found
 |  +- OverlayNotFound      404 overlay_not_found
@@ -34,6 +36,7 @@ FarmError                  code, status, message: all that a client sees
 |  +- FileNotFound         404 file_not_found
 +- RangeNotSatisfiable     416 range_not_satisfiable
 +- UploadLimit             429 upload_limit
++- RateLimited             429 rate_limited, with the limit and the seconds to wait
 +- Unavailable             503 unavailable, names the part of the farm that is down
 +- RenderFailed            500 internal; its message becomes the render's errorMessage
    +- BadModel             the file itself is the cause: a retry cannot help
@@ -60,6 +63,7 @@ class FarmError(Exception):
     code = "internal"
     status = 500
     default = "Internal server error"
+    retry_after: int | None = None  # seconds after which the request may succeed, if they are known
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or self.default
@@ -164,6 +168,17 @@ class Conflict(FarmError):
     code, status, default = "conflict", 409, "The operation is not possible in the render's current status"
 
 
+class IdempotencyInFlight(FarmError):
+    code, status = "idempotency_in_flight", 409
+    default = "The first request with this Idempotency-Key is still being processed: repeat it in a few seconds"
+    retry_after = 5
+
+
+class IdempotencyMismatch(FarmError):
+    code, status = "idempotency_mismatch", 422
+    default = "This Idempotency-Key was used for another request within 24 hours: send a new key"
+
+
 class NotFound(FarmError):
     code, status, default = "not_found", 404, "There is no resource at this path"
 
@@ -206,6 +221,16 @@ class RangeNotSatisfiable(FarmError):
 
 class UploadLimit(FarmError):
     code, status, default = "upload_limit", 429, "Upload limit reached"
+
+
+class RateLimited(FarmError):
+    code, status, default = "rate_limited", 429, "Too many writes in a short time"
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        super().__init__(
+            f"Too many writes: at most {limit} a minute are allowed. Repeat the request in {retry_after} s"
+        )
+        self.limit, self.retry_after = limit, retry_after
 
 
 class Unavailable(FarmError):

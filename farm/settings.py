@@ -48,8 +48,12 @@ class Settings(BaseSettings):
         4096, ge=1, description="Bytes per second at which a client must send bodies and read responses"
     )
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
-    upload_limit: int | None = Field(
-        None, ge=0, description="Maximum number of new models of an account in 24 hours; default: no limit"
+    upload_limit: int = Field(500, ge=0, description="Maximum number of new models of an account in 24 hours")
+    key_writes_per_minute: int = Field(
+        600, ge=1, description="Maximum number of POST, PATCH and DELETE requests with one API key in a minute"
+    )
+    account_writes_per_minute: int = Field(
+        1200, ge=1, description="Maximum number of POST, PATCH and DELETE requests of one account in a minute"
     )
 
     quota_bytes: int = Field(

@@ -9,6 +9,7 @@ from api.assets.endpoints import file_responses
 from api.assets.service import file_response
 from api.auth import KeyedRoute, ModelsRead, ModelsWrite
 from api.dependencies import FarmDep, farm_of
+from api.effects import EffectDep, effect_of
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import ModelInPath
@@ -63,6 +64,7 @@ FORM = form(
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
     async with receive(request, farm_of(request).settings.max_upload_bytes, [SETTINGS]) as upload:
+        await effect_of(request).begin(upload)
         yield upload
 
 
@@ -76,7 +78,7 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
     response_model_exclude_none=True,
     openapi_extra=FORM,
 )
-async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep) -> Data[Uploaded]:
+async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep, effect: EffectDep) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
     A file that the account has uploaded before gets another render, and `duplicate: true` in the response. A zipped OBJ
@@ -84,7 +86,7 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep) ->
     """
     text = upload.fields.get(SETTINGS.name)
     render_settings = RenderSettings() if text is None else parse_json(text)
-    return Data(data=await service.accept_upload(farm, account, upload, render_settings))
+    return Data(data=await service.accept_upload(farm, account, effect, upload, render_settings))
 
 
 @router.post(
@@ -96,9 +98,9 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep) ->
     ),
     response_model_exclude_none=True,
 )
-async def ingest_model(body: IngestModel, account: ModelsWrite, farm: FarmDep) -> Data[Uploaded]:
+async def ingest_model(body: IngestModel, account: ModelsWrite, farm: FarmDep, effect: EffectDep) -> Data[Uploaded]:
     """Like an upload, for a GLB or glTF that the farm downloads from a public URL within 2 minutes."""
-    return Data(data=await service.ingest(farm, account, body.url, body.render_settings))
+    return Data(data=await service.ingest(farm, account, effect, body.url, body.render_settings))
 
 
 @router.post("/check-hash", responses=errors(Sha256Required, BodyTooLarge), response_model_exclude_none=True)
@@ -135,15 +137,15 @@ def list_models(
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
 def get_model(model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Data[ModelDetail]:
-    """One model with all its renders."""
+    """One model with its newest renders."""
     with farm.database.read() as db:
-        return Data(data=ModelDetail.from_row(models.owned_with_renders(db, account.id, model_id)))
+        return Data(data=ModelDetail.from_detail(models.detail(db, account.id, model_id)))
 
 
 @router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))
-def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, farm: FarmDep) -> Data[ModelItem]:
+def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, effect: EffectDep) -> Data[ModelItem]:
     """Change title, SKU or tags. Fields that are not sent stay unchanged."""
-    with farm.database.write() as db:
+    with effect.transaction() as db:
         return Data(data=ModelItem.from_row(service.update(db, account, model_id, body)))
 
 

@@ -10,7 +10,9 @@ from api.ids import ModelId, RenderId
 from api.models.tags import Tags
 from api.renders.schemas import RenderSettingsInput, RenderSummary
 from api.text import NO_CONTROL_CHARACTERS
+from farm.db.models import MAX_RENDERS_SHOWN, Detail
 from farm.db.tables import Model
+from farm.intake.fetch import MAX_URL_LENGTH
 from farm.orders.render_settings import RenderSettings
 
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -38,6 +40,7 @@ class IngestModel(ApiModel):
         Field(
             description="http or https URL of a public host, without user name and password; at most 2048 characters",
             examples=["https://example.com/model.glb"],
+            json_schema_extra={"maxLength": MAX_URL_LENGTH},
         ),
     ]
     render_settings: Annotated[
@@ -133,15 +136,27 @@ class ModelItem(ApiModel):
 
 
 class ModelDetail(ModelItem):
-    """A model with all its renders, oldest first."""
+    """A model with its renders, oldest first."""
 
     renders: Annotated[
-        list[RenderSummary], Field(description="All renders of the model, the system preview included, oldest first")
+        list[RenderSummary],
+        Field(
+            max_length=MAX_RENDERS_SHOWN,
+            description=f"The newest renders of the model, up to {MAX_RENDERS_SHOWN} with the system preview, oldest "
+            "first; `GET /v1/renders?model=` lists all",
+        ),
+    ]
+    renders_total: Annotated[
+        int, Field(ge=0, description="Number of all renders of the model, the system preview included", examples=[2])
     ]
 
-    @staticmethod
-    def _fields_of(row: Model) -> dict[str, Any]:
-        return {**ModelItem._fields_of(row), "renders": [RenderSummary.from_row(render) for render in row.renders]}
+    @classmethod
+    def from_detail(cls, detail: Detail) -> Self:
+        return cls(
+            **cls._fields_of(detail.model),
+            renders=[RenderSummary.from_row(render) for render in detail.renders],
+            renders_total=detail.renders_total,
+        )
 
 
 class ModelDeleted(ApiModel):

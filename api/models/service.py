@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
+from api.effects import Effect
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
@@ -39,7 +40,9 @@ class PreparedModel:
     checked: CheckedModel
 
 
-async def accept_upload(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
+async def accept_upload(
+    farm: Farm, account: Account, effect: Effect, upload: Upload, render_settings: RenderSettings
+) -> Uploaded:
     """Store an uploaded model and queue its preview and its render; a known file only gets another render.
 
     Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
@@ -47,14 +50,14 @@ async def accept_upload(farm: Farm, account: Account, upload: Upload, render_set
     checked = None if is_scan(upload.name) else await run_in_threadpool(check_model, upload.path, upload.name)
     needs_conversion = checked is None or checked.packed
     if needs_conversion and (
-        known := await run_in_threadpool(_render_existing, farm, account, upload, render_settings)
+        known := await run_in_threadpool(_render_existing, farm, account, effect, upload, render_settings)
     ):
         return known  # without another conversion
     async with _prepare(farm, upload, checked) as prepared:
-        return await run_in_threadpool(_store_unless_known, farm, account, upload, prepared, render_settings)
+        return await run_in_threadpool(_store_unless_known, farm, account, effect, upload, prepared, render_settings)
 
 
-async def ingest(farm: Farm, account: Account, url: str, render_settings: RenderSettings) -> Uploaded:
+async def ingest(farm: Farm, account: Account, effect: Effect, url: str, render_settings: RenderSettings) -> Uploaded:
     """Like `accept_upload`, for a GLB or glTF that is fetched from `url`. Also raises the errors of `fetch`."""
     with _limit_concurrent_ingests(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
@@ -66,7 +69,7 @@ async def ingest(farm: Farm, account: Account, url: str, render_settings: Render
         )
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
-        return await accept_upload(farm, account, upload, render_settings)
+        return await accept_upload(farm, account, effect, upload, render_settings)
 
 
 @contextmanager
@@ -110,11 +113,16 @@ async def _prepare(farm: Farm, upload: Upload, checked: CheckedModel | None) -> 
 
 
 def _store_unless_known(
-    farm: Farm, account: Account, upload: Upload, prepared: PreparedModel, render_settings: RenderSettings
+    farm: Farm,
+    account: Account,
+    effect: Effect,
+    upload: Upload,
+    prepared: PreparedModel,
+    render_settings: RenderSettings,
 ) -> Uploaded:
     with farm.database.read() as db:
         validation.check(db, account, prepared.checked.clips, render_settings)
-    if known := _render_existing(farm, account, upload, render_settings):
+    if known := _render_existing(farm, account, effect, upload, render_settings):
         return known
     model = Model(
         id=new_id(),
@@ -126,32 +134,36 @@ def _store_unless_known(
         sha256=upload.sha256,
     )
     try:
-        return _store(farm, account, model, prepared.path, render_settings)
+        return _store(farm, account, effect, model, prepared.path, render_settings)
     except IntegrityError:
         # A concurrent request with the same file was first.
-        if known := _render_existing(farm, account, upload, render_settings):
+        if known := _render_existing(farm, account, effect, upload, render_settings):
             return known
         raise
 
 
-def _render_existing(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
-    with farm.database.write() as db:
+def _render_existing(
+    farm: Farm, account: Account, effect: Effect, upload: Upload, render_settings: RenderSettings
+) -> Uploaded | None:
+    with effect.transaction() as db:
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
         validation.check(db, account, model.clips, render_settings)
         model.archived_at = None  # an upload of an archived model shows it again
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
-        return Uploaded(model_id=model.id, render_id=render.id, duplicate=True)
+        return effect.answered(db, Uploaded(model_id=model.id, render_id=render.id, duplicate=True))
 
 
-def _store(farm: Farm, account: Account, model: Model, path: Path, render_settings: RenderSettings) -> Uploaded:
-    with store_upload(farm, model, path) as db:
+def _store(
+    farm: Farm, account: Account, effect: Effect, model: Model, path: Path, render_settings: RenderSettings
+) -> Uploaded:
+    with store_upload(farm, effect, model, path) as db:
         submit.preview(db, model, farm.settings, farm.doorbell)
         render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
         # Last, because charging credits locks the account's row: of two concurrent uploads, the later one counts both.
         models.check_limit(db, account.id, farm.settings.upload_limit)
-    return Uploaded(model_id=model.id, render_id=render.id)
+        return effect.answered(db, Uploaded(model_id=model.id, render_id=render.id))
 
 
 def update(db: Session, account: Account, model_id: str, change: UpdateModel) -> Model:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api.auth import KeyedRoute, OverlaysRead, OverlaysWrite
 from api.dependencies import FarmDep
+from api.effects import EffectDep, effect_of
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import OverlayInPath
@@ -30,6 +31,7 @@ FORM = form(
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
     async with receive(request, MAX_OVERLAY_BYTES, FIELDS) as upload:
+        await effect_of(request).begin(upload)
         yield upload
 
 
@@ -37,9 +39,11 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
 
 
 @router.post("", responses=errors(NoFile, InvalidFormat, FileTooLarge, UploadLimit, Unavailable), openapi_extra=FORM)
-async def upload_overlay(upload: Received, account: OverlaysWrite, farm: FarmDep) -> Data[OverlayCreated]:
+async def upload_overlay(
+    upload: Received, account: OverlaysWrite, farm: FarmDep, effect: EffectDep
+) -> Data[OverlayCreated]:
     """Upload an image. It is stored upright, in sRGB and without metadata; of an animated image, the first frame."""
-    return Data(data=OverlayCreated.from_row(await service.accept_upload(farm, account, upload)))
+    return Data(data=await service.accept_upload(farm, account, effect, upload))
 
 
 @router.get("", responses=errors())

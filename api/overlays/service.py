@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Farm
+from api.effects import Effect
 from api.multipart import Upload, path_of
-from api.overlays.schemas import OverlayFields
+from api.overlays.schemas import OverlayCreated, OverlayFields
 from api.upload_storage import store_upload
 from farm.db import audit, overlays
 from farm.db.tables import Account, Overlay, now
@@ -21,7 +22,7 @@ PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
 SUFFIXES = {"image/webp": "webp", "image/jpeg": "jpg"}
 
 
-async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay:
+async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Upload) -> OverlayCreated:
     """Re-encode and store an image. Raises InvalidFormat or InvalidRequest; on failure, no row or file is left."""
     fields = _checked(upload.fields)
     with TemporaryFile(dir=farm.settings.data) as file:
@@ -45,8 +46,7 @@ async def accept_upload(farm: Farm, account: Account, upload: Upload) -> Overlay
             file_size=path.stat().st_size,
             **facts,
         )
-        await run_in_threadpool(_store, farm, overlay, path)
-    return overlay
+        return await run_in_threadpool(_store, farm, effect, overlay, path)
 
 
 def _checked(fields: dict[str, str]) -> OverlayFields:
@@ -57,9 +57,9 @@ def _checked(fields: dict[str, str]) -> OverlayFields:
         raise InvalidRequest(f"{problem['loc'][0]}: {problem['msg']}") from error
 
 
-def _store(farm: Farm, overlay: Overlay, path: Path) -> None:
-    with store_upload(farm, overlay, path):
-        pass
+def _store(farm: Farm, effect: Effect, overlay: Overlay, path: Path) -> OverlayCreated:
+    with store_upload(farm, effect, overlay, path) as db:
+        return effect.answered(db, OverlayCreated.from_row(overlay))
 
 
 def set_published(db: Session, account: Account, overlay_id: str, published: bool) -> Overlay:

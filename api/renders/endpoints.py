@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query
 
 from api.auth import KeyedRoute, RendersRead, RendersWrite
 from api.dependencies import FarmDep
+from api.effects import EffectDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
-from api.ids import RenderInPath
+from api.ids import ModelInQuery, RenderInPath
 from api.renders import service
 from api.renders.schemas import (
     CreateBatch,
@@ -38,27 +39,29 @@ CREATE_ERRORS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, Bod
 
 
 @router.post("", status_code=201, responses=errors(*CREATE_ERRORS))
-def create_render(body: CreateRender, account: RendersWrite, farm: FarmDep) -> Data[RenderCreated]:
+def create_render(body: CreateRender, account: RendersWrite, farm: FarmDep, effect: EffectDep) -> Data[RenderCreated]:
     """Queue one render of a model."""
-    with farm.database.write() as db:
+    with effect.transaction() as db:
         render = service.create(db, farm, account, body.model_id, body.render_settings)
-    return Data(data=RenderCreated.from_row(render))
+        return Data(data=effect.answered(db, RenderCreated.from_row(render)))
 
 
 @router.post("/batch", status_code=201, responses=errors(*CREATE_ERRORS, RendersRequired, TooMany))
-def create_batch(body: CreateBatch, account: RendersWrite, farm: FarmDep) -> Data[list[RenderQueued]]:
+def create_batch(
+    body: CreateBatch, account: RendersWrite, farm: FarmDep, effect: EffectDep
+) -> Data[list[RenderQueued]]:
     """Queue up to 100 renders: all of them, or none when a setting is wrong or the credits do not suffice."""
     requests = [(render_settings.model_id, render_settings.render_settings) for render_settings in body.renders]
-    with farm.database.write() as db:
+    with effect.transaction() as db:
         rows = service.create_batch(db, farm, account, requests)
-    return Data(data=[RenderQueued.from_row(row) for row in rows])
+        return Data(data=effect.answered(db, [RenderQueued.from_row(row) for row in rows]))
 
 
 @router.get("", responses=errors())
 def list_renders(
     account: RendersRead,
     farm: FarmDep,
-    model: Annotated[str | None, Query(description="Only renders of this model")] = None,
+    model: ModelInQuery = None,
     status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of renders to return, 1 to 100")] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest renders to skip")] = 0,

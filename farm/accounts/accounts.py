@@ -73,13 +73,25 @@ def authenticate(db: Session, raw: str, scope: str) -> Key:
     Raises Unauthorized, TokenExpired, Forbidden for a suspended account, or InsufficientScope.
     """
     key = _key(db, raw)
+    _check_allowed(key, scope)
+    return key
+
+
+def check_again(db: Session, key_id: str, scope: str) -> None:
+    """Raises the same errors as `authenticate` if the key or its account has become invalid since."""
+    key = db.get(Key, key_id)
+    if key is None or key.revoked_at:
+        raise Unauthorized
+    _check_allowed(key, scope)
+
+
+def _check_allowed(key: Key, scope: str) -> None:
     if key.expires_at and key.expires_at <= now():
         raise TokenExpired
     if key.account.suspended_at:
         raise Forbidden
     if key.scopes is not None and scope not in key.scopes:
         raise InsufficientScope(scope)
-    return key
 
 
 def is_use_recorded_long_ago(key: Key) -> bool:

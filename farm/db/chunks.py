@@ -5,25 +5,27 @@ from collections.abc import Collection
 from sqlalchemy import ScalarSelect, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.tables import Chunk, Shot, now
+from farm.db.tables import Account, Chunk, Shot, now
 
 # Priorities, claimed in this order: previews and the finishing of drawn renders; then drawing.
 URGENT, DRAWING = 0, 1
 UNFINISHED = ("queued", "running")
+# Chunks of a suspended account wait until it is resumed. Uncorrelated, so that it is evaluated once for all chunks.
+NOT_SUSPENDED = Chunk.account_id.not_in(select(Account.id).where(Account.suspended_at.is_not(None)))
 MEASURED_CHUNKS = 20  # the seconds per frame are the mean of this many latest chunks
 
 
 def next_waiting(engine: str, *, draws: bool) -> ScalarSelect[str]:
     """The id of the chunk whose turn it is, locked with its shot.
 
-    Skips chunks that another transaction has locked and frames of shots that another engine has begun. Without `draws`
-    it also skips frames that are not urgent, of shots that no engine has begun.
+    Skips chunks of suspended accounts, chunks that another transaction has locked, and frames of shots that another
+    engine has begun. Without `draws` it also skips frames that are not urgent, of shots that no engine has begun.
     """
     unbegun = Shot.engine.is_(None) if draws else and_(Shot.engine.is_(None), Chunk.priority == URGENT)
     return (
         select(Chunk.id)
         .join(Chunk.shot)
-        .where(Chunk.state == "queued", or_(Chunk.kind == "finish", Shot.engine == engine, unbegun))
+        .where(Chunk.state == "queued", NOT_SUSPENDED, or_(Chunk.kind == "finish", Shot.engine == engine, unbegun))
         .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
         .limit(1)
         .with_for_update(of=[Chunk, Shot], skip_locked=True)
@@ -46,8 +48,8 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
 
 
 def count_waiting(db: Session, priority: int, *, limit: int) -> int:
-    """The number of waiting chunks, counted up to `limit`."""
-    some = select(Chunk.id).where(Chunk.state == "queued", Chunk.priority == priority).limit(limit)
+    """The number of chunks that wait for a worker, counted up to `limit`."""
+    some = select(Chunk.id).where(Chunk.state == "queued", NOT_SUSPENDED, Chunk.priority == priority).limit(limit)
     return db.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session, selectinload
@@ -10,6 +11,16 @@ from farm.db.session import rows_changed
 from farm.db.tables import Model, Render, Tag, now
 from farm.errors import ModelNotFound, UploadLimit
 from farm.ids import well_formed
+
+MAX_RENDERS_SHOWN = 100  # with a model
+
+
+class Detail(NamedTuple):
+    """A model with its system preview and newest renders, oldest first, and the number of all its renders."""
+
+    model: Model
+    renders: list[Render]
+    renders_total: int
 
 
 def owned(db: Session, account_id: str, model_id: str) -> Model:
@@ -20,11 +31,20 @@ def owned(db: Session, account_id: str, model_id: str) -> Model:
     return model
 
 
-def owned_with_renders(db: Session, account_id: str, model_id: str) -> Model:
-    """As `owned`, with its renders loaded, oldest first."""
+def detail(db: Session, account_id: str, model_id: str) -> Detail:
+    """As `owned`, with its system preview and its newest renders."""
     model = owned(db, account_id, model_id)
-    db.refresh(model, ["renders"])
-    return model
+    all_ = (Render.model_id == model.id, Render.account_id == account_id)
+    newest = select(Render).where(*all_).order_by(Render.created_at.desc(), Render.id.desc()).limit(MAX_RENDERS_SHOWN)
+    renders = list(db.scalars(newest))[::-1]
+    total = len(renders)
+    if total == MAX_RENDERS_SHOWN:
+        total = db.scalar(select(func.count()).select_from(Render).where(*all_)) or 0
+        oldest = select(Render).where(*all_, Render.is_system_preview).order_by(Render.created_at).limit(1)
+        preview = db.scalar(oldest)
+        if preview and preview not in renders:
+            renders[0] = preview
+    return Detail(model, renders, total)
 
 
 def page(
@@ -39,7 +59,7 @@ def page(
         wanted = wanted.where(Model.id.in_(select(Tag.model_id).where(Tag.tag.in_(tags))))
     if not archived:
         wanted = wanted.where(Model.archived_at.is_(None))
-    total = db.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+    total = db.scalar(wanted.with_only_columns(func.count(), maintain_column_froms=True)) or 0
     newest = wanted.order_by(Model.created_at.desc(), Model.id.desc()).limit(limit).offset(offset)
     return list(db.scalars(newest.options(selectinload(Model.tags)))), total
 
@@ -80,10 +100,11 @@ def remove(db: Session, model_id: str) -> bool:
     return rows_changed(db, delete(Model).where(Model.id == model_id, ~in_use)) == 1
 
 
-def check_limit(db: Session, account_id: str, limit: int | None) -> None:
-    """Raises UploadLimit when the account has uploaded more than `limit` models in the last 24 hours."""
-    if limit is None:
-        return
+def check_limit(db: Session, account_id: str, limit: int) -> None:
+    """Raises UploadLimit when the account has uploaded more than `limit` models in the last 24 hours.
+
+    Deleted ones count, so that deleting them makes no room for more.
+    """
     recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))
     if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) > limit:
         raise UploadLimit(f"Upload limit reached: an account may upload {limit} new models in 24 hours")

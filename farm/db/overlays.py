@@ -14,7 +14,7 @@ from farm.ids import well_formed
 def owned(db: Session, account_id: str, overlay_id: str) -> Overlay:
     """One overlay that the account owns. Raises OverlayNotFound."""
     overlay = _undeleted(db, overlay_id)
-    if overlay.account_id != account_id:
+    if overlay is None or overlay.account_id != account_id:
         raise OverlayNotFound("You have no overlay of your own with this id")
     return overlay
 
@@ -22,7 +22,7 @@ def owned(db: Session, account_id: str, overlay_id: str) -> Overlay:
 def usable(db: Session, account_id: str, overlay_id: str) -> Overlay:
     """One overlay that the account may render with: its own, or a published one. Raises OverlayNotFound."""
     overlay = _undeleted(db, overlay_id)
-    if overlay.account_id != account_id and not overlay.published:
+    if overlay is None or (overlay.account_id != account_id and not overlay.published):
         raise OverlayNotFound
     return overlay
 
@@ -32,7 +32,7 @@ def page(db: Session, account_id: str, *, layer: str | None, limit: int, offset:
     wanted = select(Overlay).where(_usable_by(account_id), Overlay.deleted_at.is_(None))
     if layer is not None:
         wanted = wanted.where(Overlay.layer == layer)
-    total = db.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+    total = db.scalar(wanted.with_only_columns(func.count(), maintain_column_froms=True)) or 0
     newest = wanted.order_by(Overlay.created_at.desc(), Overlay.id.desc()).limit(limit).offset(offset)
     return list(db.scalars(newest)), total
 
@@ -44,11 +44,9 @@ def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -
     return list(db.scalars(select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)))
 
 
-def _undeleted(db: Session, overlay_id: str) -> Overlay:
+def _undeleted(db: Session, overlay_id: str) -> Overlay | None:
     overlay = db.get(Overlay, overlay_id) if well_formed(overlay_id) else None
-    if overlay is None or overlay.deleted_at:
-        raise OverlayNotFound
-    return overlay
+    return None if overlay is None or overlay.deleted_at else overlay
 
 
 def _usable_by(account_id: str) -> ColumnElement[bool]:

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.chunks import UNFINISHED
+from farm.db.chunks import NOT_SUSPENDED, UNFINISHED
 from farm.db.tables import Account, Asset, Chunk, Model, Overlay, now
 
 
@@ -21,9 +21,10 @@ class ChunkCounts(NamedTuple):
 
 
 def unfinished_chunks(db: Session) -> list[ChunkCounts]:
-    """Counts of the unfinished chunks. Finished ones are not read."""
+    """Counts of the unfinished chunks, without those that wait for a suspended account. Finished ones are not read."""
     group = (Chunk.state, Chunk.kind, Chunk.priority)
-    counts = select(*group, func.count(), func.min(Chunk.created_at)).where(Chunk.state.in_(UNFINISHED))
+    unfinished = (Chunk.state.in_(UNFINISHED), or_(Chunk.state == "running", NOT_SUSPENDED))
+    counts = select(*group, func.count(), func.min(Chunk.created_at)).where(*unfinished)
     return [ChunkCounts(*row) for row in db.execute(counts.group_by(*group))]
 
 

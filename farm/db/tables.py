@@ -99,12 +99,31 @@ class Key(Table):
     account: Mapped[Account] = relationship()
 
 
+class Answer(Table):
+    """The answer to a POST with an Idempotency-Key, for a repetition; without `status` the POST is still in flight.
+
+    `fingerprint` is a hash of the request's content. `lease_until` is renewed while the request is being processed.
+    """
+
+    __tablename__ = "answers"
+    __table_args__ = (UniqueConstraint("account_id", "route", "key"), Index(None, "created_at"))
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    route: Mapped[str] = mapped_column(String(100))
+    key: Mapped[str] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    lease_until: Mapped[datetime]
+    status: Mapped[int | None]
+    body: Mapped[str | None] = mapped_column(Text)
+
+
 class Model(Table):
     """An uploaded file. An account has at most one undeleted model per content (sha256).
 
     `format` and `file_size` describe the stored file; `sha256` is that of the uploaded one, for a scan the zip.
-    `clips` names its animations in order. The row of a deleted model stays, as its renders refer to it; its file stays
-    as long as `has_file`. `failed_at` is the time at which its preview failed because of the file itself.
+    `clips` names its animations in order; only its use loads it. The row of a deleted model stays, as its renders refer
+    to it; its file stays as long as `has_file`. `failed_at` is the time at which its preview failed because of the file
+    itself.
     """
 
     __tablename__ = "models"
@@ -125,7 +144,7 @@ class Model(Table):
     format: Mapped[str] = mapped_column(String(8))
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
-    clips: Mapped[list[str]] = mapped_column(default=list)
+    clips: Mapped[list[str]] = mapped_column(default=list, deferred=True)
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     archived_at: Mapped[datetime | None]
@@ -134,7 +153,6 @@ class Model(Table):
     failed_at: Mapped[datetime | None] = mapped_column(index=True)
 
     tags: Mapped[list["Tag"]] = relationship(order_by="Tag.position", cascade="all, delete-orphan")
-    renders: Mapped[list["Render"]] = relationship(back_populates="model", order_by="Render.created_at")
 
     @hybrid_property
     def storage_key(self) -> str:
@@ -218,7 +236,7 @@ class Render(Table):
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
     account: Mapped[Account] = relationship()
-    model: Mapped[Model] = relationship(back_populates="renders")
+    model: Mapped[Model] = relationship()
     shot: Mapped[Shot] = relationship(back_populates="renders")
     assets: Mapped[list["Asset"]] = relationship(back_populates="render", passive_deletes=True)
 

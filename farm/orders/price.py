@@ -19,7 +19,9 @@ class Cost(BaseModel):
 
     quality: Annotated[Quality, Field(description="Quality tier of a video")] = "share"
     output: Annotated[Literal["video", "dataset"], Field(description="Kind of render")] = "video"
-    effect: Annotated[str, Field(description="`dataset` requests a dataset, as `output` does")] = "turntable"
+    effect: Annotated[str, Field(max_length=64, description="`dataset` requests a dataset, as `output` does")] = (
+        "turntable"
+    )
     dataset_quality: Annotated[
         DatasetQuality, Field(description="Tier of a dataset: number of views x pixels per side")
     ] = "100x800"

@@ -104,7 +104,12 @@ class RenderSettings(BaseModel):
         _optional(ge=0, le=1, description="Size of the model at the start of reveal; 1 is its full size. Default: 0"),
     ] = None
     scene: Annotated[
-        str, AfterValidator(_known_scene), Field(description="Scene template: light, surroundings and look")
+        str,
+        AfterValidator(_known_scene),
+        Field(
+            description="Scene template: light, surroundings and look",
+            json_schema_extra={"maxLength": 255},  # that of a file's name
+        ),
     ] = "studio"
     vignette: Annotated[
         float | None,
@@ -131,7 +136,7 @@ class RenderSettings(BaseModel):
         str | None,
         _optional(
             min_length=1,
-            max_length=200,
+            max_length=256,
             description='Animation clip to play in a loop: its name, or "*" for the first',
         ),
     ] = None

@@ -1,9 +1,9 @@
 """Removes stored files that are no longer needed: those of deleted models and overlays, once no render needs them, and
-files of renders and uploads that dead processes have left behind."""
+files of renders and uploads that dead processes have left behind; and answers that were kept long enough."""
 
 from datetime import timedelta
 
-from farm.db import cleanups, counters, models, overlays
+from farm.db import answers, cleanups, counters, models, overlays
 from farm.db.session import Database
 from farm.db.tables import Model, Overlay, now
 from farm.scheduling import render_status
@@ -34,6 +34,7 @@ def clean_up(database: Database, storage: Storage) -> None:
         for key in unwanted:
             storage.delete(key)
     with database.write() as db:
+        answers.prune(db)
         for model in dead_models:
             db.get_one(Model, model.id).has_file = False
         for row in [*dead_overlays, *due]:

@@ -1,4 +1,4 @@
-"""Hooks of schemathesis that insert what a schema cannot express: bytes of a model, its URL, and existing ids.
+"""Hooks of schemathesis that insert what a schema cannot express: bytes of a model, its URL, existing ids, new keys.
 
 Schemathesis loads this module in its own process. Positive test cases, which the API must accept, get these values;
 negative ones stay as generated.
@@ -6,6 +6,7 @@ negative ones stay as generated.
 
 import json
 import os
+import uuid
 from typing import Any
 
 import schemathesis
@@ -39,6 +40,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         )
     elif case.meta.phase.name != "stateful":  # there, an id comes from an earlier call
         case.path_parameters.update({name: IDS[name] for name in case.path_parameters if name in IDS})
+    if "Idempotency-Key" in case.headers:  # the same key with another body would be refused
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())
     body: Any = case.body
     if case.operation.label in FILES:
         fields = {name: in_a_form(of_this_farm(content)) for name, content in body.items()}

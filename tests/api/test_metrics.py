@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from farm.accounts import accounts
 from farm.db import counters
-from farm.db.chunks import URGENT
+from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
-from farm.db.tables import Chunk, Model, Render, now
+from farm.db.tables import Account, Chunk, Model, Render, now
 from farm.errors import BlenderCrashed
 from farm.nodes import registry
 from farm.orders.price import PRICES
@@ -22,6 +22,7 @@ from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from tests.support.api import assert_error, uploaded
 from tests.support.chunks import claimed
+from tests.support.clients import Client
 from tests.support.finished_renders import Finish
 from tests.support.nodes import CPU
 from tests.support.prometheus import scraped, value
@@ -84,6 +85,19 @@ class TestQueue:
         age = value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="drawing")
         assert age == pytest.approx(300, abs=20)
         assert value(seen, "plinth_rings", queue="drawing") == len(of_render)
+
+    def test_ignores_chunks_that_wait_for_a_suspended_account(
+        self, api: TestClient, prometheus: TestClient, database: Database, client: Client
+    ) -> None:
+        uploaded(api)
+        assert value(scraped(prometheus), "plinth_chunks_waiting", kind="draw", queue="urgent") == 1
+        with database.write() as db:
+            claimed(db, db.query(Chunk).where(Chunk.priority == DRAWING).limit(1).one())
+            db.get_one(Account, client.account.id).suspended_at = now()
+        seen = scraped(prometheus)
+        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="urgent") == 0
+        assert value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="urgent") == 0
+        assert value(seen, "plinth_chunks_running", kind="draw", queue="drawing") == 1
 
     def test_reports_the_rest_without_redis(self, settings: Settings, admin_key: str, api: TestClient) -> None:
         uploaded(api)

@@ -10,6 +10,7 @@ from httpx import Response
 from redis import Redis
 from sqlalchemy import event
 
+from farm.db import models
 from farm.db.session import Database
 from farm.settings import Settings
 from tests.intake.packed import KTX2, textured
@@ -28,8 +29,10 @@ class TestGetModel:
         assert set(answer) == {"data"}
         model = answer["data"]
         assert set(model) == {
-            *("id", "originalName", "title", "sku", "tags", "archived", "fileSize", "sha256", "createdAt", "renders")
+            *("id", "originalName", "title", "sku", "tags", "archived", "fileSize", "sha256", "createdAt"),
+            *("renders", "rendersTotal"),
         }
+        assert model["rendersTotal"] == len(model["renders"]) == 2
         assert (model["title"], model["sku"], model["tags"]) == (None, None, [])
         assert MOMENT.fullmatch(model["createdAt"])
         for render in model["renders"]:
@@ -42,6 +45,21 @@ class TestGetModel:
     @pytest.mark.parametrize("model_id", ["Ab3kF9x2qL1m", "x", "a" * 5000, "%00", "%ff%fe", "%ed%a0%80", "椅子", "*"])
     def test_does_not_find_unknown_ids(self, api: TestClient, model_id: str) -> None:
         assert_error(api.get(f"/v1/models/{model_id}"), "model_not_found", 404)
+
+    @pytest.mark.on_both_databases
+    def test_returns_the_preview_and_the_newest_of_many_renders(
+        self, api: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(models, "MAX_RENDERS_SHOWN", 3)
+        model_id = uploaded(api)["modelId"]
+        first = api.get(f"/v1/models/{model_id}").json()["data"]["renders"]
+        ids = [api.post("/v1/renders", json={"modelId": model_id}).json()["data"]["id"] for _ in range(4)]
+        model = api.get(f"/v1/models/{model_id}").json()["data"]
+        assert [render["id"] for render in model["renders"]] == [first[0]["id"], *ids[-2:]]
+        assert model["rendersTotal"] == 6
+        assert api.delete(f"/v1/renders/{first[0]['id']}").status_code == 200
+        model = api.get(f"/v1/models/{model_id}").json()["data"]
+        assert [render["id"] for render in model["renders"]] == ids[-3:]
 
     def test_does_not_find_models_of_other_accounts(self, api: TestClient, stranger: Client) -> None:
         model_id = uploaded(api)["modelId"]
@@ -149,7 +167,8 @@ class TestUpdateModel:
         second = api.patch(model, json={"title": "Stool"}).json()["data"]
         assert (second["title"], second["sku"], second["tags"]) == ("Stool", "EC-1", ["a"])
         assert api.patch(model, json={}).json()["data"] == second
-        assert api.get(model).json()["data"] == second | {"renders": api.get(model).json()["data"]["renders"]}
+        detail = api.get(model).json()["data"]
+        assert detail == second | {name: detail[name] for name in ("renders", "rendersTotal")}
 
     def test_removes_title_and_sku_with_null_or_blank(self, api: TestClient, model: str) -> None:
         api.patch(model, json={"title": "Chair", "sku": "EC-1"})

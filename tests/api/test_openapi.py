@@ -40,8 +40,9 @@ FORMS = {
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """An ingest may fetch from the test's own server."""
-    return settings.model_copy(update={"ingest_loopback": True})
+    """An ingest may fetch from the test's own server, and the number of calls is not limited."""
+    unlimited = {"key_writes_per_minute": 1_000_000, "account_writes_per_minute": 1_000_000, "upload_limit": 1_000_000}
+    return settings.model_copy(update={"ingest_loopback": True, **unlimited})
 
 
 @pytest.fixture
@@ -97,6 +98,14 @@ class TestSchemas:
         fields = FORMS[call]["properties"].items()
         assert [field for field, content in fields if not content.get("description")] == []
 
+    @pytest.mark.parametrize("call", OPERATIONS)
+    def test_bound_every_text_and_list_of_a_request(self, call: str) -> None:
+        operation = OPERATIONS[call]
+        contents = operation.get("requestBody", {}).get("content", {}).values()
+        sent = [(each["name"], each["schema"]) for each in operation.get("parameters", [])]
+        sent += [("body", content["schema"]) for content in contents]
+        assert [path for name, schema in sent for path in unbounded(schema, name)] == []
+
     def test_bound_every_number(self) -> None:
         unbounded = [
             f"{name}.{field}"
@@ -106,6 +115,26 @@ class TestSchemas:
             if form.get("type") in ("integer", "number") and "minimum" not in form
         ]
         assert unbounded == []
+
+
+def unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:
+    """Paths of the texts and lists in a schema whose length has no limit."""
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    for form in schema.get("anyOf", [schema]):
+        if "$ref" in form:
+            yield from unbounded(form, path)
+        elif form.get("type") == "string":
+            bounded = {"maxLength", "enum", "const"} & set(form) or form.get("format") == "binary"
+            pattern = form.get("pattern", "*")
+            if not bounded and ("*" in pattern or "+" in pattern or not pattern.endswith("$")):
+                yield path
+        elif form.get("type") == "array":
+            if "maxItems" not in form:
+                yield path
+            yield from unbounded(form["items"], f"{path}[]")
+        for name, field in form.get("properties", {}).items():
+            yield from unbounded(field, f"{path}.{name}")
 
 
 class TestOperations:

@@ -378,6 +378,12 @@ class TestUploadLimit:
             db.get_one(Model, first["modelId"]).created_at = now() - timedelta(hours=25)
         assert upload(api, glb(b"3")).status_code == 201
 
+    def test_counts_deleted_models(self, api: TestClient) -> None:
+        for number in range(2):
+            model_id = uploaded(api, glb(bytes([number])))["modelId"]
+            assert api.delete(f"/v1/models/{model_id}").status_code == 200
+        assert_error(upload(api, glb(b"3")), "upload_limit", 429)
+
     @pytest.mark.on_both_databases
     def test_holds_for_concurrent_uploads(self, api: TestClient, database: Database) -> None:
         with ThreadPoolExecutor(8) as pool:

@@ -10,6 +10,7 @@ class Flaky(ThreadingHTTPServer):
     """Serves `content` with `etag` at every path.
 
     Each of `breaks` is the number of bytes after which a response is interrupted; -1 sends no response at all.
+    `bodies` and `keys` are the bodies of the requests and their Idempotency-Keys.
     """
 
     def __init__(self, content: bytes, breaks: list[int]) -> None:
@@ -18,6 +19,8 @@ class Flaky(ThreadingHTTPServer):
         self.etag = '"one"'
         self.breaks = breaks
         self.requests: list[tuple[str, str | None]] = []  # method and Range of each request
+        self.bodies: list[bytes] = []
+        self.keys: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -30,6 +33,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         byte_range = self.headers.get("Range")
         self.server.requests.append((self.command, byte_range))
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        self.server.keys.append(self.headers.get("Idempotency-Key"))
         start = 0
         if byte_range and self.headers.get("If-Range") == self.server.etag:
             start = int(byte_range.removeprefix("bytes=").removesuffix("-"))

@@ -1,14 +1,20 @@
 """The typed client: requests, responses, errors, downloads."""
 
 import io
+import json
 import subprocess
 import sys
+import time
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
+from redis import Redis
 
+from api.rate_limits import PREFIX, WINDOW_SECONDS
 from farm.db.session import Database
 from farm.db.tables import Render as RenderRow
 from farm.scheduling import render_status
@@ -20,6 +26,7 @@ from plinth_client import (
     NotFound,
     Plinth,
     PlinthError,
+    RateLimited,
     Render,
     RenderFailed,
     RenderSettings,
@@ -32,6 +39,20 @@ from tests.support.finished_renders import Finish
 from tests.support.glb import glb
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte
+
+
+# Every call that POSTs, and a response that suits all of them.
+POSTS: dict[str, Callable[[Plinth, Path], object]] = {
+    "upload": lambda plinth, chair: plinth.models.upload(chair),
+    "ingest": lambda plinth, _: plinth.models.ingest("https://example.com/a.glb"),
+    "check_hash": lambda plinth, _: plinth.models.check_hash("0" * 64),
+    "create": lambda plinth, _: plinth.renders.create("x"),
+    "overlay": lambda plinth, chair: plinth.overlays.upload(chair),
+    "quote": lambda plinth, _: plinth.quote([{}]),
+}
+FIELDS = {"modelId": "x", "renderId": "y", "id": "z", "status": "pending", "layer": "background", "exists": False}
+QUOTED = {"alignment": "top-left", "creditsRequired": 1, "creditsAvailable": 1, "sufficient": True}
+POSTED = json.dumps({"data": FIELDS | QUOTED}).encode()
 
 
 @pytest.fixture(autouse=True)
@@ -238,28 +259,72 @@ class TestDownload:
 
 
 class TestConnection:
-    def test_is_retried_for_idempotent_calls(self) -> None:
+    def test_is_tried_again_for_reads(self) -> None:
         health = b'{"data": {"status": "ok"}}'
         with serving(health, -1, -1) as server, Plinth(server.url) as plinth:
             assert plinth.health().status == "ok"
         assert len(server.requests) == 3
 
-    def test_is_not_retried_for_other_calls(self, chair: Path) -> None:
-        calls: list[Callable[[Plinth], object]] = [
-            lambda plinth: plinth.models.upload(chair),
-            lambda plinth: plinth.renders.create("x"),
-            lambda plinth: plinth.renders.delete("x"),
-        ]
-        for call in calls:
-            with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
-                with pytest.raises(ConnectionFailed):
-                    call(plinth)
-                assert len(server.requests) == 1
+    @pytest.mark.parametrize("call", POSTS)
+    def test_is_tried_again_with_the_key_of_the_post(self, chair: Path, call: str) -> None:
+        with serving(POSTED, -1, -1) as server, Plinth(server.url) as plinth:
+            for _ in range(2):
+                POSTS[call](plinth, chair)
+        assert len(server.keys) == 4
+        assert server.keys[0] == server.keys[1] == server.keys[2] != server.keys[3], "one key for each call"
+        assert uuid.UUID((server.keys[0] or "").strip('"'))
+        assert server.bodies[0] != b""
+        assert len({without_boundary(body) for body in server.bodies}) == 1, "the file was read again"
+
+    def test_is_not_tried_again_for_deletions(self) -> None:
+        with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
+            with pytest.raises(ConnectionFailed):
+                plinth.renders.delete("x")
+            assert len(server.requests) == 1
+
+    def test_is_not_tried_again_for_a_file_that_cannot_be_read_again(self) -> None:
+        with serving(POSTED, -1) as server, Plinth(server.url) as plinth:
+            with pytest.raises(ConnectionFailed):
+                plinth.models.upload(cast(BinaryIO, Stream(glb())), name="chair.glb")
+            assert len(server.requests) == 1
 
     def test_names_the_url_if_it_fails(self) -> None:
         with Plinth("http://127.0.0.1:1") as plinth, pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1") as failed:
             plinth.health()
         assert (failed.value.code, failed.value.status) == ("connection_failed", 0)
+
+
+class Stream(io.RawIOBase):
+    """Bytes that can be read once."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = io.BytesIO(content)
+
+    def read(self, size: int = -1) -> bytes:
+        return self.content.read(size)
+
+
+def without_boundary(body: bytes) -> bytes:
+    """A form without the boundary, which each request chooses anew."""
+    return body.replace(body.partition(b"\r\n")[0].strip(b"-"), b"") if body.startswith(b"--") else body
+
+
+class TestRetryAfter:
+    """The rate limit of the account is used up for some seconds."""
+
+    def test_is_waited_for(self, url: str, client: Client, redis: Redis) -> None:
+        redis.set(f"{PREFIX}account:{client.account.id}", time.time() + WINDOW_SECONDS)
+        with Plinth(url, client.key) as plinth:
+            assert plinth.quote([{}]).sufficient
+
+    def test_is_not_waited_for_if_it_is_too_long(
+        self, url: str, client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("plinth_client.transport.MAX_WAIT_SECONDS", 2)
+        redis.set(f"{PREFIX}account:{client.account.id}", time.time() + WINDOW_SECONDS + 30)
+        with Plinth(url, client.key) as plinth, pytest.raises(RateLimited) as refused:
+            plinth.quote([{}])
+        assert (refused.value.code, refused.value.status) == ("rate_limited", 429)
 
 
 class TestErrors:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
+from api.rate_limits import RateLimiter
 from api.renders import service
 from farm.accounts import credits
 from farm.db import chunks, session
@@ -173,7 +174,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(settings: Settings, database: Database, redis: Redis) -> Crowd:
-    return Crowd(Farm(settings, database, open_storage(settings), redis))
+    return Crowd(Farm(settings, database, open_storage(settings), redis, RateLimiter(settings)))
 
 
 @pytest.fixture

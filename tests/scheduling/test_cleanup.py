@@ -7,9 +7,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from farm.db import cleanups
+from farm.db import answers, cleanups
 from farm.db.session import Database
-from farm.db.tables import Account, Cleanup, Model, Overlay, Render, now
+from farm.db.tables import Account, Answer, Cleanup, Model, Overlay, Render, now
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import render_status, submit
 from farm.scheduling.cleanup import DELETION_GRACE, clean_up
@@ -172,3 +172,15 @@ class TestUpload:
         storage.put("models/Xz7pQ4w8nR2k.glb", Path(__file__))
         clean_up(database, storage)
         assert is_stored(storage, "models/Xz7pQ4w8nR2k.glb")
+
+
+@pytest.mark.on_both_databases
+class TestAnswers:
+    def test_are_deleted_after_a_day(self, database: Database, storage: Storage, client: Client) -> None:
+        with database.write() as db:
+            for key, age in (("old", timedelta(hours=24, minutes=1)), ("new", timedelta(hours=23, minutes=59))):
+                answer = answers.claim(db, client.account.id, "/renders", key, "0" * 64)
+                answer.created_at = now() - age
+        clean_up(database, storage)
+        with database.read() as db:
+            assert list(db.scalars(select(Answer.key))) == ["new"]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from farm.db import chunks
 from farm.db.chunks import DRAWING
 from farm.db.session import Database
-from farm.db.tables import Account, Chunk, Model, Render
+from farm.db.tables import Account, Chunk, Model, Render, now
 from farm.errors import BadModel, BlenderCrashed
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, reaper, render_status, submit
@@ -67,6 +67,24 @@ class TestClaim:
             # A claimant gets no chunk while another has locked the shot, so all of them claim repeatedly.
             claimed = [id_ for _ in range(8) for id_ in pool.map(claim, range(8)) if id_]
         assert len(claimed) == len(set(claimed)) == chunks
+
+    def test_skips_chunks_of_a_suspended_account_until_it_is_resumed(
+        self, database: Database, render: Render, settings: Settings, doorbell: Doorbell
+    ) -> None:
+        other = new_client(database, "eve@example.com").account
+        with database.write() as db:
+            db.get_one(Account, render.account_id).suspended_at = now()
+            order(db, model_of(db, other), settings, doorbell)
+            while leases.claim_next(db, GPU, seconds=30):
+                pass
+            assert {chunk.account_id for chunk in chunks.held_by(db, GPU.worker)} == {other.id}
+            assert chunks.count_waiting(db, DRAWING, limit=9) == 0, "no worker is woken for nothing"
+            db.get_one(Account, render.account_id).suspended_at = None
+            db.flush()
+            assert chunks.count_waiting(db, DRAWING, limit=9) > 0
+            claim = leases.claim_next(db, GPU, seconds=30)
+            assert claim is not None
+            assert [render_.id for render_ in claim.renders] == [render.id]
 
     def test_returns_all_data_that_the_worker_needs(
         self, database: Database, model: Model, settings: Settings, doorbell: Doorbell

@@ -8,6 +8,7 @@ from plinth_client.errors import InvalidRequest as InvalidRequest
 from plinth_client.errors import NoCredits as NoCredits
 from plinth_client.errors import NotFound as NotFound
 from plinth_client.errors import PlinthError as PlinthError
+from plinth_client.errors import RateLimited as RateLimited
 from plinth_client.errors import RenderFailed as RenderFailed
 from plinth_client.errors import ServerError as ServerError
 from plinth_client.errors import Unauthorized as Unauthorized

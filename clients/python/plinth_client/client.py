@@ -16,7 +16,8 @@ class Plinth:
     """A client of the farm at `url`, such as "http://127.0.0.1:8000". Close it, or use it in a with block.
 
     `timeout`: seconds to wait for the farm to send data. Every call may raise a subclass of PlinthError. When the
-    connection fails, idempotent calls are retried, others are not.
+    connection fails, calls are repeated, except deletions; a repeated upload or order has its effect once. When the
+    farm says after how many seconds it will accept a call, as for a rate limit, the call waits up to ten minutes.
     """
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 60.0) -> None:
@@ -41,7 +42,7 @@ class Plinth:
 
     def quote(self, renders: Sequence[RenderSettings]) -> Quote:
         """The price of up to 100 renders with these settings."""
-        response = self._api.request("POST", "quote", idempotent=True, json={"renders": [*renders]})
+        response = self._api.request("POST", "quote", json={"renders": [*renders]})
         return from_json(Quote, response["data"])
 
     def health(self) -> Health:

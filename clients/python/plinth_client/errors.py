@@ -2,12 +2,13 @@
 
 PlinthError               code, status, message
 +- ApiError               the server refused the request; code and status are those of the API reference
-|  +- InvalidRequest      400, 405, 408, 413, 416, 422: the request must be changed
+|  +- InvalidRequest      400, 405, 408, 409, 413, 416, 422: the request must be changed
 |  +- Unauthorized        401: the key is missing, wrong, revoked or expired
 |  +- NoCredits           402
 |  +- Forbidden           403: the account is suspended, or the key lacks a scope
 |  +- NotFound            404: no such object, or a file that does not exist yet
-|  +- UploadLimit         429
+|  +- UploadLimit         429 upload_limit
+|  +- RateLimited         429 rate_limited, still after ten minutes
 |  +- ServerError         5xx: a later attempt may succeed
 +- ConnectionFailed       no response, or an incomplete one; status 0
 +- RenderFailed           the render ended as an error; status 0
@@ -59,6 +60,10 @@ class UploadLimit(ApiError):
     """The account has reached its upload limit."""
 
 
+class RateLimited(ApiError):
+    """Too many writes in a short time."""
+
+
 class ServerError(ApiError):
     """An error of the server: a later attempt may succeed."""
 
@@ -101,4 +106,5 @@ def error_from_body(status: int, body: object, request_id: str | None) -> ApiErr
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):  # a proxy or gateway sent the response
         return kind("internal", status, f"The server responded with status {status} and no error message", request_id)
+    kind = RateLimited if error.get("code") == "rate_limited" else kind
     return kind(str(error.get("code")), status, str(error.get("message")), request_id)

@@ -37,7 +37,9 @@ class Models:
         """
         fields = {} if render_settings is None else {"renderSettings": json.dumps(render_settings)}
         with upload.open_source(file, name, on_progress) as content:
-            response = self._api.request("POST", "models", idempotent=False, files={"file": content}, data=fields)
+            response = self._api.request(
+                "POST", "models", repeatable=content[1].seekable(), files={"file": content}, data=fields
+            )
         return from_json(Upload, response["data"])
 
     def ingest(self, url: str, render_settings: RenderSettings | None = None) -> Upload:
@@ -46,7 +48,7 @@ class Models:
         if render_settings is not None:
             body["renderSettings"] = render_settings
         # The server may take two minutes for the download.
-        response = self._api.request("POST", "models/ingest", idempotent=False, json=body, timeout=150)
+        response = self._api.request("POST", "models/ingest", json=body, timeout=150)
         return from_json(Upload, response["data"])
 
     def list(
@@ -67,7 +69,7 @@ class Models:
         return list_all(lambda offset: self.list(tags=tags, archived=archived, limit=MAX_PAGE_SIZE, offset=offset))
 
     def get(self, model_id: str) -> ModelDetail:
-        """One model with all its renders."""
+        """One model with its system preview and its newest renders, up to 100."""
         return from_json(ModelDetail, self._api.get(f"models/{model_id}")["data"])
 
     def update(
@@ -93,11 +95,11 @@ class Models:
 
     def delete(self, model_id: str) -> None:
         """Delete the model. Its renders stay until they are deleted themselves."""
-        self._api.request("DELETE", f"models/{model_id}", idempotent=False)
+        self._api.request("DELETE", f"models/{model_id}")
 
     def check_hash(self, sha256: str) -> HashCheck:
         """Check whether the account has a file with this SHA-256, in hex."""
-        response = self._api.request("POST", "models/check-hash", idempotent=True, json={"sha256": sha256})
+        response = self._api.request("POST", "models/check-hash", json={"sha256": sha256})
         return from_json(HashCheck, response["data"])
 
     def check_file(self, path: str | PathLike[str]) -> HashCheck:
@@ -116,4 +118,4 @@ class Models:
 
     def _patch(self, path: str, **request: Any) -> Model:
         # Setting the same values twice changes nothing: safe to retry.
-        return from_json(Model, self._api.request("PATCH", path, idempotent=True, **request)["data"])
+        return from_json(Model, self._api.request("PATCH", path, **request)["data"])

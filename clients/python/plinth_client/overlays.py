@@ -29,7 +29,9 @@ class Overlays:
         given = {"layer": layer, "name": name, "description": description, "alignment": alignment}
         fields = {field: value for field, value in given.items() if value is not None}
         with upload.open_source(file, None, on_progress) as content:
-            response = self._api.request("POST", "overlays", idempotent=False, files={"file": content}, data=fields)
+            response = self._api.request(
+                "POST", "overlays", repeatable=content[1].seekable(), files={"file": content}, data=fields
+            )
         return from_json(Overlay, response["data"])
 
     def list(self, *, layer: Layer | None = None, limit: int = 50, offset: int = 0) -> Page[OverlayDetail]:
@@ -50,8 +52,8 @@ class Overlays:
 
     def delete(self, overlay_id: str) -> None:
         """Delete an overlay of your own."""
-        self._api.request("DELETE", f"overlays/{overlay_id}", idempotent=False)
+        self._api.request("DELETE", f"overlays/{overlay_id}")
 
     def _patch(self, path: str) -> OverlayDetail:
         # Publishing twice changes nothing: safe to retry.
-        return from_json(OverlayDetail, self._api.request("PATCH", path, idempotent=True)["data"])
+        return from_json(OverlayDetail, self._api.request("PATCH", path)["data"])

@@ -29,11 +29,11 @@ class Renders:
         body: dict[str, Any] = {"modelId": model_id}
         if render_settings is not None:
             body["renderSettings"] = render_settings
-        return from_json(QueuedRender, self._api.request("POST", "renders", idempotent=False, json=body)["data"])
+        return from_json(QueuedRender, self._api.request("POST", "renders", json=body)["data"])
 
     def batch(self, renders: Sequence[BatchItem]) -> tuple[QueuedRender, ...]:
         """Queue up to 100 renders: all of them, or none if the credits do not suffice."""
-        response = self._api.request("POST", "renders/batch", idempotent=False, json={"renders": [*renders]})
+        response = self._api.request("POST", "renders/batch", json={"renders": [*renders]})
         return tuple(from_json(QueuedRender, item) for item in response["data"])
 
     def list(
@@ -53,11 +53,11 @@ class Renders:
     def dismiss(self, render_id: str) -> Render:
         """Acknowledge a render's error; its status becomes `failed`."""
         # Dismissing twice changes nothing: safe to retry.
-        return from_json(Render, self._api.request("PATCH", f"renders/{render_id}/dismiss", idempotent=True)["data"])
+        return from_json(Render, self._api.request("PATCH", f"renders/{render_id}/dismiss")["data"])
 
     def delete(self, render_id: str) -> None:
         """Delete a render and its files permanently."""
-        self._api.request("DELETE", f"renders/{render_id}", idempotent=False)
+        self._api.request("DELETE", f"renders/{render_id}")
 
     def wait(self, render_id: str, *, on_progress: OnRender | None = None, timeout: float | None = None) -> Render:
         """Poll until the render is done, and return it.

@@ -47,9 +47,10 @@ class ModelRender:
 
 @dataclass(frozen=True)
 class ModelDetail(Model):
-    """A model with all its renders, oldest first."""
+    """A model with up to 100 renders, the system preview and the newest ones, oldest first, of `renders_total`."""
 
     renders: tuple[ModelRender, ...] = ()
+    renders_total: int | None = None
 
     @property
     def preview(self) -> ModelRender | None:

@@ -1,7 +1,8 @@
-"""HTTP calls of the API: authentication, the envelope, errors, and retries of idempotent calls."""
+"""HTTP calls of the API: authentication, the envelope, errors, and repetition of calls."""
 
 import contextlib
 import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from plinth_client.errors import ConnectionFailed, ServerError, error_from_body
 
 MAX_ATTEMPTS = 4
 FIRST_RETRY_DELAY_SECONDS = 0.5  # doubles with each further retry
+MAX_WAIT_SECONDS = 600.0  # in all, for a server that names the time after which to repeat the call
 
 
 class Transport:
@@ -24,24 +26,33 @@ class Transport:
     def close(self) -> None:
         self._http.close()
 
-    def request(self, method: str, path: str, *, idempotent: bool, **request: Any) -> Any:
-        """The JSON of the response. An `idempotent` call is retried when the connection fails.
+    def request(self, method: str, path: str, *, repeatable: bool = True, **request: Any) -> Any:
+        """The JSON of the response. Raises ApiError or ConnectionFailed.
 
-        Raises ApiError or ConnectionFailed.
+        The call is repeated when the connection fails, unless it is a DELETE, and when the server names the seconds
+        after which to repeat it. A POST keeps its Idempotency-Key, so that it has its effect once. A call whose body
+        cannot be read again is not `repeatable`.
         """
-        for attempt in range(MAX_ATTEMPTS):
+        headers = {"Idempotency-Key": f'"{uuid.uuid4()}"'} if method == "POST" else {}
+        deadline = time.monotonic() + MAX_WAIT_SECONDS
+        failures = 0
+        while True:
             try:
-                return _body(self._http.request(method, path, **request))
+                response = self._http.request(method, path, headers=headers, **request)
+                wait = _seconds_to_wait(response)
+                if wait is None or not repeatable or time.monotonic() + wait > deadline:
+                    return _body(response)
             except httpx.TransportError as error:
-                if not idempotent or attempt == MAX_ATTEMPTS - 1:
+                failures += 1
+                if not repeatable or method == "DELETE" or failures == MAX_ATTEMPTS:
                     raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
-            time.sleep(FIRST_RETRY_DELAY_SECONDS * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+                wait = FIRST_RETRY_DELAY_SECONDS * 2 ** (failures - 1)
+            time.sleep(wait)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """GET; parameters that are None are omitted."""
         present = {name: value for name, value in parameters.items() if value is not None}
-        return self.request("GET", path, idempotent=True, params=present)
+        return self.request("GET", path, params=present)
 
     @contextlib.contextmanager
     def stream(self, path: str, parameters: dict[str, str], headers: dict[str, str]) -> Iterator[httpx.Response]:
@@ -60,6 +71,12 @@ def error_from_response(response: httpx.Response) -> Exception:
     except ValueError:
         body = None
     return error_from_body(response.status_code, body, response.headers.get("X-Request-ID"))
+
+
+def _seconds_to_wait(response: httpx.Response) -> float | None:
+    """The seconds after which the server accepts the same call; None if it did not say."""
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if not response.is_success and seconds.isdecimal() else None
 
 
 def _body(response: httpx.Response) -> Any:

@@ -31,6 +31,9 @@ class _ProgressReader(io.RawIOBase):
             self._on_progress(self._done, self._total)
         return block
 
+    def seekable(self) -> bool:
+        return self._total is not None
+
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
 

@@ -87,6 +87,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_nodes_name")),
     )
     op.create_table(
+        "answers",
+        sa.Column("account_id", sa.String(length=12), nullable=False),
+        sa.Column("route", sa.String(length=100), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("lease_until", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("id", sa.String(length=12), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_answers_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
+        sa.UniqueConstraint("account_id", "route", "key", name=op.f("uq_answers_account_id_route_key")),
+    )
+    op.create_index(op.f("ix_answers_created_at"), "answers", ["created_at"], unique=False)
+    op.create_table(
         "keys",
         sa.Column("account_id", sa.String(length=12), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -352,6 +370,7 @@ def downgrade() -> None:
         "models",
         "ledger",
         "keys",
+        "answers",
         "nodes",
         "counter_increments",
         "cleanups",
