@@ -150,4 +150,4 @@ def _only_obj(archive: Archive) -> PurePosixPath:
 
 
 if __name__ == "__main__":
-    sandbox.main(convert)
+    sandbox.main(convert, may_start_processes=True)
