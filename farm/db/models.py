@@ -59,10 +59,10 @@ def with_unneeded_file(db: Session, deleted_before: datetime, unfinished: Sequen
     return list(db.scalars(select(Model).where(Model.deleted_at < deleted_before, Model.has_file, ~in_use)))
 
 
-def check_limit(db: Session, account_id: str, limit: int | None) -> None:
-    """Raises UploadLimit when the account has uploaded more than `limit` models in the last 24 hours."""
+def check_limit(db: Session, account_id: str, limit: int | None, *, new: int = 0) -> None:
+    """Raises UploadLimit when the account has uploaded more than `limit` models in 24 hours, `new` ones included."""
     if limit is None:
         return
     recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))
-    if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) > limit:
+    if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) + new > limit:
         raise UploadLimit(f"Upload limit reached: an account may upload {limit} new models in 24 hours")

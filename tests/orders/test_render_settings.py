@@ -281,7 +281,7 @@ class TestAllowed:
             ("length", LENGTH),
             ("bgColor", 'a colour such as "#ff8800": # and six hex digits'),
             ("bgImageId", "the id of an overlay, 12 letters and digits"),
-            ("animation", "a text of 1 to 200 characters"),
+            ("animation", "a text of 1 to 256 characters"),
             ("shadows", "true or false"),
             ("rotateY", "an integer from -180 to 180"),
             ("zoomStart", "a number from 0.1 to 3"),
