@@ -41,6 +41,9 @@ class ModelLimits(BaseModel):
     max_texture_pixels: int = Field(2 * 16384**2, gt=0, description="Maximum pixels of a model's pictures together")
 
 
+DEFAULT_LIMITS = ModelLimits()
+
+
 class Settings(BaseSettings, ModelLimits):
     """Read from the environment once per process; the CLI options --data, --host and --port override it."""
 

@@ -114,10 +114,9 @@ async def _prepare(farm: Farm, account: Account, upload: Upload) -> AsyncIterato
     if checked and not checked.packed:
         yield PreparedModel(upload.path, checked)
         return
-    convert = unpack_model if checked else convert_scan
     with TemporaryFile(dir=farm.settings.data) as glb:
         async with farm.conversions.turn(account.id):
-            await convert(upload.path, glb)
+            await (unpack_model(upload.path, glb) if checked else convert_scan(upload.path, glb, farm.settings))
         yield PreparedModel(path_of(glb), await _check(farm, account, path_of(glb), "converted.glb"))
 
 

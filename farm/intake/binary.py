@@ -54,7 +54,7 @@ def check_buffer_views(document: JsonObject, max_decoded_bytes: int) -> None:
             decoded += view["byteLength"]
             if decoded > max_decoded_bytes:
                 raise invalid(
-                    path, f"makes {decoded:,} bytes of decoded views: {max_decoded_bytes:,} are allowed. Simplify it"
+                    path, f"makes {decoded:,} bytes of decoded views: {max_decoded_bytes:,} are allowed, so simplify it"
                 )
 
 

@@ -12,11 +12,9 @@ from farm.intake.content import check_content
 from farm.intake.limits import check_demand, check_structure
 from farm.intake.model_pictures import check_pictures
 from farm.intake.text import Payloads, read_json
-from farm.settings import ModelLimits
+from farm.settings import DEFAULT_LIMITS, ModelLimits
 
 ModelFormat = Literal["glb", "gltf"]
-
-DEFAULT_LIMITS = ModelLimits()
 
 
 @dataclass(frozen=True)

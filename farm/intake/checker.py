@@ -29,8 +29,13 @@ _EXIT_CODE = re.compile(rb"-?\d{1,3}")
 class Checker:
     """A client of `farm.intake.check_server`, which it starts when it is first needed, and again if that has ended."""
 
-    def __init__(self, command: Sequence[str] = (sys.executable, "-I", "-m", MODULE)) -> None:
-        self._command = command
+    def __init__(
+        self,
+        command: Sequence[str] = (sys.executable, "-I", "-m", MODULE),
+        *,
+        timeout_seconds: int = TIMEOUT_SECONDS,
+    ) -> None:
+        self._command, self._timeout_seconds = command, timeout_seconds
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -41,7 +46,7 @@ class Checker:
             "name": name,
             "limits": {field: getattr(limits, field) for field in ModelLimits.model_fields},
             "memory_mb": MAX_MEMORY_MB,
-            "cpu_seconds": TIMEOUT_SECONDS,
+            "cpu_seconds": self._timeout_seconds,
         }
         ours, theirs = socket.socketpair()
         with ours:
@@ -49,13 +54,13 @@ class Checker:
                 self._send(json.dumps(request).encode(), [file.fileno(), theirs.fileno()])
             ours.setblocking(False)
             try:
-                output = await asyncio.wait_for(_received(ours), TIMEOUT_SECONDS)
+                output = await asyncio.wait_for(_received(ours), self._timeout_seconds)
             except TimeoutError:
-                raise InvalidFormat(sandbox.too_slow(TIMEOUT_SECONDS)) from None
+                raise InvalidFormat(sandbox.too_slow(self._timeout_seconds)) from None
         output, _, status = output.rpartition(b"\n")
         exit_code = int(status) if _EXIT_CODE.fullmatch(status) else -signal.SIGKILL  # the server, too
         if exit_code == -signal.SIGXCPU:
-            raise InvalidFormat(sandbox.too_slow(TIMEOUT_SECONDS))
+            raise InvalidFormat(sandbox.too_slow(self._timeout_seconds))
         return CheckedModel(**sandbox.facts_of(MODULE, exit_code, output, MAX_MEMORY_MB))
 
     def _send(self, message: bytes, files: list[int]) -> None:

@@ -85,19 +85,24 @@ def check_demand(document: JsonObject, draco: Counts, limits: ModelLimits) -> No
         if "mesh" in node:
             uses[node["mesh"]] += instances.get(number, 1)
     meshes = [(times, _mesh(document, number, counts)) for number, times in uses.items()]
-    check("vertices", sum(times * mesh.vertices for times, mesh in meshes), limits.max_vertices)
-    check("triangles", sum(times * mesh.triangles for times, mesh in meshes), limits.max_triangles)
-    morphed = sum(times * mesh.morph_vertices for times, mesh in meshes)
-    check("vertices of morph targets", morphed, limits.max_morph_vertices)
-    decoded = sum(times * mesh.decoded_bytes for times, mesh in meshes)
-    check("bytes of geometry once decoded", decoded, limits.max_decoded_bytes)
+    for what, found, limit in (
+        ("vertices", sum(times * mesh.vertices for times, mesh in meshes), limits.max_vertices),
+        ("triangles", sum(times * mesh.triangles for times, mesh in meshes), limits.max_triangles),
+        (
+            "vertices of morph targets",
+            sum(times * mesh.morph_vertices for times, mesh in meshes),
+            limits.max_morph_vertices,
+        ),
+        ("bytes of geometry", sum(times * mesh.decoded_bytes for times, mesh in meshes), limits.max_decoded_bytes),
+    ):
+        check(f"{what}, counted for each use of a mesh", found, limit)
 
 
 def check(what: str, found: int, limit: int) -> None:
     """Raises InvalidFormat, with the limit and what the model has of it."""
     if found > limit:
         shown = f"{found:,}" if found < MAX_SHOWN else f"more than {MAX_SHOWN:,}"
-        raise InvalidFormat(f"The model has {shown} {what}, counted for each use: {limit:,} are allowed. Simplify it")
+        raise InvalidFormat(f"The model has {shown} {what}: {limit:,} are allowed, so simplify it")
 
 
 def _instances(nodes: list[JsonObject], counts: list[int]) -> Iterator[tuple[int, int]]:

@@ -56,7 +56,7 @@ def check_pictures(document: JsonObject, buffers: Buffers, limits: ModelLimits) 
         if width * height > limits.max_picture_pixels:
             raise invalid(
                 path,
-                f"has {width}x{height} pixels: {limits.max_picture_pixels:,} are allowed. Make the texture smaller",
+                f"has {width}x{height} pixels: {limits.max_picture_pixels:,} are allowed, so make the texture smaller",
             )
         total += width * height
         check("pixels in its textures", total, limits.max_texture_pixels)

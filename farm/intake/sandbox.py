@@ -14,12 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NoReturn
+from typing import IO, Any, NoReturn
 
 import structlog
 
 from farm.errors import IntakeCrashed, InvalidFormat
 from farm.processes.child_process import die_with_parent
+from farm.settings import DEFAULT_LIMITS, ModelLimits
 
 log = structlog.get_logger()
 
@@ -35,13 +36,21 @@ REFUSED_EXIT_CODE = 3
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
 
-Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
+Work = Callable[..., dict[str, Any]]  # of the source, the target and the arguments of `run`
 
 
 async def run(
-    module: str, source: Path, target: IO[bytes], *, timeout_seconds: float | None, memory_mb: int
+    module: str,
+    source: Path,
+    target: IO[bytes],
+    *,
+    timeout_seconds: float | None,
+    memory_mb: int,
+    **arguments: int,
 ) -> dict[str, Any]:
     """Run `module` in a process that reads `source` and writes `target`. Returns the facts that its work returns.
+
+    `arguments` are passed to the work.
 
     Raises InvalidFormat: the work refused the file, took longer than `timeout_seconds`, needed more than `memory_mb` MB
     of address space, or crashed. Its temporary files are removed, however it ends.
@@ -49,7 +58,7 @@ async def run(
     with tempfile.TemporaryDirectory() as folder:
         with source.open("rb") as readable:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb)),
+                *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb), json.dumps(arguments)),
                 stdin=readable,
                 stdout=target,
                 stderr=asyncio.subprocess.PIPE,
@@ -67,9 +76,10 @@ async def run(
     return facts_of(module, process.returncode, output, memory_mb)
 
 
-async def convert_scan(source: Path, target: IO[bytes]) -> None:
+async def convert_scan(source: Path, target: IO[bytes], limits: ModelLimits = DEFAULT_LIMITS) -> None:
     """Convert a zipped OBJ scan to GLB. Raises InvalidFormat."""
-    await _convert("farm.intake.scan", source, target)
+    taken = {"max_materials": limits.max_materials, "max_texture_pixels": limits.max_texture_pixels}
+    await _convert("farm.intake.scan", source, target, **taken)
 
 
 async def unpack_model(source: Path, target: IO[bytes]) -> None:
@@ -77,14 +87,14 @@ async def unpack_model(source: Path, target: IO[bytes]) -> None:
     await _convert("farm.intake.unpack", source, target)
 
 
-async def _convert(module: str, source: Path, target: IO[bytes]) -> None:
+async def _convert(module: str, source: Path, target: IO[bytes], **arguments: int) -> None:
     timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
-    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB)
+    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB, **arguments)
 
 
 def main(work: Work, *, may_start_processes: bool = False) -> None:
     """Entry point of the child process: set its limits, do the work, report the result."""
-    parent, memory_mb = map(int, sys.argv[1:])
+    parent, memory_mb, arguments = map(json.loads, sys.argv[1:])
     die_with_parent(parent)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, random.sample(cores, min(len(cores), MAX_CORES)))  # also for a child of its own
@@ -93,7 +103,7 @@ def main(work: Work, *, may_start_processes: bool = False) -> None:
     limit_process(memory_mb, MAX_CPU_SECONDS, may_start_processes=may_start_processes)
 
     def working() -> dict[str, Any]:
-        facts = work(sys.stdin.buffer, target)
+        facts = work(sys.stdin.buffer, target, **arguments)
         target.flush()
         return facts
 

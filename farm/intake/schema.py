@@ -64,7 +64,7 @@ def check_node_tree(document: dict[str, Any], max_depth: int) -> None:
         for node in reversed(visited):
             depths[node] = depth = depth + 1
         if depth > max_depth:
-            raise invalid(f"nodes[{number}]", f"is {depth} levels deep: {max_depth} are allowed. Flatten the model")
+            raise invalid(f"nodes[{number}]", f"is {depth} levels deep: {max_depth} are allowed, so flatten the model")
     for number, scene in enumerate(document.get("scenes", [])):
         roots: set[int] = set()
         for position, node in enumerate(scene.get("nodes", [])):
@@ -112,7 +112,7 @@ def mapping_of(of: Check) -> Check:
         _any_object(value, path, counts)
         for key, entry in value.items():
             if len(key) > MAX_TEXT_LENGTH:
-                raise invalid(path, f"has a key of {len(key)} characters: {MAX_TEXT_LENGTH} are allowed. Shorten it")
+                raise invalid(path, f"has a key of {len(key)} characters: {MAX_TEXT_LENGTH} are allowed, so shorten it")
             of(entry, child_path(path, key), counts)
 
     return check
@@ -171,7 +171,7 @@ def string(value: Any, path: str, _counts: Counts) -> None:
     if not isinstance(value, str):
         raise invalid(path, f"must be text, not {quoted(value)}")
     if len(value) > MAX_TEXT_LENGTH:
-        raise invalid(path, f"has {len(value)} characters: {MAX_TEXT_LENGTH} are allowed. Shorten it and export again")
+        raise invalid(path, f"has {len(value)} characters: {MAX_TEXT_LENGTH} are allowed, so shorten it")
 
 
 def free_text(value: Any, path: str, _counts: Counts) -> None:
