@@ -70,7 +70,7 @@ class Checker:
             try:
                 socket.send_fds(self._control, [message], files)
             except OSError:  # the server was killed
-                self._close()
+                self.close()
                 self._control = self._start()
                 socket.send_fds(self._control, [message], files)
 
@@ -81,13 +81,13 @@ class Checker:
                 self._command,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
                 env=sandbox.ENVIRONMENT | {"TMPDIR": tempfile.gettempdir(), "HOME": os.devnull},
                 start_new_session=True,  # without the terminal's Ctrl-C: it ends with the socket
             )
         return ours
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the server, and checks that still run; another check starts it again."""
         if self._control is not None:
             self._control.close()
             self._control = None

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 VIOLATION_EXIT_CODE = 99
 PROJECT = Path(__file__).parents[2]
-READABLE = [str(Path(path).resolve()) for path in (sys.prefix, sys.base_prefix, *sys.path, PROJECT) if path]
+READABLE = [os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, *sys.path, str(PROJECT)) if path]
 SYSTEM = (
     "/proc/self/",
     "/proc/stat",

@@ -28,7 +28,7 @@ def audited_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "python"
     script.write_text(f'#!/bin/sh\nexec {" ".join(AUDITED)} "$@"\n')
     script.chmod(0o755)
-    monkeypatch.setattr(sandbox.sys, "executable", str(script))
+    monkeypatch.setattr(sys, "executable", str(script))
 
 
 async def outcome(checker: Checker, file: HostileFile) -> str:
@@ -82,7 +82,7 @@ def test_generates_the_same_files_each_time() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "event"),
-    [(["json.tool", "CANARY"], "open"), (["http.server", "--bind", "127.0.0.1", "0"], "socket"), (["pydoc", "-b"], "")],
+    [(["json.tool", "CANARY"], "open"), (["http.server", "--bind", "127.0.0.1", "0"], "socket")],
 )
 def test_the_audit_ends_what_no_check_should_do(tmp_path: Path, arguments: list[str], event: str) -> None:
     canary, own = tmp_path / "canary", tmp_path / "own"

@@ -91,7 +91,7 @@ def picture(kind: str, size: tuple[int, int] = (64, 48), mode: str = "RGB", **op
 def foreign() -> dict[str, bytes]:
     """Starts of formats that OpenImageIO reads or a browser would; those that Pillow writes are whole files."""
     noise = random.Random(2).randbytes(2048)
-    written = {kind: picture(kind) for kind in ("BMP", "TGA", "TIFF", "GIF", "ICO", "PPM", "SGI", "PCX", "DDS", "IM")}
+    written = {kind: picture(kind) for kind in ("BMP", "TGA", "TIFF", "GIF", "ICO", "PPM", "SGI", "PCX", "DDS")}
     dpx = struct.pack(">4sI8sI", b"SDPX", 2048, b"V1.0\0\0\0\0", 8192) + noise
     return written | {
         "big-endian TIFF": b"MM\0*" + struct.pack(">I", 8) + noise,
