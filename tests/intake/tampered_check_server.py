@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -54,6 +53,5 @@ def tampered(_path: Path, name: str, limits: ModelLimits) -> CheckedModel:
 
 
 if __name__ == "__main__":
-    check_server.check_model = tampered
-    print("started", file=sys.stderr)
+    vars(check_server)["check_model"] = tampered
     check_server.serve(socket.socket(fileno=0))

@@ -276,13 +276,14 @@ def _texts() -> Iterator[tuple[str, bytes, str]]:
     for length in (257, 10**6, 15 * 10**6):
         name = "n" * length
         clip = {"name": name, "channels": [], "samplers": []}
-        for what, changes in {
+        named: dict[str, Document] = {
             "a clip": {"animations": [clip]},
             "a node": {"nodes": [{"mesh": 0, "name": name}]},
             "a mesh": {"meshes": [{"primitives": [PRIMITIVE], "name": name}]},
             "a material": {"materials": [{"name": name}]},
             "an attribute": {"meshes": [{"primitives": [{"attributes": {"POSITION": 0, f"_{name}": 0}}]}]},
-        }.items():
+        }
+        for what, changes in named.items():
             yield "glb", _glb(triangle(**changes)), f"{length} characters in the name of {what}"
     for text in ("\0", "\u202e", "\ud83d", "../../etc/passwd", "%s%n", "{0.__class__}", "';DROP TABLE models;--"):
         document = {"asset": {"version": "2.0"}, "animations": [{"name": text, "channels": [], "samplers": []}]}
