@@ -22,7 +22,6 @@ from farm.settings import ModelLimits
 MODULE = "farm.intake.check_server"
 TIMEOUT_SECONDS = 60  # a model of 100 MB with many textures takes a few
 MAX_MEMORY_MB = 4096
-MAX_ANSWER_BYTES = 4 * 1024**2  # a thousand names of clips are less
 _EXIT_CODE = re.compile(rb"-?\d{1,3}")
 
 
@@ -97,10 +96,10 @@ class Checker:
 
 
 async def _received(answer: socket.socket) -> bytes:
-    """All that comes until the other side ends, at most MAX_ANSWER_BYTES."""
+    """All that comes until the other side ends, at most sandbox.MAX_REPORT_BYTES."""
     loop, received = asyncio.get_running_loop(), bytearray()
     with contextlib.suppress(ConnectionResetError):
-        while len(received) < MAX_ANSWER_BYTES and (part := await loop.sock_recv(answer, 64 * 1024)):
+        while len(received) < sandbox.MAX_REPORT_BYTES and (part := await loop.sock_recv(answer, 64 * 1024)):
             received += part
     return bytes(received)
 

@@ -114,13 +114,12 @@ def _instances(nodes: list[JsonObject], counts: list[int]) -> Iterator[tuple[int
 
 
 def _keyframes(document: JsonObject, counts: list[int]) -> int:
-    """A channel of morph weights has a keyframe for each target."""
+    """The values of all channels: a keyframe of morph weights has one for each target, one of a spline three."""
     found = 0
     for animation in document.get("animations", []):
         for channel in animation["channels"]:
             sampler = animation["samplers"][channel["sampler"]]
-            is_weights = channel["target"]["path"] == "weights"
-            found += counts[sampler["output" if is_weights else "input"]]
+            found += max(counts[sampler["input"]], counts[sampler["output"]])
     return found
 
 

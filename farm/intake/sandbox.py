@@ -30,6 +30,8 @@ MAX_CORES = 4
 MAX_OUTPUT_BYTES = 1024**3
 MAX_OPEN_FILES = 256
 MAX_CPU_SECONDS = 3600  # of a conversion with its threads; its timeout ends it long before, unless the parent hangs
+MAX_REPORT_BYTES = 4 * 1024**2  # of what is kept of a process's output, of which a thousand names of clips are a part
+NICENESS = 10  # the API and the workers of the machine come first
 PR_SET_NO_NEW_PRIVS = 38
 REFUSED_EXIT_CODE = 3
 # Threads and their heaps reserve address space, and the work is mostly sequential. Blender starts one for each core.
@@ -65,7 +67,7 @@ async def run(
                 env=ENVIRONMENT | {"TMPDIR": folder, "HOME": folder},
             )
         try:
-            _, output = await asyncio.wait_for(process.communicate(), timeout_seconds)
+            output = await asyncio.wait_for(_end_of(process), timeout_seconds)
         except TimeoutError:
             raise InvalidFormat(too_slow(timeout_seconds or 0)) from None
         finally:
@@ -74,6 +76,16 @@ async def run(
                 await process.wait()
     assert process.returncode is not None
     return facts_of(module, process.returncode, output, memory_mb)
+
+
+async def _end_of(process: asyncio.subprocess.Process) -> bytes:
+    """Wait for the process. Returns the last MAX_REPORT_BYTES of its stderr."""
+    assert process.stderr is not None
+    output = b""
+    while part := await process.stderr.read(1024**2):
+        output = (output + part)[-MAX_REPORT_BYTES:]
+    await process.wait()
+    return output
 
 
 async def convert_scan(source: Path, target: IO[bytes], limits: ModelLimits = DEFAULT_LIMITS) -> None:
@@ -129,6 +141,7 @@ def limit_process(memory_mb: int, cpu_seconds: int, *, may_start_processes: bool
         lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(kind, (lower, lower))
     ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
 
 
 def report(work: Callable[[], dict[str, Any]]) -> NoReturn:

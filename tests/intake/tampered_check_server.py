@@ -1,6 +1,7 @@
 """A check server whose checks misbehave as the name of the model says, as a decoder that was taken over would.
 
-Run as a program by test_checker.py. A check of `facts.glb` reports the limits and the environment of its process.
+Run as a program by test_checker.py. A check of another name reports the limits and the environment of its process. With
+arguments, it is a process of `sandbox.run`, and reports the same.
 """
 
 import ctypes
@@ -8,10 +9,11 @@ import json
 import os
 import resource
 import socket
+import sys
 import time
 from pathlib import Path
 
-from farm.intake import check_server
+from farm.intake import check_server, sandbox
 from farm.intake.check import CheckedModel
 from farm.settings import ModelLimits
 
@@ -27,6 +29,7 @@ def facts() -> dict[str, object]:
         "files": sorted(int(path.name) for path in Path("/proc/self/fd").iterdir()),
         "no_new_privileges": "NoNewPrivs:\t1" in status,
         "process": os.getpid(),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
     }
 
 
@@ -53,5 +56,7 @@ def tampered(_path: Path, name: str, limits: ModelLimits) -> CheckedModel:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sandbox.main(lambda _source, _target: facts())
     vars(check_server)["check_model"] = tampered
     check_server.serve(socket.socket(fileno=0))

@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 
 from farm.errors import IntakeCrashed, InvalidFormat
 from farm.intake import checker as checker_module
+from farm.intake import sandbox
 from farm.intake.check import CheckedModel
 from farm.intake.checker import Checker
 from farm.settings import DEFAULT_LIMITS, ModelLimits
@@ -92,6 +94,7 @@ class TestLimits:
         assert first["limits"]["NOFILE"][0] <= 256
         assert first["limits"]["FSIZE"][0] <= 1024**3
         assert first["no_new_privileges"]
+        assert first["niceness"] >= 10
         assert first["process"] != second["process"]
 
     def test_leave_nothing_of_the_callers(
@@ -142,6 +145,22 @@ class TestLimits:
 
         asyncio.run(cancelled())
         until(lambda: len(processes()) == 1)
+
+
+def test_conversions_have_the_same_limits(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARM_S3_SECRET_KEY", "a secret")
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nshift 3\nexec {" ".join(TAMPERED)} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with tempfile.TemporaryFile() as target:
+        running = sandbox.run("a module", model, target, timeout_seconds=60, memory_mb=1000)
+        found = asyncio.run(running)
+    assert found["limits"]["AS"] == [1000 * 1024**2] * 2
+    assert found["limits"]["CORE"] == found["limits"]["NPROC"] == [0, 0]
+    assert found["limits"]["CPU"][0] <= 3600
+    assert found["no_new_privileges"]
+    assert "FARM_S3_SECRET_KEY" not in found["environment"]
 
 
 def test_ends_with_the_process_that_uses_it(model: Path) -> None:
