@@ -8,17 +8,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
-from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
 
 from api.rate_limits import RateLimiter
+from api.turns import Turns
 from farm.db.session import Database
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
 
-MAX_CONCURRENT_CONVERSIONS = 2
+MAX_CONCURRENT_CHECKS = 4
+MAX_CONCURRENT_CONVERSIONS = 3
+MAX_CONCURRENT_PICTURES = 3
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,10 @@ class Farm:
     storage: Storage
     redis: Redis
     rate_limiter: RateLimiter
-    # A conversion may use a core and gigabytes of memory; others wait without holding a thread.
-    conversions: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_CONVERSIONS))
+    # Each of these may use a core and gigabytes of memory. A conversion takes seconds to minutes, the others less.
+    checks: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_CHECKS))
+    conversions: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_CONVERSIONS))
+    pictures: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_PICTURES))
     # Number of downloads from URLs in progress, by account id.
     ingests: Counter[str] = field(default_factory=Counter)
 

@@ -18,7 +18,7 @@ from farm.metrics import GAUGES
 from farm.orders.plan import ASPECT_RATIOS, frame_size
 from farm.orders.price import DATASET_PRICES, PRICES
 from farm.orders.render_settings import SCHEMA, allowed
-from farm.settings import Settings
+from farm.settings import ModelLimits, Settings
 from farm.templates import contract
 from farm.tiers import DATASET_TIERS, TIERS
 
@@ -93,14 +93,15 @@ def dataset_sizes() -> Rows:
 
 
 def settings() -> Rows:
-    """Every FARM_ variable."""
+    """Every FARM_ variable, the limits of models last."""
+    fields = sorted(Settings.model_fields.items(), key=lambda item: item[0] in ModelLimits.model_fields)
     return [
         [
             f"`FARM_{name.upper()}`",
             "" if field.default is None else f"`{field.default}`",
             field.description or "",
         ]
-        for name, field in Settings.model_fields.items()
+        for name, field in fields
     ]
 
 

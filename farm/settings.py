@@ -3,14 +3,49 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import DirectoryPath, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HTTP_URL = r"^https?://\S+$"
 MAX_DAYS = 36_500
 
 
-class Settings(BaseSettings):
+class ModelLimits(BaseModel):
+    """What an uploaded model may demand of Blender. A use is a node with a mesh, or one of its instances."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    max_nodes: int = Field(50_000, gt=0, description="Maximum nodes of a model")
+    max_node_depth: int = Field(200, gt=0, description="Maximum levels of a model's tree of nodes")
+    max_scenes: int = Field(20, gt=0, description="Maximum scenes of a model")
+    max_meshes: int = Field(20_000, gt=0, description="Maximum meshes of a model")
+    max_primitives: int = Field(20_000, gt=0, description="Maximum mesh primitives of a model")
+    max_instances: int = Field(50_000, gt=0, description="Maximum instances of a model (EXT_mesh_gpu_instancing)")
+    max_materials: int = Field(2_000, gt=0, description="Maximum materials of a model")
+    max_joints: int = Field(20_000, gt=0, description="Maximum joints of a model, those of a skin for each of its uses")
+    max_clips: int = Field(1_000, gt=0, description="Maximum animation clips of a model")
+    max_keyframes: int = Field(5_000_000, gt=0, description="Maximum keyframes of a model, of all channels together")
+    max_vertices: int = Field(20_000_000, gt=0, description="Maximum vertices of a model, those of a mesh for each use")
+    max_triangles: int = Field(
+        10_000_000, gt=0, description="Maximum triangles of a model, those of a mesh for each use"
+    )
+    max_morph_vertices: int = Field(
+        50_000_000, gt=0, description="Maximum morph targets times vertices of a model, those of a mesh for each use"
+    )
+    max_decoded_bytes: int = Field(
+        2 * 1024**3,
+        gt=0,
+        description="Maximum bytes of a model's geometry once it is decoded, those of a mesh for each use",
+    )
+    max_pictures: int = Field(1_000, gt=0, description="Maximum pictures of a model")
+    max_picture_pixels: int = Field(16384**2, gt=0, description="Maximum pixels of one picture of a model")
+    max_texture_pixels: int = Field(2 * 16384**2, gt=0, description="Maximum pixels of a model's pictures together")
+
+
+DEFAULT_LIMITS = ModelLimits()
+
+
+class Settings(BaseSettings, ModelLimits):
     """Read from the environment once per process; the CLI options --data, --host and --port override it."""
 
     model_config = SettingsConfigDict(env_prefix="FARM_", extra="ignore", frozen=True)

@@ -17,13 +17,15 @@ from api.effects import Effect
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
+from farm.accounts import credits
 from farm.db import models
 from farm.db.tables import Account, Model, Tag, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.ids import new_id
-from farm.intake import CheckedModel, check_model, convert_scan, is_scan, unpack_model
+from farm.intake import CheckedModel, check_upload, convert_scan, format_of, is_scan, unpack_model
 from farm.intake.destinations import destinations
 from farm.intake.fetch import fetch
+from farm.orders.price import price_of
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import submit, validation
 
@@ -47,13 +49,12 @@ async def accept_upload(
 
     Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
     """
-    checked = None if is_scan(upload.name) else await run_in_threadpool(check_model, upload.path, upload.name)
-    needs_conversion = checked is None or checked.packed
-    if needs_conversion and (
-        known := await run_in_threadpool(_render_existing, farm, account, effect, upload, render_settings)
-    ):
-        return known  # without another conversion
-    async with _prepare(farm, upload, checked) as prepared:
+    if not is_scan(upload.name):
+        format_of(upload.name)
+    if known := await run_in_threadpool(_render_existing, farm, account, effect, upload, render_settings):
+        return known  # without another check or conversion
+    await run_in_threadpool(_check_account, farm, account, render_settings)
+    async with _prepare(farm, account, upload) as prepared:
         return await run_in_threadpool(_store_unless_known, farm, account, effect, upload, prepared, render_settings)
 
 
@@ -99,17 +100,33 @@ def _gltf_name(name: str, file: IO[bytes]) -> str:
     return name if name.lower().endswith(suffix) else f"{PurePath(name).stem or 'model'}{suffix}"
 
 
+def _check_account(farm: Farm, account: Account, render_settings: RenderSettings) -> None:
+    """Refuse an upload that could not be rendered anyway, before the file costs any work.
+
+    Raises InvalidSettings, NoCredits or UploadLimit.
+    """
+    with farm.database.read() as db:
+        validation.check_without_model(db, account, render_settings)
+        credits.check(db, account.id, price_of(render_settings.to_wire()))
+        models.check_limit(db, account.id, farm.settings.upload_limit, new=1)
+
+
 @asynccontextmanager
-async def _prepare(farm: Farm, upload: Upload, checked: CheckedModel | None) -> AsyncIterator[PreparedModel]:
-    """Yield the model of an upload; `checked` is None for a scan."""
+async def _prepare(farm: Farm, account: Account, upload: Upload) -> AsyncIterator[PreparedModel]:
+    """Yield the model of an upload, converted if Blender could not read it."""
+    checked = None if is_scan(upload.name) else await _check(farm, account, upload.path, upload.name)
     if checked and not checked.packed:
         yield PreparedModel(upload.path, checked)
         return
-    convert = unpack_model if checked else convert_scan
     with TemporaryFile(dir=farm.settings.data) as glb:
-        async with farm.conversions:
-            await convert(upload.path, glb)
-        yield PreparedModel(path_of(glb), await run_in_threadpool(check_model, path_of(glb), "converted.glb"))
+        async with farm.conversions.turn(account.id):
+            await (unpack_model(upload.path, glb) if checked else convert_scan(upload.path, glb, farm.settings))
+        yield PreparedModel(path_of(glb), await _check(farm, account, path_of(glb), "converted.glb"))
+
+
+async def _check(farm: Farm, account: Account, path: Path, name: str) -> CheckedModel:
+    async with farm.checks.turn(account.id):
+        return await check_upload(path, name, farm.settings)
 
 
 def _store_unless_known(

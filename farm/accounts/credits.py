@@ -23,6 +23,13 @@ def grant(db: Session, account_id: str, credits: int) -> None:
     counters.CREDITS.add(db, credits, kind="grant")
 
 
+def check(db: Session, account_id: str, needed: int) -> None:
+    """Raises NoCredits when the account has fewer credits than `needed`."""
+    left = accounts.balance(db, account_id)
+    if left < needed:
+        raise NoCredits(needed, left)
+
+
 def charge(db: Session, account_id: str, prices: Mapping[str, int]) -> None:
     """Charge the price of each render, by render id, or raise NoCredits and charge nothing."""
     needed = sum(prices.values())

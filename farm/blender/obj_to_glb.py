@@ -43,4 +43,4 @@ def _is_smooth(mesh: bpy.types.Mesh) -> bool:
 
 
 if __name__ == "__main__":
-    sandbox.main(convert)
+    sandbox.main(convert, may_start_processes=True)

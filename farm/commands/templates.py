@@ -87,7 +87,7 @@ def preview_template(
     logs.configure("warning")
     settings = Settings(engine=engine) if engine else Settings()
     path = templates.locate(file)
-    intake.check_model(model, model.name)
+    intake.check_model(model, model.name, settings)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
         chosen_engine = choose_engine(settings, scratch)
         with BlenderHost(scratch) as host:

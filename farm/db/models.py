@@ -100,11 +100,11 @@ def remove(db: Session, model_id: str) -> bool:
     return rows_changed(db, delete(Model).where(Model.id == model_id, ~in_use)) == 1
 
 
-def check_limit(db: Session, account_id: str, limit: int) -> None:
-    """Raises UploadLimit when the account has uploaded more than `limit` models in the last 24 hours.
+def check_limit(db: Session, account_id: str, limit: int, *, new: int = 0) -> None:
+    """Raises UploadLimit when the account has uploaded more than `limit` models in 24 hours, `new` ones included.
 
     Deleted ones count, so that deleting them makes no room for more.
     """
     recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))
-    if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) > limit:
+    if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) + new > limit:
         raise UploadLimit(f"Upload limit reached: an account may upload {limit} new models in 24 hours")

@@ -1,5 +1,6 @@
 """Reads a zipped scan in memory. Nothing is unpacked to disk, so names in the zip cannot escape a folder."""
 
+import os
 import posixpath
 import unicodedata
 import zipfile
@@ -10,7 +11,11 @@ from typing import BinaryIO
 from farm.errors import InvalidFormat
 
 MAX_ENTRIES = 1000
+MAX_DIRECTORY_BYTES = 4 * 1024**2  # of the list of entries, which is read before they can be counted
+MAX_NAME_LENGTH = 256  # characters of an entry's path; a longer one is refused and not cut, as MTL files refer to it
 MAX_UNPACKED_BYTES = 512 * 1024**2  # unpacked: OBJ, MTL and textures together
+MAX_TEXT_RATIO, MIN_SUSPECT_BYTES = 100, 10 * 1024**2  # OBJ files shrink to a third or a tenth
+MAX_END_BYTES = 22 + 65535  # of the record at the end and its comment
 IGNORED = "__MACOSX"  # a folder that macOS adds to every zip
 ENCRYPTED, UTF_8 = 0x1, 0x800  # flags of an entry
 # Zips and OBJ files seldom declare their encoding: CP932 is Japanese Windows, CP437 what the zip format names, CP1252
@@ -22,7 +27,9 @@ class Archive:
     """The files of a zip, found by their references in OBJ and MTL. `read` counts towards MAX_UNPACKED_BYTES."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Raises InvalidFormat: not a zip, or more than MAX_ENTRIES entries."""
+        """Raises InvalidFormat: not a zip, more than MAX_ENTRIES entries, or a name that is too long."""
+        if _directory_bytes(file) > MAX_DIRECTORY_BYTES:
+            raise InvalidFormat(f"The zip has far more than {MAX_ENTRIES} entries: pack a single scan")
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -35,6 +42,11 @@ class Archive:
         for entry in entries:
             names = _entry_names(entry)
             path = _path(names[0])
+            if len(names[0]) > MAX_NAME_LENGTH:
+                allowed = f"{MAX_NAME_LENGTH} are allowed: shorten it"
+                raise InvalidFormat(
+                    f"The path of the zip's {path.name[:80]!a} has {len(names[0])} characters, {allowed}"
+                )
             if not entry.is_dir() and not _hidden(path):
                 self._entries[path] = entry
                 self._spellings[path] = [_path(name.lower()) for name in names]
@@ -61,11 +73,22 @@ class Archive:
         found = [path for path, length in agreeing.items() if length == most]
         return found[0] if most and len(found) == 1 else None
 
+    def read_text(self, path: PurePosixPath) -> bytes:
+        """Like `read`, for an OBJ or MTL. Raises InvalidFormat also for one that shrinks more than such text does."""
+        entry = self._entries[path]
+        if entry.file_size > max(MIN_SUSPECT_BYTES, MAX_TEXT_RATIO * entry.compress_size):
+            raise InvalidFormat(
+                f"The zip's {path.name[:80]!a} unpacks to over {MAX_TEXT_RATIO} times its size: export it again"
+            )
+        return self.read(path)
+
     def read(self, path: PurePosixPath) -> bytes:
         """The bytes of one file. Raises InvalidFormat: encrypted, damaged, or beyond MAX_UNPACKED_BYTES."""
         entry = self._entries[path]
         if entry.flag_bits & ENCRYPTED:
             raise InvalidFormat(f"The zip's {path.name[:80]!a} is encrypted: pack it again without a password")
+        if entry.file_size > self._remaining_bytes:
+            raise self._too_large()
         try:
             with self._zip.open(entry) as file:
                 content = file.read(self._remaining_bytes + 1)  # the declared size is untrusted
@@ -73,10 +96,12 @@ class Archive:
             raise InvalidFormat(f"The zip's {path.name[:80]!a} cannot be read ({error}): pack it again") from error
         self._remaining_bytes -= len(content)
         if self._remaining_bytes < 0:
-            raise InvalidFormat(
-                f"The zip unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make the scan smaller"
-            )
+            raise self._too_large()
         return content
+
+    @staticmethod
+    def _too_large() -> InvalidFormat:
+        return InvalidFormat(f"The zip unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make the scan smaller")
 
 
 def spellings(name: bytes) -> list[str]:
@@ -91,6 +116,15 @@ def spellings(name: bytes) -> list[str]:
         except UnicodeDecodeError:
             continue
     return found
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """The size of the list of entries, from the record at the end of the zip; 0 if there is none."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - MAX_END_BYTES))
+    end = file.read(MAX_END_BYTES)
+    at = end.rfind(b"PK\5\6")
+    return int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
 
 
 def _entry_names(entry: zipfile.ZipInfo) -> list[str]:

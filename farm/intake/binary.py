@@ -37,9 +37,9 @@ def check_buffers(document: JsonObject, embedded: dict[str, int], stored: int | 
             raise invalid(path, f"declares {declared} bytes but holds {held}: {_FIX}")
 
 
-def check_buffer_views(document: JsonObject) -> None:
-    """Raises InvalidFormat: a view reaches outside its buffer, or its compressed data does."""
-    fallbacks = _fallback_buffers(document)
+def check_buffer_views(document: JsonObject, max_decoded_bytes: int) -> None:
+    """Raises InvalidFormat: a view reaches outside its buffer, or its compressed data does or decodes to too much."""
+    fallbacks, decoded = _fallback_buffers(document), 0
     for number, view in enumerate(document.get("bufferViews", [])):
         path, meshopt = f"bufferViews[{number}]", meshopt_of(view)
         _check_range(document, path, view)
@@ -51,6 +51,11 @@ def check_buffer_views(document: JsonObject) -> None:
             size = meshopt["count"] * meshopt["byteStride"]
             if size > view["byteLength"]:
                 raise invalid(path, f"decodes to {size} bytes in a bufferView of {view['byteLength']}: {_FIX}")
+            decoded += view["byteLength"]
+            if decoded > max_decoded_bytes:
+                raise invalid(
+                    path, f"makes {decoded:,} bytes of decoded views: {max_decoded_bytes:,} are allowed, so simplify it"
+                )
 
 
 def _check_range(document: JsonObject, path: str, part: JsonObject) -> None:

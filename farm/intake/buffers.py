@@ -1,6 +1,5 @@
 """The binary data of a glTF file, read through memory maps: a GLB's BIN chunk, and data: URIs."""
 
-import mmap
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ class Buffers:
         """`binary` is the BIN chunk of a GLB."""
         self._buffers, self._views = document.get("buffers", []), document.get("bufferViews", [])
         self._payloads, self._binary = payloads, binary
-        self._decoded: dict[int, bytes | mmap.mmap] = {}
+        self._decoded: dict[int, memoryview] = {}
 
     def view(self, number: int) -> memoryview:
         """The bytes of a buffer view."""
@@ -36,8 +35,12 @@ class Buffers:
             assert self._binary is not None, "check_buffers comes first"
             return self._binary
         if number not in self._decoded:
-            self._decoded[number] = self._payloads.decode(uri)
-        return memoryview(self._decoded[number])
+            self._decoded[number] = self.embedded(uri)
+        return self._decoded[number]
+
+    def embedded(self, uri: str) -> memoryview:
+        """The bytes of a data: URI."""
+        return memoryview(self._payloads.decode(uri))
 
     def elements(self, accessor: JsonObject) -> Elements:
         """The accessor's elements without its sparse ones, as an array over the file; it must have a bufferView."""

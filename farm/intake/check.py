@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from farm.errors import InvalidFormat
-from farm.intake import binary, document, geometry, glb, schema
+from farm.intake import binary, document, draco, geometry, glb, schema
 from farm.intake.buffers import Buffers
 from farm.intake.content import check_content
+from farm.intake.limits import check_demand, check_structure
+from farm.intake.model_pictures import check_pictures
 from farm.intake.text import Payloads, read_json
+from farm.settings import DEFAULT_LIMITS, ModelLimits
 
 ModelFormat = Literal["glb", "gltf"]
 
@@ -26,17 +29,19 @@ class CheckedModel:
     packed: bool
 
 
-def check_model(path: Path, name: str) -> CheckedModel:
+def check_model(path: Path, name: str, limits: ModelLimits = DEFAULT_LIMITS) -> CheckedModel:
     """Check the file at `path`, which its sender named `name`.
 
     Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits), and a .gltf's
     buffers are decoded to temporary files. A model without a mesh passes; the render then fails with that reason.
+    Pictures and Draco's geometry are decoded: check a client's file with `farm.intake.check_upload`, which does so in a
+    process of its own.
 
-    Raises InvalidFormat: the suffix of the name is not accepted, or the content is malformed, references anything
-    outside the file, or requires an extension that Blender lacks. The message names the problem, its location and the
-    fix.
+    Raises InvalidFormat: the suffix of the name is not accepted, or the content is malformed, demands more than
+    `limits`, references anything outside the file, or requires an extension that Blender lacks. The message names the
+    problem, its location and the fix.
     """
-    model_format = _format_of(name)
+    model_format = format_of(name)
     if path.stat().st_size == 0:
         raise InvalidFormat("The file is empty: upload it again")
     with path.open("rb") as file:
@@ -44,19 +49,24 @@ def check_model(path: Path, name: str) -> CheckedModel:
     if model_format == "gltf":
         _refuse_binary(content)
     model, payloads, stored = read_document(content, model_format)
-    # Each step relies on the checks before it.
+    # Each step relies on the checks before it; decoding comes last.
     embedded = document.check_values(model, payloads)
     document.check_version_and_extensions(model)
     schema.check_schema(model)
-    schema.check_node_tree(model)
+    schema.check_node_tree(model, limits.max_node_depth)
+    check_structure(model, limits)
     binary.check_buffers(model, embedded, None if stored is None else len(stored))
-    binary.check_buffer_views(model)
+    binary.check_buffer_views(model, limits.max_decoded_bytes)
     binary.check_images(model)
+    buffers = Buffers(model, payloads, stored)
+    check_demand(model, draco.stated_counts(model, buffers), limits)
     packed = document.is_packed(model)
     if not packed:
         binary.check_accessors(model)
         geometry.check_geometry(model)
-        check_content(model, Buffers(model, payloads, stored))
+        check_content(model, buffers)
+    check_pictures(model, buffers, limits)
+    check_demand(model, draco.decoded_counts(model, buffers), limits)
     clips = [str(clip.get("name") or "") for clip in model.get("animations", [])]
     return CheckedModel(model_format, clips, packed)
 
@@ -75,7 +85,8 @@ def is_scan(name: str) -> bool:
     return name.lower().endswith(".zip")
 
 
-def _format_of(name: str) -> ModelFormat:
+def format_of(name: str) -> ModelFormat:
+    """The format by the name's suffix. Raises InvalidFormat: it is neither .glb nor .gltf."""
     if name.lower().endswith(".glb"):
         return "glb"
     if name.lower().endswith(".gltf"):

@@ -5,6 +5,7 @@ stdout, and its result as JSON to the last line of stderr.
 """
 
 import asyncio
+import ctypes
 import json
 import os
 import random
@@ -13,12 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NoReturn
+from typing import IO, Any, NoReturn
 
 import structlog
 
 from farm.errors import IntakeCrashed, InvalidFormat
 from farm.processes.child_process import die_with_parent
+from farm.settings import DEFAULT_LIMITS, ModelLimits
 
 log = structlog.get_logger()
 
@@ -26,18 +28,31 @@ MIN_TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_MB = 120, 4  # of the conversion of a m
 MAX_MODEL_MEMORY_MB = 4096
 MAX_CORES = 4
 MAX_OUTPUT_BYTES = 1024**3
+MAX_OPEN_FILES = 256
+MAX_CPU_SECONDS = 3600  # of a conversion with its threads; its timeout ends it long before, unless the parent hangs
+MAX_REPORT_BYTES = 4 * 1024**2  # of what is kept of a process's output, of which a thousand names of clips are a part
+NICENESS = 10  # the API and the workers of the machine come first
+PR_SET_NO_NEW_PRIVS = 38
 REFUSED_EXIT_CODE = 3
 # Threads and their heaps reserve address space, and the work is mostly sequential. Blender starts one for each core.
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
 
-Work = Callable[[BinaryIO, BinaryIO], dict[str, Any]]
+Work = Callable[..., dict[str, Any]]  # of the source, the target and the arguments of `run`
 
 
 async def run(
-    module: str, source: Path, target: IO[bytes], *, timeout_seconds: float | None, memory_mb: int
+    module: str,
+    source: Path,
+    target: IO[bytes],
+    *,
+    timeout_seconds: float | None,
+    memory_mb: int,
+    **arguments: int,
 ) -> dict[str, Any]:
     """Run `module` in a process that reads `source` and writes `target`. Returns the facts that its work returns.
+
+    `arguments` are passed to the work.
 
     Raises InvalidFormat: the work refused the file, took longer than `timeout_seconds`, needed more than `memory_mb` MB
     of address space, or crashed. Its temporary files are removed, however it ends.
@@ -45,37 +60,38 @@ async def run(
     with tempfile.TemporaryDirectory() as folder:
         with source.open("rb") as readable:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb)),
+                *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb), json.dumps(arguments)),
                 stdin=readable,
                 stdout=target,
                 stderr=asyncio.subprocess.PIPE,
                 env=ENVIRONMENT | {"TMPDIR": folder, "HOME": folder},
             )
         try:
-            _, output = await asyncio.wait_for(process.communicate(), timeout_seconds)
+            output = await asyncio.wait_for(_end_of(process), timeout_seconds)
         except TimeoutError:
-            raise InvalidFormat(
-                f"Opening the file took longer than {timeout_seconds:g} seconds: make it smaller"
-            ) from None
+            raise InvalidFormat(too_slow(timeout_seconds or 0)) from None
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    if process.returncode not in (0, REFUSED_EXIT_CODE):
-        if any(words in output for words in OUT_OF_MEMORY):
-            raise InvalidFormat(_too_large(memory_mb))
-        shown = output[-4000:].decode(errors="replace")
-        log.warning("sandbox_failed", module=module, exit_code=process.returncode, output=shown)
-        raise IntakeCrashed
-    facts: dict[str, Any] = json.loads(output.splitlines()[-1])
-    if process.returncode == REFUSED_EXIT_CODE:
-        raise InvalidFormat(facts["problem"])
-    return facts
+    assert process.returncode is not None
+    return facts_of(module, process.returncode, output, memory_mb)
 
 
-async def convert_scan(source: Path, target: IO[bytes]) -> None:
+async def _end_of(process: asyncio.subprocess.Process) -> bytes:
+    """Wait for the process. Returns the last MAX_REPORT_BYTES of its stderr."""
+    assert process.stderr is not None
+    output = b""
+    while part := await process.stderr.read(1024**2):
+        output = (output + part)[-MAX_REPORT_BYTES:]
+    await process.wait()
+    return output
+
+
+async def convert_scan(source: Path, target: IO[bytes], limits: ModelLimits = DEFAULT_LIMITS) -> None:
     """Convert a zipped OBJ scan to GLB. Raises InvalidFormat."""
-    await _convert("farm.intake.scan", source, target)
+    taken = {"max_materials": limits.max_materials, "max_texture_pixels": limits.max_texture_pixels}
+    await _convert("farm.intake.scan", source, target, **taken)
 
 
 async def unpack_model(source: Path, target: IO[bytes]) -> None:
@@ -83,31 +99,76 @@ async def unpack_model(source: Path, target: IO[bytes]) -> None:
     await _convert("farm.intake.unpack", source, target)
 
 
-async def _convert(module: str, source: Path, target: IO[bytes]) -> None:
+async def _convert(module: str, source: Path, target: IO[bytes], **arguments: int) -> None:
     timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
-    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB)
+    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB, **arguments)
 
 
-def main(work: Work) -> None:
+def main(work: Work, *, may_start_processes: bool = False) -> None:
     """Entry point of the child process: set its limits, do the work, report the result."""
-    parent, memory_mb = map(int, sys.argv[1:])
+    parent, memory_mb, arguments = map(json.loads, sys.argv[1:])
     die_with_parent(parent)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, random.sample(cores, min(len(cores), MAX_CORES)))  # also for a child of its own
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what Blender prints must not get into the target
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024**2, memory_mb * 1024**2))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
-    try:
-        facts = work(sys.stdin.buffer, target)
+    limit_process(memory_mb, MAX_CPU_SECONDS, may_start_processes=may_start_processes)
+
+    def working() -> dict[str, Any]:
+        facts = work(sys.stdin.buffer, target, **arguments)
         target.flush()
+        return facts
+
+    report(working)
+
+
+def limit_process(memory_mb: int, cpu_seconds: int, *, may_start_processes: bool) -> None:
+    """Limit this process, for good: memory, CPU time, files and processes; no core dump and no new privileges.
+
+    Without `may_start_processes` it cannot start threads either, except as root.
+    """
+    limits = {
+        resource.RLIMIT_AS: memory_mb * 1024**2,
+        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_FSIZE: MAX_OUTPUT_BYTES,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    if not may_start_processes:
+        limits[resource.RLIMIT_NPROC] = 0
+    for kind, limit in limits.items():
+        _, hard = resource.getrlimit(kind)
+        lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (lower, lower))
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
+
+
+def report(work: Callable[[], dict[str, Any]]) -> NoReturn:
+    """Do the work, write its facts or the refusal as the last line of stderr, and end this process."""
+    try:
+        facts = work()
     except IntakeCrashed:  # of a child of its own: this process crashes, too, so that the log has the cause
         raise
     except InvalidFormat as error:
         _refuse(error.message)
     except MemoryError:
-        _refuse(_too_large(memory_mb))
+        _refuse(too_large(memory_limit_mb()))
     _report(facts, 0)
+
+
+def facts_of(name: str, exit_code: int, output: bytes, memory_mb: int) -> dict[str, Any]:
+    """What the child process reported; `name` is for the log. Raises InvalidFormat: it refused the file or crashed."""
+    if exit_code not in (0, REFUSED_EXIT_CODE):
+        if any(words in output for words in OUT_OF_MEMORY):
+            raise InvalidFormat(too_large(memory_mb))
+        shown = output[-4000:].decode(errors="replace")
+        log.warning("sandbox_failed", module=name, exit_code=exit_code, output=shown)
+        raise IntakeCrashed
+    facts: dict[str, Any] = json.loads(output.splitlines()[-1])
+    if exit_code == REFUSED_EXIT_CODE:
+        raise InvalidFormat(facts["problem"])
+    return facts
 
 
 def memory_limit_mb() -> int:
@@ -115,7 +176,11 @@ def memory_limit_mb() -> int:
     return resource.getrlimit(resource.RLIMIT_AS)[0] // 1024**2
 
 
-def _too_large(memory_mb: int) -> str:
+def too_slow(seconds: float) -> str:
+    return f"Opening the file took longer than {seconds:g} seconds: make it smaller"
+
+
+def too_large(memory_mb: int) -> str:
     return f"Opening the file needs more than {memory_mb} MB of memory: make it smaller"
 
 

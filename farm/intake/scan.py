@@ -13,17 +13,22 @@ from farm.errors import InvalidFormat
 from farm.intake import obj, sandbox, scan_glb, wavefront
 from farm.intake.archive import Archive, spellings
 from farm.intake.scan_glb import Surface, TextureUse
-from farm.intake.texture import Texture, roughness_and_metal, texture
+from farm.intake.texture import Texture, pixels, roughness_and_metal, texture
+from farm.settings import DEFAULT_LIMITS
 
+MAX_LIBRARIES = 100  # `mtllib` lines of an OBJ; each is looked for among all files of the zip
 BLENDER_MODULE = "farm.blender.obj_to_glb"
 
 
 class Materials:
     """The scan's materials for glTF: matte unless the MTL says otherwise, with textures instead of colours."""
 
-    def __init__(self, archive: Archive, obj_path: PurePosixPath, references: list[bytes]) -> None:
+    def __init__(
+        self, archive: Archive, obj_path: PurePosixPath, references: list[bytes], max_texture_pixels: int
+    ) -> None:
         """`references` are the rests of the `mtllib` lines; without one, the MTL with the OBJ's name counts."""
         self._archive = archive
+        self._remaining_pixels = self._max_pixels = max_texture_pixels
         self._obj_path = obj_path
         self._found: dict[str, tuple[wavefront.Material, PurePosixPath]] = {}
         self._missing: list[bytes] = []
@@ -37,7 +42,7 @@ class Materials:
             paths.append(path)
         self._all: list[wavefront.Material] = []
         for path in dict.fromkeys(paths):
-            for material in wavefront.materials(wavefront.plain_text(archive.read(path))):
+            for material in wavefront.materials(wavefront.plain_text(archive.read_text(path))):
                 self._all.append(material)
                 for name in spellings(material.name):
                     self._found.setdefault(name, (material, path))
@@ -84,19 +89,27 @@ class Materials:
         if found is None:
             raise self._lacking(mtl, "texture", wavefront.texture_name(line))
         if found.path not in self._textures:
-            self._textures[found.path] = texture(self._archive.read(found.path), found.path.name)
+            self._textures[found.path] = self._texture(self._archive.read(found.path), found.path.name)
         return TextureUse(self._textures[found.path], found.scale, found.offset)
+
+    def _texture(self, content: bytes, name: str) -> Texture:
+        self._remaining_pixels -= pixels(content, name)  # before any is decoded
+        if self._remaining_pixels < 0:
+            raise InvalidFormat(
+                f"The scan's textures have more than {self._max_pixels:,} pixels together: make them smaller"
+            )
+        return texture(content, name)
 
     def _lacking(self, by: PurePosixPath, kind: str, reference: bytes) -> InvalidFormat:
         name = spellings(reference)[0]
         return InvalidFormat(f"{by.name[:80]!a} references the {kind} {name[:80]!a}, which the zip lacks: add it")
 
 
-def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
+def convert(source: BinaryIO, target: BinaryIO, **limits: int) -> dict[str, Any]:
     """Write the scan in the zip `source` to `target` as GLB: roughness 1 and metallic 0 unless its MTL has them.
 
     Textures are copied unchanged where glTF allows their format. Normals are kept, and vertex colours if there are no
-    textures. Raises InvalidFormat.
+    textures. `limits` are those of `prepare`. Raises InvalidFormat.
     """
     archive = Archive(source)
     path = _only_obj(archive)
@@ -104,7 +117,7 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clean, glb = Path(folder, "scan.obj"), Path(folder, "scan.glb")
         try:
-            surfaces = prepare(archive, path, clean)
+            surfaces = prepare(archive, path, clean, **limits)
         except obj.BadObj as error:
             raise InvalidFormat(f"{path.name[:80]!a} {error}") from error
         with glb.open("wb") as file:
@@ -122,11 +135,23 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     return {}
 
 
-def prepare(archive: Archive, path: PurePosixPath, clean: Path) -> dict[str, Surface]:
+def prepare(
+    archive: Archive,
+    path: PurePosixPath,
+    clean: Path,
+    *,
+    max_materials: int = DEFAULT_LIMITS.max_materials,
+    max_texture_pixels: int = DEFAULT_LIMITS.max_texture_pixels,
+) -> dict[str, Surface]:
     """Write the OBJ for Blender to `clean`. Returns the materials by the names that they have there."""
-    content = wavefront.plain_text(archive.read(path))
+    content = wavefront.plain_text(archive.read_text(path))
     summary = obj.summarize(content)
-    materials = Materials(archive, path, summary.libraries)
+    if len(summary.used) > max_materials:
+        raise obj.BadObj(f"uses {len(summary.used):,} materials: {max_materials:,} are allowed")
+    libraries = list(dict.fromkeys(summary.libraries))
+    if len(libraries) > MAX_LIBRARIES:
+        raise obj.BadObj(f"has {len(libraries):,} mtllib lines: {MAX_LIBRARIES} are allowed")
+    materials = Materials(archive, path, libraries, max_texture_pixels)
     used = {name: materials.of(name) for name in summary.used}
     # Vertex colours say more than materials without textures, and a texture more than both.
     textured = any(material and b"map_kd" in material.textures for material in used.values())
@@ -150,4 +175,4 @@ def _only_obj(archive: Archive) -> PurePosixPath:
 
 
 if __name__ == "__main__":
-    sandbox.main(convert)
+    sandbox.main(convert, may_start_processes=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from farm.intake.glb import write
+from farm.intake.schema import MAX_TEXT_LENGTH  # a longer name is cut: nothing refers to it
 from farm.intake.texture import Texture
 
 Json = dict[str, Any]
@@ -77,7 +78,7 @@ def finish(glb: Path, surfaces: dict[str, Surface], name: str, target: BinaryIO)
     textures = _Textures(document, len(binary))
     document["materials"] = [_material(surfaces[material["name"]], textures) for material in document["materials"]]
     for named in [*document["nodes"], *document["meshes"]]:
-        named["name"] = name
+        named["name"] = name[:MAX_TEXT_LENGTH]
     document.pop("extensionsUsed", None)  # of the materials that were replaced
     if textures.has_transforms:
         document["extensionsUsed"] = ["KHR_texture_transform"]
@@ -87,7 +88,11 @@ def finish(glb: Path, surfaces: dict[str, Surface], name: str, target: BinaryIO)
 
 def _material(surface: Surface, textures: _Textures) -> Json:
     shading: Json = {"roughnessFactor": surface.roughness, "metallicFactor": surface.metallic}
-    material: Json = {"name": surface.name, "doubleSided": True, "pbrMetallicRoughness": shading}  # as OBJ has no sides
+    material: Json = {
+        "name": surface.name[:MAX_TEXT_LENGTH],
+        "doubleSided": True,  # as OBJ has no sides
+        "pbrMetallicRoughness": shading,
+    }
     if surface.color_texture:
         shading["baseColorTexture"] = textures.info(surface.color_texture)
     else:

@@ -11,6 +11,7 @@ from farm.intake.json_paths import child_path, invalid, quoted
 Counts = dict[str, int]  # length of each list that an index may point into
 Check = Callable[[Any, str, Counts], None]  # value, its path, counts; raises InvalidFormat
 
+MAX_TEXT_LENGTH = 256  # characters of names and other texts; the API stores and returns those of clips
 MAX_FLOAT32 = 3.4028234663852886e38  # Blender converts all numbers to 32-bit floats
 _LIGHTS = "extensions.KHR_lights_punctual.lights"
 
@@ -36,10 +37,11 @@ def check_schema(document: dict[str, Any]) -> None:
             index(f"{path}.samplers")(channel["sampler"], f"{path}.channels[{channel_number}].sampler", samplers)
 
 
-def check_node_tree(document: dict[str, Any]) -> None:
-    """Raises InvalidFormat: a node has two parents (Blender would build its subtree twice) or is in a cycle.
+def check_node_tree(document: dict[str, Any], max_depth: int) -> None:
+    """Raises InvalidFormat: a node has two parents (Blender would build its subtree twice), is in a cycle, or too deep.
 
-    Requires a document that has passed check_schema.
+    A scene's nodes must be different roots, since Blender visits the subtree of each. Requires a document that has
+    passed check_schema.
     """
     nodes = document.get("nodes", [])
     parent: dict[int, int] = {}
@@ -49,16 +51,29 @@ def check_node_tree(document: dict[str, Any]) -> None:
                 path = f"nodes[{number}].children[{position}]"
                 raise invalid(path, f"is node {child}, already a child of node {parent[child]}: export the model again")
             parent[child] = number
-    acyclic: set[int] = set()
+    depths: dict[int, int] = {}  # 1 for a root
     for number in range(len(nodes)):
-        visited: set[int] = set()
+        visited: dict[int, None] = {}  # from the node upwards
         here: int | None = number
-        while here is not None and here not in acyclic:
+        while here is not None and here not in depths:
             if here in visited:
                 raise invalid(f"nodes[{here}]", "is its own ancestor: export the model again")
-            visited.add(here)
+            visited[here] = None
             here = parent.get(here)
-        acyclic |= visited
+        depth = 0 if here is None else depths[here]
+        for node in reversed(visited):
+            depths[node] = depth = depth + 1
+        if depth > max_depth:
+            raise invalid(f"nodes[{number}]", f"is {depth} levels deep: {max_depth} are allowed, so flatten the model")
+    for number, scene in enumerate(document.get("scenes", [])):
+        roots: set[int] = set()
+        for position, node in enumerate(scene.get("nodes", [])):
+            if node in parent or node in roots:
+                reason = f"a child of node {parent[node]}" if node in parent else "in the scene twice"
+                raise invalid(
+                    f"scenes[{number}].nodes[{position}]", f"is node {node}, {reason}: export the model again"
+                )
+            roots.add(node)
 
 
 def record(*required: str, **fields: Check) -> Check:
@@ -96,6 +111,8 @@ def mapping_of(of: Check) -> Check:
     def check(value: Any, path: str, counts: Counts) -> None:
         _any_object(value, path, counts)
         for key, entry in value.items():
+            if len(key) > MAX_TEXT_LENGTH:
+                raise invalid(path, f"has a key of {len(key)} characters: {MAX_TEXT_LENGTH} are allowed, so shorten it")
             of(entry, child_path(path, key), counts)
 
     return check
@@ -150,7 +167,15 @@ def one_of(*allowed: str | int) -> Check:
 
 
 def string(value: Any, path: str, _counts: Counts) -> None:
-    """Any text."""
+    """A text of at most MAX_TEXT_LENGTH characters. A longer one is refused and not cut: clips are chosen by name."""
+    if not isinstance(value, str):
+        raise invalid(path, f"must be text, not {quoted(value)}")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise invalid(path, f"has {len(value)} characters: {MAX_TEXT_LENGTH} are allowed, so shorten it")
+
+
+def free_text(value: Any, path: str, _counts: Counts) -> None:
+    """A text of any length, which nothing stores."""
     if not isinstance(value, str):
         raise invalid(path, f"must be text, not {quoted(value)}")
 
@@ -341,7 +366,7 @@ _LISTS = {
     ),
 }
 _DOCUMENT = record(
-    asset=record(copyright=string, generator=string, minVersion=string),
+    asset=record(copyright=free_text, generator=free_text, minVersion=string),
     scene=index("scenes"),
     **{name: array(part) for name, part in _LISTS.items()},
 )

@@ -22,6 +22,10 @@ class Texture:
 def texture(content: bytes, name: str) -> Texture:
     """The image as it is, or converted to 8-bit sRGB. Raises InvalidFormat: unreadable, truncated or too large."""
     with _opened(content, name) as image:
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise _unreadable(name) from error
         is_8_bits = image.mode in ("L", "LA", "RGB", "RGBA", "P", "1")
         if image.format == "JPEG" and is_8_bits:
             return Texture(content, "image/jpeg")
@@ -31,6 +35,12 @@ def texture(content: bytes, name: str) -> Texture:
             return png(in_8_bits(in_srgb(image)))
         except ValueError as error:
             raise _unreadable(name) from error
+
+
+def pixels(content: bytes, name: str) -> int:
+    """The number of the image's pixels, from its header. Raises InvalidFormat: unreadable or too large."""
+    with _opened(content, name) as image:
+        return image.width * image.height
 
 
 def roughness_and_metal(roughness: bytes | None, metal: bytes | None) -> Texture:
@@ -65,7 +75,6 @@ def _opened(content: bytes, name: str) -> Image.Image:
                 f"The texture {name[:80]!a} has {image.width}x{image.height} pixels: "
                 f"the maximum is {MAX_TEXTURE_SIDE_PIXELS} per side"
             )
-        image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(name) from error
     return image

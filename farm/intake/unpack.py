@@ -36,6 +36,7 @@ def unpack(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     document, binary = _read(content)
     buffers = Buffers(document, Payloads(content), binary)
     views = document.setdefault("bufferViews", [])
+    _check_size(sum(view["byteLength"] for view in views))  # before anything is decoded
     parts: list[bytes | memoryview] = []  # the data of each view
     for number, view in enumerate(views):
         compressed = meshopt_of(view)
@@ -122,13 +123,17 @@ def _write(target: BinaryIO, document: JsonObject, parts: list[bytes | memoryvie
     for view, part in zip(document["bufferViews"], parts, strict=True):
         view |= {"buffer": 0, "byteOffset": size, "byteLength": len(part)}
         size += len(part) + -len(part) % ALIGNMENT
-    if size > MAX_UNPACKED_BYTES:
-        raise InvalidFormat(f"The model unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make it smaller")
+    _check_size(size)
     document["buffers"] = [{"byteLength": size}] if size else []
     for key in ("extensionsUsed", "extensionsRequired"):
         document[key] = [name for name in document.get(key, []) if name not in UNPACKED]
     padded = (piece for part in parts for piece in (part, bytes(-len(part) % ALIGNMENT)))
     glb.write(target, document, padded, size)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_UNPACKED_BYTES:
+        raise InvalidFormat(f"The model unpacks to more than {MAX_UNPACKED_BYTES // 1024**2} MB: make it smaller")
 
 
 if __name__ == "__main__":

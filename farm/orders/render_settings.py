@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 else:
     Effect = Literal[(*PATHS, "dataset")]  # every file in camera_paths/
 
+MAX_CLIPS_SHOWN = 20  # in an error message
 RULE_VIOLATION = "rule_violation"  # pydantic's error type for fields that do not go together
 
 
@@ -218,15 +219,22 @@ class RenderSettings(BaseModel):
         `clips` are the names of the model's animation clips in order, "" for an unnamed one.
         Raises InvalidSettings, which names the field, its value and the allowed values.
         """
-        if self.length > MAX_LENGTH_SECONDS and not admin:
-            raise InvalidSettings(not_allowed("length", self.length, allowed("length")))
+        self.check_length(admin=admin)
         if self.animation is None or self.animation in clips or (self.animation == "*" and clips):
             return
-        names = ", ".join(json.dumps(clip, ensure_ascii=False) for clip in clips if clip)
+        named = [json.dumps(clip, ensure_ascii=False) for clip in clips if clip]
+        names = ", ".join(named[:MAX_CLIPS_SHOWN])
+        if len(named) > MAX_CLIPS_SHOWN:
+            names += f" and {len(named) - MAX_CLIPS_SHOWN} more"
         choice = f'one of the model\'s clips: {names or "none has a name"}; or "*" for the first'
         if not clips:
             choice = "left out: the model has no animation clips"
         raise InvalidSettings(not_allowed("animation", self.animation, choice))
+
+    def check_length(self, *, admin: bool) -> None:
+        """Raises InvalidSettings: the video is longer than this account may order."""
+        if self.length > MAX_LENGTH_SECONDS and not admin:
+            raise InvalidSettings(not_allowed("length", self.length, allowed("length")))
 
     def to_wire(self) -> dict[str, Any]:
         """The settings as JSON of the API: defaults included, optional fields only where they have a value."""

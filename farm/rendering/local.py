@@ -21,7 +21,7 @@ from farm.processes.scratch import own_scratch
 from farm.rendering.engine import choose_engine
 from farm.rendering.production import draw_frames, produce, shot_setup
 from farm.scene.shot import Engine
-from farm.settings import Settings
+from farm.settings import DEFAULT_LIMITS, ModelLimits, Settings
 from farm.tiers import TIERS
 from farm.video import backgrounds
 from farm.video.composite import Compositor
@@ -47,13 +47,13 @@ def render(model: Path, request: RenderSettings, out: Path, settings: Settings) 
 
     Writes the video to `out` and the poster beside it, with the suffix .png, when the block ends.
     """
-    _check(model, request)
+    _check(model, request, settings)
     prepare_output(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
     spec = plan.shot(_digest(model), request, settings)
     with _blender(settings) as (blender, engine, scratch):
         files = Files(scratch, spec.tier)
         variant = Variant(spec, request, None, files, executable(settings.ffmpeg))
-        shot = shot_setup(spec, as_gltf(model, scratch).absolute(), engine)
+        shot = shot_setup(spec, as_gltf(model, scratch, settings).absolute(), engine)
         frames = draw_frames(blender, shot, spec, range(spec.frames))
         yield LocalRender(spec.frames, produce(frames, [variant]))
         shutil.move(files.videos["video"], out)
@@ -70,8 +70,8 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
     spec = dataset_plan.dataset(_digest(model), request, settings)
     # On the disk of `out` and not in memory: a large dataset takes gigabytes.
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
-        gltf = as_gltf(model, Path(folder))
-        intake.check_model(gltf, gltf.name)
+        gltf = as_gltf(model, Path(folder), settings)
+        intake.check_model(gltf, gltf.name, settings)
         with _blender(settings) as (blender, engine, _):
 
             def steps() -> Iterator[int]:
@@ -87,14 +87,14 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
             yield LocalRender(spec.views, steps())
 
 
-def as_gltf(model: Path, folder: Path) -> Path:
+def as_gltf(model: Path, folder: Path, limits: ModelLimits = DEFAULT_LIMITS) -> Path:
     """The model as a glTF that Blender can read: itself, or a GLB made in `folder`. Raises InvalidFormat."""
     is_scan = intake.is_scan(model.name)
-    if not is_scan and not intake.check_model(model, model.name).packed:
+    if not is_scan and not intake.check_model(model, model.name, limits).packed:
         return model
     glb = folder / "converted.glb"
     with glb.open("wb") as file:
-        asyncio.run(intake.convert_scan(model, file) if is_scan else intake.unpack_model(model, file))
+        asyncio.run(intake.convert_scan(model, file, limits) if is_scan else intake.unpack_model(model, file))
     return glb
 
 
@@ -105,7 +105,7 @@ def stills(
 
     Raises FarmError.
     """
-    _check(model, request)
+    _check(model, request, settings)
     video = plan.shot(_digest(model), request, settings.model_copy(update={"fps": STILL_FPS}))
     side = plan.even(STILL_SUPERSAMPLING * size)
     spec = replace(video, width=side, height=side, samples=settings.samples or STILL_SAMPLES)
@@ -113,14 +113,14 @@ def stills(
     numbers = [min(round(t * spec.frames), spec.frames - 1) for t in times]
     compositor = Compositor(backgrounds.plain(request.background, side, side), request.vignette or 0.0)
     with _blender(settings) as (blender, engine, scratch):
-        blender.open_shot(shot_setup(spec, as_gltf(model, scratch).absolute(), engine))
+        blender.open_shot(shot_setup(spec, as_gltf(model, scratch, settings).absolute(), engine))
         return [
             Image.fromarray(compositor.over(frame)).resize((size, size), Image.Resampling.LANCZOS)
             for frame in blender.frames((number, poses[number]) for number in numbers)
         ]
 
 
-def _check(model: Path, request: RenderSettings) -> None:
+def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
     """Raises FarmError when the file is not a valid model, or cannot be rendered as requested here."""
     if request.is_dataset:
         raise InvalidSettings("renderSettings request a dataset, and this command makes videos: use `farm dataset`")
@@ -128,7 +128,7 @@ def _check(model: Path, request: RenderSettings) -> None:
         raise InvalidSettings(
             "renderSettings.bgImageId names a picture stored by a farm, and this command runs without one: use bgColor"
         )
-    request.check_against(intake.check_model(model, model.name).clips, admin=True)
+    request.check_against(intake.check_model(model, model.name, limits).clips, admin=True)
 
 
 @contextmanager

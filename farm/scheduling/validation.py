@@ -16,7 +16,13 @@ def check(db: Session, account: Account, clips: Sequence[str], request: RenderSe
 
     Raises InvalidSettings, naming the field, its value and the allowed values.
     """
+    check_without_model(db, account, request)
     request.check_against(clips, admin=account.is_admin)
+
+
+def check_without_model(db: Session, account: Account, request: RenderSettings) -> None:
+    """Like `check`, as far as it does not depend on the model. Raises InvalidSettings."""
+    request.check_length(admin=account.is_admin)
     if request.bg_image_id:
         try:
             overlays.usable(db, account.id, request.bg_image_id)

@@ -105,12 +105,15 @@ def surfaces(content: bytes, folder: Path) -> dict[str, Surface]:
     return {surface.name: surface for surface in prepare(archive, path, folder / "clean.obj").values()}
 
 
-def converted(content: bytes, folder: Path, timeout_seconds: float = 100, memory_mb: int = 4096) -> Converted:
-    """The scan's GLB, once the intake check has passed it. Raises InvalidFormat."""
+def converted(
+    content: bytes, folder: Path, timeout_seconds: float = 100, memory_mb: int = 4096, **work_limits: int
+) -> Converted:
+    """The scan's GLB, which has passed the check; `work_limits` are those of `prepare`. Raises InvalidFormat."""
     source, target = folder / "scan.zip", folder / "scan.glb"
     source.write_bytes(content)
     with target.open("wb") as file:
-        asyncio.run(sandbox.run("farm.intake.scan", source, file, timeout_seconds=timeout_seconds, memory_mb=memory_mb))
+        limits: dict[str, Any] = {"timeout_seconds": timeout_seconds, "memory_mb": memory_mb, **work_limits}
+        asyncio.run(sandbox.run("farm.intake.scan", source, file, **limits))
     check_model(target, "scan.glb")
     glb = target.read_bytes()
     (length,) = struct.unpack("<I", glb[12:16])

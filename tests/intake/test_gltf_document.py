@@ -127,10 +127,10 @@ class TestUris:
         ],
     )
     def test_accept_embedded_data(self, uri: str) -> None:
-        assert admitted(glb(self._with("images[0].uri", uri))) == "glb"
+        assert admitted(glb(self._with("extras", [{"uri": uri}]))) == "glb"
 
     def test_accept_escaped_slashes(self) -> None:
-        content = json.dumps(self._with("images[0].uri", "data:image/png;base64," + "A" * 400 + "/AAA" * 100))
+        content = json.dumps(self._with("extras", [{"uri": "data:image/png;base64," + "A" * 400 + "/AAA" * 100}]))
         assert admitted(glb(content.replace("/", r"\/").encode())) == "glb"
 
     @pytest.mark.parametrize("forged", ["*0*", r"\u002a0*", "*0123456789abcdef 40000 0*", r"\u002a5 5 5*"])

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from farm.errors import InvalidFormat
 from farm.intake import archive
-from tests.intake.scans import MTL, OBJ, converted, picture, scan, zipped
+from tests.intake.scans import MTL, OBJ, converted, picture, scan, surfaces, zipped
 from tests.support.assets import ASSETS
 
 pytestmark = pytest.mark.slow
@@ -150,3 +150,47 @@ class TestRefused:
         with pytest.raises(InvalidFormat, match="longer than"):
             converted(zipped({"a.obj": large}), tmp_path, timeout_seconds=1.2)
         assert list(scratch.iterdir()) == []
+
+
+class TestLimits:
+    def test_refuses_more_entries_than_can_be_listed(self, tmp_path: Path) -> None:
+        many = zipped({f"{number}.txt": b"" for number in range(1001)})
+        with pytest.raises(InvalidFormat, match="has 1001 entries, 1000 are allowed"):
+            surfaces(many, tmp_path)
+        with pytest.raises(InvalidFormat, match="has far more than 1000 entries"):
+            surfaces(zipped({f"{number}.txt": b"" for number in range(90_000)}), tmp_path)
+
+    def test_refuses_a_long_path(self, tmp_path: Path) -> None:
+        assert surfaces(zipped({"x" * 252 + ".obj": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"}), tmp_path)
+        with pytest.raises(InvalidFormat, match=r"has 257 characters, 256 are allowed"):
+            surfaces(zipped({"x" * 253 + ".obj": OBJ}), tmp_path)
+
+    def test_refuses_a_bomb_before_it_is_unpacked(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidFormat, match="unpacks to over 100 times its size"):
+            surfaces(scan(obj=OBJ + b" " * 20 * 1024**2), tmp_path)
+        with pytest.raises(InvalidFormat, match="unpacks to more than 512 MB"):
+            surfaces(scan(jpg=bytes(513 * 1024**2)), tmp_path)
+
+    def test_limits_the_pixels_of_all_textures(self, tmp_path: Path) -> None:
+        obj = OBJ + b"v 5 0 0\nv 6 0 0\nv 5 1 0\nusemtl Wood\nf 4/1 5/2 6/3\n"
+        mtl = MTL + b"newmtl Wood\nmap_Kd wood.png\nmap_Pr stone.jpg\n"
+        files = {"a.obj": obj, "a.mtl": mtl, "stone.jpg": picture(), "wood.png": picture("PNG", (8, 2))}
+        content = zipped(files)
+        assert len(converted(content, tmp_path, max_texture_pixels=32).document["materials"]) == 2
+        with pytest.raises(InvalidFormat, match="have more than 31 pixels together"):
+            converted(content, tmp_path, max_texture_pixels=31)
+
+    def test_limits_the_materials(self, tmp_path: Path) -> None:
+        content = scan(obj=OBJ + b"usemtl Wood\nf 1/1 2/2 3/3\n")
+        with pytest.raises(InvalidFormat, match=r"'a.obj' uses 2 materials: 1 are allowed"):
+            converted(content, tmp_path, max_materials=1)
+
+    def test_limits_the_material_files(self, tmp_path: Path) -> None:
+        lines = b"".join(b"mtllib %d.mtl\n" % number for number in range(101))
+        with pytest.raises(InvalidFormat, match=r"'a.obj' has 102 mtllib lines: 100 are allowed"):
+            converted(scan(obj=lines + OBJ), tmp_path)
+
+    def test_cuts_long_names(self, tmp_path: Path) -> None:
+        name = b"n" * 100_000
+        content = scan(obj=OBJ.replace(b"Stone", name), mtl=MTL.replace(b"Stone", name))
+        assert converted(content, tmp_path).material["name"] == "n" * 256
