@@ -18,7 +18,8 @@ from farm import logs
 from farm.blender.client import Blender, BlenderHost
 from farm.commands.shared import Data, Json, console, settings_with
 from farm.db.session import Database
-from farm.errors import FarmError
+from farm.errors import FarmError, SandboxTooWeak
+from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
 from farm.rendering import engine
 from farm.scheduling.doorbell import connect
@@ -32,6 +33,10 @@ SETUP_FIX = "Run `make setup`; without root it prints the command that installs 
 NO_DRIVER_FIX = (
     "OpenGL cannot use the GPU. Install its driver with EGL; start a container with the GPU and"
     " NVIDIA_DRIVER_CAPABILITIES=all. To render on the CPU, set FARM_ENGINE=cycles."
+)
+SANDBOX_FIX = (
+    "For more: Linux 5.13 or later on x86-64, with Landlock (/sys/kernel/security/lsm lists it), in a container whose"
+    " seccomp profile allows it."
 )
 FIXES = {  # for checks that raise an error
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that works.",
@@ -75,7 +80,17 @@ def print_report(data: Data = None, as_json: Json = False) -> None:
 
 def examine(settings: Settings) -> list[Check]:
     """Run all checks, in the order in which a render needs them. Takes some seconds, because Blender is started."""
-    checks: list[Callable[[Settings], Check]] = [python, blender, gpu, ffmpeg, redis, database, storage, scratch]
+    checks: list[Callable[[Settings], Check]] = [
+        python,
+        sandbox,
+        blender,
+        gpu,
+        ffmpeg,
+        redis,
+        database,
+        storage,
+        scratch,
+    ]
     return [_run_check(check, settings) for check in checks]
 
 
@@ -83,6 +98,15 @@ def python(_: Settings) -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     ok = sys.version_info[:2] == (3, 11)
     return Check("python", ok, version, None if ok else "Blender's package needs Python 3.11: install it.")
+
+
+def sandbox(settings: Settings) -> Check:
+    try:
+        found = sandboxes.require(settings.sandbox_required)
+    except SandboxTooWeak as error:
+        return Check("sandbox", False, error.message, SANDBOX_FIX)
+    what = f"{found.tier} ({found.description})"
+    return Check("sandbox", True, what, None if found.tier == sandboxes.TIERS[-1] else SANDBOX_FIX)
 
 
 def blender(_: Settings) -> Check:
@@ -170,7 +194,9 @@ def storage(settings: Settings) -> Check:
 
 def scratch(settings: Settings) -> Check:
     with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as probe:
-        probe.bind(str(BlenderHost(own).socket_path))  # fails if the path is too long for a socket
+        path = BlenderHost(own).socket_path
+        path.parent.mkdir()
+        probe.bind(str(path))  # fails if it is too long for a socket
     free = shutil.disk_usage(settings.scratch).free
     enough = free >= MIN_SCRATCH_BYTES
     fix = "Enlarge it (docker run --shm-size=1g), or set FARM_SCRATCH to another folder."

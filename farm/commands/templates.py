@@ -12,6 +12,7 @@ from rich.console import Console
 from farm import logs, templates
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadTemplate, FarmError
+from farm.processes import sandbox
 from farm.processes.scratch import own_scratch
 from farm.settings import Settings
 from farm.templates.contract import Violation
@@ -43,6 +44,7 @@ def check(file: File) -> None:
     """List all problems of a template, each with its fix. The exit code is 1 if there are any."""
     logs.configure("warning")
     settings = Settings()
+    sandbox.require(settings.sandbox_required)
     path = templates.locate(file)
     with (
         own_scratch(settings.scratch) as scratch,
@@ -86,6 +88,7 @@ def preview_template(
 
     logs.configure("warning")
     settings = Settings(engine=engine) if engine else Settings()
+    sandbox.require(settings.sandbox_required)
     path = templates.locate(file)
     intake.check_model(model, model.name)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import templates
+from farm.blender.client import Blender, memory_limit
 from farm.scene.shot import Engine
 from farm.settings import Settings
 from farm.storage import open_storage
@@ -23,6 +24,10 @@ class WorkerContext:
     scratch: Path
     worker_pid: int = field(default_factory=os.getpid)
     _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte of shared memory
+
+    def blender(self) -> Blender:
+        """A connection to the Blender host, with the node's limits."""
+        return Blender(self.blender_socket, self.settings.frame_timeout, memory_limit(self.settings.blender_bytes))
 
     def request_stop(self) -> None:
         """Called by the worker: its work-horse claims no chunk after the current one."""

@@ -24,10 +24,10 @@ from farm.blender.client import BlenderHost
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk
-from farm.errors import FarmError, WorkerLost
+from farm.errors import FarmError, NodeRefused, SandboxTooWeak, WorkerLost
 from farm.nodes import facts, names, quarantine, registry
 from farm.nodes.facts import Facts
-from farm.processes import exit_codes
+from farm.processes import exit_codes, sandbox
 from farm.processes.child_process import adopt_orphans, reap_orphans
 from farm.processes.scratch import clear, own_scratch
 from farm.processes.supervision import on_stop_signal
@@ -142,6 +142,10 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
 
     Ends at once if the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and FarmError.
     """
+    try:
+        confined_by = sandbox.require(settings.sandbox_required)
+    except SandboxTooWeak as error:
+        raise NodeRefused(error.message) from error
     with (
         on_stop_signal(lambda: sys.exit(exit_codes.STOPPED)),  # until RQ installs its handlers
         names.reserved(name, gpu, settings.database) as own_name,
@@ -157,7 +161,13 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
                 return
             context.enter(context.WorkerContext(own_name, settings, own_facts.engine, host.socket_path, scratch))
             host.start()
-            log.info("worker_ready", engine=own_facts.engine, gpu=own_facts.gpu, tags=own_facts.tags)
+            log.info(
+                "worker_ready",
+                engine=own_facts.engine,
+                gpu=own_facts.gpu,
+                tags=own_facts.tags,
+                sandbox=f"{confined_by.tier} ({confined_by.description})",
+            )
             with connect(settings.redis_url, timeout=None) as redis:
                 worker = ChunkWorker(settings, redis, host, own_facts)
                 worker.work(logging_level="WARNING")
