@@ -33,7 +33,7 @@ from farm.processes.scratch import clear, own_scratch
 from farm.processes.supervision import on_stop_signal
 from farm.rendering import engine
 from farm.scheduling import leases
-from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, connect, queue
+from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, WakeUp, connect, queue
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker import (
@@ -64,6 +64,7 @@ class ChunkWorker(Worker):
             name=f"{own_facts.name}/{os.getpid()}",  # RQ remembers dead workers for a while, and refuses their names
             connection=redis,
             serializer=JSONSerializer,
+            job_class=WakeUp,
             log_job_description=False,
             job_monitoring_interval=HEARTBEAT_SECONDS,
         )
@@ -74,6 +75,9 @@ class ChunkWorker(Worker):
         self.is_outdated = False
         self._next_heartbeat = 0.0
         gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
+
+    def subscribe(self) -> None:
+        """Listen to no commands: RQ would stop and kill workers for whoever publishes to Redis; the farm has none."""
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -119,6 +123,9 @@ class ChunkWorker(Worker):
         self.host.ensure_ready()
         self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)
+        if context.current().is_host_stale():
+            self.host.kill()
+            log.info("blender_replaced_for_tenant")
         # A host that is not idle still draws for a work-horse that has ended: it is replaced.
         self.host.ensure_ready()
         reap_orphans([self.host.pid])
@@ -154,7 +161,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         logs.bind(node=own_name)
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
         own_facts = _gather(settings, own_name, tags, scratch)
-        host = BlenderHost(scratch, settings.blender_bytes)
+        host = BlenderHost(scratch, settings.blender_bytes, shares_shaders=not settings.isolate_tenants)
         try:
             if not _join(settings, own_facts):
                 log.info("node_is_drained")

@@ -15,12 +15,13 @@ from farm.commands import doctor
 from farm.commands.doctor import Check
 from farm.db.session import Database
 from farm.nodes import facts
+from farm.processes import sandbox
 from farm.rendering import engine
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.support.s3 import Door
 
-NAMES = ["python", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
+NAMES = ["python", "sandbox", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -66,6 +67,13 @@ class TestReport:
 
 
 class TestProblems:
+    def test_reports_a_sandbox_that_is_too_weak(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sandbox, "strongest", sandbox.Limits)
+        assert only(doctor.sandbox, healthy).ok
+        assert "Landlock" in (only(doctor.sandbox, healthy).fix or "")
+        demanding = healthy.model_copy(update={"sandbox_required": "isolation"})
+        assert_bad(only(doctor.sandbox, demanding), "Landlock")
+
     def test_reports_a_missing_ffmpeg(self, healthy: Settings, tmp_path: Path) -> None:
         bad = healthy.model_copy(update={"ffmpeg": tmp_path / "none"})
         assert_bad(only(doctor.ffmpeg, bad), "FARM_FFMPEG")
