@@ -38,6 +38,7 @@ IDLE_TIMEOUT_SECONDS = 2.0  # for the response of an idle host; stopping the fra
 MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
 MAX_SHOTS = 200  # of one host process, to bound memory that Blender leaks
 MAX_RESPONSE_BYTES = 16 * 1024**2
+OUT_OF_MEMORY, MAX_LOG_BYTES = (b"bad_alloc", b"alloc returns null"), 8192
 MAX_MEMORY_SHARE = 0.8  # of the machine, for one host
 MAX_CPU_HOURS = 1000  # of one host, per core: more than its shots can take
 # In a host's folder. It may write to the first only, where its home and its temporary files are, too.
@@ -312,7 +313,19 @@ class Blender:
 
     def _crash(self) -> RenderFailed:
         """Why the host is gone."""
-        return ModelTooLarge(self._watch.max_bytes) if self._watch and self._watch.has_killed else BlenderCrashed()
+        if self._watch and (self._watch.has_killed or self._was_out_of_memory()):
+            return ModelTooLarge(self._watch.max_bytes)
+        return BlenderCrashed()
+
+    def _was_out_of_memory(self) -> bool:
+        """Whether the kernel refused the host an allocation, by the end of its log."""
+        try:
+            with (self._folder.parent / LOG_NAME).open("rb") as log:
+                log.seek(max(log.seek(0, os.SEEK_END) - MAX_LOG_BYTES, 0))
+                end = log.read()
+        except OSError:
+            return False
+        return any(words in end for words in OUT_OF_MEMORY)
 
     def _receive(self) -> dict[str, Any]:
         try:
@@ -333,6 +346,8 @@ class Blender:
             raise BadTemplate(problem["message"])
         if problem["code"] == "no_room":
             raise DiskFull
+        if problem["code"] == "no_memory":
+            raise ModelTooLarge(self._watch.max_bytes if self._watch else memory.of_machine())
         raise RenderFailed(f"Blender could not render this model: {problem['message']}")
 
 

@@ -20,6 +20,7 @@ from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
 from farm.blender.inputs import staged
 from farm.errors import BadTemplate, BlenderCrashed, ModelTooLarge
+from farm.processes import memory
 from farm.processes.sandbox import Isolation, Limits
 from farm.scene.shot import Engine
 from tests.blender.models import box, glb
@@ -145,6 +146,19 @@ class TestMemory:
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
         own_host.ensure_ready()
         assert len(draw_frames(own_host, shot("draco.glb"), 0.0)) == 1
+
+    def test_refuses_a_host_an_allocation_beyond_its_share(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Faster than any watch: the kernel does not grant it. Blender aborts then."""
+        monkeypatch.setattr("farm.blender.client.MAX_MEMORY_SHARE", 600e6 / memory.of_machine())
+        with (
+            BlenderHost(tmp_path) as host,
+            Blender(host.socket_path, TIMEOUT_SECONDS, 10**9) as blender,
+            pytest.raises(ModelTooLarge),
+        ):
+            blender.open_shot(shot("product.glb", size=(6000, 6000)))
+            list(blender.frames([(0, Pose(0.0))]))
 
 
 def canary_model(path: Path) -> Path:
