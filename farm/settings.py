@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         gt=0,
         description="Bytes of memory above which an idle Blender is replaced; one that draws is ended at twice as many",
     )
+    sandbox: Literal["auto", "limits"] = Field(
+        "auto", description="limits: a weaker sandbox, for a GPU driver that does not work in the strongest one"
+    )
     sandbox_required: Literal["limits", "isolation"] = Field(
         "limits", description="Weakest sandbox in which this machine may run Blender (docs/security.md)"
     )

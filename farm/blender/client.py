@@ -21,9 +21,9 @@ import structlog
 from camera_paths import Pose
 from farm.blender.inputs import staged
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, ModelTooLarge, RenderFailed
-from farm.processes import memory, sandbox
+from farm.processes import memory
 from farm.processes.memory import MemoryWatch
-from farm.processes.sandbox import Rules, Sandbox
+from farm.processes.sandbox import Rules, Sandbox, clean_environment, strongest
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
 from farm.templates.contract import Violation
@@ -46,7 +46,6 @@ OWN_FOLDER, INPUT_FOLDER, LOG_NAME = "blender", "input", "blender.log"
 # After each large product OpenBLAS' threads spin for a tenth of a second on cores that Blender could render on.
 HOST_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 # The drivers' caches of compiled shaders (Mesa, NVIDIA): EEVEE's first frame takes half a minute on the CPU without.
-SHADERS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plinth-shaders"
 SHADER_VARIABLES = ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "CUDA_CACHE_PATH")
 
 
@@ -61,32 +60,32 @@ class BlenderHost:
     `folder` should be on tmpfs. It holds the host's log, copies of the files that it reads, and a folder for its socket
     and its frames. A Unix socket's path has at most 107 bytes, so a host in a deep folder does not start. An idle host
     above `max_memory_bytes` is replaced. Compiled shaders are shared with other hosts of this user unless
-    `shares_shaders` is off. `confined_by` is for tests; default: the strongest sandbox of this machine.
+    `shares_shaders` is off. Default: it is `confined_by` the strongest sandbox of this machine.
     """
 
     def __init__(
         self,
         folder: Path,
+        confined_by: Sandbox | None = None,
         max_memory_bytes: int | None = None,
         *,
         shares_shaders: bool = True,
-        confined_by: Sandbox | None = None,
     ) -> None:
         self.folder, self.max_memory_bytes = folder, max_memory_bytes
         self.own_folder = folder / OWN_FOLDER
         self.socket_path = self.own_folder / "sock"
         self.log_path = folder / LOG_NAME
-        self.sandbox = confined_by or sandbox.strongest()
-        self._shaders = SHADERS if shares_shaders else self.own_folder / "shaders"
+        self.sandbox = confined_by or strongest()
+        self._shares_shaders = shares_shaders
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderTimeout."""
-        home, temporary = self._empty_folders()
+        home, temporary, shaders = self._folders()
         # -s and -P: an earlier host could have left Python code in its home, or where it was started.
         host = [sys.executable, "-s", "-P", "-m", "farm.blender.host", str(self.socket_path), str(self.own_folder)]
         rules = Rules(
-            writable=[self.own_folder, self._shaders],
+            writable=[self.own_folder, shaders],
             memory_bytes=int(MAX_MEMORY_SHARE * memory.of_machine()),
             readable=[self.folder / INPUT_FOLDER],
             cpu_seconds=MAX_CPU_HOURS * 3600 * (os.cpu_count() or 1),
@@ -96,9 +95,9 @@ class BlenderHost:
         with self.log_path.open("ab") as log:  # in append mode, because a reader may truncate the log
             self._process = subprocess.Popen(
                 self.sandbox.command(host, rules),
-                env=sandbox.clean_environment(home, temporary)
+                env=clean_environment(home, temporary)
                 | HOST_ENVIRONMENT
-                | dict.fromkeys(SHADER_VARIABLES, str(self._shaders)),
+                | dict.fromkeys(SHADER_VARIABLES, str(shaders)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -113,13 +112,18 @@ class BlenderHost:
                 raise BlenderTimeout(f"Blender did not start within {START_TIMEOUT_SECONDS:.0f} s")
             time.sleep(0.05)
 
-    def _empty_folders(self) -> tuple[Path, Path]:
-        """The host's home and folder for temporary files, both empty."""
+    def _folders(self) -> tuple[Path, Path, Path]:
+        """The host's home and its folder for temporary files, both empty, and the one for compiled shaders."""
         shutil.rmtree(self.own_folder, ignore_errors=True)
-        home, temporary = self.own_folder / "home", self.own_folder / "tmp"
-        for folder in (home, temporary, self._shaders, self.folder / INPUT_FOLDER):
+        home, temporary, shaders = (self.own_folder / name for name in ("home", "tmp", "shaders"))
+        for folder in (home, temporary, shaders, self.folder / INPUT_FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
-        return home, temporary
+        if self._shares_shaders:
+            with contextlib.suppress(OSError, RuntimeError):  # this user has no home, or cannot write to it
+                shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plinth-shaders"
+                shared.mkdir(parents=True, exist_ok=True)
+                return home, temporary, shared
+        return home, temporary, shaders
 
     @property
     def pid(self) -> int | None:

@@ -34,6 +34,7 @@ NO_DRIVER_FIX = (
     "OpenGL cannot use the GPU. Install its driver with EGL; start a container with the GPU and"
     " NVIDIA_DRIVER_CAPABILITIES=all. To render on the CPU, set FARM_ENGINE=cycles."
 )
+DRIVER_IN_SANDBOX_FIX = "Set FARM_SANDBOX=limits, and report the driver: docs/security.md has what it may open."
 SANDBOX_FIX = (
     "For more: Linux 5.13 or later on x86-64, with Landlock (/sys/kernel/security/lsm lists it), in a container whose"
     " seccomp profile allows it."
@@ -102,16 +103,16 @@ def python(_: Settings) -> Check:
 
 def sandbox(settings: Settings) -> Check:
     try:
-        found = sandboxes.require(settings.sandbox_required)
+        found = sandboxes.of_blender(settings)
     except SandboxTooWeak as error:
         return Check("sandbox", False, error.message, SANDBOX_FIX)
-    what = f"{found.tier} ({found.description})"
-    return Check("sandbox", True, what, None if found.tier == sandboxes.TIERS[-1] else SANDBOX_FIX)
+    is_weaker = found.tier != sandboxes.strongest().tier or found.tier != sandboxes.TIERS[-1]
+    return Check("sandbox", True, f"{found.tier} ({found.description})", SANDBOX_FIX if is_weaker else None)
 
 
-def blender(_: Settings) -> Check:
+def blender(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        host = BlenderHost(Path(folder))
+        host = BlenderHost(Path(folder), sandboxes.of_blender(settings))
         try:
             host.start()
             with Blender(host.socket_path, engine.PROBE_TIMEOUT_SECONDS) as inside:
@@ -124,7 +125,7 @@ def blender(_: Settings) -> Check:
 
 def gpu(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        found = engine.probe(Path(folder))
+        found = engine.probe(Path(folder), sandboxes.of_blender(settings))
     chosen = engine.select_engine(settings, found)
     if found and not found.software:
         return Check("engine", True, f"{chosen} ({found.vendor} {found.renderer})")
@@ -135,6 +136,10 @@ def gpu(settings: Settings) -> Check:
         return Check("engine", False, f"{chosen} ({what})", fix)
     if settings.engine == "auto" and devices:
         names = ", ".join(map(str, devices))
+        with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+            unisolated = engine.probe(Path(folder), sandboxes.Limits())
+        if unisolated and not unisolated.software:
+            return Check("engine", False, f"{chosen} ({names} does not work in this sandbox)", DRIVER_IN_SANDBOX_FIX)
         return Check("engine", False, f"{chosen} ({what}, although there is {names}): not a GPU node", NO_DRIVER_FIX)
     return Check("engine", True, f"{chosen} ({what})")
 

@@ -44,11 +44,11 @@ def check(file: File) -> None:
     """List all problems of a template, each with its fix. The exit code is 1 if there are any."""
     logs.configure("warning")
     settings = Settings()
-    sandbox.require(settings.sandbox_required)
+    confined_by = sandbox.of_blender(settings)
     path = templates.locate(file)
     with (
         own_scratch(settings.scratch) as scratch,
-        BlenderHost(scratch) as host,
+        BlenderHost(scratch, confined_by) as host,
         Blender(host.socket_path, settings.frame_timeout) as blender,
     ):
         violations = blender.check(path)
@@ -88,12 +88,12 @@ def preview_template(
 
     logs.configure("warning")
     settings = Settings(engine=engine) if engine else Settings()
-    sandbox.require(settings.sandbox_required)
+    confined_by = sandbox.of_blender(settings)
     path = templates.locate(file)
     intake.check_model(model, model.name)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
         chosen_engine = choose_engine(settings, scratch)
-        with BlenderHost(scratch) as host:
+        with BlenderHost(scratch, confined_by) as host:
             for _ in template_still.saves(path) if watch else [None]:
                 began = time.monotonic()
                 try:

@@ -53,7 +53,7 @@ def gather(
         bpy_version=version("bpy"),
         database_version=database.newest_version() or "",
         drawing_code=drawing_code(),
-        sandbox=sandbox.strongest().tier,
+        sandbox=sandbox.of_blender(settings).tier,
         always_draws=settings.draw == "always",
         started_at=now(),
     )

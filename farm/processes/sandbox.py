@@ -15,6 +15,7 @@ from typing import Literal, Protocol, get_args
 
 from farm.errors import SandboxTooWeak
 from farm.processes import landlock, seccomp
+from farm.settings import Settings
 
 Tier = Literal["limits", "isolation"]  # from weak to strong; each includes the ones before it
 TIERS: tuple[Tier, ...] = get_args(Tier)
@@ -97,13 +98,14 @@ def strongest() -> Sandbox:
     return Isolation() if Isolation.is_supported() else Limits()
 
 
-def require(tier: Tier) -> Sandbox:
-    """The strongest sandbox. Raises SandboxTooWeak when it is below `tier`."""
-    sandbox = strongest()
-    if TIERS.index(sandbox.tier) < TIERS.index(tier):
+def of_blender(settings: Settings) -> Sandbox:
+    """The sandbox for Blender. Raises SandboxTooWeak when it is below the required tier."""
+    sandbox = Limits() if settings.sandbox == "limits" else strongest()
+    if TIERS.index(sandbox.tier) < TIERS.index(settings.sandbox_required):
+        reason = "FARM_SANDBOX is limits" if settings.sandbox == "limits" else "its kernel or container has no Landlock"
         raise SandboxTooWeak(
-            f"FARM_SANDBOX_REQUIRED is {tier}, and this machine has only {sandbox.tier}: its kernel or container offers"
-            " no Landlock and seccomp (docs/security.md)"
+            f"FARM_SANDBOX_REQUIRED is {settings.sandbox_required}, and this machine confines Blender by"
+            f" {sandbox.tier} only: {reason} (docs/security.md)"
         )
     return sandbox
 

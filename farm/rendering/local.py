@@ -138,11 +138,14 @@ def _blender(settings: Settings) -> Iterator[tuple[Blender, Engine, Path]]:
 
     Raises SandboxTooWeak.
     """
-    sandbox.require(settings.sandbox_required)
+    confined_by = sandbox.of_blender(settings)
     with own_scratch(settings.scratch) as scratch:
         engine = choose_engine(settings, scratch)
         limit = memory_limit(settings.blender_bytes)
-        with BlenderHost(scratch) as host, Blender(host.socket_path, settings.frame_timeout, limit) as blender:
+        with (
+            BlenderHost(scratch, confined_by) as host,
+            Blender(host.socket_path, settings.frame_timeout, limit) as blender,
+        ):
             yield blender, engine, scratch
 
 

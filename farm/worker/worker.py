@@ -150,7 +150,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
     Ends at once if the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and FarmError.
     """
     try:
-        confined_by = sandbox.require(settings.sandbox_required)
+        confined_by = sandbox.of_blender(settings)
     except SandboxTooWeak as error:
         raise NodeRefused(error.message) from error
     with (
@@ -161,7 +161,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         logs.bind(node=own_name)
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
         own_facts = _gather(settings, own_name, tags, scratch)
-        host = BlenderHost(scratch, settings.blender_bytes, shares_shaders=not settings.isolate_tenants)
+        host = BlenderHost(scratch, confined_by, settings.blender_bytes, shares_shaders=not settings.isolate_tenants)
         try:
             if not _join(settings, own_facts):
                 log.info("node_is_drained")
@@ -195,7 +195,7 @@ def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -
         registry.check_version(database)
         registry.check_storage(database, open_storage(settings))
         open_storage.cache_clear()  # no connection to the storage may cross a fork
-        device = engine.probe(scratch)
+        device = engine.probe(scratch, sandbox.of_blender(settings))
         return facts.gather(name, list(tags), engine.select_engine(settings, device), device, database, settings)
 
 

@@ -155,10 +155,10 @@ class TestMemory:
         with (
             BlenderHost(tmp_path) as host,
             Blender(host.socket_path, TIMEOUT_SECONDS, 10**9) as blender,
-            pytest.raises(ModelTooLarge),
         ):
             blender.open_shot(shot("product.glb", size=(6000, 6000)))
-            list(blender.frames([(0, Pose(0.0))]))
+            with pytest.raises(ModelTooLarge):
+                list(blender.frames([(0, Pose(0.0))]))
 
 
 def canary_model(path: Path) -> Path:

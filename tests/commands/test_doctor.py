@@ -71,6 +71,7 @@ class TestProblems:
         monkeypatch.setattr(sandbox, "strongest", sandbox.Limits)
         assert only(doctor.sandbox, healthy).ok
         assert "Landlock" in (only(doctor.sandbox, healthy).fix or "")
+        assert only(doctor.sandbox, healthy.model_copy(update={"sandbox": "limits"})).found.startswith("limits (")
         demanding = healthy.model_copy(update={"sandbox_required": "isolation"})
         assert_bad(only(doctor.sandbox, demanding), "Landlock")
 
@@ -178,7 +179,7 @@ class TestSoftwareOpenGl:
     @pytest.fixture
     def software_opengl(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
-        monkeypatch.setattr(engine, "probe", lambda _: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+        monkeypatch.setattr(engine, "probe", lambda *_: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
         return healthy
 
     def test_is_reported_with_the_fix(self, software_opengl: Settings) -> None:
@@ -193,7 +194,7 @@ class TestSoftwareOpenGl:
     @pytest.mark.parametrize("forced", ["auto", "eevee", "cycles"])
     def test_joins_the_farm_without_a_gpu(self, software_opengl: Settings, forced: str) -> None:
         settings = software_opengl.model_copy(update={"engine": forced})
-        device = engine.probe(Path())
+        device = engine.probe(Path(), sandbox.Limits())
         with contextlib.closing(Database(settings.database)) as database:
             joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")

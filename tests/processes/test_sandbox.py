@@ -14,6 +14,7 @@ import pytest
 from farm.errors import SandboxTooWeak
 from farm.processes import memory, sandbox
 from farm.processes.sandbox import Isolation, Limits, Rules, Sandbox, clean_environment
+from farm.settings import Settings
 from tests.support.polling import until
 
 SECRETS = {
@@ -279,15 +280,20 @@ class TestLimits:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-class TestRequire:
-    def test_accepts_the_strongest_tier_or_a_weaker_one(self) -> None:
-        assert sandbox.require("limits") is sandbox.strongest()
-        assert sandbox.require(sandbox.strongest().tier) is sandbox.strongest()
+class TestOfBlender:
+    def test_is_the_strongest_unless_the_setting_says_less(self) -> None:
+        assert sandbox.of_blender(Settings()) is sandbox.strongest()
+        assert sandbox.of_blender(Settings(sandbox="limits")).tier == "limits"
 
-    def test_refuses_a_machine_below_the_tier(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_may_be_the_required_one(self) -> None:
+        assert sandbox.of_blender(Settings(sandbox_required=sandbox.strongest().tier)) is sandbox.strongest()
+
+    def test_refuses_a_machine_below_the_required_tier(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(SandboxTooWeak, match="limits only: FARM_SANDBOX is limits"):
+            sandbox.of_blender(Settings(sandbox="limits", sandbox_required="isolation"))
         monkeypatch.setattr(sandbox, "strongest", Limits)
-        with pytest.raises(SandboxTooWeak, match="FARM_SANDBOX_REQUIRED is isolation"):
-            sandbox.require("isolation")
+        with pytest.raises(SandboxTooWeak, match=r"FARM_SANDBOX_REQUIRED is isolation, .* no Landlock"):
+            sandbox.of_blender(Settings(sandbox_required="isolation"))
 
 
 class TestMemoryWatch:
