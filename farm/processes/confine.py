@@ -32,7 +32,8 @@ def main() -> None:
     rules, command = json.loads(sys.argv[1]), sys.argv[2:]
     if rules["parent"]:
         die_with_parent(rules["parent"])
-    Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
+    score = Path("/proc/self/oom_score_adj")
+    score.write_text(str(max(int(score.read_text()), OOM_SCORE_ADJ)))  # lowering it would need a capability
     for name, value in rules["limits"].items():
         _limit(getattr(resource, name), value)
     PRCTL(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
