@@ -132,9 +132,14 @@ def processes(farm: Farm) -> Counter[str]:
         with contextlib.suppress(psutil.Error):
             if "redis" in process.name():  # it writes its title over its environment
                 own.update(["redis"] if process.ppid() == farm.process.pid else [])
-            elif process.environ().get("FARM_SCRATCH") == scratch:
+            elif _is_of(process.environ(), scratch):
                 own[_kind(process)] += 1
     return own
+
+
+def _is_of(environment: dict[str, str], scratch: str) -> bool:
+    """Whether a process is of the farm with this scratch folder. In a sandbox only its home tells."""
+    return environment.get("FARM_SCRATCH") == scratch or environment.get("HOME", "").startswith(f"{scratch}/")
 
 
 def _kind(process: psutil.Process) -> str:
