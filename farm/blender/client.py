@@ -115,15 +115,15 @@ class BlenderHost:
     def _folders(self) -> tuple[Path, Path, Path]:
         """The host's home and its folder for temporary files, both empty, and the one for compiled shaders."""
         shutil.rmtree(self.own_folder, ignore_errors=True)
-        home, temporary, shaders = (self.own_folder / name for name in ("home", "tmp", "shaders"))
-        for folder in (home, temporary, shaders, self.folder / INPUT_FOLDER):
+        home, temporary = self.own_folder / "home", self.own_folder / "tmp"
+        for folder in (home, temporary, self.folder / INPUT_FOLDER):
             folder.mkdir(parents=True, exist_ok=True)
         if self._shares_shaders:
             with contextlib.suppress(OSError, RuntimeError):  # this user has no home, or cannot write to it
                 shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plinth-shaders"
                 shared.mkdir(parents=True, exist_ok=True)
                 return home, temporary, shared
-        return home, temporary, shaders
+        return home, temporary, home
 
     @property
     def pid(self) -> int | None:
