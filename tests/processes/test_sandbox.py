@@ -221,6 +221,15 @@ class TestProcesses:
         """So there is no fork bomb."""
         assert attempt(confined_by, own, f"{code}; print('started')") == REFUSED
 
+    @in_isolation
+    def test_are_started_where_the_rules_allow_it(self, confined_by: Sandbox, own: Path) -> None:
+        """And are in the same sandbox."""
+        code = """
+        inner = "import socket; socket.socket(socket.AF_INET)"
+        print(subprocess.run([sys.executable, '-c', inner], stderr=subprocess.DEVNULL).returncode)
+        """
+        assert attempt(confined_by, own, code, rules=Rules([own], may_fork=True)) == "1"
+
     @both_tiers
     def test_have_a_limited_number_of_threads(self, confined_by: Sandbox, own: Path) -> None:
         """The kernel does not apply this limit to root."""
