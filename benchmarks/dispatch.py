@@ -127,7 +127,7 @@ def facts(database: Database) -> Facts:
     return Facts(
         name=NODE, host="bench", machine="bench", tags=[], engine="cycles", gpu=None, has_gpu=False, memory=0,
         plinth_version="", bpy_version="", database_version=database.newest_version() or "", drawing_code="",
-        always_draws=True, started_at=now(),
+        sandbox="", always_draws=True, started_at=now(),
     )  # fmt: skip
 
 

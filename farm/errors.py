@@ -38,8 +38,10 @@ FarmError                  code, status, message: all that a client sees
 +- UploadLimit             429 upload_limit
 +- RateLimited             429 rate_limited, with the limit and the seconds to wait
 +- Unavailable             503 unavailable, names the part of the farm that is down
++- SandboxTooWeak          500 internal, this machine cannot confine Blender as FARM_SANDBOX_REQUIRED asks
 +- RenderFailed            500 internal; its message becomes the render's errorMessage
    +- BadModel             the file itself is the cause: a retry cannot help
+   |  +- ModelTooLarge     rendering it needs more memory than a node allows
    +- BadTemplate          the scene template is the cause; perhaps it is being saved
    +- BlenderCrashed       Blender crashed while rendering
    +- BlenderTimeout       Blender did not respond in time
@@ -237,12 +239,24 @@ class Unavailable(FarmError):
     code, status, default = "unavailable", 503, "A part of the farm is down"
 
 
+class SandboxTooWeak(FarmError):
+    default = "This machine cannot confine Blender as FARM_SANDBOX_REQUIRED asks"
+
+
 class RenderFailed(FarmError):
     default = "The render failed"
 
 
 class BadModel(RenderFailed):
     default = "The model cannot be rendered"
+
+
+class ModelTooLarge(BadModel):
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"Rendering this model needs more than the {max_bytes / 1024**3:.1f} GB of memory that the farm allows:"
+            " reduce its triangles, or the size of its textures"
+        )
 
 
 class BadTemplate(RenderFailed):

@@ -126,7 +126,18 @@ class Settings(BaseSettings, ModelLimits):
         "auto", description="auto: a node without a GPU renders videos only while no node with a GPU claims work"
     )
     blender_bytes: int = Field(
-        6 * 1024**3, gt=0, description="Bytes of memory above which an idle Blender is replaced by a fresh one"
+        6 * 1024**3,
+        gt=0,
+        description="Bytes of memory above which an idle Blender is replaced; one that draws is ended at twice as many",
+    )
+    sandbox: Literal["auto", "limits"] = Field(
+        "auto", description="limits: a weaker sandbox, for a GPU driver that does not work in the strongest one"
+    )
+    sandbox_required: Literal["limits", "isolation"] = Field(
+        "limits", description="Weakest sandbox in which this machine may run Blender (docs/security.md)"
+    )
+    isolate_tenants: bool = Field(
+        False, description="Start a fresh Blender before a model of another account: costs its start, some seconds"
     )
     scale: float = Field(1.0, ge=0.05, le=1.0, description="Multiplies output width and height, kept even")
     fps: int = Field(30, ge=1, le=120, description="Frames per second of every delivered video")

@@ -163,6 +163,20 @@ class TestCompose:
             assert (service["restart"], service["stop_grace_period"]) == ("on-failure", f"{STOP_MINUTES}m")
             assert service["shm_size"]
 
+    def test_limits_memory_and_processes(self) -> None:
+        for name, service in SERVICES.items():
+            if service["image"].startswith("plinth-"):
+                assert (service["pids_limit"] > 0, service["mem_limit"]) == (True, "${PLINTH_MEMORY:-8g}"), name
+
+    def test_gives_workers_no_network_but_the_private_one(self) -> None:
+        """Unless their PostgreSQL or S3 is elsewhere."""
+        assert COMPOSE["networks"]["private"] == NODE["networks"]["private"] == {"internal": True}
+        assert EXAMPLE["PLINTH_WORKER_NETWORK"] == "private"
+        for service in WORKERS.values():
+            assert service["networks"] == ["${PLINTH_WORKER_NETWORK:-private}"]
+        for name in ("postgres", "redis"):
+            assert "private" in SERVICES[name]["networks"]
+
     def test_checks_the_health_of_lasting_services(self) -> None:
         for name, service in SERVICES.items():
             checked = "healthcheck" in service or service["image"].startswith("plinth-")
@@ -222,6 +236,21 @@ class TestUnits:
     def test_do_not_restart_a_drained_worker(self, unit: Path) -> None:
         service = section(unit, "Service")
         assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", str(exit_codes.STOPPED))
+
+    @pytest.mark.parametrize("unit", FARM_UNITS, ids=lambda path: path.name)
+    def test_limit_memory_processes_and_sockets(self, unit: Path) -> None:
+        service = section(unit, "Service")
+        assert {"MemoryMax", "TasksMax", "RestrictAddressFamilies"} <= set(service)
+
+    @pytest.mark.parametrize("unit", WORKER_UNITS, ids=lambda path: path.name)
+    def test_keep_workers_from_the_internet(self, unit: Path) -> None:
+        service = section(unit, "Service")
+        assert service["IPAddressDeny"] == "any"
+        assert "localhost" in service["IPAddressAllow"]
+
+    @pytest.mark.parametrize("unit", WORKER_UNITS, ids=lambda path: path.name)
+    def test_outlive_a_blender_that_runs_out_of_memory(self, unit: Path) -> None:
+        assert section(unit, "Service")["OOMPolicy"] == "continue"
 
     @pytest.mark.parametrize("unit", WORKER_UNITS, ids=lambda path: path.name)
     def test_let_a_stopped_worker_finish_its_chunk(self, unit: Path) -> None:

@@ -3,13 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,8 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from camera_paths import Pose
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, RenderFailed
-from farm.processes import child_process
+from farm.blender.inputs import staged
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, ModelTooLarge, RenderFailed
+from farm.processes import memory
+from farm.processes.memory import MemoryWatch
+from farm.processes.sandbox import Rules, Sandbox, clean_environment, strongest
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
 from farm.templates.contract import Violation
@@ -32,34 +37,67 @@ START_TIMEOUT_SECONDS = 120.0  # until a started host listens; importing bpy fro
 IDLE_TIMEOUT_SECONDS = 2.0  # for the response of an idle host; stopping the frame of a deleted render takes this long
 MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
 MAX_SHOTS = 200  # of one host process, to bound memory that Blender leaks
-LOG_NAME = "blender.log"
+MAX_RESPONSE_BYTES = 16 * 1024**2
+OUT_OF_MEMORY, MAX_LOG_BYTES = (b"bad_alloc", b"alloc returns null"), 8192
+MAX_MEMORY_SHARE = 0.8  # of the machine, for one host
+MAX_CPU_HOURS = 1000  # of one host, per core: more than its shots can take
+# In a host's folder. It may write to the first only, where its home and its temporary files are, too.
+OWN_FOLDER, INPUT_FOLDER, LOG_NAME = "blender", "input", "blender.log"
 # After each large product OpenBLAS' threads spin for a tenth of a second on cores that Blender could render on.
 HOST_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+# The drivers' caches of compiled shaders (Mesa, NVIDIA): EEVEE's first frame takes half a minute on the CPU without.
+SHADER_VARIABLES = ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "CUDA_CACHE_PATH")
+
+
+def memory_limit(idle_bytes: int) -> int:
+    """The bytes that a host may hold while it draws, if an idle one above `idle_bytes` is replaced."""
+    return min(2 * idle_bytes, int(MAX_MEMORY_SHARE * memory.of_machine()))
 
 
 class BlenderHost:
-    """A Blender host process, started fresh (never forked) in a process group of its own.
+    """A Blender host process, started fresh (never forked) in a process group of its own, in a sandbox.
 
-    `folder` holds its socket, its log and its frames, and should be on tmpfs. A Unix socket's path has at most 107
-    bytes, so a host in a deep folder does not start. An idle host above `max_memory_bytes` is replaced.
+    `folder` should be on tmpfs. It holds the host's log, copies of the files that it reads, and a folder for its socket
+    and its frames. A Unix socket's path has at most 107 bytes, so a host in a deep folder does not start. An idle host
+    above `max_memory_bytes` is replaced. Compiled shaders are shared with other hosts of this user unless
+    `shares_shaders` is off. Default: it is `confined_by` the strongest sandbox of this machine.
     """
 
-    def __init__(self, folder: Path, max_memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        confined_by: Sandbox | None = None,
+        max_memory_bytes: int | None = None,
+        *,
+        shares_shaders: bool = True,
+    ) -> None:
         self.folder, self.max_memory_bytes = folder, max_memory_bytes
-        self.socket_path = folder / "sock"  # a socket has a path of at most 107 bytes
+        self.own_folder = folder / OWN_FOLDER
+        self.socket_path = self.own_folder / "sock"
         self.log_path = folder / LOG_NAME
+        self.sandbox = confined_by or strongest()
+        self._shares_shaders = shares_shaders
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderTimeout."""
-        self.socket_path.unlink(missing_ok=True)
-        # child_process ties the host's life to this process from the start, even before bpy is imported.
-        host = [sys.executable, "-m", "farm.blender.host", str(self.socket_path), str(self.folder)]
+        home, temporary, shaders = self._folders()
+        # -s and -P: an earlier host could have left Python code in its home, or where it was started.
+        host = [sys.executable, "-s", "-P", "-m", "farm.blender.host", str(self.socket_path), str(self.own_folder)]
+        rules = Rules(
+            writable=[self.own_folder, shaders],
+            memory_bytes=int(MAX_MEMORY_SHARE * memory.of_machine()),
+            readable=[self.folder / INPUT_FOLDER],
+            cpu_seconds=MAX_CPU_HOURS * 3600 * (os.cpu_count() or 1),
+            parent=os.getpid(),  # ties the host's life to this process from the start, before bpy is imported
+        )
         self.log_path.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:  # in append mode, because a reader may truncate the log
             self._process = subprocess.Popen(
-                child_process.command_ending_with_us(host),
-                env=os.environ | HOST_ENVIRONMENT,
+                self.sandbox.command(host, rules),
+                env=clean_environment(home, temporary)
+                | HOST_ENVIRONMENT
+                | dict.fromkeys(SHADER_VARIABLES, str(shaders)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -73,6 +111,19 @@ class BlenderHost:
                 self.kill()
                 raise BlenderTimeout(f"Blender did not start within {START_TIMEOUT_SECONDS:.0f} s")
             time.sleep(0.05)
+
+    def _folders(self) -> tuple[Path, Path, Path]:
+        """The host's home and its folder for temporary files, both empty, and the one for compiled shaders."""
+        shutil.rmtree(self.own_folder, ignore_errors=True)
+        home, temporary = self.own_folder / "home", self.own_folder / "tmp"
+        for folder in (home, temporary, self.folder / INPUT_FOLDER):
+            folder.mkdir(parents=True, exist_ok=True)
+        if self._shares_shaders:
+            with contextlib.suppress(OSError, RuntimeError):  # this user has no home, or cannot write to it
+                shared = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plinth-shaders"
+                shared.mkdir(parents=True, exist_ok=True)
+                return home, temporary, shared
+        return home, temporary, home
 
     @property
     def pid(self) -> int | None:
@@ -107,16 +158,18 @@ class BlenderHost:
         status = self._status()
         if status is None:
             return True
-        too_large = bool(self.max_memory_bytes and status["memory"] > self.max_memory_bytes)
+        limit = self.max_memory_bytes  # with room for a model up to memory_limit, also on a small machine
+        too_large = bool(limit and status["memory"] > min(limit, memory_limit(limit) // 2))
         if too_large or status["shots"] >= MAX_SHOTS:
             log.info("blender_replaced", shots=status["shots"], memory=status["memory"])
             return True
         return False
 
     def stop(self) -> None:
-        """Kill the host, losing any frame in progress, and remove its socket."""
+        """Kill the host, losing any frame in progress, and remove its files but the log."""
         self.kill()
-        self.socket_path.unlink(missing_ok=True)
+        shutil.rmtree(self.own_folder, ignore_errors=True)
+        shutil.rmtree(self.folder / INPUT_FOLDER, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the host and all processes it started."""
@@ -135,11 +188,13 @@ class BlenderHost:
 class Blender:
     """A connection to a host. `timeout` is the maximum number of seconds for one response, plus MODEL_SECONDS_PER_MB.
 
-    Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
-    BlenderTimeout when it does not respond in time, and RenderFailed when Blender itself reports an error.
+    A host that comes to hold more than `max_memory_bytes` inside the block is killed. Every call raises BadModel or
+    BadTemplate when one of these is at fault, ModelTooLarge when the host was killed for its memory, BlenderCrashed
+    when it dies, BlenderTimeout when it does not respond in time, and RenderFailed when Blender reports an error.
     """
 
-    def __init__(self, socket_path: Path, timeout: float) -> None:
+    def __init__(self, socket_path: Path, timeout: float, max_memory_bytes: int | None = None) -> None:
+        self._folder, self._input_folder = socket_path.parent, socket_path.parent.parent / INPUT_FOLDER
         self._socket, self._timeout = socket.socket(socket.AF_UNIX), timeout
         self._socket.settimeout(timeout)
         try:
@@ -148,11 +203,16 @@ class Blender:
             self._socket.close()
             raise BlenderCrashed(f"The Blender host cannot be reached: {error}") from error
         self._lines = self._socket.makefile("rb")
+        self._watch = MemoryWatch(_peer(self._socket), max_memory_bytes) if max_memory_bytes else None
 
     def __enter__(self) -> Self:
+        if self._watch:
+            self._watch.__enter__()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._watch:
+            self._watch.__exit__()
         self._lines.close()
         self._socket.close()
 
@@ -171,18 +231,23 @@ class Blender:
 
     def check(self, template: Path) -> list[Violation]:
         """The violations of the template contract in a .blend; empty when the farm can use it."""
-        return [Violation(**found) for found in self._call("check", template=str(template.absolute()))["violations"]]
+        copy = staged(template.absolute(), self._input_folder / "template")
+        return [Violation(**found) for found in self._call("check", template=str(copy))["violations"]]
 
     def open_shot(self, shot: ShotSetup) -> None:
         """Set the stage, and bake the ground's shadow if the shot has one."""
-        self._allow_time_for(shot)
-        self._call("open_shot", **shot.to_wire())
+        self._call("open_shot", **self._staged(shot).to_wire())
 
-    def _allow_time_for(self, shot: ShotSetup) -> None:
-        """Extend the timeout of all further calls by the size of the shot's model."""
-        model = Path(shot.model_path)
+    def _staged(self, shot: ShotSetup) -> ShotSetup:
+        """The shot with its files where the host may read them.
+
+        Extends the timeout of all further calls by the size of the shot's model.
+        """
+        model = staged(Path(shot.model_path), self._input_folder / "model")
+        template = staged(Path(shot.template), self._input_folder / "template")
         megabytes = model.stat().st_size / 1024**2 if model.exists() else 0
         self._socket.settimeout(self._timeout + MODEL_SECONDS_PER_MB * megabytes)
+        return replace(shot, model_path=str(model), template=str(template))
 
     def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
         """Draw the open shot's frames in order.
@@ -201,8 +266,7 @@ class Blender:
 
     def open_views(self, shot: ShotSetup) -> Opened:
         """Set the stage for a dataset."""
-        self._allow_time_for(shot)
-        return Opened(**self._call("open_views", **shot.to_wire()))
+        return Opened(**self._call("open_views", **self._staged(shot).to_wire()))
 
     def views(self, directions: Iterable["tuple[int, Direction]"]) -> Iterator[DrawnView]:
         """Draw the open dataset's views, one ahead of the caller and removed after use, as in `frames`."""
@@ -217,19 +281,29 @@ class Blender:
 
     def _finished_view(self) -> Iterator[DrawnView]:
         view = DrawnView.from_wire(self._receive())
+        self._check_paths(view.subject.path, view.passes.path)
         try:
             yield view
         finally:
-            for leftover in Path(view.subject.path).parent.glob(f"frame-{view.number:06d}*"):
-                leftover.unlink()
+            self._remove_frame(view.number)
 
     def _finished_frame(self) -> Iterator[Frame]:
         frame = Frame.from_wire(self._receive())
+        self._check_paths(*(part.path for part in (frame.subject, frame.reflection, frame.shadow) if part))
         try:
             yield frame
         finally:
-            for leftover in Path(frame.subject.path).parent.glob(f"frame-{frame.number:06d}*"):
-                leftover.unlink()
+            self._remove_frame(frame.number)
+
+    def _check_paths(self, *paths: str) -> None:
+        """Raises BlenderCrashed for files outside the host's folder: we would read what the host may not read."""
+        for path in map(Path, paths):
+            if path.parent != self._folder:
+                raise BlenderCrashed(f"The Blender host answered with a file that is not its own: {path.name}")
+
+    def _remove_frame(self, number: int) -> None:
+        for leftover in self._folder.glob(f"frame-{number:06d}*"):
+            leftover.unlink()
 
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
         self._send(name, **arguments)
@@ -239,17 +313,33 @@ class Blender:
         try:
             self._socket.sendall(json.dumps({"call": name, **arguments}).encode() + b"\n")
         except OSError as error:
-            raise BlenderCrashed from error
+            raise self._crash() from error
+
+    def _crash(self) -> RenderFailed:
+        """Why the host is gone."""
+        if self._watch and (self._watch.has_killed or self._was_out_of_memory()):
+            return ModelTooLarge(self._watch.max_bytes)
+        return BlenderCrashed()
+
+    def _was_out_of_memory(self) -> bool:
+        """Whether the kernel refused the host an allocation, by the end of its log."""
+        try:
+            with (self._folder.parent / LOG_NAME).open("rb") as log:
+                log.seek(max(log.seek(0, os.SEEK_END) - MAX_LOG_BYTES, 0))
+                end = log.read()
+        except OSError:
+            return False
+        return any(words in end for words in OUT_OF_MEMORY)
 
     def _receive(self) -> dict[str, Any]:
         try:
-            line = self._lines.readline()
+            line = self._lines.readline(MAX_RESPONSE_BYTES)
         except TimeoutError as error:
             raise BlenderTimeout from error
         except (OSError, ValueError) as error:
-            raise BlenderCrashed from error
+            raise self._crash() from error
         if not line.endswith(b"\n"):
-            raise BlenderCrashed
+            raise self._crash()
         response: dict[str, Any] = json.loads(line)
         if "ok" in response:
             return dict(response["ok"])
@@ -260,4 +350,13 @@ class Blender:
             raise BadTemplate(problem["message"])
         if problem["code"] == "no_room":
             raise DiskFull
+        if problem["code"] == "no_memory":
+            raise ModelTooLarge(self._watch.max_bytes if self._watch else memory.of_machine())
         raise RenderFailed(f"Blender could not render this model: {problem['message']}")
+
+
+def _peer(connection: socket.socket) -> int:
+    """The process id of the process that listens at the other end."""
+    size = struct.calcsize("3i")
+    process, _user, _group = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(process)

@@ -144,6 +144,8 @@ def respond(call: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> d
         return {"error": {"code": "bad_model", "message": error.message}}
     except BadTemplate as error:
         return {"error": {"code": "bad_template", "message": error.message}}
+    except MemoryError as error:
+        return {"error": {"code": "no_memory", "message": str(error)}}
     except Exception as error:
         if is_disk_full(error):
             return {"error": {"code": "no_room", "message": str(error)}}

@@ -20,7 +20,8 @@ from farm.blender.client import Blender, BlenderHost
 from farm.commands.shared import Data, Json, console, settings_with
 from farm.commands.storage_report import print_storage_report
 from farm.db.session import Database
-from farm.errors import FarmError
+from farm.errors import FarmError, SandboxTooWeak
+from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
 from farm.rendering import engine
 from farm.scheduling.doorbell import connect
@@ -34,6 +35,11 @@ SETUP_FIX = "Run `make setup`; without root it prints the command that installs 
 NO_DRIVER_FIX = (
     "OpenGL cannot use the GPU. Install its driver with EGL; start a container with the GPU and"
     " NVIDIA_DRIVER_CAPABILITIES=all. To render on the CPU, set FARM_ENGINE=cycles."
+)
+DRIVER_IN_SANDBOX_FIX = "Set FARM_SANDBOX=limits, and report the driver: docs/security.md has what it may open."
+SANDBOX_FIX = (
+    "For more: Linux 5.13 or later on x86-64, with Landlock (/sys/kernel/security/lsm lists it), in a container whose"
+    " seccomp profile allows it."
 )
 FIXES = {  # for checks that raise an error
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that works.",
@@ -85,7 +91,17 @@ def print_report(
 
 def examine(settings: Settings) -> list[Check]:
     """Run all checks, in the order in which a render needs them. Takes some seconds, because Blender is started."""
-    checks: list[Callable[[Settings], Check]] = [python, blender, gpu, ffmpeg, redis, database, storage, scratch]
+    checks: list[Callable[[Settings], Check]] = [
+        python,
+        sandbox,
+        blender,
+        gpu,
+        ffmpeg,
+        redis,
+        database,
+        storage,
+        scratch,
+    ]
     return [_run_check(check, settings) for check in checks]
 
 
@@ -95,9 +111,18 @@ def python(_: Settings) -> Check:
     return Check("python", ok, version, None if ok else "Blender's package needs Python 3.11: install it.")
 
 
-def blender(_: Settings) -> Check:
+def sandbox(settings: Settings) -> Check:
+    try:
+        found = sandboxes.of_blender(settings)
+    except SandboxTooWeak as error:
+        return Check("sandbox", False, error.message, SANDBOX_FIX)
+    is_weaker = found.tier != sandboxes.strongest().tier or found.tier != sandboxes.TIERS[-1]
+    return Check("sandbox", True, f"{found.tier} ({found.description})", SANDBOX_FIX if is_weaker else None)
+
+
+def blender(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        host = BlenderHost(Path(folder))
+        host = BlenderHost(Path(folder), sandboxes.of_blender(settings))
         try:
             host.start()
             with Blender(host.socket_path, engine.PROBE_TIMEOUT_SECONDS) as inside:
@@ -110,7 +135,7 @@ def blender(_: Settings) -> Check:
 
 def gpu(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        found = engine.probe(Path(folder))
+        found = engine.probe(Path(folder), sandboxes.of_blender(settings))
     chosen = engine.select_engine(settings, found)
     if found and not found.software:
         return Check("engine", True, f"{chosen} ({found.vendor} {found.renderer})")
@@ -121,6 +146,10 @@ def gpu(settings: Settings) -> Check:
         return Check("engine", False, f"{chosen} ({what})", fix)
     if settings.engine == "auto" and devices:
         names = ", ".join(map(str, devices))
+        with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+            unisolated = engine.probe(Path(folder), sandboxes.Limits())
+        if unisolated and not unisolated.software:
+            return Check("engine", False, f"{chosen} ({names} does not work in this sandbox)", DRIVER_IN_SANDBOX_FIX)
         return Check("engine", False, f"{chosen} ({what}, although there is {names}): not a GPU node", NO_DRIVER_FIX)
     return Check("engine", True, f"{chosen} ({what})")
 
@@ -180,7 +209,9 @@ def storage(settings: Settings) -> Check:
 
 def scratch(settings: Settings) -> Check:
     with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as probe:
-        probe.bind(str(BlenderHost(own).socket_path))  # fails if the path is too long for a socket
+        path = BlenderHost(own).socket_path
+        path.parent.mkdir()
+        probe.bind(str(path))  # fails if it is too long for a socket
     free = shutil.disk_usage(settings.scratch).free
     enough = free >= MIN_SCRATCH_BYTES
     fix = "Enlarge it (docker run --shm-size=1g), or set FARM_SCRATCH to another folder."

@@ -94,6 +94,7 @@ def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
         "gpu": node.gpu,
         "hasGpu": node.has_gpu,
         "memory": node.memory,
+        "sandbox": node.sandbox,
         "tags": node.tags,
         "versions": {"plinth": node.plinth_version, "bpy": node.bpy_version, "database": node.database_version},
         "started": _iso_time(node.started_at),
@@ -103,7 +104,18 @@ def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("NAME", "STATE", "WORKS ON", "LAST FRAME", "DRAWS WITH", "MEMORY", "VERSIONS", "TAGS", "SEEN"):
+    for title in (
+        "NAME",
+        "STATE",
+        "WORKS ON",
+        "LAST FRAME",
+        "DRAWS WITH",
+        "MEMORY",
+        "SANDBOX",
+        "VERSIONS",
+        "TAGS",
+        "SEEN",
+    ):
         table.add_column(title, no_wrap=title == "NAME")
     for row in rows:
         chunk, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
@@ -114,6 +126,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{last['frame']}, {_ago(last['at'])}" if last else "",
             f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
             f"{row['memory'] / 2**30:.0f} GiB",
+            row["sandbox"],
             f"{versions['plinth']}, bpy {versions['bpy']}",
             ", ".join(row["tags"]),
             _ago(row["seen"]),

@@ -12,6 +12,7 @@ from rich.console import Console
 from farm import logs, templates
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import BadTemplate, FarmError
+from farm.processes import sandbox
 from farm.processes.scratch import own_scratch
 from farm.settings import Settings
 from farm.templates.contract import Violation
@@ -43,10 +44,11 @@ def check(file: File) -> None:
     """List all problems of a template, each with its fix. The exit code is 1 if there are any."""
     logs.configure("warning")
     settings = Settings()
+    confined_by = sandbox.of_blender(settings)
     path = templates.locate(file)
     with (
         own_scratch(settings.scratch) as scratch,
-        BlenderHost(scratch) as host,
+        BlenderHost(scratch, confined_by) as host,
         Blender(host.socket_path, settings.frame_timeout) as blender,
     ):
         violations = blender.check(path)
@@ -86,11 +88,12 @@ def preview_template(
 
     logs.configure("warning")
     settings = Settings(engine=engine) if engine else Settings()
+    confined_by = sandbox.of_blender(settings)
     path = templates.locate(file)
     intake.check_model(model, model.name, settings)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
         chosen_engine = choose_engine(settings, scratch)
-        with BlenderHost(scratch) as host:
+        with BlenderHost(scratch, confined_by) as host:
             for _ in template_still.saves(path) if watch else [None]:
                 began = time.monotonic()
                 try:

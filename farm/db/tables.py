@@ -366,6 +366,7 @@ class Node(Table):
 
     `machine` is the scope within which its name is unique (farm.nodes.names), `gpu` the OpenGL name of the device that
     EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
+    `sandbox` is the tier of its Blender's sandbox (farm.processes.sandbox).
     `failures` lists the models that failed here recently as (id, time, message); they count until the next success,
     `succeeded_at`.
     """
@@ -384,6 +385,7 @@ class Node(Table):
     bpy_version: Mapped[str] = mapped_column(String(32))
     database_version: Mapped[str] = mapped_column(String(16))
     drawing_code: Mapped[str] = mapped_column(String(100))
+    sandbox: Mapped[str] = mapped_column(String(16))
 
     always_draws: Mapped[bool]
     draws: Mapped[bool]

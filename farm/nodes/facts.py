@@ -4,19 +4,15 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
-
-import psutil
 
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import names
+from farm.processes import memory, sandbox
 from farm.rendering.drawing_code import drawing_code
 from farm.rendering.engine import Gpu
 from farm.scene.shot import Engine
 from farm.settings import Settings
-
-CGROUP_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,7 @@ class Facts:
     bpy_version: str
     database_version: str
     drawing_code: str
+    sandbox: str
     always_draws: bool
     started_at: datetime
 
@@ -51,18 +48,12 @@ def gather(
         engine=engine,
         gpu=gpu.renderer if gpu else None,
         has_gpu=gpu is not None and not gpu.software and engine == "eevee",
-        memory=memory(),
+        memory=memory.of_machine(),
         plinth_version=version("plinth"),
         bpy_version=version("bpy"),
         database_version=database.newest_version() or "",
         drawing_code=drawing_code(),
+        sandbox=sandbox.of_blender(settings).tier,
         always_draws=settings.draw == "always",
         started_at=now(),
     )
-
-
-def memory() -> int:
-    """Bytes of memory of this machine, or of this container."""
-    total = int(psutil.virtual_memory().total)
-    limit = CGROUP_MEMORY_LIMIT.read_text().strip() if CGROUP_MEMORY_LIMIT.exists() else "max"
-    return total if limit == "max" else min(total, int(limit))

@@ -4,9 +4,7 @@
 """
 
 import contextlib
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
@@ -14,18 +12,10 @@ from pathlib import Path
 
 import psutil
 
-PR_SET_PDEATHSIG = 1
+from farm.processes.parent_death import PRCTL
+from farm.processes.parent_death import die_with_parent as die_with_parent
+
 PR_SET_CHILD_SUBREAPER = 36
-
-
-def die_with_parent(parent: int) -> None:
-    """Make Linux kill this process when the thread that started it ends. The setting survives an exec.
-
-    `parent` is the process id of the parent. If it has ended before this call, this process is killed too.
-    """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def command_ending_with_us(command: Sequence[str | Path]) -> list[str]:
@@ -40,7 +30,7 @@ def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
 
 def adopt_orphans() -> None:
     """Make this process the parent of every grandchild whose own parent dies, such as a killed work-horse's ffmpeg."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    PRCTL(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reap_orphans(children: Collection[int | None], *, kill: bool = False) -> None:

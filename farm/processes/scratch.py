@@ -32,7 +32,7 @@ def clear(folder: Path) -> None:
     """Remove the files of a killed work-horse from its worker's folder."""
     for leftover in folder.glob("work-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    for frame in folder.glob("frame-*"):
+    for frame in folder.glob("*/frame-*"):  # in the folder of the Blender host
         frame.unlink(missing_ok=True)
 
 

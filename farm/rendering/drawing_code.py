@@ -11,7 +11,8 @@ import farm
 # two single files decide what the Blender host is told of a shot.
 FOLDERS = ("camera_paths", "farm/blender", "farm/scene", "farm/dataset")
 FILES = ("farm/orders/plan.py", "farm/rendering/production.py")
-EXCLUDED = {"client.py", "obj_to_glb.py"}  # of farm/blender: the caller's side of the socket, the conversion of scans
+# Of farm/blender: the caller's side of the socket, and the conversion of scans.
+EXCLUDED = {"client.py", "inputs.py", "obj_to_glb.py"}
 
 
 @cache

@@ -7,6 +7,7 @@ import structlog
 
 from farm.blender.client import Blender, BlenderHost
 from farm.errors import RenderFailed
+from farm.processes.sandbox import Sandbox, of_blender
 from farm.scene.shot import Engine
 from farm.settings import Settings
 
@@ -27,7 +28,7 @@ class Gpu:
 
 def choose_engine(settings: Settings, scratch: Path) -> Engine:
     """The engine set by FARM_ENGINE; if that is auto, the one that this machine supports best."""
-    return select_engine(settings, None if settings.engine != "auto" else probe(scratch))
+    return select_engine(settings, None if settings.engine != "auto" else probe(scratch, of_blender(settings)))
 
 
 def select_engine(settings: Settings, gpu: Gpu | None) -> Engine:
@@ -39,14 +40,14 @@ def select_engine(settings: Settings, gpu: Gpu | None) -> Engine:
     return engine
 
 
-def probe(scratch: Path) -> Gpu | None:
+def probe(scratch: Path, confined_by: Sandbox) -> Gpu | None:
     """The device that EEVEE draws on, from a separate Blender; None when there is no GPU or EEVEE cannot start.
 
     The Blender is a separate process because without an OpenGL driver its first EEVEE frame ends it.
     """
     if not device_files():
         return None
-    host = BlenderHost(scratch)
+    host = BlenderHost(scratch, confined_by)
     try:
         host.start()
         with Blender(host.socket_path, PROBE_TIMEOUT_SECONDS) as blender:

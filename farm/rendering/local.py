@@ -12,11 +12,12 @@ from pathlib import Path
 from PIL import Image
 
 from farm import intake
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender, BlenderHost, memory_limit
 from farm.dataset.produce import draw_views, finish
 from farm.errors import FarmError, InvalidSettings
 from farm.orders import dataset_plan, plan
 from farm.orders.render_settings import RenderSettings
+from farm.processes import sandbox
 from farm.processes.scratch import own_scratch
 from farm.rendering.engine import choose_engine
 from farm.rendering.production import draw_frames, produce, shot_setup
@@ -133,10 +134,18 @@ def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
 
 @contextmanager
 def _blender(settings: Settings) -> Iterator[tuple[Blender, Engine, Path]]:
-    """A Blender that runs for the duration of the block, the engine of this machine, and a scratch folder."""
+    """A Blender that runs for the duration of the block, the engine of this machine, and a scratch folder.
+
+    Raises SandboxTooWeak.
+    """
+    confined_by = sandbox.of_blender(settings)
     with own_scratch(settings.scratch) as scratch:
         engine = choose_engine(settings, scratch)
-        with BlenderHost(scratch) as host, Blender(host.socket_path, settings.frame_timeout) as blender:
+        limit = memory_limit(settings.blender_bytes)
+        with (
+            BlenderHost(scratch, confined_by) as host,
+            Blender(host.socket_path, settings.frame_timeout, limit) as blender,
+        ):
             yield blender, engine, scratch
 
 

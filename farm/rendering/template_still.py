@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender, BlenderHost, memory_limit
 from farm.errors import FarmError
 from farm.orders import plan
 from farm.scene.shot import Engine, ShotSetup
@@ -42,7 +42,7 @@ def still(host: BlenderHost, template: Path, model: Path, out: Path, engine: Eng
     )
     compositor = Compositor(Image.new("RGB", (width, height), WHITE), vignette=0.0)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    with Blender(host.socket_path, settings.frame_timeout) as blender:
+    with Blender(host.socket_path, settings.frame_timeout, memory_limit(settings.blender_bytes)) as blender:
         blender.open_shot(shot)
         for frame in blender.frames([(0, Pose(AZIMUTH))]):
             Image.fromarray(compositor.over(frame)).save(temporary, "PNG")

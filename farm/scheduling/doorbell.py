@@ -2,10 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import structlog
 from redis import Redis, RedisError
 from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from farm.db import chunks
@@ -20,6 +23,7 @@ JOB = "farm.worker.jobs.work"  # the only function that a worker runs
 NO_TIMEOUT = -1  # the job limits the time for each frame, and a job that hangs loses its lease
 MAX_WAKE_UPS = 256  # per queue: wake-ups beyond the number of workers have no effect, and would only fill Redis
 FAILURE_TTL_SECONDS = 60
+MAX_SHOWN_CHARACTERS = 80
 TIMEOUT_SECONDS = 5.0  # a Redis that does not respond within this time counts as down
 
 
@@ -30,7 +34,38 @@ def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
 
 def queue(priority: int, redis: Redis) -> Queue:
     """The queue of wake-ups for chunks of a priority."""
-    return Queue(QUEUE_NAMES[priority], connection=redis, serializer=JSONSerializer)
+    return Queue(QUEUE_NAMES[priority], connection=redis, serializer=JSONSerializer, job_class=WakeUp)
+
+
+class WakeUp(Job):
+    """The only job there is. Any other one that is read from Redis is reported and treated as missing.
+
+    RQ would import and call whatever a job, or a callback of it, names, and send requests to its webhooks; so whoever
+    writes to Redis would run code on every node.
+    """
+
+    def restore(self, raw_data: Any) -> Any:
+        """Read the job's fields. Raises NoSuchJobError unless they are those that `Doorbell.wake` writes."""
+        try:
+            super().restore(raw_data)
+            is_ours = self._is_ours()
+        except Exception:  # its fields cannot be read
+            is_ours = False
+        if not is_ours:
+            log.warning("job_refused", job=str(self.id)[:MAX_SHOWN_CHARACTERS])
+            raise NoSuchJobError("This is no wake-up")
+
+    def _is_ours(self) -> bool:
+        call = (self.func_name, self.instance, list(self.args), dict(self.kwargs))
+        callbacks = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)
+        return (
+            call == (JOB, None, [], {})
+            and self.origin in QUEUE_NAMES.values()
+            and self.timeout == NO_TIMEOUT
+            and not any(callbacks)
+            and not self.webhooks
+            and not (self.repeats_left or self.retries_left or self._dependency_ids)
+        )
 
 
 class Doorbell:

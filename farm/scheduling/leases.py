@@ -62,7 +62,7 @@ class ClaimedRender(NamedTuple):
 class ClaimedChunk:
     """One attempt at a chunk, with all data that its worker needs, such as the spec of its shot and its renders.
 
-    `model_key` is the storage key of the model's file.
+    `model_key` is the storage key of the model's file, `account_id` the model's owner.
     """
 
     id: str
@@ -76,6 +76,7 @@ class ClaimedChunk:
     shot_id: str
     spec: dict[str, Any]
     model_key: str
+    account_id: str
     renders: list[ClaimedRender]
 
     @classmethod
@@ -92,6 +93,7 @@ class ClaimedChunk:
             shot_id=chunk.shot_id,
             spec=chunk.shot.spec,
             model_key=chunk.shot.model.storage_key,
+            account_id=chunk.shot.model.account_id,
             renders=[
                 ClaimedRender(render.id, render.status in render_status.OVER, render.settings)
                 for render in chunk.renders

@@ -88,7 +88,7 @@ def join(segments: list[Path], listing: Path, into: Path) -> list[str]:
     listing.write_text("".join(f"file '{path}'\n" for path in quoted))
     joined = ffmpeg.input(str(listing), format="concat", safe=0)
     file = ffmpeg.output(joined, str(into), c="copy", movflags="+faststart+write_colr", map_metadata=-1)
-    arguments: list[str] = file.global_args("-loglevel", "error", "-nostdin", "-y").get_args()
+    arguments: list[str] = file.global_args("-loglevel", "error", "-y").get_args()
     return arguments
 
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,11 +17,16 @@ import structlog
 from numpy.typing import NDArray
 
 from farm.errors import EncodingFailed
+from farm.processes import sandbox
+from farm.processes.sandbox import Rules
 
 log = structlog.get_logger()
 
 PIPE_BYTES = 1 << 20  # the maximum that Linux allows unprivileged processes: fewer context switches for large frames
 MAX_LOG_BYTES = 4096  # of ffmpeg's messages, from the end
+MAX_MEMORY_BYTES, MAX_FILE_BYTES, MAX_CPU_HOURS = 8 * 1024**3, 64 * 1024**3, 100  # of one ffmpeg
+# It reads files and its stdin only, whatever a file names, and never asks on a terminal.
+CAREFUL = ["-nostdin", "-protocol_whitelist", "file,pipe"]
 FINISH_TIMEOUT_SECONDS = 600.0  # for encoding and writing the frames that are buffered after the last one
 
 
@@ -31,24 +38,31 @@ def executable(chosen: Path | None) -> Path:
 class Encoder:
     """A running ffmpeg that reads raw frames from stdin. Leaving the block waits until its files are complete.
 
-    Raises EncodingFailed, quoting ffmpeg's last line, when ffmpeg fails or ends early.
+    It runs in a sandbox, where it may write to `folder` and read the files `inputs`. Raises EncodingFailed, quoting
+    ffmpeg's last line, when ffmpeg fails or ends early.
     """
 
-    def __init__(self, ffmpeg: Path, arguments: list[str]) -> None:
+    def __init__(self, ffmpeg: Path, arguments: list[str], folder: Path, inputs: Sequence[Path] = ()) -> None:
+        if shutil.which(ffmpeg) is None:
+            raise EncodingFailed(f"The video could not be encoded: {ffmpeg.name} is no program that can be run")
+        rules = Rules(
+            writable=[folder],
+            readable=[ffmpeg.resolve().parent, *inputs],
+            memory_bytes=MAX_MEMORY_BYTES,
+            file_bytes=MAX_FILE_BYTES,
+            cpu_seconds=MAX_CPU_HOURS * 3600,
+        )
         # A file, not a pipe: an unread pipe that fills up would block ffmpeg.
         self._log_file = tempfile.TemporaryFile()  # noqa: SIM115
-        try:
-            self._process = subprocess.Popen(
-                [str(ffmpeg), *arguments],
-                bufsize=0,
-                pipesize=PIPE_BYTES,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._log_file,
-            )
-        except OSError as error:
-            self._log_file.close()
-            raise EncodingFailed(f"The video could not be encoded: {ffmpeg.name}: {error.strerror}") from error
+        self._process = subprocess.Popen(
+            sandbox.strongest().command([ffmpeg, *CAREFUL, *arguments], rules),
+            env=sandbox.clean_environment(home=folder, temporary=folder),
+            bufsize=0,
+            pipesize=PIPE_BYTES,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log_file,
+        )
 
     def write(self, frame: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
         """Write one frame, height x width x samples; blocks while ffmpeg is behind.

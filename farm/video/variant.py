@@ -84,10 +84,11 @@ class Variant:
     def __enter__(self) -> Self:
         rate = {"width": self._spec.width, "height": self._spec.height, "fps": self._spec.fps}
         with ExitStack() as started:
-            self._opaque = started.enter_context(Encoder(self._ffmpeg, graphs.h264(self._outputs(), **rate)))
+            videos = graphs.h264(self._outputs(), **rate)
+            self._opaque = started.enter_context(Encoder(self._ffmpeg, videos, self._files.folder))
             if self._cutout:
                 movie = graphs.prores(self._files.videos["video"], **rate)
-                self._transparent = started.enter_context(Encoder(self._ffmpeg, movie))
+                self._transparent = started.enter_context(Encoder(self._ffmpeg, movie, self._files.folder))
             self._encoders = started.pop_all()
         return self
 

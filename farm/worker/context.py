@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import templates
+from farm.blender.client import Blender, memory_limit
 from farm.scene.shot import Engine
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.video.run import executable
+
+TENANT_BYTES = 64  # for an account's id
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,33 @@ class WorkerContext:
     scratch: Path
     worker_pid: int = field(default_factory=os.getpid)
     _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte of shared memory
+    _tenant: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, TENANT_BYTES), init=False)
+    _stale: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)
+
+    def blender(self) -> Blender:
+        """A connection to the Blender host, with the node's limits."""
+        return Blender(self.blender_socket, self.settings.frame_timeout, memory_limit(self.settings.blender_bytes))
+
+    def host_admits(self, account_id: str) -> bool:
+        """Called by a work-horse: whether the Blender host may open a model of this account.
+
+        With FARM_ISOLATE_TENANTS a host serves one account. If it is not this one, the worker replaces the host when
+        the work-horse has ended.
+        """
+        if not self.settings.isolate_tenants:
+            return True
+        own, tenant = account_id.encode().ljust(TENANT_BYTES, b"\0"), self._tenant[:]
+        self._stale[0] = tenant not in (own, bytes(TENANT_BYTES))
+        if not self._stale[0]:
+            self._tenant[:] = own
+        return not self._stale[0]
+
+    def is_host_stale(self) -> bool:
+        """Called by the worker: whether the host has refused an account. It is forgotten, as the host is replaced."""
+        is_stale = bool(self._stale[0])
+        if is_stale:
+            self._stale[0], self._tenant[:] = 0, bytes(TENANT_BYTES)
+        return is_stale
 
     def request_stop(self) -> None:
         """Called by the worker: its work-horse claims no chunk after the current one."""

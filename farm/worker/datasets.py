@@ -10,7 +10,6 @@ from pathlib import Path
 from PIL import Image
 
 from farm import templates
-from farm.blender.client import Blender
 from farm.dataset import produce
 from farm.db import renders
 from farm.db.tables import Render, Segment
@@ -46,7 +45,7 @@ def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, s
     began = time.monotonic()
     if missing:
         with (
-            Blender(context.blender_socket, context.settings.frame_timeout) as blender,
+            context.blender() as blender,
             lease.renewed(on_loss=blender.hang_up),
         ):
             shot = spec.shot(str(storage.local(chunk.model_key)), context.engine)

@@ -8,7 +8,6 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from farm import templates
-from farm.blender.client import Blender
 from farm.db import counters, renders
 from farm.db.tables import Chunk, Overlay, Segment
 from farm.errors import BadTemplate, RenderFailed
@@ -73,7 +72,7 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
     cache = FrameCache.of(context.settings, spec, context.engine)
     cached = sum(cache.holds(number) for number in numbers) if cache else 0
     with (
-        Blender(context.blender_socket, context.settings.frame_timeout) as blender,
+        context.blender() as blender,
         lease.renewed(on_loss=blender.hang_up),
     ):
         variants, failures = _variants(context, storage, spec, targets)

@@ -43,5 +43,6 @@ def finish_video(context: WorkerContext, lease: Lease, storage: Storage, scratch
 
 def join(context: WorkerContext, segments: list[Path], into: Path) -> None:
     """Join segments, in order, into one file. Raises EncodingFailed."""
-    with Encoder(executable(context.settings.ffmpeg), graphs.join(segments, into.with_suffix(".txt"), into)):
+    arguments = graphs.join(segments, into.with_suffix(".txt"), into)
+    with Encoder(executable(context.settings.ffmpeg), arguments, into.parent, segments):
         pass  # ffmpeg reads the segments itself

@@ -73,6 +73,10 @@ def _work_until_idle(context: WorkerContext, database: Database, doorbell: Doorb
         chunk = claim(context, database)
         if chunk is None:
             return
+        if chunk.kind == "draw" and not context.host_admits(chunk.account_id):
+            with database.write() as db:
+                leases.release(db, doorbell, chunk.id, chunk.attempt)
+            return
         with recorded(context, database, chunk) as chunk_log:
             if not work_on(context, database, storage, doorbell, chunk, chunk_log):
                 break

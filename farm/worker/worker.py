@@ -24,16 +24,16 @@ from farm.blender.client import BlenderHost
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk
-from farm.errors import FarmError, WorkerLost
+from farm.errors import FarmError, NodeRefused, SandboxTooWeak, WorkerLost
 from farm.nodes import facts, names, quarantine, registry
 from farm.nodes.facts import Facts
-from farm.processes import exit_codes
+from farm.processes import exit_codes, sandbox
 from farm.processes.child_process import adopt_orphans, reap_orphans
 from farm.processes.scratch import clear, own_scratch
 from farm.processes.supervision import exit_on_stop_signal
 from farm.rendering import engine
 from farm.scheduling import leases
-from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, connect, queue
+from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, WakeUp, connect, queue
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker import (
@@ -64,6 +64,7 @@ class ChunkWorker(Worker):
             name=f"{own_facts.name}/{os.getpid()}",  # RQ remembers dead workers for a while, and refuses their names
             connection=redis,
             serializer=JSONSerializer,
+            job_class=WakeUp,
             log_job_description=False,
             job_monitoring_interval=HEARTBEAT_SECONDS,
         )
@@ -74,6 +75,9 @@ class ChunkWorker(Worker):
         self.is_outdated = False
         self._next_heartbeat = 0.0
         gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
+
+    def subscribe(self) -> None:
+        """Listen to no commands: RQ would stop and kill workers for whoever publishes to Redis; the farm has none."""
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -119,6 +123,9 @@ class ChunkWorker(Worker):
         self.host.ensure_ready()
         self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)
+        if context.current().is_host_stale():
+            self.host.kill()
+            log.info("blender_replaced_for_tenant")
         # A host that is not idle still draws for a work-horse that has ended: it is replaced.
         self.host.ensure_ready()
         reap_orphans([self.host.pid])
@@ -142,6 +149,10 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
 
     Ends at once if the node is drained. Raises NodeRefused when it cannot join the farm, or stay in it, and FarmError.
     """
+    try:
+        confined_by = sandbox.of_blender(settings)
+    except SandboxTooWeak as error:
+        raise NodeRefused(error.message) from error
     with (
         exit_on_stop_signal(exit_codes.STOPPED) as is_stopped,  # until RQ installs its handlers
         names.reserved(name, gpu, settings.database) as own_name,
@@ -150,14 +161,20 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         logs.bind(node=own_name)
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
         own_facts = _gather(settings, own_name, tags, scratch)
-        host = BlenderHost(scratch, settings.blender_bytes)
+        host = BlenderHost(scratch, confined_by, settings.blender_bytes, shares_shaders=not settings.isolate_tenants)
         try:
             if not _join(settings, own_facts):
                 log.info("node_is_drained")
                 return
             context.enter(context.WorkerContext(own_name, settings, own_facts.engine, host.socket_path, scratch))
             host.start()
-            log.info("worker_ready", engine=own_facts.engine, gpu=own_facts.gpu, tags=own_facts.tags)
+            log.info(
+                "worker_ready",
+                engine=own_facts.engine,
+                gpu=own_facts.gpu,
+                tags=own_facts.tags,
+                sandbox=f"{confined_by.tier} ({confined_by.description})",
+            )
             with connect(settings.redis_url, timeout=None) as redis:
                 worker = ChunkWorker(settings, redis, host, own_facts)
                 if is_stopped():
@@ -180,7 +197,7 @@ def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -
         registry.check_version(database)
         registry.check_storage(database, open_storage(settings))
         open_storage.cache_clear()  # no connection to the storage may cross a fork
-        device = engine.probe(scratch)
+        device = engine.probe(scratch, sandbox.of_blender(settings))
         return facts.gather(name, list(tags), engine.select_engine(settings, device), device, database, settings)
 
 

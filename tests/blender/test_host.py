@@ -95,7 +95,9 @@ class TestTimeout:
         with model.open("wb") as file:
             file.truncate(model_bytes)
         with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as pool:
-            server.bind(str(folder / "slow.sock"))
+            path = folder / "blender" / "slow.sock"
+            path.parent.mkdir()
+            server.bind(str(path))
             server.listen()
 
             def respond() -> None:
@@ -105,7 +107,7 @@ class TestTimeout:
                     client.sendall(b'{"ok": {}}\n')
 
             answered = pool.submit(respond)
-            with Blender(folder / "slow.sock", 0.2) as blender:
+            with Blender(path, 0.2) as blender:
                 blender.open_shot(shot(model))
             answered.result()
 

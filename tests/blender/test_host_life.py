@@ -32,7 +32,7 @@ def ends(pid: int, timeout: float = 20.0) -> bool:
 
 
 def frame_files(host: BlenderHost) -> list[Path]:
-    return list(host.folder.glob("frame-*"))
+    return list(host.own_folder.glob("frame-*"))
 
 
 class TestReuse:

@@ -14,6 +14,7 @@ from camera_paths import PATHS
 from farm import path_sheet
 from farm.accounts.accounts import PREFIX
 from farm.cli import app
+from farm.processes import exit_codes, sandbox
 from tests.intake.gltf_bytes import BINARY, glb, triangle
 from tests.support.assets import ASSETS
 
@@ -61,6 +62,25 @@ def refused(*arguments: str | Path) -> str:
     [line] = result.stderr.strip().split("\n")
     assert "Traceback" not in result.output
     return line
+
+
+class TestSandboxRequired:
+    @pytest.fixture(autouse=True)
+    def weak_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sandbox, "strongest", sandbox.Limits)
+        monkeypatch.setenv("FARM_SANDBOX_REQUIRED", "isolation")
+
+    def test_refuses_a_worker(self) -> None:
+        result = farm("worker")
+        assert result.exit_code == exit_codes.REFUSED
+        assert "FARM_SANDBOX_REQUIRED is isolation" in result.stderr
+        assert "Traceback" not in result.output
+
+    def test_refuses_to_render(self, tmp_path: Path) -> None:
+        model, out = ASSETS / "product.glb", tmp_path / "video.mp4"
+        assert "FARM_SANDBOX_REQUIRED is isolation" in refused("render", model, "--out", out)
+        assert "FARM_SANDBOX_REQUIRED is isolation" in refused("templates", "check", "studio")
+        assert not out.exists()
 
 
 class TestAccounts:

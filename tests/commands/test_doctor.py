@@ -15,12 +15,13 @@ from farm.commands import doctor
 from farm.commands.doctor import Check
 from farm.db.session import Database
 from farm.nodes import facts
+from farm.processes import sandbox
 from farm.rendering import engine
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.support.s3 import Door
 
-NAMES = ["python", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
+NAMES = ["python", "sandbox", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -66,6 +67,14 @@ class TestReport:
 
 
 class TestProblems:
+    def test_reports_a_sandbox_that_is_too_weak(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sandbox, "strongest", sandbox.Limits)
+        assert only(doctor.sandbox, healthy).ok
+        assert "Landlock" in (only(doctor.sandbox, healthy).fix or "")
+        assert only(doctor.sandbox, healthy.model_copy(update={"sandbox": "limits"})).found.startswith("limits (")
+        demanding = healthy.model_copy(update={"sandbox_required": "isolation"})
+        assert_bad(only(doctor.sandbox, demanding), "Landlock")
+
     def test_reports_a_missing_ffmpeg(self, healthy: Settings, tmp_path: Path) -> None:
         bad = healthy.model_copy(update={"ffmpeg": tmp_path / "none"})
         assert_bad(only(doctor.ffmpeg, bad), "FARM_FFMPEG")
@@ -170,7 +179,7 @@ class TestSoftwareOpenGl:
     @pytest.fixture
     def software_opengl(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
-        monkeypatch.setattr(engine, "probe", lambda _: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+        monkeypatch.setattr(engine, "probe", lambda *_: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
         return healthy
 
     def test_is_reported_with_the_fix(self, software_opengl: Settings) -> None:
@@ -185,7 +194,7 @@ class TestSoftwareOpenGl:
     @pytest.mark.parametrize("forced", ["auto", "eevee", "cycles"])
     def test_joins_the_farm_without_a_gpu(self, software_opengl: Settings, forced: str) -> None:
         settings = software_opengl.model_copy(update={"engine": forced})
-        device = engine.probe(Path())
+        device = engine.probe(Path(), sandbox.Limits())
         with contextlib.closing(Database(settings.database)) as database:
             joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")

@@ -44,10 +44,11 @@ class TestList:
     @pytest.mark.usefixtures("box")
     def test_shows_the_state_of_a_node(self) -> None:
         shown = farm("list").stdout
-        for words in ("box", "idle", "eevee (A card)", "16 GiB", "0.1.0, bpy 4.5.15", "studio", "s ago"):
+        for words in ("box", "idle", "eevee (A card)", "16 GiB", "isolation", "0.1.0, bpy 4.5.15", "studio", "s ago"):
             assert words in shown
         [row] = listed()
         assert (row["name"], row["state"], row["hasGpu"], row["tags"]) == ("box", "idle", True, ["studio"])
+        assert row["sandbox"] == "isolation"
 
     def test_shows_the_reason_of_a_quarantine(self, box: Facts, database: Database) -> None:
         with database.write() as db:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from farm.processes.sandbox import Limits
 from farm.rendering import engine
 from farm.rendering.engine import Gpu, choose_engine, device_files
 from farm.settings import Settings
 
 
-def fail_probe(_: Path) -> Gpu:
+def fail_probe(*_: object) -> Gpu:
     raise AssertionError("no Blender may be started")
 
 
@@ -40,7 +41,7 @@ class TestChoice:
         self, found: Gpu | None, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("FARM_ENGINE", raising=False)
-        monkeypatch.setattr(engine, "probe", lambda _: found)
+        monkeypatch.setattr(engine, "probe", lambda *_: found)
         assert choose_engine(Settings(), tmp_path) == chosen
 
 
@@ -51,10 +52,10 @@ class TestProbe:
         if device_files():
             pytest.skip("this machine has a GPU")
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])
-        found = engine.probe(tmp_path)
+        found = engine.probe(tmp_path, Limits())
         assert found is None or found.software
 
     def test_finds_nothing_if_blender_does_not_start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])
         monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
-        assert engine.probe(tmp_path) is None
+        assert engine.probe(tmp_path, Limits()) is None

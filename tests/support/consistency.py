@@ -10,6 +10,7 @@ import psutil
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from farm.blender.client import INPUT_FOLDER, OWN_FOLDER
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Segment, now
 from farm.orders.price import price_of
@@ -19,8 +20,9 @@ from tests.support.farms import Farm
 from tests.support.polling import until
 from tests.support.processes import command_line
 
-# The files of an idle Blender host in its scratch folder.
-IDLE_HOST_FILES = {"lock", "sock", "blender.log", "shadow.npy", "drawing.tga"}
+# What an idle Blender host has in its worker's scratch folder, and in its own folder there.
+IDLE_HOST_FILES = {"lock", "blender.log", OWN_FOLDER, INPUT_FOLDER}
+OWN_FILES = {"sock", "home", "tmp", "shadow.npy", "drawing.tga"}
 
 
 def assert_consistent(farm: Farm, *, workers: int, deleted: Collection[str] = ()) -> None:
@@ -130,9 +132,14 @@ def processes(farm: Farm) -> Counter[str]:
         with contextlib.suppress(psutil.Error):
             if "redis" in process.name():  # it writes its title over its environment
                 own.update(["redis"] if process.ppid() == farm.process.pid else [])
-            elif process.environ().get("FARM_SCRATCH") == scratch:
+            elif _is_of(process.environ(), scratch):
                 own[_kind(process)] += 1
     return own
+
+
+def _is_of(environment: dict[str, str], scratch: str) -> bool:
+    """Whether a process is of the farm with this scratch folder. In a sandbox only its home tells."""
+    return environment.get("FARM_SCRATCH") == scratch or environment.get("HOME", "").startswith(f"{scratch}/")
 
 
 def _kind(process: psutil.Process) -> str:
@@ -150,4 +157,5 @@ def _left_in_scratch(farm: Farm) -> list[str]:
         if folder.name.split("-")[1] not in workers:
             left.append(str(folder))
         left += [str(path) for path in folder.iterdir() if path.name not in IDLE_HOST_FILES]
+        left += [str(path) for path in (folder / OWN_FOLDER).glob("*") if path.name not in OWN_FILES]
     return left

@@ -22,6 +22,7 @@ CPU = Facts(
     bpy_version="4.5.15",
     database_version=Database("sqlite://").newest_version() or "",
     drawing_code="4.5.15 abc",
+    sandbox="isolation",
     always_draws=False,
     started_at=now(),
 )

@@ -65,7 +65,8 @@ def join(folder: Path, tier: str) -> Files:
     whole = Files(folder / "joined", tier)
     whole.folder.mkdir()
     for kind, path in whole.videos.items():
-        with Encoder(FFMPEG, graphs.join([part.videos[kind] for part in parts], path.with_suffix(".txt"), path)):
+        segments = [part.videos[kind] for part in parts]
+        with Encoder(FFMPEG, graphs.join(segments, path.with_suffix(".txt"), path), whole.folder, segments):
             pass
     return whole
 

@@ -9,16 +9,21 @@ from typing import Any, cast
 
 import pytest
 from redis import Redis
+from rq import Callback, Queue
 from rq.exceptions import StopRequested
 from rq.job import Job
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.webhook import Webhook
 from sqlalchemy import QueuePool
+from structlog.testing import capture_logs
 
 from farm.blender.client import BlenderHost
 from farm.db.chunks import DRAWING, URGENT
 from farm.db.session import Database
 from farm.nodes import facts, registry
 from farm.nodes.registry import Assignment
-from farm.scheduling.doorbell import queue
+from farm.scheduling.doorbell import JOB, NO_TIMEOUT, QUEUE_NAMES, queue
 from farm.settings import Settings
 from farm.worker import context
 from farm.worker.worker import ChunkWorker
@@ -63,8 +68,33 @@ def heartbeats(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> list[flo
     return times
 
 
-def job(redis: Redis, priority: int = DRAWING, seconds: float = 0.0) -> Job:
-    return queue(priority, redis).enqueue_call("time.sleep", args=(seconds,))
+def job(redis: Redis, priority: int = DRAWING) -> Job:
+    return queue(priority, redis).enqueue_call(JOB, timeout=NO_TIMEOUT)
+
+
+def forged(redis: Redis, function: str = JOB, **options: Any) -> Job:
+    """A job as anybody who reaches Redis could add it."""
+    plain = Queue(QUEUE_NAMES[DRAWING], connection=redis, serializer=JSONSerializer)
+    return plain.enqueue_call(function, **{"timeout": NO_TIMEOUT} | options)
+
+
+def leave_traces(*_: Any) -> None:
+    """What a forged job or callback would run."""
+    Path(os.environ["TRACES"]).touch()
+
+
+TRACES = f"{__name__}.leave_traces"
+FORGERIES: dict[str, dict[str, Any]] = {
+    "another function": {"function": TRACES},
+    "a method of a string": {"function": "upper", "args": ("a",)},
+    "arguments": {"args": (1,)},
+    "keywords": {"kwargs": {"a": 1}},
+    "on success": {"on_success": Callback(TRACES)},
+    "on failure": {"on_failure": Callback(TRACES)},
+    "on stop": {"on_stopped": Callback(TRACES)},
+    "a webhook": {"webhooks": [Webhook("http://127.0.0.1:9/", "finished")]},
+    "a time limit": {"timeout": 1},
+}
 
 
 def work_horse(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch, end: Any) -> list[int]:
@@ -103,10 +133,11 @@ class TestRqWorker:
         assert len(heartbeats) >= 2
 
     def test_calls_heartbeat_while_a_work_horse_runs(
-        self, worker: ChunkWorker, heartbeats: list[float], redis: Redis
+        self, worker: ChunkWorker, heartbeats: list[float], redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         worker.job_monitoring_interval = 1
-        worker.execute_job(job(redis, seconds=2.5), queue(DRAWING, redis))
+        monkeypatch.setattr("farm.worker.jobs.work", lambda: time.sleep(2.5))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
         assert len(heartbeats) >= 2
 
     def test_forks_work_horses_without_a_connection(
@@ -139,3 +170,44 @@ class TestRqWorker:
             worker.request_stop(signal.SIGTERM, None)  # type: ignore[no-untyped-call]
         assert worker.is_stopping
         assert context.current().is_stop_requested()
+
+
+class TestForgedJobs:
+    """Whoever reaches Redis runs nothing on a node."""
+
+    @pytest.fixture
+    def traces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("TRACES", str(tmp_path / "traces"))
+        return tmp_path / "traces"
+
+    @pytest.mark.usefixtures("heartbeats")
+    @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=list(FORGERIES))
+    def test_are_dropped(self, worker: ChunkWorker, redis: Redis, forgery: dict[str, Any]) -> None:
+        bad, good = forged(redis, **forgery), job(redis)
+        with capture_logs() as logged:
+            dequeued = worker.dequeue_job_and_maintain_ttl(1)
+        assert dequeued
+        assert dequeued[0].id == good.id
+        assert {"event": "job_refused", "job": bad.id, "log_level": "warning"} in logged
+
+    @pytest.mark.usefixtures("heartbeats")
+    def test_with_broken_fields_do_not_end_the_worker(self, worker: ChunkWorker, redis: Redis) -> None:
+        bad, good = forged(redis), job(redis)
+        redis.hset(bad.key, mapping={"created_at": "yesterday", "status": "?", "data": b"\x80\x04."})
+        dequeued = worker.dequeue_job_and_maintain_ttl(1)
+        assert dequeued
+        assert dequeued[0].id == good.id
+
+    def test_run_no_callback_when_rq_tidies_up(self, worker: ChunkWorker, redis: Redis, traces: Path) -> None:
+        """RQ calls the failure callbacks of jobs that seem to be abandoned, in the worker itself."""
+        bad = forged(redis, on_failure=Callback(TRACES))
+        started = StartedJobRegistry(QUEUE_NAMES[DRAWING], redis, serializer=JSONSerializer)
+        redis.hset(bad.key, "status", "started")
+        redis.zadd(started.key, {f"{bad.id}:abc": 1})
+        worker.clean_registries()  # type: ignore[no-untyped-call]
+        assert not traces.exists()
+
+    def test_include_no_commands(self, worker: ChunkWorker, redis: Redis) -> None:
+        """RQ's worker would stop, or kill its work-horse, for whoever publishes to its channel."""
+        worker.subscribe()
+        assert redis.pubsub_numsub(worker.pubsub_channel_name) == [(worker.pubsub_channel_name.encode(), 0)]

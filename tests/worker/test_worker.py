@@ -147,7 +147,7 @@ class TestDatabaseVersion:
     ) -> None:
         own_facts = facts.gather("one", [], "cycles", None, database, settings)
         registry.join(database, own_facts)
-        worker = ChunkWorker(settings, redis, BlenderHost(tmp_path, settings.blender_bytes), own_facts)
+        worker = ChunkWorker(settings, redis, BlenderHost(tmp_path), own_facts)
         enter(WorkerContext("one", settings, "cycles", tmp_path, tmp_path))
         with database.engine.begin() as connection:
             connection.execute(text("ALTER TABLE nodes DROP COLUMN draws"))

@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("bpy_version", sa.String(length=32), nullable=False),
         sa.Column("database_version", sa.String(length=16), nullable=False),
         sa.Column("drawing_code", sa.String(length=100), nullable=False),
+        sa.Column("sandbox", sa.String(length=16), nullable=False),
         sa.Column("always_draws", sa.Boolean(), nullable=False),
         sa.Column("draws", sa.Boolean(), nullable=False),
         sa.Column("started_at", UtcDateTime(timezone=True), nullable=False),
