@@ -5,6 +5,7 @@ be closed when connections run out: half-open connections cannot keep others out
 """
 
 import asyncio
+import socket
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -20,6 +21,7 @@ from farm.errors import FarmError, InvalidRequest, RequestTimeout, Unavailable
 log = structlog.get_logger()
 
 STALL_SECONDS = 60.0  # over which the rate is measured at which a client reads its response
+KERNEL_BYTES = 128 * 1024  # of a response that the kernel takes before it can send them; its default are megabytes
 MAX_HEAD_BYTES = 16 * 1024
 MAX_SMALL_CHUNKS = 1000
 MIN_CHUNK_BYTES = 256  # on average, beyond the first MAX_SMALL_CHUNKS
@@ -80,7 +82,9 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # so that pause_writing reports every client that does not read
+        # So that pause_writing reports every client that does not read, and the kernel does not hide what it reads.
+        transport.set_write_buffer_limits(high=0)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
         if len(self.connections) > self.limits.max_connections:
             self._keep_within_limit()
         self._watch()

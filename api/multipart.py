@@ -104,7 +104,7 @@ async def receive(request: Request, max_bytes: int, fields: Sequence[TextField] 
                 max_header_count=MAX_PART_HEADERS,
                 max_header_size=MAX_PART_HEADER_BYTES,
             )
-            parts = _PartLimit(boundary)
+            parts = PartLimit(boundary)
             async for block in request.stream():
                 received += len(block)
                 if received > max_body_bytes:
@@ -127,7 +127,7 @@ def _boundary(content_type: str | None) -> bytes:
     return options[b"boundary"]
 
 
-class _PartLimit:
+class PartLimit:
     """Counts the lines that start with the boundary, before the parser, which takes a hundred times as long for each.
 
     They are the parts of a form: RFC 2046 forbids such lines within a part.

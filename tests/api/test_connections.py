@@ -200,16 +200,37 @@ class TestBody:
             assert Answer(talk).status_code == 200, "the connection can be used again"
 
 
-def test_cuts_off_a_client_that_does_not_read(
-    url: str, client: Client, monkeypatch: pytest.MonkeyPatch, public_api: httpx.Client
-) -> None:
-    model = uploaded(public_api, glb(bytes(20 * MB)), headers=client.headers)["modelId"]
-    monkeypatch.setattr(connection, "STALL_SECONDS", 0.5)
-    with dial(url) as talk:
-        talk.sendall(head("GET", f"/v1/models/{model}/file", Authorization=client.headers["Authorization"]))
-        assert talk.recv(1) == b"H"
-        assert is_held(url, talk)
-        until(lambda: not is_held(url, talk))
+class TestResponse:
+    @pytest.fixture
+    def request_head(self, public_api: httpx.Client, client: Client) -> bytes:
+        """Of a request for a file of 20 MB."""
+        model = uploaded(public_api, glb(bytes(20 * MB)), headers=client.headers)["modelId"]
+        return head("GET", f"/v1/models/{model}/file", Authorization=client.headers["Authorization"])
+
+    def test_is_cut_off_from_a_client_that_does_not_read(
+        self, url: str, request_head: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "STALL_SECONDS", 0.5)
+        with dial(url) as talk:
+            talk.sendall(request_head)
+            assert talk.recv(1) == b"H"
+            assert is_held(url, talk)
+            until(lambda: not is_held(url, talk))
+
+    def test_may_be_read_slowly(self, url: str, request_head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "STALL_SECONDS", 2.0)
+        with dial(url) as talk:
+            talk.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+            talk.sendall(request_head)
+            slow_bytes = 0
+            while slow_bytes < 2 * MB:
+                slow_bytes += len(talk.recv(16 * 1024))
+                time.sleep(PAUSE_SECONDS)  # more than 2 seconds in all
+            rest = 0
+            while rest + slow_bytes < 20 * MB:
+                block = talk.recv(MB)
+                assert block, "the connection was closed"
+                rest += len(block)
 
 
 class TestTooManyRequests:

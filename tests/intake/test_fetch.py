@@ -188,14 +188,15 @@ class TestRefused:
 
 class TestLookUps:
     def test_have_a_deadline_and_leave_other_threads_alone(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        answered = threading.Event()
+        asked, answered = threading.Semaphore(0), threading.Event()
 
         def slow(_: str) -> list[str]:
+            asked.release()
             answered.wait(60)
             return ["1.1.1.1"]
 
         resolve(monkeypatch, {"slow.example": slow})
-        monkeypatch.setattr(destinations, "LOOKUP_SECONDS", 0.3)
+        monkeypatch.setattr(destinations, "LOOKUP_SECONDS", 2.0)
         monkeypatch.setattr(destinations, "_lookups", ThreadPoolExecutor(2))
 
         async def flood() -> list[BaseException | Fetched]:
@@ -206,7 +207,11 @@ class TestLookUps:
                     for _ in range(50)
                 ]
                 running = asyncio.gather(*downloads, return_exceptions=True)
-                await asyncio.sleep(0)
+                for _ in range(2):
+                    while not asked.acquire(blocking=False):
+                        await asyncio.sleep(0.001)
+                for _ in range(100):  # until all have begun
+                    await asyncio.sleep(0)
                 assert await loop.run_in_executor(None, lambda: "not behind the look-ups")
                 assert not running.done()
                 return await running
