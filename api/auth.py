@@ -58,7 +58,8 @@ class KeyedRoute(APIRoute):
             add_error(responses, IdempotencyInFlight)
             add_error(responses, IdempotencyMismatch)
             options["openapi_extra"] = {**(options["openapi_extra"] or {}), "parameters": [effects.PARAMETER]}
-        super().__init__(path, endpoint, **options | {"responses": responses})
+        options["responses"] = dict(sorted(responses.items(), key=lambda item: str(item[0])))
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

