@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from farm.intake import check_model
+from farm.intake.check import check_model
 from tests.support.assets import ASSETS
 
 MODELS = sorted(path for path in ASSETS.iterdir() if path.suffix in {".glb", ".gltf"})

@@ -82,7 +82,7 @@ def preview_template(
     ] = False,
 ) -> None:
     """Draw a still with a template."""
-    from farm import intake
+    from farm.intake.check import check_model
     from farm.rendering import template_still
     from farm.rendering.engine import choose_engine
 
@@ -90,7 +90,7 @@ def preview_template(
     settings = Settings(engine=engine) if engine else Settings()
     confined_by = sandbox.of_blender(settings)
     path = templates.locate(file)
-    intake.check_model(model, model.name, settings)
+    check_model(model, model.name, settings)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
         chosen_engine = choose_engine(settings, scratch)
         with BlenderHost(scratch, confined_by) as host:

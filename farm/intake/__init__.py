@@ -1,13 +1,15 @@
-"""Checks and conversion of untrusted files before Blender opens them. Pure Python: nothing here imports bpy."""
+"""Checks and conversion of untrusted files before Blender opens them. Pure Python: nothing here imports bpy.
 
-from farm.intake.check import CheckedModel, ModelFormat, check_model, format_of, is_scan
+What this imports opens no file of a client in its own process: `farm.intake.check` does, and is imported by itself.
+"""
+
+from farm.intake.checked_model import CheckedModel, ModelFormat, format_of, is_scan
 from farm.intake.checker import check_upload
 from farm.intake.sandbox import convert_scan, unpack_model
 
 __all__ = [
     "CheckedModel",
     "ModelFormat",
-    "check_model",
     "check_upload",
     "convert_scan",
     "format_of",

@@ -76,6 +76,7 @@ class Archive:
     def read_text(self, path: PurePosixPath) -> bytes:
         """Like `read`, for an OBJ or MTL. Raises InvalidFormat also for one that shrinks more than such text does."""
         entry = self._entries[path]
+        self._check_size(entry)
         if entry.file_size > max(MIN_SUSPECT_BYTES, MAX_TEXT_RATIO * entry.compress_size):
             raise InvalidFormat(
                 f"The zip's {path.name[:80]!a} unpacks to over {MAX_TEXT_RATIO} times its size: export it again"
@@ -87,8 +88,7 @@ class Archive:
         entry = self._entries[path]
         if entry.flag_bits & ENCRYPTED:
             raise InvalidFormat(f"The zip's {path.name[:80]!a} is encrypted: pack it again without a password")
-        if entry.file_size > self._remaining_bytes:
-            raise self._too_large()
+        self._check_size(entry)
         try:
             with self._zip.open(entry) as file:
                 content = file.read(self._remaining_bytes + 1)  # the declared size is untrusted
@@ -98,6 +98,10 @@ class Archive:
         if self._remaining_bytes < 0:
             raise self._too_large()
         return content
+
+    def _check_size(self, entry: zipfile.ZipInfo) -> None:
+        if entry.file_size > self._remaining_bytes:  # zipfile reads no more than that
+            raise self._too_large()
 
     @staticmethod
     def _too_large() -> InvalidFormat:

@@ -1,32 +1,18 @@
 """Check that a file is a glTF model that Blender can open safely."""
 
 import mmap
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from farm.errors import InvalidFormat
 from farm.intake import binary, document, draco, geometry, glb, schema
 from farm.intake.buffers import Buffers
+from farm.intake.checked_model import CheckedModel, ModelFormat, format_of
 from farm.intake.content import check_content
 from farm.intake.limits import check_demand, check_structure
 from farm.intake.model_pictures import check_pictures
 from farm.intake.text import Payloads, read_json
 from farm.settings import DEFAULT_LIMITS, ModelLimits
-
-ModelFormat = Literal["glb", "gltf"]
-
-
-@dataclass(frozen=True)
-class CheckedModel:
-    """A file that Blender may open: its format, and the names of its animation clips, "" for an unnamed one.
-
-    A `packed` file has compressed geometry or KTX2 textures: unpack it first, and check the result.
-    """
-
-    format: ModelFormat
-    clips: list[str]
-    packed: bool
 
 
 def check_model(path: Path, name: str, limits: ModelLimits = DEFAULT_LIMITS) -> CheckedModel:
@@ -78,23 +64,6 @@ def read_document(content: mmap.mmap, model_format: ModelFormat) -> tuple[dict[s
     chunks = glb.read_chunks(content)
     stored = memoryview(content)[slice(*chunks.binary)] if chunks.binary else None
     return *read_json(content, chunks.json_start, chunks.json_end), stored
-
-
-def is_scan(name: str) -> bool:
-    """Whether a file of this name is a zipped OBJ scan, which `farm.intake.scan` converts to GLB."""
-    return name.lower().endswith(".zip")
-
-
-def format_of(name: str) -> ModelFormat:
-    """The format by the name's suffix. Raises InvalidFormat: it is neither .glb nor .gltf."""
-    if name.lower().endswith(".glb"):
-        return "glb"
-    if name.lower().endswith(".gltf"):
-        return "gltf"
-    raise InvalidFormat(
-        f"{name[:80]!a} is not accepted: send a .glb file, a .gltf file with everything embedded, or a .zip with an "
-        "OBJ scan"
-    )
 
 
 def _refuse_binary(content: mmap.mmap) -> None:

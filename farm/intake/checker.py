@@ -16,7 +16,7 @@ from pathlib import Path
 
 from farm.errors import InvalidFormat
 from farm.intake import sandbox
-from farm.intake.check import CheckedModel
+from farm.intake.checked_model import CheckedModel
 from farm.settings import ModelLimits
 
 MODULE = "farm.intake.check_server"

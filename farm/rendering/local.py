@@ -15,6 +15,7 @@ from farm import intake
 from farm.blender.client import Blender, BlenderHost, memory_limit
 from farm.dataset.produce import draw_views, finish
 from farm.errors import FarmError, InvalidSettings
+from farm.intake.check import check_model
 from farm.orders import dataset_plan, plan
 from farm.orders.render_settings import RenderSettings
 from farm.processes import sandbox
@@ -72,7 +73,7 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
     # On the disk of `out` and not in memory: a large dataset takes gigabytes.
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
         gltf = as_gltf(model, Path(folder), settings)
-        intake.check_model(gltf, gltf.name, settings)
+        check_model(gltf, gltf.name, settings)
         with _blender(settings) as (blender, engine, _):
 
             def steps() -> Iterator[int]:
@@ -91,7 +92,7 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
 def as_gltf(model: Path, folder: Path, limits: ModelLimits = DEFAULT_LIMITS) -> Path:
     """The model as a glTF that Blender can read: itself, or a GLB made in `folder`. Raises InvalidFormat."""
     is_scan = intake.is_scan(model.name)
-    if not is_scan and not intake.check_model(model, model.name, limits).packed:
+    if not is_scan and not check_model(model, model.name, limits).packed:
         return model
     glb = folder / "converted.glb"
     with glb.open("wb") as file:
@@ -129,7 +130,7 @@ def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
         raise InvalidSettings(
             "renderSettings.bgImageId names a picture stored by a farm, and this command runs without one: use bgColor"
         )
-    request.check_against(intake.check_model(model, model.name, limits).clips, admin=True)
+    request.check_against(check_model(model, model.name, limits).clips, admin=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from farm.errors import InvalidFormat
-from farm.intake import check_model
+from farm.intake.check import check_model
 from tests.support.glb import binary_chunk, container, json_chunk
 
 Document = dict[str, Any]

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from farm.intake import check_model, sandbox
+from farm.intake import sandbox
 from farm.intake.archive import Archive
+from farm.intake.check import check_model
 from farm.intake.scan import prepare
 from farm.intake.scan_glb import Surface
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from farm.intake import check_server, sandbox
-from farm.intake.check import CheckedModel
+from farm.intake.checked_model import CheckedModel
 from farm.settings import ModelLimits
 
 LIMITS = ["AS", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE"]

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from farm.errors import IntakeCrashed, InvalidFormat
 from farm.intake import checker as checker_module
 from farm.intake import sandbox
-from farm.intake.check import CheckedModel
+from farm.intake.checked_model import CheckedModel
 from farm.intake.checker import Checker
 from farm.settings import DEFAULT_LIMITS, ModelLimits
 from tests.intake.gltf_bytes import glb, refused, triangle

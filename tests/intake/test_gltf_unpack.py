@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from farm.errors import InvalidFormat
-from farm.intake import check_model, sandbox, unpack
+from farm.intake import sandbox, unpack
 from farm.intake.buffers import Buffers
-from farm.intake.check import read_document
+from farm.intake.check import check_model, read_document
 from tests.intake.gltf_bytes import glb, refused
 from tests.intake.packed import INDICES, KTX2, POSITIONS, compressed, mesh, textured
 

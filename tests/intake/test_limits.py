@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from farm.errors import InvalidFormat
-from farm.intake import check_model
+from farm.intake.check import check_model
 from farm.settings import DEFAULT_LIMITS, ModelLimits, Settings
 from tests.intake.gltf_bytes import glb, triangle
 from tests.support.assets import ASSETS

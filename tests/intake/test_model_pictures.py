@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from farm.errors import InvalidFormat
-from farm.intake import check_model, model_pictures
+from farm.intake import model_pictures
+from farm.intake.check import check_model
 from farm.settings import ModelLimits
 from tests.intake.gltf_bytes import glb, refused, triangle
 from tests.intake.packed import KTX2

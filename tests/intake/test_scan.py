@@ -1,5 +1,6 @@
 """Zipped OBJ scans are converted to GLB in a child process."""
 
+import random
 import tempfile
 import zipfile
 from pathlib import Path
@@ -129,7 +130,8 @@ class TestRefused:
             converted(scan(), tmp_path, timeout_seconds=0.01)
 
     def test_refuses_one_that_takes_too_much_memory(self, tmp_path: Path) -> None:
-        obj = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 3_000_000
+        faces = [b"f 1 2 3\n", b"f 2 3 1\n", b"f 3 1 2\n", b"f 2 1 3\n"]
+        obj = b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"".join(random.Random(1).choices(faces, k=3_000_000))
         with pytest.raises(InvalidFormat, match="more than 1300 MB of memory"):
             converted(zipped({"a.obj": obj}), tmp_path, memory_mb=1300)
 
