@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from farm import __version__
 from farm.db import chunks, counters, nodes, statistics
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.counters import Histogram, Labels
 from farm.db.session import Database
 from farm.db.tables import now
@@ -25,7 +25,7 @@ from farm.nodes import registry
 from farm.scheduling.doorbell import QUEUE_NAMES, queue
 from farm.tiers import DATASET_TIERS, TIERS
 
-CHUNK_GROUPS = [("draw", URGENT), ("draw", DRAWING), ("finish", URGENT)]
+CHUNK_GROUPS = [("finish", FINISHING), ("draw", PREVIEW), ("draw", DRAWING)]
 GROUP_LABELS = [(kind, QUEUE_NAMES[priority]) for kind, priority in CHUNK_GROUPS]
 STORED_BYTES_KEY, STORED_BYTES_TTL_SECONDS = "plinth:stored-bytes", 60  # cached in Redis, as the query is expensive
 

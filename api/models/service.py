@@ -16,8 +16,8 @@ from api.dependencies import Farm
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
-from farm.db import models
-from farm.db.tables import Account, Model, Tag, now
+from farm.db import chunks, models, renders
+from farm.db.tables import Account, Model, Render, Tag, now
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.ids import new_id
 from farm.intake import CheckedModel, check_model, convert_scan, is_scan, unpack_model
@@ -41,7 +41,8 @@ class PreparedModel:
 async def accept_upload(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded:
     """Store an uploaded model and queue its preview and its render; a known file only gets another render.
 
-    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
+    Raises InvalidSettings, InvalidFormat (also for a file that is refused for good), NoCredits or UploadLimit. On any
+    failure, no row and no file is left.
     """
     checked = None if is_scan(upload.name) else await run_in_threadpool(check_model, upload.path, upload.name)
     needs_conversion = checked is None or checked.packed
@@ -135,6 +136,7 @@ def _store_unless_known(
 
 def _render_existing(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
     with farm.database.write() as db:
+        submit.refuse_harmful(db, [upload.sha256])
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
@@ -178,8 +180,16 @@ def unarchive(db: Session, account: Account, model_id: str) -> Model:
 
 
 def delete(db: Session, account: Account, model_id: str) -> None:
-    """Delete a model. Its renders stay, and its file until no render needs it. Raises ModelNotFound."""
+    """Delete a model, and its preview if that still waits. Raises ModelNotFound.
+
+    Its other renders stay, and its file until no render needs it.
+    """
     models.owned(db, account.id, model_id).deleted_at = now()
+    for preview in renders.previews(db, model_id):
+        chunks.lock_shot(db, preview.shot_id)
+        waiting = db.get(Render, preview.id, populate_existing=True)
+        if waiting and waiting.status == "pending":
+            renders.remove(db, waiting)
 
 
 def file_of(db: Session, account: Account, model_id: str) -> StoredFile:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from camera_paths import Pose
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, RenderFailed
+from farm.errors import (
+    BadModel,
+    BadTemplate,
+    BlenderCrashed,
+    BlenderTimeout,
+    DiskFull,
+    OpeningTimeout,
+    OverBudget,
+    RenderFailed,
+)
 from farm.processes import child_process
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
@@ -31,6 +40,7 @@ log = structlog.get_logger()
 START_TIMEOUT_SECONDS = 120.0  # until a started host listens; importing bpy from a cold disk is slow
 IDLE_TIMEOUT_SECONDS = 2.0  # for the response of an idle host; stopping the frame of a deleted render takes this long
 MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
+MIN_TIMEOUT_SECONDS = 0.01  # a socket with a timeout of 0 does not wait at all
 MAX_SHOTS = 200  # of one host process, to bound memory that Blender leaks
 LOG_NAME = "blender.log"
 # After each large product OpenBLAS' threads spin for a tenth of a second on cores that Blender could render on.
@@ -132,15 +142,38 @@ class BlenderHost:
         return next((line.strip() for line in reversed(lines) if line.strip()), "the log is empty")
 
 
+@dataclass
+class Budget:
+    """The seconds that drawing `frames` frames may take, from now on."""
+
+    seconds: float
+    frames: int
+    has_drawn: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        return self.began + self.seconds - time.monotonic()
+
+
+def megabytes(file: Path) -> float:
+    """The size of a file; 0 if there is none."""
+    return file.stat().st_size / 1024**2 if file.exists() else 0.0
+
+
 class Blender:
     """A connection to a host. `timeout` is the maximum number of seconds for one response, plus MODEL_SECONDS_PER_MB.
 
-    Every call raises BadModel or BadTemplate when one of these is at fault, BlenderCrashed when the host dies,
-    BlenderTimeout when it does not respond in time, and RenderFailed when Blender itself reports an error.
+    `opening_timeout` is the same for opening a shot; default: `timeout`. Every call raises BadModel or BadTemplate when
+    one of these is at fault, BlenderCrashed when the host dies, BlenderTimeout when it does not respond in time, and
+    RenderFailed when Blender itself reports an error.
     """
 
-    def __init__(self, socket_path: Path, timeout: float) -> None:
+    def __init__(self, socket_path: Path, timeout: float, *, opening_timeout: float | None = None) -> None:
         self._socket, self._timeout = socket.socket(socket.AF_UNIX), timeout
+        self._opening_timeout = opening_timeout or timeout
+        self._extra_seconds = 0.0  # for the size of the open model
+        self._budget: Budget | None = None
         self._socket.settimeout(timeout)
         try:
             self._socket.connect(str(socket_path))
@@ -161,6 +194,13 @@ class Blender:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
+    def limit(self, seconds: float, frames: int) -> None:
+        """From now on all calls together may take `seconds`, meant for `frames` frames.
+
+        Later they raise OverBudget, or BlenderTimeout if Blender has not drawn any.
+        """
+        self._budget = Budget(seconds, frames)
+
     def hello(self) -> dict[str, Any]:
         """Status of the host: Blender's `version`, the count of `shots` opened, the resident `memory` in bytes."""
         return self._call("hello")
@@ -175,14 +215,17 @@ class Blender:
 
     def open_shot(self, shot: ShotSetup) -> None:
         """Set the stage, and bake the ground's shadow if the shot has one."""
-        self._allow_time_for(shot)
-        self._call("open_shot", **shot.to_wire())
+        self._open("open_shot", shot)
 
-    def _allow_time_for(self, shot: ShotSetup) -> None:
-        """Extend the timeout of all further calls by the size of the shot's model."""
-        model = Path(shot.model_path)
-        megabytes = model.stat().st_size / 1024**2 if model.exists() else 0
-        self._socket.settimeout(self._timeout + MODEL_SECONDS_PER_MB * megabytes)
+    def _open(self, call: str, shot: ShotSetup) -> dict[str, Any]:
+        """Open a shot, and extend the timeout of all further calls by the size of its model."""
+        self._extra_seconds = MODEL_SECONDS_PER_MB * megabytes(Path(shot.model_path))
+        seconds = self._opening_timeout + self._extra_seconds
+        self._send(call, **shot.to_wire())
+        try:
+            return self._receive(seconds)
+        except BlenderTimeout as error:
+            raise OpeningTimeout(seconds) from error
 
     def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
         """Draw the open shot's frames in order.
@@ -201,8 +244,7 @@ class Blender:
 
     def open_views(self, shot: ShotSetup) -> Opened:
         """Set the stage for a dataset."""
-        self._allow_time_for(shot)
-        return Opened(**self._call("open_views", **shot.to_wire()))
+        return Opened(**self._open("open_views", shot))
 
     def views(self, directions: Iterable["tuple[int, Direction]"]) -> Iterator[DrawnView]:
         """Draw the open dataset's views, one ahead of the caller and removed after use, as in `frames`."""
@@ -216,7 +258,7 @@ class Blender:
             yield from self._finished_view()
 
     def _finished_view(self) -> Iterator[DrawnView]:
-        view = DrawnView.from_wire(self._receive())
+        view = DrawnView.from_wire(self._receive_drawn())
         try:
             yield view
         finally:
@@ -224,16 +266,22 @@ class Blender:
                 leftover.unlink()
 
     def _finished_frame(self) -> Iterator[Frame]:
-        frame = Frame.from_wire(self._receive())
+        frame = Frame.from_wire(self._receive_drawn())
         try:
             yield frame
         finally:
             for leftover in Path(frame.subject.path).parent.glob(f"frame-{frame.number:06d}*"):
                 leftover.unlink()
 
+    def _receive_drawn(self) -> dict[str, Any]:
+        drawn = self._receive(self._timeout + self._extra_seconds)
+        if self._budget:
+            self._budget.has_drawn = True
+        return drawn
+
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
         self._send(name, **arguments)
-        return self._receive()
+        return self._receive(self._timeout)
 
     def _send(self, name: str, **arguments: Any) -> None:
         try:
@@ -241,10 +289,15 @@ class Blender:
         except OSError as error:
             raise BlenderCrashed from error
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        """The response, within `seconds` and the budget."""
+        left = self._budget.left if self._budget else seconds
         try:
+            self._socket.settimeout(max(min(seconds, left), MIN_TIMEOUT_SECONDS))
             line = self._lines.readline()
         except TimeoutError as error:
+            if self._budget and self._budget.has_drawn and self._budget.left <= 0:
+                raise OverBudget(self._budget.seconds, self._budget.frames) from error
             raise BlenderTimeout from error
         except (OSError, ValueError) as error:
             raise BlenderCrashed from error

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from farm.db import models, nodes
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
 from farm.errors import Conflict, NodeRefused, Unavailable
@@ -27,12 +27,13 @@ State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
 class Assignment:
     """The priorities of wake-ups that a node acts on, and with `drain` that it ends after its current chunk.
 
-    So does an `outdated` node: the tables were upgraded while it worked.
+    So does an `outdated` node: the tables were upgraded while it worked. With `check` it is to be checked now.
     """
 
     priorities: tuple[int, ...]
     drain: bool
     outdated: bool = False
+    check: bool = False
 
 
 def check_version(database: Database) -> None:
@@ -132,11 +133,11 @@ def heartbeat(db: Session, facts: Facts) -> Assignment:
     outdated = version(db) != facts.database_version
     if node.drain_at or outdated:
         return Assignment((), drain=True, outdated=outdated and not node.drain_at)
-    if node.quarantined_at:
-        return Assignment((), drain=False)
+    if node.quarantined_at or node.check_due_at:
+        return Assignment((), drain=False, check=node.check_due_at is not None and node.check_due_at <= node.seen_at)
     if node.draws or nodes.begun_shots_wait(db, node.engine):
-        return Assignment((URGENT, DRAWING), drain=False)
-    return Assignment((URGENT,), drain=False)
+        return Assignment((FINISHING, PREVIEW, DRAWING), drain=False)
+    return Assignment((FINISHING, PREVIEW), drain=False)
 
 
 def _record_heartbeat(db: Session, node: Node) -> None:
@@ -148,7 +149,7 @@ def _record_heartbeat(db: Session, node: Node) -> None:
 def claimant(db: Session, name: str) -> Claimant | None:
     """The node as a claimant of chunks, as of its last heartbeat; None when it must not work."""
     node = nodes.find(db, name)
-    if node is None or node.drain_at or node.quarantined_at:
+    if node is None or node.drain_at or node.quarantined_at or node.check_due_at:
         return None
     return Claimant(name, "eevee" if node.engine == "eevee" else "cycles", node.draws)
 
@@ -196,7 +197,7 @@ def drain(db: Session, name: str) -> Node:
 def resume(db: Session, name: str) -> Node:
     """Let a drained or quarantined node work again. Raises NotFound."""
     node = nodes.named(db, name, lock=True)
-    node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = None
+    node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = node.check_due_at = None
     return node
 
 

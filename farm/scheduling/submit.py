@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
-from farm.db import chunks, nodes
-from farm.db.chunks import DRAWING, URGENT
+from farm.db import chunks, nodes, suspect_models
+from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.tables import Chunk, Model, Render, Shot
+from farm.errors import HarmfulModel
 from farm.ids import new_id
 from farm.orders import plan
 from farm.orders.dataset_plan import DatasetSpec, dataset
@@ -19,7 +20,10 @@ from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 
-PREVIEW = RenderSettings(length=3)
+PREVIEW_SETTINGS = RenderSettings(length=3)
+# Waiting previews of an account that have their priority. Further ones take the account's own turns in drawing, each
+# before the render that was uploaded with it.
+MAX_WAITING_PREVIEWS = 5
 
 
 def renders(
@@ -29,11 +33,14 @@ def renders(
     settings: Settings,
     doorbell: Doorbell,
 ) -> list[Render]:
-    """Charge the credits for all requests and queue a render of each, or raise NoCredits and change nothing.
+    """Charge the credits for all requests and queue a render of each.
+
+    Or raise NoCredits or HarmfulModel, and change nothing.
 
     Requests for the same model whose frames are equal share a shot: it is drawn once for as many of them as a node can
     encode in parallel.
     """
+    refuse_harmful(db, [model.sha256 for model, _ in requests])
     prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
     credits.charge(db, account_id, prices)
     shots: dict[tuple[str, str, int], Shot] = {}
@@ -45,11 +52,17 @@ def renders(
         address = *pixels, seen[pixels] // spec.max_renders
         seen[pixels] += 1
         if address not in shots:
-            shots[address] = _queue(db, model, spec, settings, doorbell, DRAWING)
+            shots[address] = _queue(db, model, spec, settings, doorbell)
         rows.append(_row(render_id, model, request, shots[address]))
     db.add_all(rows)
     db.flush()
     return rows
+
+
+def refuse_harmful(db: Session, sha256s: Sequence[str]) -> None:
+    """Raises HarmfulModel when one of these files has crashed or hung Blender too often, whoever sent it."""
+    if suspect_models.refused(db, sha256s):
+        raise HarmfulModel
 
 
 def render(db: Session, model: Model, request: RenderSettings, settings: Settings, doorbell: Doorbell) -> Render:
@@ -59,8 +72,12 @@ def render(db: Session, model: Model, request: RenderSettings, settings: Setting
 
 def preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -> Render:
     """The free system preview that every upload gets: small, short, and a test of the model's integrity."""
-    spec = plan.shot(model.sha256, PREVIEW, settings, preview=True)
-    row = _row(new_id(), model, PREVIEW, _queue(db, model, spec, settings, doorbell, URGENT), preview=True)
+    spec = plan.shot(model.sha256, PREVIEW_SETTINGS, settings, preview=True)
+    shot = _add_shot(db, model, spec)
+    waiting = chunks.count_waiting(db, PREVIEW, limit=MAX_WAITING_PREVIEWS, account_id=model.account_id)
+    priority = PREVIEW if waiting < MAX_WAITING_PREVIEWS else DRAWING
+    leases.queue(db, doorbell, _chunks(shot, spec, [range(spec.frames)]), model.account_id, priority)
+    row = _row(new_id(), model, PREVIEW_SETTINGS, shot, preview=True)
     db.add(row)
     db.flush()
     return row
@@ -72,23 +89,24 @@ def _spec(model: Model, request: RenderSettings, settings: Settings) -> ShotSpec
     )
 
 
-def _queue(
-    db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Settings, doorbell: Doorbell, priority: int
-) -> Shot:
+def _queue(db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Settings, doorbell: Doorbell) -> Shot:
     """Add a shot and the chunks that draw it."""
+    shot = _add_shot(db, model, spec)
+    seconds = chunks.seconds_per_frame(db, spec.tier) or plan.estimated_seconds_per_frame(spec.width, spec.height)
+    ranges = plan.chunks(spec.frames, spec.min_chunk_frames, seconds, nodes.count_drawing(db), settings.chunk_seconds)
+    leases.queue(db, doorbell, _chunks(shot, spec, ranges), model.account_id, DRAWING)
+    return shot
+
+
+def _add_shot(db: Session, model: Model, spec: ShotSpec | DatasetSpec) -> Shot:
     shot = Shot(id=new_id(), model_id=model.id, digest=spec.digest, spec=spec.to_json(), frames=spec.frames)
     db.add(shot)
     db.flush()
-    ranges = [range(spec.frames)]
-    if priority == DRAWING:
-        estimate = plan.estimated_seconds_per_frame(spec.width, spec.height)
-        seconds = chunks.seconds_per_frame(db, spec.tier) or estimate
-        ranges = plan.chunks(
-            spec.frames, spec.min_chunk_frames, seconds, nodes.count_drawing(db), settings.chunk_seconds
-        )
-    new = [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
-    leases.queue(db, doorbell, new, model.account_id, priority)
     return shot
+
+
+def _chunks(shot: Shot, spec: ShotSpec | DatasetSpec, ranges: Sequence[range]) -> list[Chunk]:
+    return [Chunk(shot_id=shot.id, tier=spec.tier, first_frame=part.start, frames=len(part)) for part in ranges]
 
 
 def _row(render_id: str, model: Model, request: RenderSettings, shot: Shot, *, preview: bool = False) -> Render:

@@ -10,7 +10,6 @@ from pathlib import Path
 from PIL import Image
 
 from farm import templates
-from farm.blender.client import Blender
 from farm.dataset import produce
 from farm.db import renders
 from farm.db.tables import Render, Segment
@@ -20,9 +19,9 @@ from farm.processes.scratch import own_scratch
 from farm.scheduling import render_status
 from farm.storage import Storage, discard
 from farm.video.variant import save_thumbnail
-from farm.worker import publishing
+from farm.worker import budget, publishing
 from farm.worker.context import WorkerContext
-from farm.worker.drawing import DrawingStats, adopt_template
+from farm.worker.drawing import DrawingStats, adopt_template, connected
 from farm.worker.lease import Lease
 
 
@@ -46,10 +45,12 @@ def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, s
     began = time.monotonic()
     if missing:
         with (
-            Blender(context.blender_socket, context.settings.frame_timeout) as blender,
+            connected(context) as blender,
             lease.renewed(on_loss=blender.hang_up),
         ):
-            shot = spec.shot(str(storage.local(chunk.model_key)), context.engine)
+            model = storage.local(chunk.model_key)
+            shot = spec.shot(str(model), context.engine)
+            blender.limit(budget.seconds_left(context, lease, spec, model), chunk.frames)
             parts = produce.draw_views(blender, shot, spec, missing, scratch)
             for number, part in zip(missing, parts, strict=True):
                 if number == 0:  # before its part: a view that is stored is never drawn again

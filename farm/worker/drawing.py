@@ -24,7 +24,7 @@ from farm.storage import Storage, discard
 from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
-from farm.worker import publishing
+from farm.worker import budget, publishing
 from farm.worker.context import WorkerContext
 from farm.worker.lease import Lease
 
@@ -73,13 +73,15 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
     cache = FrameCache.of(context.settings, spec, context.engine)
     cached = sum(cache.holds(number) for number in numbers) if cache else 0
     with (
-        Blender(context.blender_socket, context.settings.frame_timeout) as blender,
+        connected(context) as blender,
         lease.renewed(on_loss=blender.hang_up),
     ):
         variants, failures = _variants(context, storage, spec, targets)
         if failures:
             _end_with_errors(lease, failures)
-        shot = shot_setup(spec, storage.local(chunk.model_key), context.engine)
+        model = storage.local(chunk.model_key)
+        shot = shot_setup(spec, model, context.engine)
+        blender.limit(budget.seconds_left(context, lease, spec, model), chunk.frames)
         began = time.monotonic()
         frames = draw_frames(blender, shot, spec, numbers, cache, scratch) if variants else ()
         for done in produce(frames, list(variants.values())):
@@ -92,6 +94,12 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
             return
     stats = DrawingStats(spec.tier, context.engine, len(numbers) - cached, cached, time.monotonic() - began)
     publish_segments(lease, storage, list(variants), stats)
+
+
+def connected(context: WorkerContext) -> Blender:
+    """A connection to the worker's Blender host."""
+    settings = context.settings
+    return Blender(context.blender_socket, settings.frame_timeout, opening_timeout=settings.opening_timeout)
 
 
 def adopt_template(lease: Lease, spec: Spec) -> Spec:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from farm.db import nodes
 from farm.db.session import Database
-from farm.db.tables import now
+from farm.db.tables import Model, now
 from farm.errors import BadModel, BadTemplate, BlenderCrashed, EncodingFailed, RenderFailed, WorkerLost
 from farm.nodes import quarantine, registry
 from farm.nodes.facts import Facts
@@ -33,9 +33,11 @@ def db(joined: Database) -> Iterator[Session]:
         yield session
 
 
-def fail(db: Session, *models: str, node: str = "cpu", error: BaseException | None = None) -> None:
-    for model in models:
-        quarantine.record_failure(db, node, model, error or BlenderCrashed())
+def fail(
+    db: Session, *models: str, node: str = "cpu", account: str = "one", error: BaseException | None = None
+) -> None:
+    for sha256 in models:
+        quarantine.record_failure(db, node, Model(sha256=sha256, account_id=account), error or RenderFailed("why"))
         db.flush()
 
 

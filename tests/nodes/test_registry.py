@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from farm.db import nodes
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Model, Node, Render, Shot, now
 from farm.errors import Conflict, NodeRefused, NotFound
@@ -27,8 +27,8 @@ from tests.support.clients import Client
 
 pytestmark = pytest.mark.on_both_databases
 
-ALL = Assignment((URGENT, DRAWING), drain=False)
-URGENT_ALONE = Assignment((URGENT,), drain=False)
+ALL = Assignment((FINISHING, PREVIEW, DRAWING), drain=False)
+NO_DRAWING = Assignment((FINISHING, PREVIEW), drain=False)
 
 
 @pytest.fixture
@@ -160,11 +160,11 @@ class TestAssignment:
             assert registry.heartbeat(db, cpu) == ALL
             assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=True)
 
-    def test_gives_a_cpu_node_beside_a_gpu_urgent_work_only(self, database: Database, cpu: Facts, gpu: Facts) -> None:
+    def test_gives_a_cpu_node_beside_a_gpu_no_drawing(self, database: Database, cpu: Facts, gpu: Facts) -> None:
         registry.join(database, gpu)
         registry.join(database, cpu)
         with database.write() as db:
-            assert registry.heartbeat(db, cpu) == URGENT_ALONE
+            assert registry.heartbeat(db, cpu) == NO_DRAWING
             assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=False)
             assert registry.heartbeat(db, gpu) == ALL
             assert nodes.count_drawing(db) == 1
@@ -215,7 +215,7 @@ class TestAssignment:
             for chunk in db.get_one(Shot, following.shot_id).chunks:
                 chunk.state = "done"
             db.flush()
-            assert registry.heartbeat(db, cpu) == URGENT_ALONE
+            assert registry.heartbeat(db, cpu) == NO_DRAWING
 
     def test_ends_a_drained_node(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)

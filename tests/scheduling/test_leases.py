@@ -122,15 +122,15 @@ class TestClaim:
         assert first
         assert first.shot_id == preview.shot_id != render.shot_id
 
-    def test_gives_only_urgent_chunks_to_a_node_without_draws(
+    def test_gives_only_previews_to_a_node_without_draws(
         self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         idle = Claimant("w", "cycles", draws=False)
         assert leases.claim_next(db, idle, seconds=30) is None
         preview = submit.preview(db, model, settings, doorbell)
-        urgent = leases.claim_next(db, idle, seconds=30)
-        assert urgent
-        assert urgent.shot_id == preview.shot_id != render.shot_id
+        claimed = leases.claim_next(db, idle, seconds=30)
+        assert claimed
+        assert claimed.shot_id == preview.shot_id != render.shot_id
 
     def test_lets_only_one_engine_draw_a_shot(self, db: Session, render: Render) -> None:
         assert leases.claim_next(db, GPU, seconds=30)
@@ -209,11 +209,13 @@ class TestOrderOfClaims:
         event.listen(database.engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
         with database.write() as db:
             assert leases.claim_next(db, CPU, seconds=30)
-            [(claim, values)] = [call for call in statements if "ORDER BY chunks.priority" in call[0]]
-            plan = self.plan(db, claim, values)
-        assert "ix_chunks_state_priority_turn_created_at" in plan
-        assert "Sort" not in plan
-        assert "TEMP B-TREE" not in plan
+            claims = [call for call in statements if call[0].startswith("UPDATE chunks")]
+            plans = [self.plan(db, claim, values) for claim, values in claims]
+        assert len(plans) == 3, "one for each priority"
+        for plan in plans:
+            assert "ix_chunks_state_priority_turn_created_at" in plan
+            assert "Sort" not in plan
+            assert "TEMP B-TREE" not in plan
 
     @staticmethod
     def plan(db: Session, statement: str, values: Any) -> str:

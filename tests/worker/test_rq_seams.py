@@ -14,7 +14,7 @@ from rq.job import Job
 from sqlalchemy import QueuePool
 
 from farm.blender.client import BlenderHost
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database
 from farm.nodes import facts, registry
 from farm.nodes.registry import Assignment
@@ -84,8 +84,8 @@ def open_connections(worker: ChunkWorker) -> int:
 class TestRqWorker:
     @pytest.mark.usefixtures("heartbeats")
     def test_reads_the_queues_of_the_assignment(self, worker: ChunkWorker, redis: Redis) -> None:
-        drawing, urgent = job(redis, DRAWING), job(redis, URGENT)
-        for priorities, expected in (((DRAWING, URGENT), drawing), ((URGENT,), urgent)):
+        drawing, preview = job(redis, DRAWING), job(redis, PREVIEW)
+        for priorities, expected in (((DRAWING, PREVIEW), drawing), ((PREVIEW,), preview)):
             worker.assignment = Assignment(priorities, drain=False)
             dequeued = worker.dequeue_job_and_maintain_ttl(1)
             assert dequeued

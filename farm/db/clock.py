@@ -1,0 +1,18 @@
+"""The database's clock: the only one by which leases, heartbeats and due times are set and judged.
+
+The clocks of the machines may be off by hours. With SQLite, which is a library, it is the clock of the one machine.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+
+def now(db: Session) -> datetime:
+    """The current time, not that of the transaction's start: a transaction may have waited for a lock."""
+    if db.get_bind().dialect.name == "sqlite":
+        text: str = db.scalars(select(func.strftime("%Y-%m-%dT%H:%M:%fZ", "now"))).one()
+        return datetime.fromisoformat(text)
+    time: datetime = db.scalars(select(func.clock_timestamp())).one()
+    return time.astimezone(UTC)
