@@ -16,8 +16,8 @@ from api.dependencies import Farm
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
-from farm.db import chunks, models, renders
-from farm.db.tables import Account, Model, Render, Tag, now
+from farm.db import chunks, clock, models, renders
+from farm.db.tables import Account, Model, Render, Tag
 from farm.errors import FileNotFound, InvalidFormat, UploadLimit
 from farm.ids import new_id
 from farm.intake import CheckedModel, check_model, convert_scan, is_scan, unpack_model
@@ -168,7 +168,7 @@ def update(db: Session, account: Account, model_id: str, change: UpdateModel) ->
 def archive(db: Session, account: Account, model_id: str) -> Model:
     """Hide a model from lists that do not include archived models. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
-    model.archived_at = model.archived_at or now()
+    model.archived_at = model.archived_at or clock.now(db)
     return model
 
 
@@ -184,7 +184,7 @@ def delete(db: Session, account: Account, model_id: str) -> None:
 
     Its other renders stay, and its file until no render needs it.
     """
-    models.owned(db, account.id, model_id).deleted_at = now()
+    models.owned(db, account.id, model_id).deleted_at = clock.now(db)
     for preview in renders.previews(db, model_id):
         chunks.lock_shot(db, preview.shot_id)
         waiting = db.get(Render, preview.id, populate_existing=True)

@@ -11,8 +11,8 @@ from api.dependencies import Farm
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayFields
 from api.upload_storage import store_upload
-from farm.db import overlays
-from farm.db.tables import Account, Overlay, now
+from farm.db import clock, overlays
+from farm.db.tables import Account, Overlay
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
 from farm.intake import sandbox
@@ -76,4 +76,4 @@ def delete(db: Session, account: Account, overlay_id: str) -> None:
 
     Raises OverlayNotFound.
     """
-    overlays.owned(db, account.id, overlay_id).deleted_at = now()
+    overlays.owned(db, account.id, overlay_id).deleted_at = clock.now(db)

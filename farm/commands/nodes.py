@@ -12,8 +12,9 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from farm.commands.shared import Data, Json, console, open_database
-from farm.db import nodes
-from farm.db.tables import Chunk, Node, now
+from farm.db import clock, nodes
+from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
+from farm.db.tables import Chunk, Node
 from farm.nodes import registry
 
 app = typer.Typer(no_args_is_help=True, help="The nodes that render.")
@@ -34,12 +35,13 @@ COLOURS: dict[registry.State, str] = {
 def list_nodes(data: Data = None, as_json: Json = False) -> None:
     """List all nodes: state, current chunk, engine, versions, last heartbeat."""
     with open_database(data) as database, database.read() as db:
-        rows = [_node_json(node, chunk) for node, chunk in nodes.every(db)]
+        at = clock.now(db)
+        rows = [_node_json(node, chunk, at) for node, chunk in nodes.every(db)]
     if as_json:
         console.print(json.dumps(rows))
     elif rows:
         output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
-        output.print(_table(rows))
+        output.print(_table(rows, at))
     else:
         console.print("No node has joined yet. Start one with `farm worker`")
 
@@ -70,7 +72,7 @@ def _change_each(names: list[str], change: Callable[[Session, str], object], dat
             console.print(f"{name} {outcome}")
 
 
-def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
+def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
     """A node as `--json` prints it; times are ISO 8601 in UTC, memory in bytes."""
     working_on = chunk and {
         "chunk": chunk.id,
@@ -82,7 +84,7 @@ def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
     last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": _iso_time(node.last_frame_at)}
     return {
         "name": node.name,
-        "state": registry.state(node, chunk),
+        "state": registry.state(node, chunk, at),
         "reason": node.quarantine_reason,
         "draws": node.draws,
         "workingOn": working_on,
@@ -96,10 +98,11 @@ def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
         "versions": {"plinth": node.plinth_version, "bpy": node.bpy_version, "database": node.database_version},
         "started": _iso_time(node.started_at),
         "seen": _iso_time(node.seen_at),
+        "clockOffset": round(node.clock_offset, 1),
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("NAME", "STATE", "WORKS ON", "LAST FRAME", "DRAWS WITH", "MEMORY", "VERSIONS", "TAGS", "SEEN"):
         table.add_column(title, no_wrap=title == "NAME")
@@ -109,12 +112,12 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             row["name"],
             f"[{COLOURS[row['state']]}]{row['state']}[/]" + (f": {row['reason']}" if row["reason"] else ""),
             f"{chunk['kind']} {chunk['chunk']} {chunk['framesDone']}/{chunk['frames']}" if chunk else "",
-            f"{last['frame']}, {_ago(last['at'])}" if last else "",
+            f"{last['frame']}, {_ago(last['at'], at)}" if last else "",
             f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
             f"{row['memory'] / 2**30:.0f} GiB",
             f"{versions['plinth']}, bpy {versions['bpy']}",
             ", ".join(row["tags"]),
-            _ago(row["seen"]),
+            _ago(row["seen"], at) + _clock(row["clockOffset"]),
         )
     return table
 
@@ -123,8 +126,15 @@ def _iso_time(time: datetime | None) -> str | None:
     return time.isoformat(timespec="seconds") if time else None
 
 
-def _ago(time: str) -> str:
-    seconds = max(int((now() - datetime.fromisoformat(time)).total_seconds()), 0)
+def _clock(offset: float) -> str:
+    """What is wrong with a node's clock, if anything."""
+    if abs(offset) <= MAX_CLOCK_OFFSET_SECONDS:
+        return ""
+    return f", [red]clock {abs(offset):.0f} s {'fast' if offset > 0 else 'slow'}[/]"
+
+
+def _ago(time: str, at: datetime) -> str:
+    seconds = max(int((at - datetime.fromisoformat(time)).total_seconds()), 0)
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit} ago"

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from sqlalchemy import ScalarSelect, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.tables import Chunk, Model, Shot, now
+from farm.db import clock
+from farm.db.tables import Chunk, Model, Shot
 
 # Priorities. A claim takes finishing first, then previews or drawing in turns (farm.scheduling.leases).
 FINISHING, PREVIEW, DRAWING = 0, 1, 2
@@ -61,7 +62,7 @@ def held_by(db: Session, worker: str) -> list[Chunk]:
 
 def expired(db: Session) -> list[Chunk]:
     """The chunks whose lease was not renewed in time."""
-    return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now())))
+    return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < clock.now(db))))
 
 
 def of_shot(db: Session, shot_id: str) -> list[Chunk]:

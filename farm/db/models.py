@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
-from farm.db.tables import Model, Render, Tag, now
+from farm.db import clock
+from farm.db.tables import Model, Render, Tag
 from farm.errors import ModelNotFound, UploadLimit
 from farm.ids import well_formed
 
@@ -63,6 +64,6 @@ def check_limit(db: Session, account_id: str, limit: int | None) -> None:
     """Raises UploadLimit when the account has uploaded more than `limit` models in the last 24 hours."""
     if limit is None:
         return
-    recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))
+    recent = (Model.account_id == account_id, Model.created_at > clock.now(db) - timedelta(days=1))
     if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) > limit:
         raise UploadLimit(f"Upload limit reached: an account may upload {limit} new models in 24 hours")

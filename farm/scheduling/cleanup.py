@@ -3,9 +3,9 @@ files of renders and uploads that dead processes have left behind."""
 
 from datetime import timedelta
 
-from farm.db import cleanups, models, overlays
+from farm.db import cleanups, clock, models, overlays
 from farm.db.session import Database
-from farm.db.tables import Model, now
+from farm.db.tables import Model
 from farm.scheduling import render_status
 from farm.storage import Storage
 
@@ -20,8 +20,8 @@ def clean_up(database: Database, storage: Storage) -> None:
 
     No transaction is open while a file is removed, which may take long.
     """
-    deleted_before = now() - DELETION_GRACE
     with database.read() as db:
+        deleted_before = clock.now(db) - DELETION_GRACE
         dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED)
         dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
         due = cleanups.due(db, limit=MAX_CLEANUPS_PER_PASS)

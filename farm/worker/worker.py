@@ -24,7 +24,7 @@ from farm.blender.client import BlenderHost
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk
-from farm.errors import FarmError, WorkerLost
+from farm.errors import FarmError, NodeRefused, WorkerLost
 from farm.nodes import facts, names, quarantine, registry
 from farm.nodes.facts import Facts
 from farm.processes import exit_codes
@@ -73,6 +73,7 @@ class ChunkWorker(Worker):
         self.assignment = registry.Assignment(tuple(QUEUE_NAMES), drain=False)
         self.is_stopping = False
         self.is_outdated = False
+        self.refusal: NodeRefused | None = None
         self._next_heartbeat = 0.0
         gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
 
@@ -83,7 +84,7 @@ class ChunkWorker(Worker):
         while True:
             self.heartbeat()
             # RQ's signal handler stops the worker by an exception, which a heartbeat catches.
-            if self.is_stopping or self.is_outdated or self.assignment.drain:
+            if self.is_stopping or self.is_outdated or self.refusal or self.assignment.drain:
                 self.is_stopping = True
                 raise StopRequested
             if self.assignment.check:
@@ -114,6 +115,10 @@ class ChunkWorker(Worker):
             with self.database.write() as db:
                 self.assignment = registry.heartbeat(db, self.facts)
             outdated = self.assignment.outdated
+        except NodeRefused as error:
+            self.refusal = error
+            context.current().request_stop()
+            return
         except Exception as error:
             log.warning("heartbeat_failed", error=str(error))
             outdated = isinstance(error, ProgrammingError)  # the tables are not those of this version
@@ -174,6 +179,8 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         finally:  # also for a stop signal that arrives before the worker is ready
             host.stop()
             _leave(settings, own_facts)
+        if worker.refusal:
+            raise worker.refusal
         if worker.is_outdated:
             with _opened(settings) as database:
                 registry.check_version(database)

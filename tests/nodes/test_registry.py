@@ -9,7 +9,7 @@ from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from farm.db import nodes
+from farm.db import clock, nodes
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Model, Node, Render, Shot, now
@@ -59,7 +59,7 @@ def expire(db: Session, facts: Facts) -> None:
 
 def state(db: Session, name: str) -> str:
     [(node, chunk)] = [row for row in nodes.every(db) if row[0].name == name]
-    return registry.state(node, chunk)
+    return registry.state(node, chunk, clock.now(db))
 
 
 class TestCheckVersion:
@@ -85,7 +85,7 @@ class TestJoin:
         with database.read() as db:
             node = nodes.named(db, "gpu")
             assert (node.engine, node.gpu, node.memory, node.tags) == ("eevee", "A card", 2**34, ["studio", "big"])
-            assert nodes.is_alive(node)
+            assert nodes.is_alive(node, clock.now(db))
 
     def test_replaces_a_dead_node_of_the_same_machine_at_once(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
@@ -278,7 +278,7 @@ class TestState:
             expire(db, cpu)
             registry.leave(db, gpu)
         with database.read() as db:
-            assert [(node.name, registry.state(node, chunk)) for node, chunk in nodes.every(db)] == [("cpu", "gone")]
+            assert [(node.name, state(db, node.name)) for node, _ in nodes.every(db)] == [("cpu", "gone")]
 
 
 class TestOperators:
