@@ -3,13 +3,14 @@
 from datetime import timedelta
 from pathlib import PurePath
 
-from sqlalchemy import delete, select, union
+from sqlalchemy import delete, select, union, update
 from sqlalchemy.orm import Session
 
 from farm.db import clock
 from farm.db.tables import Asset, Cleanup, Model, Overlay, Segment
 
 RENDER_GRACE = timedelta(minutes=5)  # a worker that lost its lease notices within this time
+RETRY_INTERVAL = timedelta(minutes=10)
 UPLOAD_GRACE = timedelta(hours=1)  # an upload is stored within this time, or the process that received it is dead
 
 
@@ -32,6 +33,12 @@ def schedule_upload(db: Session, key: str) -> Cleanup:
 
 def cancel(db: Session, cleanup: Cleanup) -> None:
     db.execute(delete(Cleanup).where(Cleanup.id == cleanup.id))
+
+
+def postpone(db: Session, cleanup: Cleanup) -> None:
+    """Try again later, after cleanups that are due by then: this one has failed."""
+    retried = update(Cleanup).where(Cleanup.id == cleanup.id).values(due_at=clock.now(db) + RETRY_INTERVAL)
+    db.execute(retried)
 
 
 def due(db: Session, *, limit: int) -> list[Cleanup]:

@@ -84,8 +84,11 @@ def end_check(db: Session, name: str, error: str | None) -> None:
     suspect_models.clear(db, models)
     if node.quarantined_at is None:
         accounts = len({failure.account_id for failure in failures})
-        node.quarantine_reason = f"This node does not draw its test model: {error}. Before, {len(models)} models of"
-        node.quarantine_reason += f" {accounts} accounts failed here" + (f": {failures[-1].message}" * bool(failures))
+        last = f", the last one with: {failures[-1].message}" if failures else ""
+        node.quarantine_reason = (
+            f"This node does not draw its test model: {error}. Before, {len(models)} models in a row failed here"
+            f" (accounts: {accounts}){last}"
+        )
         node.quarantined_at = at
         log.error("node_quarantined", node=name, reason=node.quarantine_reason)
     node.check_due_at = at + CHECK_INTERVAL

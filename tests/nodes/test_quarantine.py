@@ -155,8 +155,8 @@ class TestCheck:
         check(db, "no GPU")
         node = nodes.named(db, "cpu")
         assert node.quarantine_reason == (
-            f"This node does not draw its test model: no GPU. Before, {MAX_FAILED_MODELS} models of 2 accounts failed"
-            " here: why"
+            f"This node does not draw its test model: no GPU. Before, {MAX_FAILED_MODELS} models in a row failed here"
+            " (accounts: 2), the last one with: why"
         )
         assert registry.heartbeat(db, cpu) == Assignment((), drain=False), "the next check comes later"
         assert registry.claimant(db, "cpu") is None

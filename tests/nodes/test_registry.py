@@ -135,6 +135,19 @@ class TestJoin:
             registry.leave(db, cpu)
             assert state(db, "cpu") == "drained"
 
+    def test_ends_a_process_whose_name_another_has_taken(self, database: Database, cpu: Facts) -> None:
+        """It was suspended for longer than a heartbeat may be missed."""
+        registry.join(database, cpu)
+        with database.write() as db:
+            expire(db, cpu)
+        registry.join(database, replace(cpu, machine="elsewhere", memory=1))
+        with database.write() as db:
+            expire(db, cpu)
+            with pytest.raises(NodeRefused, match="Another worker has joined as cpu"):
+                registry.heartbeat(db, cpu)
+        with database.read() as db:
+            assert nodes.alive(db) == [], "it does not keep the other's row alive"
+
     def test_does_not_register_a_drained_node(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, event, select, text
 from sqlalchemy.orm import Session
 
-from farm.db import chunks
+from farm.db import chunks, counters
 from farm.db.chunks import DRAWING
 from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render
@@ -277,6 +277,31 @@ class TestReaper:
         with database.read() as db:
             row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 1, None)
+
+    def test_goes_on_after_a_chunk_that_fails(
+        self,
+        database: Database,
+        settings: Settings,
+        doorbell: Doorbell,
+        model: Model,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        with database.write() as db:
+            rows = [
+                claimed(db, render.shot.chunks[0], seconds=-1) for render in order(db, model, settings, doorbell, 3)
+            ]
+        expire = leases.expire
+
+        def fail_for_one(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int, **rest: Any) -> Chunk | None:
+            if chunk_id == rows[1].id:
+                raise ValueError("a defect")
+            return expire(db, doorbell, chunk_id, attempt, **rest)
+
+        monkeypatch.setattr(leases, "expire", fail_for_one)
+        reaper.reap(database, doorbell, settings)
+        with database.read() as db:
+            assert [fresh(db, row).state for row in rows] == ["queued", "running", "queued"]
+            assert counters.REAPER_FAILURES.totals(db) == {("leases",): 1}
 
     def test_does_not_touch_a_renewed_lease(
         self, database: Database, settings: Settings, doorbell: Doorbell, chunk: Chunk

@@ -89,6 +89,16 @@ class TestLifecycle:
         with database.read() as db:
             assert sorted(chunk.state for chunk in db.query(Chunk)) == ["done", "queued", "queued"]
 
+    def test_ends_when_another_machine_has_taken_its_name(self, start_worker: StartWorker, database: Database) -> None:
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        with database.write() as db:
+            nodes.named(db, "one").machine = "elsewhere"
+        assert worker.wait(20) == exit_codes.REFUSED
+        assert worker.stderr
+        assert "Another worker has joined as one" in worker.stderr.read().splitlines()[-1]
+        assert node(database, "one").machine == "elsewhere"
+
     def test_refuses_a_second_node_of_the_same_name(self, start_worker: StartWorker, database: Database) -> None:
         start_worker("--name", "one")
         until(lambda: state(database, "one"))
@@ -287,8 +297,8 @@ class TestQuarantine:
         until(lambda: state(database, "one") == "quarantined")
         reason = node(database, "one").quarantine_reason
         assert reason
-        assert "does not draw its test model: ffmpeg" in reason
-        assert f"{MAX_FAILED_MODELS} models of 1 accounts failed here" in reason
+        assert "does not draw its test model: The video could not be encoded" in reason
+        assert f"{MAX_FAILED_MODELS} models in a row failed here (accounts: 1)" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
