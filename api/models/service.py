@@ -16,9 +16,9 @@ from api.dependencies import Farm
 from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
-from farm.db import chunks, clock, models, renders
+from farm.db import chunks, clock, models, renders, suspect_models
 from farm.db.tables import Account, Model, Render, Tag
-from farm.errors import FileNotFound, InvalidFormat, UploadLimit
+from farm.errors import FileNotFound, HarmfulModel, InvalidFormat, UploadLimit
 from farm.ids import new_id
 from farm.intake import CheckedModel, check_model, convert_scan, is_scan, unpack_model
 from farm.intake.fetch import fetch
@@ -136,7 +136,8 @@ def _store_unless_known(
 
 def _render_existing(farm: Farm, account: Account, upload: Upload, render_settings: RenderSettings) -> Uploaded | None:
     with farm.database.write() as db:
-        submit.refuse_harmful(db, [upload.sha256])
+        if suspect_models.refused(db, [upload.sha256]):
+            raise HarmfulModel
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None

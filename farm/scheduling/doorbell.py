@@ -30,12 +30,16 @@ def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
 
 def queue(priority: int, redis: Redis) -> Queue:
     """The queue of wake-ups for chunks of a priority."""
-    return Queue(QUEUE_NAMES[priority], connection=redis, serializer=JSONSerializer)
+    return _queue(QUEUE_NAMES[priority], redis)
 
 
 def check_queue(node: str, redis: Redis) -> Queue:
     """The queue of a node's own wake-ups, for its checks."""
-    return Queue(f"check-{node}", connection=redis, serializer=JSONSerializer)
+    return _queue(f"check-{node}", redis)
+
+
+def _queue(name: str, redis: Redis) -> Queue:
+    return Queue(name, connection=redis, serializer=JSONSerializer)
 
 
 class Doorbell:

@@ -40,7 +40,9 @@ def renders(
     Requests for the same model whose frames are equal share a shot: it is drawn once for as many of them as a node can
     encode in parallel.
     """
-    refuse_harmful(db, [model.sha256 for model, _ in requests])
+    if harmful := suspect_models.refused(db, [model.sha256 for model, _ in requests]):
+        model_id = next(model.id for model, _ in requests if model.sha256 == harmful.sha256)
+        raise HarmfulModel(f"Model {model_id}: {HarmfulModel.default}")
     prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
     credits.charge(db, account_id, prices)
     shots: dict[tuple[str, str, int], Shot] = {}
@@ -57,12 +59,6 @@ def renders(
     db.add_all(rows)
     db.flush()
     return rows
-
-
-def refuse_harmful(db: Session, sha256s: Sequence[str]) -> None:
-    """Raises HarmfulModel when one of these files has crashed or hung Blender too often, whoever sent it."""
-    if suspect_models.refused(db, sha256s):
-        raise HarmfulModel
 
 
 def render(db: Session, model: Model, request: RenderSettings, settings: Settings, doorbell: Doorbell) -> Render:
