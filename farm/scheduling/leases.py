@@ -31,10 +31,6 @@ log = structlog.get_logger()
 # is claimed first.
 POSTPONED_TURNS = 2
 
-# Previews that a worker claims before it draws something else, if that waits: previews are quick, and whoever uploads
-# without end gets three of four chunks.
-MAX_PREVIEWS_IN_A_ROW = 3
-
 WAKE_UPS = "wake_ups"  # in a session's info: numbers of wake-ups by priority, sent together after the commit
 
 
@@ -42,21 +38,19 @@ WAKE_UPS = "wake_ups"  # in a session's info: numbers of wake-ups by priority, s
 class Claimant:
     """A worker that claims chunks, its engine, and whether it begins to draw more than previews.
 
-    One with `draws` False still draws shots that its engine has begun, as no other engine may. `previews_in_a_row` is
-    the number of previews that the worker has claimed since it last drew something else.
+    One with `draws` False still draws shots that its engine has begun, as no other engine may. With `drawing_first`
+    previews have had their turn.
     """
 
     worker: str
     engine: Engine
     draws: bool = True
-    previews_in_a_row: int = 0
+    drawing_first: bool = False
 
     @property
     def priorities(self) -> list[int]:
-        """The order in which it takes chunks: drawing before previews once it has claimed enough of them."""
-        if self.previews_in_a_row >= MAX_PREVIEWS_IN_A_ROW:
-            return [FINISHING, DRAWING, PREVIEW]
-        return [FINISHING, PREVIEW, DRAWING]
+        """The order in which it takes chunks: finishing is short, and paid for."""
+        return [FINISHING, DRAWING, PREVIEW] if self.drawing_first else [FINISHING, PREVIEW, DRAWING]
 
 
 class ClaimedRender(NamedTuple):

@@ -2,15 +2,19 @@
 
 import mmap
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import templates
-from farm.db.chunks import DRAWING, PREVIEW
+from farm.db.chunks import FINISHING, PREVIEW
 from farm.scene.shot import Engine
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.video.run import executable
+
+MAX_PREVIEWS_IN_A_ROW = 3  # of a worker, while other drawing waits
+MAX_PREVIEW_SECONDS = 30.0  # the same: previews of models that hang take minutes each
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,8 @@ class WorkerContext:
     blender_socket: Path
     scratch: Path
     worker_pid: int = field(default_factory=os.getpid)
-    # Bytes of memory that the worker and its work-horses share.
-    _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)
-    _previews: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)
+    _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte of shared memory
+    turns: "Turns" = field(default_factory=lambda: Turns(), init=False)
 
     def request_stop(self) -> None:
         """Called by the worker: its work-horse claims no chunk after the current one."""
@@ -34,17 +37,31 @@ class WorkerContext:
     def is_stop_requested(self) -> bool:
         return bool(self._stop[0])
 
-    def count_claim(self, priority: int) -> None:
-        """Called by a work-horse for each chunk that it claims."""
-        if priority == PREVIEW:
-            self._previews[0] = min(self._previews[0] + 1, 255)
-        elif priority == DRAWING:
-            self._previews[0] = 0
+
+class Turns:
+    """The turns of previews and other drawing, in memory that a worker shares with its work-horses.
+
+    Previews come first, as they are quick, but not without end: then drawing has a turn, if any waits.
+    """
+
+    def __init__(self) -> None:
+        self._previews = memoryview(mmap.mmap(-1, 16)).cast("d")  # number in a row, and when the first was claimed
 
     @property
-    def previews_in_a_row(self) -> int:
-        """The number of previews, up to 255, that this worker has claimed since its last other drawing."""
-        return self._previews[0]
+    def drawing_first(self) -> bool:
+        number, began = self._previews
+        return number >= MAX_PREVIEWS_IN_A_ROW or (number > 0 and time.monotonic() - began > MAX_PREVIEW_SECONDS)
+
+    def count(self, priority: int | None) -> None:
+        """Record what a work-horse has claimed; None if nothing waited."""
+        if priority == FINISHING:
+            return
+        if self.drawing_first or priority != PREVIEW:  # drawing had its turn, or did not wait
+            self._previews[0] = 0
+        if priority == PREVIEW:
+            self._previews[0] += 1
+            if self._previews[0] == 1:
+                self._previews[1] = time.monotonic()
 
 
 _current: WorkerContext | None = None

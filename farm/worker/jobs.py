@@ -88,13 +88,12 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
             claimant = registry.claimant(db, context.name)
             if claimant is None:  # drained or quarantined
                 return None
-            claimant = replace(claimant, previews_in_a_row=context.previews_in_a_row)
+            claimant = replace(claimant, drawing_first=context.turns.drawing_first)
             chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)
             priorities = claimant.priorities if claimant.draws else (FINISHING, PREVIEW)
-            if chunk is None and not any(chunks.count_waiting(db, priority, limit=1) for priority in priorities):
-                return None
-        if chunk:
-            context.count_claim(chunk.priority)
+            waits = chunk or any(chunks.count_waiting(db, priority, limit=1) for priority in priorities)
+        if chunk or not waits:
+            context.turns.count(chunk.priority if chunk else None)
             return chunk
         time.sleep(CLAIM_RETRY_SECONDS)
     return None

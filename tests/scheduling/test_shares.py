@@ -1,5 +1,6 @@
 """The shares of previews and drawing, and of accounts: no account's uploads stop another account's render."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from farm.nodes.facts import Facts
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, submit
 from farm.scheduling.doorbell import Doorbell
-from farm.scheduling.leases import MAX_PREVIEWS_IN_A_ROW, ClaimedChunk
+from farm.scheduling.leases import ClaimedChunk
 from farm.scheduling.submit import MAX_WAITING_PREVIEWS
 from farm.settings import Settings
 from farm.worker import jobs
-from farm.worker.context import WorkerContext
+from farm.worker.context import MAX_PREVIEW_SECONDS, MAX_PREVIEWS_IN_A_ROW, WorkerContext
 from tests.support.api import uploaded
 from tests.support.clients import Client
 from tests.support.glb import glb
@@ -68,6 +69,35 @@ class TestPreviews:
             drawn.append(claim(node, database, doorbell))
         drawing = [chunk.priority for chunk in drawn if chunk.priority != FINISHING]
         assert drawing[:8] == 2 * ([PREVIEW] * MAX_PREVIEWS_IN_A_ROW + [DRAWING])
+
+    def test_that_take_long_leave_every_second_chunk_to_drawing(
+        self,
+        node: WorkerContext,
+        database: Database,
+        model: Model,
+        settings: Settings,
+        doorbell: Doorbell,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        order(database, model, settings, doorbell, times=3)
+        began, drawn = time.monotonic(), []
+        for number in range(6):
+            monkeypatch.setattr(time, "monotonic", lambda at=began + number * 2 * MAX_PREVIEW_SECONDS: at)
+            preview(database, model, settings, doorbell)
+            with database.write() as db:
+                db.query(Chunk).filter_by(priority=FINISHING).delete()
+            drawn.append(claim(node, database, doorbell).priority)
+        assert drawn == 3 * [PREVIEW, DRAWING]
+
+    def test_come_first_again_after_a_pause(
+        self, node: WorkerContext, database: Database, model: Model, settings: Settings, doorbell: Doorbell
+    ) -> None:
+        preview(database, model, settings, doorbell, times=MAX_PREVIEWS_IN_A_ROW)
+        while jobs.claim(node, database):
+            pass
+        preview(database, model, settings, doorbell)
+        order(database, model, settings, doorbell)
+        assert claim(node, database, doorbell).priority == PREVIEW
 
     def test_come_before_a_render_when_none_was_drawn_lately(
         self, node: WorkerContext, database: Database, model: Model, settings: Settings, doorbell: Doorbell
