@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     budget_factor: float = Field(
         20.0,
         gt=0,
-        description="The frames of a chunk may take this many times the seconds measured for their tier, plus 2 a frame"
-        " for each MB of the model, over all attempts",
+        description="A chunk's frames may take this many times the seconds measured for their tier, or estimated if"
+        " that is more, plus 2 a frame for each MB of the model, over all attempts",
     )
     min_budget: float = Field(120.0, gt=0, description="Seconds that the frames of any chunk may take")
     chunk_seconds: float = Field(

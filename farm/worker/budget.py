@@ -13,13 +13,19 @@ from farm.worker.lease import Lease
 
 FRAME_SECONDS_PER_MB = 2.0  # of the model; 5.5 million triangles in 99 MB take 1 to 2 minutes a frame on two busy cores
 
+EEVEE_SPEEDUP = 20.0  # of a GPU over two CPU cores, to which the estimate applies
+
 
 def seconds_left(context: WorkerContext, lease: Lease, spec: ShotSpec | DatasetSpec, model: Path) -> float:
     """The seconds that are left for this attempt, opening the model included. Raises OverBudget if there are none."""
     chunk, settings = lease.chunk, context.settings
     with lease.database.read() as db:
         measured = chunks.seconds_per_frame(db, chunk.tier, context.engine)
-    frame = settings.budget_factor * (measured or plan.estimated_seconds_per_frame(spec.width, spec.height))
+    estimate = plan.estimated_seconds_per_frame(spec.width, spec.height)
+    if context.engine == "eevee":
+        estimate /= EEVEE_SPEEDUP
+    # At least the estimate: many renders of trivial models must not shorten the budget of others.
+    frame = settings.budget_factor * max(measured, estimate) if measured else settings.frame_timeout
     size = megabytes(model)
     drawing = max(chunk.frames * (frame + FRAME_SECONDS_PER_MB * size), settings.min_budget)
     budget = settings.opening_timeout + MODEL_SECONDS_PER_MB * size + drawing
