@@ -9,6 +9,7 @@ FarmError                  code, status, message: all that a client sees
 +- NoFile                  400 no_file
 +- InvalidFormat           400 invalid_format
 |  +- IntakeCrashed        400 invalid_format, the process that opened the file crashed
+|  +- HarmfulModel         400 invalid_format, the file has crashed or hung Blender on sound nodes
 +- FileTooLarge            400 file_too_large
 +- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
 +- ModelIdRequired         400 model_id_required
@@ -45,6 +46,8 @@ FarmError                  code, status, message: all that a client sees
    +- BadTemplate          the scene template is the cause; perhaps it is being saved
    +- BlenderCrashed       Blender crashed while rendering
    +- BlenderTimeout       Blender did not respond in time
+   |  +- OpeningTimeout    Blender did not open the model in time: it is not tried again
+   +- OverBudget           the render took more than its budget: it is not tried again
    +- EncodingFailed       ffmpeg failed
    +- DiskFull             a disk of the farm is full
    +- WorkerLost           the worker died or disappeared while it held the lease
@@ -108,6 +111,13 @@ class InvalidFormat(FarmError):
 
 class IntakeCrashed(InvalidFormat):
     default = "The file cannot be opened: it is damaged or malicious; export it again"
+
+
+class HarmfulModel(InvalidFormat):
+    default = (
+        "This model cannot be rendered: it has crashed or hung the renderer twice, on nodes that render other models."
+        " Simplify or repair it, and export it again"
+    )
 
 
 class FileTooLarge(FarmError):
@@ -244,11 +254,15 @@ class SandboxTooWeak(FarmError):
 
 
 class RenderFailed(FarmError):
+    """With `is_final`, another attempt would fail in the same way, and is not made."""
+
     default = "The render failed"
+    is_final = False
 
 
 class BadModel(RenderFailed):
     default = "The model cannot be rendered"
+    is_final = True
 
 
 class ModelTooLarge(BadModel):
@@ -269,6 +283,28 @@ class BlenderCrashed(RenderFailed):
 
 class BlenderTimeout(RenderFailed):
     default = "Rendering a frame of this model took longer than allowed"
+
+
+class OpeningTimeout(BlenderTimeout):
+    default = "Opening this model took longer than allowed"
+    is_final = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"Opening this model took longer than the {seconds:.0f} s that a file of its size is given: reduce its"
+            " triangles, objects and modifiers, and export it again"
+        )
+
+
+class OverBudget(RenderFailed):
+    default = "This render took longer than its budget"
+    is_final = True
+
+    def __init__(self, seconds: float, frames: int) -> None:
+        super().__init__(
+            f"Rendering {frames} frames of this model took longer than the {seconds:.0f} s that they are given, many"
+            " times what others take: simplify the model, or order a lower quality"
+        )
 
 
 class EncodingFailed(RenderFailed):

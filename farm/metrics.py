@@ -16,16 +16,15 @@ from redis import Redis, RedisError
 from sqlalchemy.orm import Session
 
 from farm import __version__
-from farm.db import chunks, counters, nodes, statistics
-from farm.db.chunks import DRAWING, URGENT
+from farm.db import chunks, clock, counters, nodes, statistics
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.counters import Histogram, Labels
 from farm.db.session import Database
-from farm.db.tables import now
 from farm.nodes import registry
 from farm.scheduling.doorbell import QUEUE_NAMES, queue
 from farm.tiers import DATASET_TIERS, TIERS
 
-CHUNK_GROUPS = [("draw", URGENT), ("draw", DRAWING), ("finish", URGENT)]
+CHUNK_GROUPS = [("finish", FINISHING), ("draw", PREVIEW), ("draw", DRAWING)]
 GROUP_LABELS = [(kind, QUEUE_NAMES[priority]) for kind, priority in CHUNK_GROUPS]
 STORED_BYTES_KEY, STORED_BYTES_TTL_SECONDS = "plinth:stored-bytes", 60  # cached in Redis, as the query is expensive
 
@@ -37,6 +36,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_oldest_waiting_seconds": ("Age of the oldest waiting chunk; 0 when none waits", ("kind", "queue")),
     "plinth_chunks_overdue": ("Chunks whose lease expired over a minute ago: no reaper runs", ()),
     "plinth_nodes": ("Nodes by state, as in `farm nodes list`", ("state",)),
+    "plinth_clock_offset_seconds": ("Seconds that a node's clock is ahead of the database's", ("node",)),
     "plinth_frame_seconds": ("Seconds per frame over the latest chunks, by which chunks are sized", ("tier",)),
     "plinth_credits_left": ("Credits that all accounts together can spend", ()),
     "plinth_stored_bytes": ("Bytes of stored files, at most a minute old", ("what",)),
@@ -63,8 +63,10 @@ class FarmCollector(Collector):
         with self.database.read() as db:
             yield from _waiting(db)
             yield _gauge("plinth_chunks_overdue", [([], statistics.overdue_chunks(db))])
-            states = Counter(registry.state(node, chunk) for node, chunk in nodes.every(db))
+            at, rows = clock.now(db), nodes.every(db)
+            states = Counter(registry.state(node, chunk, at) for node, chunk in rows)
             yield _gauge("plinth_nodes", (([state], states[state]) for state in get_args(registry.State)))
+            yield _gauge("plinth_clock_offset_seconds", (([node.name], node.clock_offset) for node, _ in rows))
             seconds = (([tier], chunks.seconds_per_frame(db, tier)) for tier in (*TIERS, *DATASET_TIERS))
             yield _gauge("plinth_frame_seconds", ((tier, value) for tier, value in seconds if value))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
@@ -110,7 +112,7 @@ def _waiting(db: Session) -> Iterator[Metric]:
         numbers = (found.number if (found := groups.get((state, *group))) else 0 for group in CHUNK_GROUPS)
         yield _gauge(name, zip(GROUP_LABELS, numbers, strict=True))
     oldest = (groups.get(("queued", *group)) for group in CHUNK_GROUPS)
-    at = now()
+    at = clock.now(db)
     ages = (max((at - group.oldest).total_seconds(), 0) if group else 0 for group in oldest)
     yield _gauge("plinth_oldest_waiting_seconds", zip(GROUP_LABELS, ages, strict=True))
 

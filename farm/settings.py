@@ -153,6 +153,18 @@ class Settings(BaseSettings, ModelLimits):
         gt=0,
         description="Seconds that one frame may take before Blender is killed, plus 10 for each MB of the model",
     )
+    opening_timeout: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds that opening a model may take before Blender is killed, plus 10 for each MB of the model",
+    )
+    budget_factor: float = Field(
+        20.0,
+        gt=0,
+        description="A chunk's frames may take this many times the seconds measured for their tier, or estimated if"
+        " that is more, plus 2 a frame for each MB of the model, over all attempts",
+    )
+    min_budget: float = Field(120.0, gt=0, description="Seconds that the frames of any chunk may take")
     chunk_seconds: float = Field(
         60.0,
         gt=0,

@@ -165,7 +165,10 @@ def unarchive_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) 
 
 @router.delete("/{model_id}", responses=errors(ModelNotFound))
 def delete_model(model_id: ModelInPath, account: ModelsWrite, farm: FarmDep) -> Data[ModelDeleted]:
-    """Delete a model. Its renders stay, and running ones finish; uploading the file again creates a new model."""
+    """Delete a model, and its preview if that still waits.
+
+    Its renders stay, and running ones finish; uploading the file again creates a new model.
+    """
     with farm.database.write() as db:
         service.delete(db, account, model_id)
     return Data(data=ModelDeleted(id=model_id))

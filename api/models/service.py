@@ -18,9 +18,9 @@ from api.models.schemas import UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
 from farm.accounts import credits
-from farm.db import models
-from farm.db.tables import Account, Model, Tag, now
-from farm.errors import FileNotFound, InvalidFormat, UploadLimit
+from farm.db import chunks, clock, models, renders, suspect_models
+from farm.db.tables import Account, Model, Render, Tag
+from farm.errors import FileNotFound, HarmfulModel, InvalidFormat, UploadLimit
 from farm.ids import new_id
 from farm.intake import CheckedModel, check_upload, convert_scan, format_of, is_scan, unpack_model
 from farm.intake.destinations import destinations
@@ -47,7 +47,8 @@ async def accept_upload(
 ) -> Uploaded:
     """Store an uploaded model and queue its preview and its render; a known file only gets another render.
 
-    Raises InvalidSettings, InvalidFormat, NoCredits or UploadLimit. On any failure, no row and no file is left.
+    Raises InvalidSettings, InvalidFormat (also for a file that is refused for good), NoCredits or UploadLimit. On any
+    failure, no row and no file is left.
     """
     if not is_scan(upload.name):
         format_of(upload.name)
@@ -163,6 +164,8 @@ def _render_existing(
     farm: Farm, account: Account, effect: Effect, upload: Upload, render_settings: RenderSettings
 ) -> Uploaded | None:
     with effect.transaction() as db:
+        if suspect_models.refused(db, [upload.sha256]):
+            raise HarmfulModel
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
@@ -196,7 +199,7 @@ def update(db: Session, account: Account, model_id: str, change: UpdateModel) ->
 def archive(db: Session, account: Account, model_id: str) -> Model:
     """Hide a model from lists that do not include archived models. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
-    model.archived_at = model.archived_at or now()
+    model.archived_at = model.archived_at or clock.now(db)
     return model
 
 
@@ -208,8 +211,16 @@ def unarchive(db: Session, account: Account, model_id: str) -> Model:
 
 
 def delete(db: Session, account: Account, model_id: str) -> None:
-    """Delete a model. Its renders stay, and its file until no render needs it. Raises ModelNotFound."""
-    models.owned(db, account.id, model_id).deleted_at = now()
+    """Delete a model, and its preview if that still waits. Raises ModelNotFound.
+
+    Its other renders stay, and its file until no render needs it.
+    """
+    models.owned(db, account.id, model_id).deleted_at = clock.now(db)
+    for preview in renders.previews(db, model_id):
+        chunks.lock_shot(db, preview.shot_id)
+        waiting = db.get(Render, preview.id, populate_existing=True)
+        if waiting and waiting.status == "pending":
+            renders.remove(db, waiting)
 
 
 def file_of(db: Session, account: Account, model_id: str) -> StoredFile:

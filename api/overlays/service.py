@@ -12,8 +12,8 @@ from api.effects import Effect
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayCreated, OverlayFields
 from api.upload_storage import store_upload
-from farm.db import audit, overlays
-from farm.db.tables import Account, Overlay, now
+from farm.db import audit, clock, overlays
+from farm.db.tables import Account, Overlay
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
 from farm.intake import sandbox
@@ -78,4 +78,4 @@ def delete(db: Session, account: Account, overlay_id: str) -> None:
 
     Raises OverlayNotFound.
     """
-    overlays.owned(db, account.id, overlay_id).deleted_at = now()
+    overlays.owned(db, account.id, overlay_id).deleted_at = clock.now(db)

@@ -24,6 +24,7 @@ from farm.db import renders
 from farm.errors import (
     BodyTooLarge,
     Conflict,
+    InvalidFormat,
     InvalidSettings,
     ModelIdRequired,
     ModelNotFound,
@@ -35,7 +36,7 @@ from farm.errors import (
 
 router = APIRouter(prefix="/renders", tags=["Renders"], route_class=KeyedRoute)
 
-CREATE_ERRORS = (InvalidSettings, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
+CREATE_ERRORS = (InvalidSettings, InvalidFormat, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
 
 
 @router.post("", status_code=201, responses=errors(*CREATE_ERRORS))

@@ -16,7 +16,7 @@ from farm.storage import discard
 
 
 def create(db: Session, farm: Farm, account: Account, model_id: str, render_settings: RenderSettings) -> Render:
-    """Queue one render of a model. Raises ModelNotFound, InvalidSettings or NoCredits."""
+    """Queue one render of a model. Raises ModelNotFound, InvalidSettings, HarmfulModel or NoCredits."""
     model = models.owned(db, account.id, model_id)
     validation.check(db, account, model.clips, render_settings)
     return submit.render(db, model, render_settings, farm.settings, farm.doorbell)
@@ -27,7 +27,7 @@ def create_batch(
 ) -> list[Render]:
     """Queue a render for each pair of model id and settings, or none.
 
-    Raises ModelNotFound or InvalidSettings, which name the wrong item, or NoCredits.
+    Raises ModelNotFound or InvalidSettings, which name the wrong item, HarmfulModel or NoCredits.
     """
     accepted = []
     for number, (model_id, render_settings) in enumerate(items):

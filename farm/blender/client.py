@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,17 @@ import structlog
 
 from camera_paths import Pose
 from farm.blender.inputs import staged
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, DiskFull, ModelTooLarge, RenderFailed
+from farm.errors import (
+    BadModel,
+    BadTemplate,
+    BlenderCrashed,
+    BlenderTimeout,
+    DiskFull,
+    ModelTooLarge,
+    OpeningTimeout,
+    OverBudget,
+    RenderFailed,
+)
 from farm.processes import memory
 from farm.processes.memory import MemoryWatch
 from farm.processes.sandbox import Rules, Sandbox, clean_environment, strongest
@@ -36,6 +46,7 @@ log = structlog.get_logger()
 START_TIMEOUT_SECONDS = 120.0  # until a started host listens; importing bpy from a cold disk is slow
 IDLE_TIMEOUT_SECONDS = 2.0  # for the response of an idle host; stopping the frame of a deleted render takes this long
 MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
+MIN_TIMEOUT_SECONDS = 0.01  # a socket with a timeout of 0 does not wait at all
 MAX_SHOTS = 200  # of one host process, to bound memory that Blender leaks
 MAX_RESPONSE_BYTES = 16 * 1024**2
 OUT_OF_MEMORY, MAX_LOG_BYTES = (b"bad_alloc", b"alloc returns null"), 8192
@@ -185,17 +196,47 @@ class BlenderHost:
         return next((line.strip() for line in reversed(lines) if line.strip()), "the log is empty")
 
 
+@dataclass
+class Budget:
+    """The seconds that drawing `frames` frames may take, from now on."""
+
+    seconds: float
+    frames: int
+    has_drawn: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        return self.began + self.seconds - time.monotonic()
+
+
+def megabytes(file: Path) -> float:
+    """The size of a file; 0 if there is none."""
+    return file.stat().st_size / 1024**2 if file.exists() else 0.0
+
+
 class Blender:
     """A connection to a host. `timeout` is the maximum number of seconds for one response, plus MODEL_SECONDS_PER_MB.
 
-    A host that comes to hold more than `max_memory_bytes` inside the block is killed. Every call raises BadModel or
-    BadTemplate when one of these is at fault, ModelTooLarge when the host was killed for its memory, BlenderCrashed
-    when it dies, BlenderTimeout when it does not respond in time, and RenderFailed when Blender reports an error.
+    `opening_timeout` is the same for opening a shot; default: `timeout`. A host that comes to hold more than
+    `max_memory_bytes` inside the block is killed. Every call raises BadModel or BadTemplate when one of these is at
+    fault, ModelTooLarge when the host was killed for its memory, BlenderCrashed when it dies, BlenderTimeout when it
+    does not respond in time, and RenderFailed when Blender reports an error.
     """
 
-    def __init__(self, socket_path: Path, timeout: float, max_memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        timeout: float,
+        max_memory_bytes: int | None = None,
+        *,
+        opening_timeout: float | None = None,
+    ) -> None:
         self._folder, self._input_folder = socket_path.parent, socket_path.parent.parent / INPUT_FOLDER
         self._socket, self._timeout = socket.socket(socket.AF_UNIX), timeout
+        self._opening_timeout = opening_timeout or timeout
+        self._extra_seconds = 0.0  # for the size of the open model
+        self._budget: Budget | None = None
         self._socket.settimeout(timeout)
         try:
             self._socket.connect(str(socket_path))
@@ -221,6 +262,13 @@ class Blender:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
+    def limit(self, seconds: float, frames: int) -> None:
+        """From now on all calls together may take `seconds`, meant for `frames` frames.
+
+        Later they raise OverBudget, or BlenderTimeout if Blender has not drawn any.
+        """
+        self._budget = Budget(seconds, frames)
+
     def hello(self) -> dict[str, Any]:
         """Status of the host: Blender's `version`, the count of `shots` opened, the resident `memory` in bytes."""
         return self._call("hello")
@@ -236,17 +284,22 @@ class Blender:
 
     def open_shot(self, shot: ShotSetup) -> None:
         """Set the stage, and bake the ground's shadow if the shot has one."""
-        self._call("open_shot", **self._staged(shot).to_wire())
+        self._open("open_shot", shot)
+
+    def _open(self, call: str, shot: ShotSetup) -> dict[str, Any]:
+        """Open a shot, and extend the timeout of all further calls by the size of its model."""
+        self._extra_seconds = MODEL_SECONDS_PER_MB * megabytes(Path(shot.model_path))
+        seconds = self._opening_timeout + self._extra_seconds
+        self._send(call, **self._staged(shot).to_wire())
+        try:
+            return self._receive(seconds)
+        except BlenderTimeout as error:
+            raise OpeningTimeout(seconds) from error
 
     def _staged(self, shot: ShotSetup) -> ShotSetup:
-        """The shot with its files where the host may read them.
-
-        Extends the timeout of all further calls by the size of the shot's model.
-        """
+        """The shot with its files where the host may read them."""
         model = staged(Path(shot.model_path), self._input_folder / "model")
         template = staged(Path(shot.template), self._input_folder / "template")
-        megabytes = model.stat().st_size / 1024**2 if model.exists() else 0
-        self._socket.settimeout(self._timeout + MODEL_SECONDS_PER_MB * megabytes)
         return replace(shot, model_path=str(model), template=str(template))
 
     def frames(self, poses: Iterable[tuple[int, Pose]]) -> Iterator[Frame]:
@@ -266,7 +319,7 @@ class Blender:
 
     def open_views(self, shot: ShotSetup) -> Opened:
         """Set the stage for a dataset."""
-        return Opened(**self._call("open_views", **self._staged(shot).to_wire()))
+        return Opened(**self._open("open_views", shot))
 
     def views(self, directions: Iterable["tuple[int, Direction]"]) -> Iterator[DrawnView]:
         """Draw the open dataset's views, one ahead of the caller and removed after use, as in `frames`."""
@@ -280,7 +333,7 @@ class Blender:
             yield from self._finished_view()
 
     def _finished_view(self) -> Iterator[DrawnView]:
-        view = DrawnView.from_wire(self._receive())
+        view = DrawnView.from_wire(self._receive_drawn())
         self._check_paths(view.subject.path, view.passes.path)
         try:
             yield view
@@ -288,7 +341,7 @@ class Blender:
             self._remove_frame(view.number)
 
     def _finished_frame(self) -> Iterator[Frame]:
-        frame = Frame.from_wire(self._receive())
+        frame = Frame.from_wire(self._receive_drawn())
         self._check_paths(*(part.path for part in (frame.subject, frame.reflection, frame.shadow) if part))
         try:
             yield frame
@@ -305,9 +358,15 @@ class Blender:
         for leftover in self._folder.glob(f"frame-{number:06d}*"):
             leftover.unlink()
 
+    def _receive_drawn(self) -> dict[str, Any]:
+        drawn = self._receive(self._timeout + self._extra_seconds)
+        if self._budget:
+            self._budget.has_drawn = True
+        return drawn
+
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
         self._send(name, **arguments)
-        return self._receive()
+        return self._receive(self._timeout)
 
     def _send(self, name: str, **arguments: Any) -> None:
         try:
@@ -331,10 +390,15 @@ class Blender:
             return False
         return any(words in end for words in OUT_OF_MEMORY)
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        """The response, within `seconds` and the budget."""
+        left = self._budget.left if self._budget else seconds
         try:
+            self._socket.settimeout(max(min(seconds, left), MIN_TIMEOUT_SECONDS))
             line = self._lines.readline(MAX_RESPONSE_BYTES)
         except TimeoutError as error:
+            if self._budget and self._budget.has_drawn and self._budget.left <= 0:
+                raise OverBudget(self._budget.seconds, self._budget.frames) from error
             raise BlenderTimeout from error
         except (OSError, ValueError) as error:
             raise self._crash() from error

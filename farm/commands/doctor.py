@@ -19,7 +19,10 @@ from farm import logs
 from farm.blender.client import Blender, BlenderHost
 from farm.commands.shared import Data, Json, console, settings_with
 from farm.commands.storage_report import print_storage_report
+from farm.db import clock
+from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.session import Database
+from farm.db.tables import now
 from farm.errors import FarmError, SandboxTooWeak
 from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
@@ -43,6 +46,7 @@ SANDBOX_FIX = (
 )
 FIXES = {  # for checks that raise an error
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that works.",
+    "clocks": "The check of the database says how to reach it.",
     "database": "Set FARM_DATA to a folder that this user may write to, or FARM_DATABASE_URL to a database.",
     "storage": "Set FARM_DATA to a folder that this user may write to.",
     "scratch": "Set FARM_SCRATCH to a folder that this user may write to, with a path of at most 60 bytes.",
@@ -99,6 +103,7 @@ def examine(settings: Settings) -> list[Check]:
         ffmpeg,
         redis,
         database,
+        clocks,
         storage,
         scratch,
     ]
@@ -186,6 +191,21 @@ def database(settings: Settings) -> Check:
     return Check(
         "database", version is None, f"{kind}, {version or 'empty'}", "`farm up` or `farm db upgrade` migrates it."
     )
+
+
+def clocks(settings: Settings) -> Check:
+    """This machine's clock against the database's."""
+    opened = Database(settings.database)
+    try:
+        with opened.read() as db:
+            ahead = (now() - clock.now(db)).total_seconds()
+    finally:
+        opened.close()
+    found = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the database's"
+    fix = (
+        "Set this machine's clock by NTP (`timedatectl set-ntp true`), and the database's. A container has its host's."
+    )
+    return Check("clocks", ok := abs(ahead) <= MAX_CLOCK_OFFSET_SECONDS, found, None if ok else fix)
 
 
 def storage(settings: Settings) -> Check:

@@ -12,7 +12,8 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, iso_time, open_database, operator
-from farm.db import audit, nodes
+from farm.db import audit, clock, nodes
+from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.tables import Chunk, Node
 from farm.nodes import registry
 
@@ -33,12 +34,13 @@ COLOURS: dict[registry.State, str] = {
 def list_nodes(data: Data = None, as_json: Json = False) -> None:
     """List all nodes: state, current chunk, engine, versions, last heartbeat."""
     with open_database(data) as database, database.read() as db:
-        rows = [_node_json(node, chunk) for node, chunk in nodes.every(db)]
+        at = clock.now(db)
+        rows = [_node_json(node, chunk, at) for node, chunk in nodes.every(db)]
     if as_json:
         console.print(json.dumps(rows))
     elif rows:
         output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
-        output.print(_table(rows))
+        output.print(_table(rows, at))
     else:
         console.print("No node has joined yet. Start one with `farm worker`")
 
@@ -72,7 +74,7 @@ def _change_each(
             console.print(f"{name} {outcome}")
 
 
-def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
+def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
     """A node as `--json` prints it; times are ISO 8601 in UTC, memory in bytes."""
     working_on = chunk and {
         "chunk": chunk.id,
@@ -84,7 +86,7 @@ def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
     last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": _iso_time(node.last_frame_at)}
     return {
         "name": node.name,
-        "state": registry.state(node, chunk),
+        "state": registry.state(node, chunk, at),
         "reason": node.quarantine_reason,
         "draws": node.draws,
         "workingOn": working_on,
@@ -99,10 +101,11 @@ def _node_json(node: Node, chunk: Chunk | None) -> dict[str, Any]:
         "versions": {"plinth": node.plinth_version, "bpy": node.bpy_version, "database": node.database_version},
         "started": _iso_time(node.started_at),
         "seen": _iso_time(node.seen_at),
+        "clockOffset": round(node.clock_offset, 1),
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in (
         "NAME",
@@ -123,13 +126,13 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             row["name"],
             f"[{COLOURS[row['state']]}]{row['state']}[/]" + (f": {row['reason']}" if row["reason"] else ""),
             f"{chunk['kind']} {chunk['chunk']} {chunk['framesDone']}/{chunk['frames']}" if chunk else "",
-            f"{last['frame']}, {_ago(last['at'])}" if last else "",
+            f"{last['frame']}, {_ago(last['at'], at)}" if last else "",
             f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
             f"{row['memory'] / 2**30:.0f} GiB",
             row["sandbox"],
             f"{versions['plinth']}, bpy {versions['bpy']}",
             ", ".join(row["tags"]),
-            _ago(row["seen"]),
+            _ago(row["seen"], at) + _clock(row["clockOffset"]),
         )
     return table
 
@@ -138,5 +141,12 @@ def _iso_time(time: datetime | None) -> str | None:
     return iso_time(time) if time else None
 
 
-def _ago(time: str) -> str:
-    return ago(datetime.fromisoformat(time))
+def _clock(offset: float) -> str:
+    """What is wrong with a node's clock, if anything."""
+    if abs(offset) <= MAX_CLOCK_OFFSET_SECONDS:
+        return ""
+    return f", [red]clock {abs(offset):.0f} s {'fast' if offset > 0 else 'slow'}[/]"
+
+
+def _ago(time: str, at: datetime) -> str:
+    return ago(datetime.fromisoformat(time), at)

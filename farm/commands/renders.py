@@ -22,7 +22,7 @@ from farm.commands.shared import (
     print_table,
     settings_with,
 )
-from farm.db import accounts, audit, renders
+from farm.db import accounts, audit, clock, renders
 from farm.db.renders import Detail
 from farm.db.tables import Render
 from farm.scheduling import leases, submit
@@ -54,6 +54,7 @@ def list_renders(
         account_id = account_of(db, account).id if account else None
         details = renders.newest(db, statuses=status or [], account_id=account_id, node=node, limit=limit)
         nodes = renders.workers(db, [detail.render.id for detail in details])
+        at = clock.now(db)
     if as_json:
         console.print(json.dumps([_render_json(detail, nodes[detail.render.id]) for detail in details]))
         return
@@ -63,7 +64,7 @@ def list_renders(
             [
                 detail.render.id,
                 detail.render.status,
-                ago(detail.render.created_at),
+                ago(detail.render.created_at, at),
                 detail.render.account.email,
                 detail.render.shot.spec["tier"],
                 f"{detail.frames_done}/{detail.frames}",

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from farm.db.accounts import find_account
 from farm.db.session import Database
-from farm.db.tables import Account, now
+from farm.db.tables import Account
 from farm.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
@@ -87,9 +87,9 @@ def iso_time(time: datetime) -> str:
     return time.isoformat(timespec="seconds")
 
 
-def ago(time: datetime) -> str:
-    """How long ago a time was, in its largest unit of which there are at least two."""
-    seconds = max(int((now() - time).total_seconds()), 0)
+def ago(time: datetime, at: datetime) -> str:
+    """How long before `at` a time was, in its largest unit of which there are at least two."""
+    seconds = max(int((at - time).total_seconds()), 0)
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit} ago"

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from farm.db import clock
 from farm.db.session import rows_changed
-from farm.db.tables import Answer, now
+from farm.db.tables import Answer
 from farm.errors import IdempotencyInFlight, IdempotencyMismatch
 
 KEPT = timedelta(hours=24)
@@ -21,13 +22,13 @@ def claim(db: Session, account_id: str, route: str, key: str, fingerprint: str) 
     """
     same = (Answer.account_id == account_id, Answer.route == route, Answer.key == key)
     found = db.scalar(select(Answer).where(*same).with_for_update())
-    if found and _is_void(found):
+    if found and _is_void(found, clock.now(db)):
         # With another id, so that the request that held the claim cannot complete it any more.
         db.delete(found)
         db.flush()
         found = None
     if found is None:
-        found = Answer(account_id=account_id, route=route, key=key, fingerprint=fingerprint, lease_until=_lease())
+        found = Answer(account_id=account_id, route=route, key=key, fingerprint=fingerprint, lease_until=_lease(db))
         db.add(found)
         db.flush()
         return found
@@ -40,7 +41,7 @@ def claim(db: Session, account_id: str, route: str, key: str, fingerprint: str) 
 
 def renew(db: Session, answer_id: str) -> None:
     """Extend the lease of a claim."""
-    rows_changed(db, update(Answer).where(Answer.id == answer_id).values(lease_until=_lease()))
+    rows_changed(db, update(Answer).where(Answer.id == answer_id).values(lease_until=_lease(db)))
 
 
 def complete(db: Session, answer_id: str, status: int, body: str) -> None:
@@ -57,14 +58,14 @@ def release(db: Session, answer_id: str) -> None:
 
 def prune(db: Session) -> None:
     """Delete answers that were kept long enough."""
-    db.execute(delete(Answer).where(Answer.created_at < now() - KEPT))
+    db.execute(delete(Answer).where(Answer.created_at < clock.now(db) - KEPT))
 
 
-def _is_void(answer: Answer) -> bool:
+def _is_void(answer: Answer, at: datetime) -> bool:
     """Whether the answer was kept long enough, or the request that claimed the key is dead."""
-    dead = answer.status is None and answer.lease_until <= now()
-    return dead or answer.created_at < now() - KEPT
+    dead = answer.status is None and answer.lease_until <= at
+    return dead or answer.created_at < at - KEPT
 
 
-def _lease() -> datetime:
-    return now() + timedelta(seconds=LEASE_SECONDS)
+def _lease(db: Session) -> datetime:
+    return clock.now(db) + timedelta(seconds=LEASE_SECONDS)

@@ -2,31 +2,38 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ScalarSelect, and_, exists, func, or_, select
+from sqlalchemy import ScalarSelect, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from farm.db.tables import Account, Chunk, Shot, now
+from farm.db import clock
+from farm.db.tables import Account, Chunk, Model, Shot
 
-# Priorities, claimed in this order: previews and the finishing of drawn renders; then drawing.
-URGENT, DRAWING = 0, 1
+# Priorities. A claim takes finishing first, then previews or drawing in turns (farm.scheduling.leases).
+FINISHING, PREVIEW, DRAWING = 0, 1, 2
 UNFINISHED = ("queued", "running")
 # Chunks of a suspended account wait until it is resumed. Uncorrelated, so that it is evaluated once for all chunks.
 NOT_SUSPENDED = Chunk.account_id.not_in(select(Account.id).where(Account.suspended_at.is_not(None)))
 MEASURED_CHUNKS = 20  # the seconds per frame are the mean of this many latest chunks
 
 
-def next_waiting(engine: str, *, draws: bool) -> ScalarSelect[str]:
-    """The id of the chunk whose turn it is, locked with its shot.
+def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str]:
+    """The id of the chunk of a priority whose turn it is, locked with its shot.
 
     Skips chunks of suspended accounts, chunks that another transaction has locked, and frames of shots that another
-    engine has begun. Without `draws` it also skips frames that are not urgent, of shots that no engine has begun.
+    engine has begun. Without `draws` it also skips shots that no engine has begun, unless they are previews.
     """
-    unbegun = Shot.engine.is_(None) if draws else and_(Shot.engine.is_(None), Chunk.priority == URGENT)
+    begins = draws or priority == PREVIEW
+    mine = or_(Shot.engine == engine, Shot.engine.is_(None)) if begins else Shot.engine == engine
     return (
         select(Chunk.id)
         .join(Chunk.shot)
-        .where(Chunk.state == "queued", NOT_SUSPENDED, or_(Chunk.kind == "finish", Shot.engine == engine, unbegun))
-        .order_by(Chunk.priority, Chunk.turn, Chunk.created_at)
+        .where(
+            Chunk.state == "queued",
+            Chunk.priority == priority,
+            NOT_SUSPENDED,
+            or_(Chunk.kind == "finish", mine),
+        )
+        .order_by(Chunk.turn, Chunk.created_at)
         .limit(1)
         .with_for_update(of=[Chunk, Shot], skip_locked=True)
         .correlate(None)
@@ -47,9 +54,11 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     return first if last is None else max(first, last + 1)
 
 
-def count_waiting(db: Session, priority: int, *, limit: int) -> int:
-    """The number of chunks that wait for a worker, counted up to `limit`."""
+def count_waiting(db: Session, priority: int, *, limit: int, account_id: str | None = None) -> int:
+    """The number of chunks that wait for a worker, of one account or of all, counted up to `limit`."""
     some = select(Chunk.id).where(Chunk.state == "queued", NOT_SUSPENDED, Chunk.priority == priority).limit(limit)
+    if account_id:
+        some = some.where(Chunk.account_id == account_id)
     return db.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
@@ -60,7 +69,7 @@ def held_by(db: Session, worker: str) -> list[Chunk]:
 
 def expired(db: Session) -> list[Chunk]:
     """The chunks whose lease was not renewed in time."""
-    return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < now())))
+    return list(db.scalars(select(Chunk).where(Chunk.state == "running", Chunk.lease_until < clock.now(db))))
 
 
 def of_shot(db: Session, shot_id: str) -> list[Chunk]:
@@ -79,15 +88,12 @@ def all_drawn(db: Session, shot_id: str) -> bool:
     return not db.scalar(select(undrawn))
 
 
-def seconds_per_frame(db: Session, tier: str) -> float | None:
-    """The mean over the latest chunks of this tier, on any node; None when none was drawn yet."""
-    latest = (
-        select(Chunk.seconds, Chunk.frames)
-        .where(Chunk.tier == tier, Chunk.seconds > 0)
-        .order_by(Chunk.created_at.desc())
-        .limit(MEASURED_CHUNKS)
-        .subquery()
-    )
+def seconds_per_frame(db: Session, tier: str, engine: str | None = None) -> float | None:
+    """The mean over the latest chunks of this tier, on any node or by one engine; None when none was drawn yet."""
+    wanted = select(Chunk.seconds, Chunk.frames).where(Chunk.tier == tier, Chunk.seconds > 0)
+    if engine:
+        wanted = wanted.join(Chunk.shot).where(Shot.engine == engine)
+    latest = wanted.order_by(Chunk.created_at.desc()).limit(MEASURED_CHUNKS).subquery()
     seconds, frames = db.execute(select(func.sum(latest.c.seconds), func.sum(latest.c.frames))).one()
     return seconds / frames if frames else None
 
@@ -114,6 +120,6 @@ def lock(db: Session, chunk_id: str) -> Chunk | None:
     return db.get(Chunk, chunk_id, with_for_update=True, populate_existing=True)
 
 
-def model_id(db: Session, shot_id: str) -> str | None:
+def model(db: Session, shot_id: str) -> Model | None:
     """The model of a shot; None when the shot was deleted."""
-    return db.scalar(select(Shot.model_id).where(Shot.id == shot_id))
+    return db.scalar(select(Model).join(Shot, Shot.model_id == Model.id).where(Shot.id == shot_id))

@@ -3,12 +3,14 @@
 from datetime import timedelta
 from pathlib import PurePath
 
-from sqlalchemy import delete, select, union
+from sqlalchemy import delete, select, union, update
 from sqlalchemy.orm import Session
 
-from farm.db.tables import Asset, Cleanup, Model, Overlay, Segment, now
+from farm.db import clock
+from farm.db.tables import Asset, Cleanup, Model, Overlay, Segment
 
 RENDER_GRACE = timedelta(minutes=5)  # a worker that lost its lease notices within this time
+RETRY_INTERVAL = timedelta(minutes=10)
 UPLOAD_GRACE = timedelta(hours=1)  # an upload is stored within this time, or the process that received it is dead
 
 
@@ -19,12 +21,12 @@ def folder(render_id: str) -> str:
 
 def schedule(db: Session, render_id: str) -> None:
     """Clean up after a render: a worker that died may have left files that no row names."""
-    db.add(Cleanup(prefix=folder(render_id), due_at=now() + RENDER_GRACE))
+    db.add(Cleanup(prefix=folder(render_id), due_at=clock.now(db) + RENDER_GRACE))
 
 
 def schedule_upload(db: Session, key: str) -> Cleanup:
     """Remove a file that is about to be stored, if no row names it after the grace period."""
-    cleanup = Cleanup(prefix=key, due_at=now() + UPLOAD_GRACE)
+    cleanup = Cleanup(prefix=key, due_at=clock.now(db) + UPLOAD_GRACE)
     db.add(cleanup)
     return cleanup
 
@@ -33,8 +35,14 @@ def cancel(db: Session, cleanup: Cleanup) -> None:
     db.execute(delete(Cleanup).where(Cleanup.id == cleanup.id))
 
 
+def postpone(db: Session, cleanup: Cleanup) -> None:
+    """Try again later, after cleanups that are due by then: this one has failed."""
+    retried = update(Cleanup).where(Cleanup.id == cleanup.id).values(due_at=clock.now(db) + RETRY_INTERVAL)
+    db.execute(retried)
+
+
 def due(db: Session, *, limit: int) -> list[Cleanup]:
-    return list(db.scalars(select(Cleanup).where(Cleanup.due_at < now()).order_by(Cleanup.due_at).limit(limit)))
+    return list(db.scalars(select(Cleanup).where(Cleanup.due_at < clock.now(db)).order_by(Cleanup.due_at).limit(limit)))
 
 
 def keys_in_use(db: Session, prefix: str) -> set[str]:

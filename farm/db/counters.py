@@ -86,7 +86,12 @@ RENDER_SECONDS = Histogram(
     ("tier", "status"),
     (5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600),
 )
-COUNTERS = (FRAMES, DRAWING_SECONDS, ATTEMPTS_FAILED, CREDITS, PURGED)
+REAPER_FAILURES = Counter(
+    "plinth_reaper_failures",
+    "Leases, shots, files and other things that the reaper could not deal with, once for each time that it tried",
+    ("what",),
+)
+COUNTERS = (FRAMES, DRAWING_SECONDS, ATTEMPTS_FAILED, CREDITS, PURGED, REAPER_FAILURES)
 HISTOGRAMS = (RENDER_SECONDS,)
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import delete, exists, func, select, union
 from sqlalchemy.orm import Session
 
-from farm.db import cleanups, quotas
-from farm.db.tables import Account, Asset, Cleanup, Key, Model, Overlay, Render, Segment, Shot, now
+from farm.db import cleanups, clock, quotas
+from farm.db.tables import Account, Asset, Cleanup, Key, Model, Overlay, Render, Segment, Shot
 
 
 class Holdings(NamedTuple):
@@ -60,10 +60,11 @@ def remove(db: Session, account_id: str) -> None:
 
     The ledger's rows stay, without the account.
     """
+    at = clock.now(db)
     for row in db.scalars(select(Model).where(Model.account_id == account_id, Model.has_file)):
-        db.add(Cleanup(prefix=row.storage_key, due_at=now()))
+        db.add(Cleanup(prefix=row.storage_key, due_at=at))
     for key in db.scalars(select(Overlay.storage_key).where(Overlay.account_id == account_id)):
-        db.add(Cleanup(prefix=key, due_at=now()))
+        db.add(Cleanup(prefix=key, due_at=at))
     for render_id in db.scalars(select(Render.id).where(Render.account_id == account_id)):
         cleanups.schedule(db, render_id)
     db.execute(delete(Account).where(Account.id == account_id), execution_options={"synchronize_session": False})

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from farm.db import clock
 from farm.db.session import rows_changed
-from farm.db.tables import Model, Render, Tag, now
+from farm.db.tables import Model, Render, Tag
 from farm.errors import ModelNotFound, UploadLimit
 from farm.ids import well_formed
 
@@ -105,6 +106,6 @@ def check_limit(db: Session, account_id: str, limit: int, *, new: int = 0) -> No
 
     Deleted ones count, so that deleting them makes no room for more.
     """
-    recent = (Model.account_id == account_id, Model.created_at > now() - timedelta(days=1))
+    recent = (Model.account_id == account_id, Model.created_at > clock.now(db) - timedelta(days=1))
     if (db.scalar(select(func.count()).select_from(Model).where(*recent)) or 0) + new > limit:
         raise UploadLimit(f"Upload limit reached: an account may upload {limit} new models in 24 hours")

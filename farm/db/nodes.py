@@ -1,12 +1,13 @@
 """Every query about nodes: which have joined, which are alive, which draw."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session
 
+from farm.db import clock
 from farm.db.chunks import DRAWING
-from farm.db.tables import Chunk, Node, Shot, now
+from farm.db.tables import Chunk, Node, Shot
 from farm.errors import NotFound
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)  # four missed heartbeats: the node counts as gone
@@ -37,12 +38,12 @@ def every(db: Session) -> list[tuple[Node, Chunk | None]]:
 
 
 def alive(db: Session) -> list[Node]:
-    return list(db.scalars(select(Node).where(_alive()).order_by(Node.name)))
+    return list(db.scalars(select(Node).where(_alive(db)).order_by(Node.name)))
 
 
 def count_drawing(db: Session) -> int:
     """The number of nodes that draw renders."""
-    return db.scalar(select(func.count()).select_from(Node).where(_accepts_work(), Node.draws)) or 0
+    return db.scalar(select(func.count()).select_from(Node).where(_accepts_work(db), Node.draws)) or 0
 
 
 def begun_shots_wait(db: Session, engine: str) -> bool:
@@ -53,13 +54,14 @@ def begun_shots_wait(db: Session, engine: str) -> bool:
 
 def engines_available(db: Session) -> set[str]:
     """The engines of the nodes that accept work, including nodes that may just be restarting."""
-    accepting = (Node.seen_at > now() - RESTART_GRACE, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+    recent = Node.seen_at > clock.now(db) - RESTART_GRACE
+    accepting = (recent, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
     return set(db.scalars(select(Node.engine).where(*accepting)))
 
 
-def is_alive(node: Node) -> bool:
-    """Whether the node has not stopped, and its last heartbeat is recent."""
-    return node.stopped_at is None and node.seen_at > now() - HEARTBEAT_TIMEOUT
+def is_alive(node: Node, at: datetime) -> bool:
+    """Whether the node has not stopped, and its last heartbeat is recent, `at` a time by the database's clock."""
+    return node.stopped_at is None and node.seen_at > at - HEARTBEAT_TIMEOUT
 
 
 def failures_elsewhere(db: Session, name: str) -> list[list[list[str]]]:
@@ -70,12 +72,12 @@ def failures_elsewhere(db: Session, name: str) -> list[list[list[str]]]:
 
 def draws(db: Session, node: Node) -> bool:
     """Whether a node draws renders: one with a GPU does; one without if no GPU accepts work, or if it always draws."""
-    return node.has_gpu or node.always_draws or not db.scalar(select(exists().where(_accepts_work(), Node.has_gpu)))
+    return node.has_gpu or node.always_draws or not db.scalar(select(exists().where(_accepts_work(db), Node.has_gpu)))
 
 
-def _alive() -> ColumnElement[bool]:
-    return and_(Node.stopped_at.is_(None), Node.seen_at > now() - HEARTBEAT_TIMEOUT)
+def _alive(db: Session) -> ColumnElement[bool]:
+    return and_(Node.stopped_at.is_(None), Node.seen_at > clock.now(db) - HEARTBEAT_TIMEOUT)
 
 
-def _accepts_work() -> ColumnElement[bool]:
-    return and_(_alive(), Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+def _accepts_work(db: Session) -> ColumnElement[bool]:
+    return and_(_alive(db), Node.drain_at.is_(None), Node.quarantined_at.is_(None))

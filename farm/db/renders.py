@@ -129,6 +129,11 @@ def unfinished(db: Session, render_id: str, over: Sequence[str]) -> Render | Non
     return db.scalar(select(Render).where(Render.id == render_id, Render.status.not_in(over)))
 
 
+def previews(db: Session, model_id: str) -> list[Render]:
+    """The system previews of a model."""
+    return list(db.scalars(select(Render).where(Render.model_id == model_id, Render.is_system_preview)))
+
+
 def add_assets(db: Session, assets: Sequence[Asset]) -> list[str]:
     """Store assets of one render. Returns the storage keys of the assets of the same kinds that they replace."""
     same = (Asset.render_id == assets[0].render_id, Asset.kind.in_([asset.kind for asset in assets]))

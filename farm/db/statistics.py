@@ -6,8 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from farm.db import clock
 from farm.db.chunks import NOT_SUSPENDED, UNFINISHED
-from farm.db.tables import Account, Asset, Chunk, Model, Overlay, now
+from farm.db.tables import Account, Asset, Chunk, Model, Overlay
 
 
 class ChunkCounts(NamedTuple):
@@ -30,7 +31,7 @@ def unfinished_chunks(db: Session) -> list[ChunkCounts]:
 
 def overdue_chunks(db: Session) -> int:
     """How many chunks have a lease that expired over a minute ago, which no reaper has released."""
-    expired = (Chunk.state == "running", Chunk.lease_until < now() - timedelta(minutes=1))
+    expired = (Chunk.state == "running", Chunk.lease_until < clock.now(db) - timedelta(minutes=1))
     return db.scalar(select(func.count()).select_from(Chunk).where(*expired)) or 0
 
 

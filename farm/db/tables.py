@@ -246,7 +246,8 @@ class Chunk(Table):
 
     Only farm.scheduling.leases writes state, attempt, failures and lease. Waiting chunks are claimed by `priority`,
     0 first, then by `turn`, which alternates between accounts. `tier` is that of the shot; `seconds` is the time that
-    drawing took, set only if every frame was drawn and none came from the cache.
+    drawing took, set only if every frame was drawn and none came from the cache; `seconds_lost` is the time that nodes
+    spent on attempts that failed.
     """
 
     __tablename__ = "chunks"
@@ -271,6 +272,8 @@ class Chunk(Table):
     failures: Mapped[int] = mapped_column(default=0)
     frames_done: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float | None] = mapped_column(Float)
+    seconds_lost: Mapped[float] = mapped_column(Float, default=0.0)
+    claimed_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(255))
 
@@ -306,6 +309,21 @@ class AttemptLog(Table):
     attempt: Mapped[int]
     worker: Mapped[str] = mapped_column(String(255))
     text: Mapped[str] = mapped_column(Text)
+
+
+class SuspectModel(Table):
+    """A file, by its content, that has crashed or hung `hosts` Blender hosts in a row, the last time for `reason`.
+
+    With `is_refused` it was the file's fault: no model with this content is rendered again.
+    """
+
+    __tablename__ = "suspect_models"
+
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    hosts: Mapped[int]
+    reason: Mapped[str] = mapped_column(Text)
+    failed_at: Mapped[datetime] = mapped_column(index=True)
+    is_refused: Mapped[bool] = mapped_column(default=False)
 
 
 class CounterIncrement(Table):
@@ -367,8 +385,9 @@ class Node(Table):
     `machine` is the scope within which its name is unique (farm.nodes.names), `gpu` the OpenGL name of the device that
     EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
     `sandbox` is the tier of its Blender's sandbox (farm.processes.sandbox).
-    `failures` lists the models that failed here recently as (id, time, message); they count until the next success,
-    `succeeded_at`.
+    `failures` lists the models that failed here recently as (SHA-256, account id, time, message); they count until the
+    next success, `succeeded_at`. From `check_due_at` on the node has to draw a model that is known to be good, and gets
+    no work before. `clock_offset` is how many seconds its clock is ahead of the database's.
     """
 
     __tablename__ = "nodes"
@@ -395,6 +414,8 @@ class Node(Table):
     drain_at: Mapped[datetime | None]
     quarantined_at: Mapped[datetime | None]
     quarantine_reason: Mapped[str | None] = mapped_column(Text)
+    check_due_at: Mapped[datetime | None]
+    clock_offset: Mapped[float] = mapped_column(Float, default=0.0)
     failures: Mapped[list[list[str]] | None] = mapped_column(JSON(none_as_null=True))
     succeeded_at: Mapped[datetime | None]
 

@@ -1,39 +1,102 @@
-"""Quarantine: a node on which several models in a row fail, which do not fail on other nodes, gets no work."""
+"""Quarantine: a node that cannot draw a model that is known to be good gets no work.
+
+A node on which several models in a row fail, or two Blenders in a row end with the same model, gets no work until it
+has drawn that model (farm.worker.node_check), which tells whether it was the node's fault or the models'.
+"""
 
 import errno
 import itertools
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy.orm import Session
 
-from farm.db import nodes
-from farm.db.tables import now
-from farm.errors import BadModel, BadTemplate, RenderFailed
+from farm.db import clock, nodes, suspect_models
+from farm.db.suspect_models import MAX_HOSTS
+from farm.db.tables import Model, Node
+from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, RenderFailed
 
 log = structlog.get_logger()
 
 MAX_FAILED_MODELS = 3  # in a row, with no success between them
 WINDOW = timedelta(hours=1)
+CHECK_INTERVAL = timedelta(minutes=5)  # after which a node in quarantine is checked again
 
 # A full or broken disk. The services that the farm shares (database, Redis, storage) fail in other ways.
 OWN_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM}
 
 
-def record_failure(db: Session, name: str, model_id: str, error: BaseException) -> None:
-    """Count a failed attempt against the node unless the model failed elsewhere too; enough of them quarantine it."""
+class Failure(NamedTuple):
+    """A failed attempt, as in the column Node.failures."""
+
+    sha256: str
+    account_id: str
+    time: str
+    message: str
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromisoformat(self.time)
+
+
+def record_failure(db: Session, name: str, model: Model, error: BaseException) -> None:
+    """Count a failed attempt against the node, unless the model failed elsewhere too, and against the model."""
     node = nodes.find(db, name, lock=True) if _may_be_the_nodes_fault(error) else None
     if node is None:
         return
-    at = now()
-    recent = [failure for failure in node.failures or [] if _at(failure) > at - WINDOW and failure[0] != model_id]
-    node.failures = [*recent, [model_id, at.isoformat(), str(error)]]
-    in_a_row = [failure for failure in node.failures if not (node.succeeded_at and _at(failure) < node.succeeded_at)]
-    alone = {failure[0] for failure in in_a_row} - _failed_elsewhere(db, name, at - WINDOW)
-    if len(alone) >= MAX_FAILED_MODELS and node.quarantined_at is None:
+    at = clock.now(db)
+    recent = [failure for failure in _failures(node, at - WINDOW) if failure.sha256 != model.sha256]
+    node.failures = [list(each) for each in (*recent, Failure(model.sha256, model.account_id, str(at), str(error)))]
+    in_a_row = {failure.sha256 for failure in _in_a_row(node, at)}
+    hosts = 0
+    if isinstance(error, BlenderCrashed | BlenderTimeout):
+        hosts = suspect_models.record(db, model.sha256, str(error))
+    if len(in_a_row - _failed_elsewhere(db, name, at - WINDOW)) >= MAX_FAILED_MODELS or hosts >= MAX_HOSTS:
+        node.check_due_at = node.check_due_at or at
+        log.warning("node_check_due", node=name, models=len(in_a_row), error=str(error))
+
+
+def begin_check(db: Session, name: str) -> bool:
+    """Whether the node is to be checked now. If the check does not end, another follows after CHECK_INTERVAL."""
+    node, at = nodes.find(db, name, lock=True), clock.now(db)
+    if node is None or node.check_due_at is None or node.check_due_at > at:
+        return False
+    node.check_due_at = at + CHECK_INTERVAL
+    return True
+
+
+def end_check(db: Session, name: str, error: str | None) -> None:
+    """Record the outcome of a check, and whose fault the failures before it were.
+
+    Without an error it was the models': the node works, and those with which MAX_HOSTS Blenders ended are refused.
+    """
+    node, at = nodes.find(db, name, lock=True), clock.now(db)
+    if node is None:
+        return
+    failures = _in_a_row(node, at)
+    models = {failure.sha256 for failure in failures}
+    if error is None:
+        suspect_models.confirm(db, models)
+        node.failures = node.quarantined_at = node.quarantine_reason = node.check_due_at = None
+        log.info("node_check_passed", node=name, models=len(models))
+        return
+    suspect_models.clear(db, models)
+    if node.quarantined_at is None:
+        accounts = len({failure.account_id for failure in failures})
+        last = f", the last one with: {failures[-1].message}" if failures else ""
+        node.quarantine_reason = (
+            f"This node does not draw its test model: {error}. Before, {len(models)} models in a row failed here"
+            f" (accounts: {accounts}){last}"
+        )
         node.quarantined_at = at
-        node.quarantine_reason = f"{len(alone)} models in a row failed here and nowhere else. The last error: {error}"
         log.error("node_quarantined", node=name, reason=node.quarantine_reason)
+    node.check_due_at = at + CHECK_INTERVAL
+
+
+def is_being_checked(db: Session, name: str) -> bool:
+    node = nodes.find(db, name)
+    return node is not None and node.check_due_at is not None
 
 
 def _may_be_the_nodes_fault(error: BaseException) -> bool:
@@ -42,10 +105,20 @@ def _may_be_the_nodes_fault(error: BaseException) -> bool:
     return isinstance(error, RenderFailed | MemoryError) or (isinstance(error, OSError) and error.errno in OWN_ERRNOS)
 
 
+def _failures(node: Node, since: datetime) -> list[Failure]:
+    failures = (Failure(*failure) for failure in node.failures or [])
+    return [failure for failure in failures if failure.at > since]
+
+
+def _in_a_row(node: Node, at: datetime) -> list[Failure]:
+    """The failures since the node's last success."""
+    return [
+        failure
+        for failure in _failures(node, at - WINDOW)
+        if not (node.succeeded_at and failure.at < node.succeeded_at)
+    ]
+
+
 def _failed_elsewhere(db: Session, name: str, since: datetime) -> set[str]:
     failures = itertools.chain.from_iterable(nodes.failures_elsewhere(db, name))
-    return {failure[0] for failure in failures if _at(failure) > since}
-
-
-def _at(failure: list[str]) -> datetime:
-    return datetime.fromisoformat(failure[1])
+    return {failure.sha256 for failure in (Failure(*each) for each in failures) if failure.at > since}

@@ -9,8 +9,8 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from farm.db import models, nodes
-from farm.db.chunks import DRAWING, URGENT
+from farm.db import clock, models, nodes
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
 from farm.errors import Conflict, NodeRefused, Unavailable
@@ -27,12 +27,13 @@ State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
 class Assignment:
     """The priorities of wake-ups that a node acts on, and with `drain` that it ends after its current chunk.
 
-    So does an `outdated` node: the tables were upgraded while it worked.
+    So does an `outdated` node: the tables were upgraded while it worked. With `check` it is to be checked now.
     """
 
     priorities: tuple[int, ...]
     drain: bool
     outdated: bool = False
+    check: bool = False
 
 
 def check_version(database: Database) -> None:
@@ -122,25 +123,31 @@ def _enter(db: Session, facts: Facts) -> bool:
 
 
 def heartbeat(db: Session, facts: Facts) -> Assignment:
-    """Record that the node is alive, and return its assignment. One that was removed from the registry joins again."""
+    """Record that the node is alive, and return its assignment. One that was removed from the registry joins again.
+
+    Raises NodeRefused when another process has joined under its name since, while this one was suspended.
+    """
     node = nodes.find(db, facts.name, lock=True)
     if node is None:
         _enter(db, facts)
         node = nodes.named(db, facts.name)
+    elif not _is_of(node, facts):
+        raise NodeRefused(f"Another worker has joined as {facts.name}, as this one sent no heartbeat for a while")
     else:
         _record_heartbeat(db, node)
     outdated = version(db) != facts.database_version
     if node.drain_at or outdated:
         return Assignment((), drain=True, outdated=outdated and not node.drain_at)
-    if node.quarantined_at:
-        return Assignment((), drain=False)
+    if node.quarantined_at or node.check_due_at:
+        return Assignment((), drain=False, check=node.check_due_at is not None and node.check_due_at <= node.seen_at)
     if node.draws or nodes.begun_shots_wait(db, node.engine):
-        return Assignment((URGENT, DRAWING), drain=False)
-    return Assignment((URGENT,), drain=False)
+        return Assignment((FINISHING, PREVIEW, DRAWING), drain=False)
+    return Assignment((FINISHING, PREVIEW), drain=False)
 
 
 def _record_heartbeat(db: Session, node: Node) -> None:
-    node.seen_at = now()
+    node.seen_at = clock.now(db)
+    node.clock_offset = (now() - node.seen_at).total_seconds()
     db.flush()
     node.draws = nodes.draws(db, node)
 
@@ -148,7 +155,7 @@ def _record_heartbeat(db: Session, node: Node) -> None:
 def claimant(db: Session, name: str) -> Claimant | None:
     """The node as a claimant of chunks, as of its last heartbeat; None when it must not work."""
     node = nodes.find(db, name)
-    if node is None or node.drain_at or node.quarantined_at:
+    if node is None or node.drain_at or node.quarantined_at or node.check_due_at:
         return None
     return Claimant(name, "eevee" if node.engine == "eevee" else "cycles", node.draws)
 
@@ -156,7 +163,11 @@ def claimant(db: Session, name: str) -> Claimant | None:
 def has_joined(db: Session, facts: Facts) -> bool:
     """Whether this process has joined, and no other process has joined under its name since."""
     node = nodes.find(db, facts.name)
-    return node is not None and (node.machine, node.started_at) == (facts.machine, facts.started_at)
+    return node is not None and _is_of(node, facts)
+
+
+def _is_of(node: Node, facts: Facts) -> bool:
+    return (node.machine, node.started_at) == (facts.machine, facts.started_at)
 
 
 def leave(db: Session, facts: Facts) -> None:
@@ -168,20 +179,20 @@ def leave(db: Session, facts: Facts) -> None:
     if node is None or not has_joined(db, facts):
         return
     if node.drain_at or node.quarantined_at:
-        node.stopped_at = now()
+        node.stopped_at = clock.now(db)
     else:
         db.delete(node)
 
 
 def record_frame(db: Session, name: str, chunk_id: str, frame: int) -> None:
     """Record the frame that a node drew last."""
-    last = {"last_chunk_id": chunk_id, "last_frame": frame, "last_frame_at": now()}
+    last = {"last_chunk_id": chunk_id, "last_frame": frame, "last_frame_at": clock.now(db)}
     rows_changed(db, update(Node).where(Node.name == name).values(last))
 
 
 def record_success(db: Session, name: str, chunk_id: str, frame: int | None) -> None:
     """Record that a chunk was completed, `frame` its last: the node's earlier failures no longer count."""
-    rows_changed(db, update(Node).where(Node.name == name).values(succeeded_at=now()))
+    rows_changed(db, update(Node).where(Node.name == name).values(succeeded_at=clock.now(db)))
     if frame is not None:
         record_frame(db, name, chunk_id, frame)
 
@@ -189,21 +200,21 @@ def record_success(db: Session, name: str, chunk_id: str, frame: int | None) -> 
 def drain(db: Session, name: str) -> Node:
     """Let a node finish its chunk and end; it does not start again until it is resumed. Raises NotFound."""
     node = nodes.named(db, name, lock=True)
-    node.drain_at = node.drain_at or now()
+    node.drain_at = node.drain_at or clock.now(db)
     return node
 
 
 def resume(db: Session, name: str) -> Node:
     """Let a drained or quarantined node work again. Raises NotFound."""
     node = nodes.named(db, name, lock=True)
-    node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = None
+    node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = node.check_due_at = None
     return node
 
 
 def forget(db: Session, name: str) -> None:
     """Remove a node that is gone from the registry. Raises NotFound, and Conflict for one that is alive."""
     node = nodes.named(db, name, lock=True)
-    if nodes.is_alive(node):
+    if nodes.is_alive(node, clock.now(db)):
         raise Conflict(f"The node {name} is alive: stop it first, or `farm nodes drain {name}`")
     db.delete(node)
 
@@ -222,9 +233,9 @@ def is_drained(database_url: str, name: str) -> bool:
         database.close()
 
 
-def state(node: Node, chunk: Chunk | None) -> State:
-    """The state of a node; `chunk` is the one that it works on, if any."""
-    if not nodes.is_alive(node):
+def state(node: Node, chunk: Chunk | None, at: datetime) -> State:
+    """The state of a node at a time by the database's clock; `chunk` is the one that it works on, if any."""
+    if not nodes.is_alive(node, at):
         return "drained" if node.drain_at else "gone"
     if node.quarantined_at:
         return "quarantined"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "plinth-"
+WORK_PREFIX = "work-"
 # A file that is locked while its folder is in use. The parent may be shared with other containers and machines, whose
 # process ids mean nothing here; the kernel releases the lock when the process and its forks have ended.
 LOCK = "lock"
@@ -28,9 +29,19 @@ def own_scratch(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def work_folder(parent: Path) -> Iterator[Path]:
+    """A work-horse's folder in its worker's `parent`, which exists while the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear(folder: Path) -> None:
     """Remove the files of a killed work-horse from its worker's folder."""
-    for leftover in folder.glob("work-*"):
+    for leftover in folder.glob(f"{WORK_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     for frame in folder.glob("*/frame-*"):  # in the folder of the Blender host
         frame.unlink(missing_ok=True)

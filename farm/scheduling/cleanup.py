@@ -3,10 +3,11 @@ files of renders and uploads that dead processes have left behind; and answers t
 
 from datetime import timedelta
 
-from farm.db import answers, cleanups, counters, models, overlays
+from farm.db import answers, cleanups, clock, counters, models, overlays
 from farm.db.session import Database
-from farm.db.tables import Model, Overlay, now
+from farm.db.tables import Model, Overlay
 from farm.scheduling import render_status
+from farm.scheduling.attempted import attempted
 from farm.storage import Storage
 
 # A request that found a model before its deletion may be about to commit a render of it.
@@ -18,27 +19,41 @@ MAX_CLEANUPS_PER_PASS = 100
 def clean_up(database: Database, storage: Storage) -> None:
     """One pass. Removing a file that does not exist is no error, so an interrupted pass is simply repeated.
 
-    No transaction is open while a file is removed, which may take long.
+    No transaction is open while a file is removed, which may take long. A file that cannot be removed is tried again
+    later, and keeps no other.
     """
-    deleted_before = now() - DELETION_GRACE
     with database.read() as db:
+        deleted_before = clock.now(db) - DELETION_GRACE
         dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED)
         dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
         due = cleanups.due(db, limit=MAX_CLEANUPS_PER_PASS)
-    for key in [model.storage_key for model in dead_models] + [overlay.storage_key for overlay in dead_overlays]:
-        storage.delete(key)
-    for cleanup in due:
-        stored = set(storage.keys(cleanup.prefix))  # before the rows are read: a file stored in between stays
-        with database.read() as db:
-            unwanted = stored - cleanups.keys_in_use(db, cleanup.prefix)
-        for key in unwanted:
-            storage.delete(key)
-    with database.write() as db:
-        answers.prune(db)
-        for model in dead_models:
-            db.get_one(Model, model.id).has_file = False
-        for row in [*dead_overlays, *due]:
-            if found := db.get(type(row), row.id):  # another reaper may have been faster
-                db.delete(found)
-                if isinstance(row, Overlay):
+    for model in dead_models:
+        with attempted(database, "files", model.storage_key):
+            storage.delete(model.storage_key)
+            with database.write() as db:
+                db.get_one(Model, model.id).has_file = False
+    for overlay in dead_overlays:
+        with attempted(database, "files", overlay.storage_key):
+            storage.delete(overlay.storage_key)
+            with database.write() as db:
+                if found := db.get(Overlay, overlay.id):  # another reaper may have been faster
+                    db.delete(found)
                     counters.PURGED.add(db, what="overlays")
+    for cleanup in due:
+        with attempted(database, "cleanups", cleanup.prefix):
+            stored = set(storage.keys(cleanup.prefix))  # before the rows are read: a file stored in between stays
+            with database.read() as db:
+                unwanted = stored - cleanups.keys_in_use(db, cleanup.prefix)
+            removed = [_remove(database, storage, key) for key in unwanted]
+            with database.write() as db:
+                cleanups.cancel(db, cleanup) if all(removed) else cleanups.postpone(db, cleanup)
+    with attempted(database, "answers", "all"), database.write() as db:
+        answers.prune(db)
+
+
+def _remove(database: Database, storage: Storage, key: str) -> bool:
+    """Whether a file could be removed."""
+    with attempted(database, "files", key):
+        storage.delete(key)
+        return True
+    return False

@@ -12,13 +12,13 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from farm.db import chunks
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 
 log = structlog.get_logger()
 
 # Queues by the priority of the chunks that they wake for; a worker empties the first before it reads the next.
-QUEUE_NAMES = {URGENT: "urgent", DRAWING: "drawing"}
+QUEUE_NAMES = {FINISHING: "finishing", PREVIEW: "previews", DRAWING: "drawing"}
 JOB = "farm.worker.jobs.work"  # the only function that a worker runs
 NO_TIMEOUT = -1  # the job limits the time for each frame, and a job that hangs loses its lease
 MAX_WAKE_UPS = 256  # per queue: wake-ups beyond the number of workers have no effect, and would only fill Redis
@@ -34,7 +34,16 @@ def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
 
 def queue(priority: int, redis: Redis) -> Queue:
     """The queue of wake-ups for chunks of a priority."""
-    return Queue(QUEUE_NAMES[priority], connection=redis, serializer=JSONSerializer, job_class=WakeUp)
+    return _queue(QUEUE_NAMES[priority], redis)
+
+
+def check_queue(node: str, redis: Redis) -> Queue:
+    """The queue of a node's own wake-ups, for its checks."""
+    return _queue(f"check-{node}", redis)
+
+
+def _queue(name: str, redis: Redis) -> Queue:
+    return Queue(name, connection=redis, serializer=JSONSerializer, job_class=WakeUp)
 
 
 class WakeUp(Job):
@@ -83,7 +92,14 @@ class Doorbell:
         wake_ups = queue(priority, self.redis)
         with _outage_logged():
             for _ in range(min(number, MAX_WAKE_UPS - wake_ups.count)):
-                wake_ups.enqueue_call(JOB, timeout=NO_TIMEOUT, result_ttl=0, failure_ttl=FAILURE_TTL_SECONDS)
+                _enqueue(wake_ups)
+
+    def wake_for_check(self, node: str) -> None:
+        """Wake one node, unless it has been."""
+        wake_ups = check_queue(node, self.redis)
+        with _outage_logged():
+            if wake_ups.count == 0:
+                _enqueue(wake_ups)
 
     def wake_for_waiting(self, database: Database) -> None:
         """Wake workers for waiting chunks if their queue holds no wake-up."""
@@ -93,6 +109,10 @@ class Doorbell:
                     with database.read() as db:
                         waiting = chunks.count_waiting(db, priority, limit=MAX_WAKE_UPS)
                     self.wake(priority, waiting)
+
+
+def _enqueue(wake_ups: Queue) -> None:
+    wake_ups.enqueue_call(JOB, timeout=NO_TIMEOUT, result_ttl=0, failure_ttl=FAILURE_TTL_SECONDS)
 
 
 @contextlib.contextmanager

@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
-from farm.db import chunks, counters, renders
-from farm.db.chunks import DRAWING, UNFINISHED, URGENT
+from farm.db import chunks, clock, counters, renders
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW, UNFINISHED
 from farm.db.session import after_commit, rows_changed
-from farm.db.tables import Chunk, Render, Shot, now
-from farm.errors import BadModel, Conflict, FarmError, WorkerLost
+from farm.db.tables import Chunk, Render, Shot
+from farm.errors import BadModel, Conflict, FarmError, RenderFailed, WorkerLost
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.doorbell import Doorbell
@@ -38,16 +38,19 @@ WAKE_UPS = "wake_ups"  # in a session's info: numbers of wake-ups by priority, s
 class Claimant:
     """A worker that claims chunks, its engine, and whether it begins to draw more than previews.
 
-    One with `draws` False still draws shots that its engine has begun, as no other engine may.
+    One with `draws` False still draws shots that its engine has begun, as no other engine may. With `drawing_first`
+    previews have had their turn.
     """
 
     worker: str
     engine: Engine
     draws: bool = True
+    drawing_first: bool = False
 
     @property
     def priorities(self) -> list[int]:
-        return [URGENT, DRAWING] if self.draws else [URGENT]
+        """The order in which it takes chunks: finishing is short, and paid for."""
+        return [FINISHING, DRAWING, PREVIEW] if self.drawing_first else [FINISHING, PREVIEW, DRAWING]
 
 
 class ClaimedRender(NamedTuple):
@@ -62,13 +65,15 @@ class ClaimedRender(NamedTuple):
 class ClaimedChunk:
     """One attempt at a chunk, with all data that its worker needs, such as the spec of its shot and its renders.
 
-    `model_key` is the storage key of the model's file, `account_id` the model's owner.
+    `model_key` is the storage key of the model's file, `model_sha256` that of its content, `account_id` its owner.
+    `seconds_lost` is the time that earlier attempts took.
     """
 
     id: str
     attempt: int
     worker: str
     kind: str
+    priority: int
     tier: str
     first_frame: int
     frames: int
@@ -76,7 +81,9 @@ class ClaimedChunk:
     shot_id: str
     spec: dict[str, Any]
     model_key: str
+    model_sha256: str
     account_id: str
+    seconds_lost: float
     renders: list[ClaimedRender]
 
     @classmethod
@@ -86,6 +93,7 @@ class ClaimedChunk:
             attempt=chunk.attempt,
             worker=chunk.worker or "",
             kind=chunk.kind,
+            priority=chunk.priority,
             tier=chunk.tier,
             first_frame=chunk.first_frame,
             frames=chunk.frames,
@@ -93,7 +101,9 @@ class ClaimedChunk:
             shot_id=chunk.shot_id,
             spec=chunk.shot.spec,
             model_key=chunk.shot.model.storage_key,
+            model_sha256=chunk.shot.model.sha256,
             account_id=chunk.shot.model.account_id,
+            seconds_lost=chunk.seconds_lost,
             renders=[
                 ClaimedRender(render.id, render.status in render_status.OVER, render.settings)
                 for render in chunk.renders
@@ -106,15 +116,18 @@ def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChu
 
     The first claim of a shot's frames decides which engine draws all of them, and begins its renders.
     """
-    claim = (
-        update(Chunk)
-        .where(Chunk.id == chunks.next_waiting(claimant.engine, draws=claimant.draws))
-        .values(state="running", worker=claimant.worker, lease_until=_in(seconds))
-        .returning(Chunk)
-    )
     options = {"synchronize_session": False, "populate_existing": True}
-    chunk = db.scalars(claim, execution_options=options).one_or_none()
-    if chunk is None:
+    at = clock.now(db)
+    for priority in claimant.priorities:
+        claim = (
+            update(Chunk)
+            .where(Chunk.id == chunks.next_waiting(priority, claimant.engine, draws=claimant.draws))
+            .values(state="running", worker=claimant.worker, claimed_at=at, lease_until=at + timedelta(seconds=seconds))
+            .returning(Chunk)
+        )
+        if chunk := db.scalars(claim, execution_options=options).one_or_none():
+            break
+    else:
         return None
     if chunk.kind == "draw":
         chunk.shot.engine = chunk.shot.engine or claimant.engine
@@ -126,7 +139,8 @@ def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChu
 
 def renew(db: Session, chunk_id: str, attempt: int, *, frames_done: int, seconds: float) -> bool:
     """Extend a lease by `seconds`, counted from now. False when it was lost: the worker must stop its work."""
-    renewal = update(Chunk).where(*_held(chunk_id, attempt)).values(frames_done=frames_done, lease_until=_in(seconds))
+    until = clock.now(db) + timedelta(seconds=seconds)
+    renewal = update(Chunk).where(*_held(chunk_id, attempt)).values(frames_done=frames_done, lease_until=until)
     return rows_changed(db, renewal) == 1
 
 
@@ -155,7 +169,7 @@ def complete(
     if chunk.kind == "draw" and chunks.all_drawn(db, chunk.shot_id):
         for render in unfinished:
             finish = Chunk(shot_id=chunk.shot_id, render_id=render.id, kind="finish", tier=chunk.tier)
-            queue(db, doorbell, [finish], render.account_id, URGENT)
+            queue(db, doorbell, [finish], render.account_id, FINISHING)
     return {render.id for render in unfinished}
 
 
@@ -170,29 +184,40 @@ def queue(db: Session, doorbell: Doorbell, new: Sequence[Chunk], account_id: str
 
 
 def fail(
-    db: Session, doorbell: Doorbell, chunk_id: str, attempt: int, error: FarmError, *, max_attempts: int
+    db: Session,
+    doorbell: Doorbell,
+    chunk_id: str,
+    attempt: int,
+    error: FarmError,
+    *,
+    max_attempts: int,
+    was_working: bool = True,
 ) -> Chunk | None:
     """Record a failed attempt at a chunk.
 
-    Returns the chunk if it is retried. An error of the model, or `max_attempts` failures, end it and the rest of its
-    shot, and its renders with the error's message. Does nothing when the attempt is not the current one.
+    Returns the chunk if it is retried. A final error, or `max_attempts` failures, end it and the rest of its shot, and
+    its renders with the error's message. Does nothing when the attempt is not the current one. If the node
+    `was_working` until now, the attempt's time counts against the chunk's budget.
     """
     chunk = chunks.lock(db, chunk_id)
     if chunk is None or chunk.attempt != attempt or chunk.state not in UNFINISHED:
         return None
     chunk.failures += 1
-    retried = not isinstance(error, BadModel) and chunk.failures < max_attempts
+    if was_working and chunk.claimed_at:
+        chunk.seconds_lost += (clock.now(db) - chunk.claimed_at).total_seconds()
+    is_final = isinstance(error, RenderFailed) and error.is_final
+    retried = not is_final and chunk.failures < max_attempts
     reason, then = type(error).__name__, "retried" if retried else "ended"
     counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason=reason, then=then)
     if retried:
         _requeue(chunk)
         _wake(db, doorbell, chunk.priority)
         return chunk
-    attempts = "" if isinstance(error, BadModel) else f" ({chunk.failures} attempts)"
+    attempts = "" if is_final else f" ({chunk.failures} attempts)"
     for render in chunk.renders:
         render_status.advance(db, render, "error", message=error.message + attempts)
         if render.is_system_preview and isinstance(error, BadModel):
-            render.model.failed_at = now()
+            render.model.failed_at = clock.now(db)
     chunk.state, chunk.lease_until = "failed", None
     if chunk.kind == "draw":
         for other in chunks.of_shot(db, chunk.shot_id):
@@ -204,9 +229,9 @@ def fail(
 def expire(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int, *, max_attempts: int) -> Chunk | None:
     """Record an attempt whose lease has expired as failed, as `fail` does; not if it was renewed meanwhile."""
     chunk = chunks.lock(db, chunk_id)
-    if chunk is None or chunk.lease_until is None or chunk.lease_until >= now():
+    if chunk is None or chunk.lease_until is None or chunk.lease_until >= clock.now(db):
         return None
-    return fail(db, doorbell, chunk_id, attempt, WorkerLost(), max_attempts=max_attempts)
+    return fail(db, doorbell, chunk_id, attempt, WorkerLost(), max_attempts=max_attempts, was_working=False)
 
 
 def release(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int) -> Chunk | None:
@@ -283,7 +308,3 @@ def _send(doorbell: Doorbell, wake_ups: Counter[int]) -> None:
     for priority, number in wake_ups.items():
         doorbell.wake(priority, number)
     wake_ups.clear()
-
-
-def _in(seconds: float) -> datetime:
-    return now() + timedelta(seconds=seconds)

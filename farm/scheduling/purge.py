@@ -10,9 +10,9 @@ from functools import partial
 import structlog
 from sqlalchemy.orm import Session
 
-from farm.db import counters, models, renders
+from farm.db import clock, counters, models, renders
 from farm.db.session import Database, after_commit
-from farm.db.tables import Model, now
+from farm.db.tables import Model
 from farm.scheduling.cleanup import UNFINISHED
 from farm.scheduling.render_status import OVER
 from farm.settings import Settings
@@ -27,14 +27,14 @@ def purge(database: Database, storage: Storage, settings: Settings) -> None:
     """One pass. Each row is removed in a transaction of its own, so that none waits for another that fails."""
     remove_render = partial(_remove_render, storage=storage)
     if settings.retention_renders_days is not None:
-        finished_before = _days_ago(settings.retention_renders_days)
         with database.read() as db:
+            finished_before = _days_ago(db, settings.retention_renders_days)
             old_renders = renders.finished(db, finished_before, OVER, limit=MAX_ROWS_PER_PASS)
         _each(database, old_renders, partial(remove_render, finished_before=finished_before))
     with database.read() as db:
-        failed_before = _days_ago(settings.retention_failed_models_days)
+        failed_before = _days_ago(db, settings.retention_failed_models_days)
         failed = models.failed(db, failed_before, [*UNFINISHED, "done"], limit=MAX_ROWS_PER_PASS)
-        deleted_before = _days_ago(settings.retention_deleted_days)
+        deleted_before = _days_ago(db, settings.retention_deleted_days)
         deleted = models.unneeded_rows(db, deleted_before, limit=MAX_ROWS_PER_PASS)
     _each(database, failed, partial(_delete_failed_model, remove_render=remove_render))
     _each(database, deleted, _remove_model)
@@ -62,9 +62,10 @@ def _remove_render(db: Session, render_id: str, *, storage: Storage, finished_be
 
 def _delete_failed_model(db: Session, model_id: str, *, remove_render: Callable[..., bool]) -> None:
     """Delete a model as its owner does, and its renders, which are all errors."""
-    removed = [remove_render(db, render_id, finished_before=now()) for render_id in renders.ids_of_model(db, model_id)]
+    at = clock.now(db)
+    removed = [remove_render(db, render_id, finished_before=at) for render_id in renders.ids_of_model(db, model_id)]
     if all(removed):
-        db.get_one(Model, model_id).deleted_at = now()
+        db.get_one(Model, model_id).deleted_at = at
 
 
 def _remove_model(db: Session, model_id: str) -> None:
@@ -72,5 +73,5 @@ def _remove_model(db: Session, model_id: str) -> None:
         counters.PURGED.add(db, what="models")
 
 
-def _days_ago(days: int) -> datetime:
-    return now() - timedelta(days=days)
+def _days_ago(db: Session, days: int) -> datetime:
+    return clock.now(db) - timedelta(days=days)

@@ -9,6 +9,7 @@ import structlog
 from farm.db import chunks, counters, nodes
 from farm.db.session import Database
 from farm.scheduling import leases
+from farm.scheduling.attempted import attempted
 from farm.scheduling.cleanup import clean_up
 from farm.scheduling.doorbell import Doorbell, connect
 from farm.scheduling.purge import purge
@@ -46,11 +47,13 @@ def repeat(action: Callable[[], None], interval: float, stop: threading.Event) -
 
 
 def reap(database: Database, doorbell: Doorbell, settings: Settings) -> None:
-    """One pass over the unfinished chunks."""
-    with database.write() as db:
+    """One pass over the unfinished chunks. A step, or a chunk, that fails does not keep the others from their turn."""
+    with attempted(database, "counters"), database.write() as db:
         counters.merge(db)
-    _fail_expired(database, doorbell, settings)
-    _restart_orphaned(database)
+    with attempted(database, "leases"):
+        _fail_expired(database, doorbell, settings)
+    with attempted(database, "shots"):
+        _restart_orphaned(database)
     doorbell.wake_for_waiting(database)
 
 
@@ -60,7 +63,7 @@ def _fail_expired(database: Database, doorbell: Doorbell, settings: Settings) ->
         expired = chunks.expired(db)
     for chunk in expired:
         log.warning("lease_expired", node=chunk.worker, chunk=chunk.id, attempt=chunk.attempt)
-        with database.write() as db:
+        with attempted(database, "leases"), database.write() as db:
             leases.expire(db, doorbell, chunk.id, chunk.attempt, max_attempts=settings.attempts)
 
 
@@ -71,5 +74,5 @@ def _restart_orphaned(database: Database) -> None:
         orphaned = chunks.orphaned_shots(db, engines) if engines else []
     for shot in orphaned:
         log.warning("orphaned_shot_restarted", shot=shot.id, engine=shot.engine)
-        with database.write() as db:
+        with attempted(database, "shots"), database.write() as db:
             leases.start_over(db, shot.id)

@@ -3,8 +3,8 @@
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
-from farm.db import cleanups, counters, renders
-from farm.db.tables import Render, now
+from farm.db import cleanups, clock, counters, renders
+from farm.db.tables import Render
 from farm.errors import InvalidTransition
 
 # Forward steps in order. A second attempt repeats the first of them, which changes nothing.
@@ -36,7 +36,7 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
         return
     if to not in NEXT[render.status]:
         raise InvalidTransition(f"render {render.id} cannot go from {render.status} to {to}")
-    render.status, render.updated_at = to, now()
+    render.status, render.updated_at = to, clock.now(db)
     render.error_message = None if to == "pending" else message or render.error_message
     if to == "error":
         credits.refund(db, render.id)

@@ -2,17 +2,21 @@
 
 import mmap
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import templates
 from farm.blender.client import Blender, memory_limit
+from farm.db.chunks import FINISHING, PREVIEW
 from farm.scene.shot import Engine
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.video.run import executable
 
 TENANT_BYTES = 64  # for an account's id
+MAX_PREVIEWS_IN_A_ROW = 3  # of a worker, while other drawing waits
+MAX_PREVIEW_SECONDS = 30.0  # the same: previews of models that hang take minutes each
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,19 @@ class WorkerContext:
     scratch: Path
     worker_pid: int = field(default_factory=os.getpid)
     _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte of shared memory
+    turns: "Turns" = field(default_factory=lambda: Turns(), init=False)
     _tenant: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, TENANT_BYTES), init=False)
     _stale: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)
 
     def blender(self) -> Blender:
         """A connection to the Blender host, with the node's limits."""
-        return Blender(self.blender_socket, self.settings.frame_timeout, memory_limit(self.settings.blender_bytes))
+        settings = self.settings
+        return Blender(
+            self.blender_socket,
+            settings.frame_timeout,
+            memory_limit(settings.blender_bytes),
+            opening_timeout=settings.opening_timeout,
+        )
 
     def host_admits(self, account_id: str) -> bool:
         """Called by a work-horse: whether the Blender host may open a model of this account.
@@ -60,6 +71,32 @@ class WorkerContext:
 
     def is_stop_requested(self) -> bool:
         return bool(self._stop[0])
+
+
+class Turns:
+    """The turns of previews and other drawing, in memory that a worker shares with its work-horses.
+
+    Previews come first, as they are quick, but not without end: then drawing has a turn, if any waits.
+    """
+
+    def __init__(self) -> None:
+        self._previews = memoryview(mmap.mmap(-1, 16)).cast("d")  # number in a row, and when the first was claimed
+
+    @property
+    def drawing_first(self) -> bool:
+        number, began = self._previews
+        return number >= MAX_PREVIEWS_IN_A_ROW or (number > 0 and time.monotonic() - began > MAX_PREVIEW_SECONDS)
+
+    def count(self, priority: int | None) -> None:
+        """Record what a work-horse has claimed; None if nothing waited."""
+        if priority == FINISHING:
+            return
+        if self.drawing_first or priority != PREVIEW:  # drawing had its turn, or did not wait
+            self._previews[0] = 0
+        if priority == PREVIEW:
+            self._previews[0] += 1
+            if self._previews[0] == 1:
+                self._previews[1] = time.monotonic()
 
 
 _current: WorkerContext | None = None

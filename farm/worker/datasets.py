@@ -19,7 +19,7 @@ from farm.processes.scratch import own_scratch
 from farm.scheduling import render_status
 from farm.storage import Storage, discard
 from farm.video.variant import save_thumbnail
-from farm.worker import publishing
+from farm.worker import budget, publishing
 from farm.worker.context import WorkerContext
 from farm.worker.drawing import DrawingStats, adopt_template
 from farm.worker.lease import Lease
@@ -48,7 +48,9 @@ def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, s
             context.blender() as blender,
             lease.renewed(on_loss=blender.hang_up),
         ):
-            shot = spec.shot(str(storage.local(chunk.model_key)), context.engine)
+            model = storage.local(chunk.model_key)
+            shot = spec.shot(str(model), context.engine)
+            blender.limit(budget.seconds_left(context, lease, spec, model), chunk.frames)
             parts = produce.draw_views(blender, shot, spec, missing, scratch)
             for number, part in zip(missing, parts, strict=True):
                 if number == 0:  # before its part: a view that is stored is never drawn again

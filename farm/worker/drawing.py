@@ -23,7 +23,7 @@ from farm.storage import Storage, discard
 from farm.video.backgrounds import BackgroundPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
-from farm.worker import publishing
+from farm.worker import budget, publishing
 from farm.worker.context import WorkerContext
 from farm.worker.lease import Lease
 
@@ -78,7 +78,9 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
         variants, failures = _variants(context, storage, spec, targets)
         if failures:
             _end_with_errors(lease, failures)
-        shot = shot_setup(spec, storage.local(chunk.model_key), context.engine)
+        model = storage.local(chunk.model_key)
+        shot = shot_setup(spec, model, context.engine)
+        blender.limit(budget.seconds_left(context, lease, spec, model), chunk.frames)
         began = time.monotonic()
         frames = draw_frames(blender, shot, spec, numbers, cache, scratch) if variants else ()
         for done in produce(frames, list(variants.values())):

@@ -2,27 +2,28 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from farm.db import chunks
+from farm.db import chunks, clock, suspect_models
+from farm.db.chunks import FINISHING, PREVIEW
 from farm.db.session import Database
-from farm.db.tables import now
-from farm.errors import DiskFull, FarmError, LeaseLost, RenderFailed, Unavailable, is_disk_full
+from farm.errors import BadModel, DiskFull, FarmError, HarmfulModel, LeaseLost, RenderFailed, Unavailable, is_disk_full
 from farm.nodes import quarantine, registry
 from farm.processes.child_process import die_with_parent
+from farm.processes.scratch import work_folder
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell, connect
 from farm.scheduling.leases import ClaimedChunk
 from farm.storage import Storage, open_storage
 from farm.tiers import DATASET_TIERS
+from farm.worker import node_check
 from farm.worker.chunk_log import ChunkLog, recorded
 from farm.worker.context import WorkerContext, current
 from farm.worker.datasets import draw_dataset_chunk, finish_dataset
@@ -48,7 +49,7 @@ DATASET_WORK: dict[str, Work] = {"draw": draw_dataset_chunk, "finish": finish_da
 
 
 def work() -> None:
-    """Claim chunks and work on them until none waits or WORK_SECONDS have passed.
+    """Claim chunks and work on them until none waits or WORK_SECONDS have passed; check the node before if it is due.
 
     Safe to run at any time: the database determines the next chunk.
     """
@@ -60,7 +61,8 @@ def work() -> None:
             contextlib.closing(Database(context.settings.database)) as database,
             connect(context.settings.redis_url) as redis,
         ):
-            _work_until_idle(context, database, Doorbell(redis))
+            if node_check.check(context, database):
+                _work_until_idle(context, database, Doorbell(redis))
     except OUTAGE:
         time.sleep(OUTAGE_PAUSE_SECONDS)
         raise
@@ -90,10 +92,13 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
             claimant = registry.claimant(db, context.name)
             if claimant is None:  # drained or quarantined
                 return None
-            if chunk := leases.claim_next(db, claimant, seconds=context.settings.lease_seconds):
-                return chunk
-            if not any(chunks.count_waiting(db, priority, limit=1) for priority in claimant.priorities):
-                return None
+            claimant = replace(claimant, drawing_first=context.turns.drawing_first)
+            chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)
+            priorities = claimant.priorities if claimant.draws else (FINISHING, PREVIEW)
+            waits = chunk or any(chunks.count_waiting(db, priority, limit=1) for priority in priorities)
+        if chunk or not waits:
+            context.turns.count(chunk.priority if chunk else None)
+            return chunk
         time.sleep(CLAIM_RETRY_SECONDS)
     return None
 
@@ -109,7 +114,8 @@ def work_on(
     """Work on a claimed chunk. False when its lease was lost. A failed attempt is recorded, and its error raised."""
     log.info("chunk_started", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
-        with scratch_folder(context.scratch) as scratch:
+        with work_folder(context.scratch) as scratch:
+            _refuse_harmful(database, chunk)
             lease = Lease(database, doorbell, chunk, context.settings.lease_seconds, chunk_log.store)
             work = (DATASET_WORK if chunk.tier in DATASET_TIERS else VIDEO_WORK)[chunk.kind]
             work(context, lease, storage, scratch)
@@ -123,26 +129,25 @@ def work_on(
         raise
 
 
+def _refuse_harmful(database: Database, chunk: ClaimedChunk) -> None:
+    """Raises BadModel for a model that was found harmful after it was ordered."""
+    with database.read() as db:
+        if chunk.kind == "draw" and suspect_models.refused(db, [chunk.model_sha256]):
+            raise BadModel(HarmfulModel.default)
+
+
 def record_failure(
     context: WorkerContext, database: Database, doorbell: Doorbell, chunk: ClaimedChunk, error: BaseException
 ) -> None:
     """Record a failed attempt; one that met an outage counts as no failure, for a day after the order."""
-    if isinstance(error, OUTAGE) and chunk.created_at > now() - MAX_OUTAGE:
+    if isinstance(error, OUTAGE):
         with database.write() as db:
-            leases.postpone(db, chunk.id, chunk.attempt)
-        return
+            if chunk.created_at > clock.now(db) - MAX_OUTAGE:
+                leases.postpone(db, chunk.id, chunk.attempt)
+                return
     reason = error if isinstance(error, FarmError) else DiskFull() if is_disk_full(error) else RenderFailed()
     with database.write() as db:
-        model_id = chunks.model_id(db, chunk.shot_id)
+        model = chunks.model(db, chunk.shot_id)
         leases.fail(db, doorbell, chunk.id, chunk.attempt, reason, max_attempts=context.settings.attempts)
-        if model_id:  # None if the render was deleted meanwhile
-            quarantine.record_failure(db, context.name, model_id, error)
-
-
-@contextlib.contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="work-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if model:  # None if the render was deleted meanwhile
+            quarantine.record_failure(db, context.name, model, error)

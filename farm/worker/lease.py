@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import structlog
 from sqlalchemy.orm import Session
 
-from farm.db import chunks
+from farm.db import chunks, suspect_models
 from farm.db.session import Database
 from farm.errors import LeaseLost
 from farm.nodes import registry
@@ -81,6 +81,8 @@ class Lease:
             log.info("chunk_done", kind=chunk.kind, frames=self.frames_done)
             last_frame = chunk.first_frame + self.frames_done - 1 if self.frames_done else None
             registry.record_success(db, chunk.worker, chunk.id, last_frame)
+            if chunk.kind == "draw":
+                suspect_models.clear(db, [chunk.model_sha256])
             self.store_log(db)
 
     @contextlib.contextmanager

@@ -33,7 +33,7 @@ from farm.processes.scratch import clear, own_scratch
 from farm.processes.supervision import exit_on_stop_signal
 from farm.rendering import engine
 from farm.scheduling import leases
-from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, WakeUp, connect, queue
+from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, WakeUp, check_queue, connect, queue
 from farm.settings import Settings
 from farm.storage import open_storage
 from farm.worker import (
@@ -59,6 +59,7 @@ class ChunkWorker(Worker):
 
     def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, own_facts: Facts) -> None:
         self._queues = {priority: queue(priority, redis) for priority in QUEUE_NAMES}
+        self._check_queue = check_queue(own_facts.name, redis)
         super().__init__(
             list(self._queues.values()),
             name=f"{own_facts.name}/{os.getpid()}",  # RQ remembers dead workers for a while, and refuses their names
@@ -73,6 +74,7 @@ class ChunkWorker(Worker):
         self.assignment = registry.Assignment(tuple(QUEUE_NAMES), drain=False)
         self.is_stopping = False
         self.is_outdated = False
+        self.refusal: NodeRefused | None = None
         self._next_heartbeat = 0.0
         gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
 
@@ -86,11 +88,16 @@ class ChunkWorker(Worker):
         while True:
             self.heartbeat()
             # RQ's signal handler stops the worker by an exception, which a heartbeat catches.
-            if self.is_stopping or self.is_outdated or self.assignment.drain:
+            if self.is_stopping or self.is_outdated or self.refusal or self.assignment.drain:
                 self.is_stopping = True
                 raise StopRequested
-            if self.assignment.priorities:
-                self.queues = self._ordered_queues = [self._queues[priority] for priority in self.assignment.priorities]
+            if self.assignment.check:
+                Doorbell(self.connection).wake_for_check(self.facts.name)
+                queues = [self._check_queue]
+            else:
+                queues = [self._queues[priority] for priority in self.assignment.priorities]
+            if queues:
+                self.queues = self._ordered_queues = queues
                 if wake_up := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time or HEARTBEAT_SECONDS):
                     return wake_up
             else:  # quarantined
@@ -112,6 +119,10 @@ class ChunkWorker(Worker):
             with self.database.write() as db:
                 self.assignment = registry.heartbeat(db, self.facts)
             outdated = self.assignment.outdated
+        except NodeRefused as error:
+            self.refusal = error
+            context.current().request_stop()
+            return
         except Exception as error:
             log.warning("heartbeat_failed", error=str(error))
             outdated = isinstance(error, ProgrammingError)  # the tables are not those of this version
@@ -139,8 +150,12 @@ class ChunkWorker(Worker):
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
         """Record the failed attempt, which a killed work-horse cannot do itself."""
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
+        name = self.facts.name
         with _opened(self.settings) as database:
-            _for_held_chunks(database, self.settings, self.facts.name, partial(_fail, self.settings, self.facts.name))
+            with database.write() as db:
+                if quarantine.is_being_checked(db, name):  # before its chunks: they may make a check due
+                    quarantine.end_check(db, name, f"the process that drew it was killed: wait status {ret_val}")
+            _for_held_chunks(database, self.settings, name, partial(_fail, self.settings, name))
             chunk_log.rescue(context.current(), database, f"The work-horse was killed: wait status {ret_val}")
 
 
@@ -183,6 +198,8 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         finally:  # also for a stop signal that arrives before the worker is ready
             host.stop()
             _leave(settings, own_facts)
+        if worker.refusal:
+            raise worker.refusal
         if worker.is_outdated:
             with _opened(settings) as database:
                 registry.check_version(database)
@@ -249,10 +266,13 @@ def _for_held_chunks(
 
 def _fail(settings: Settings, node: str | None, db: Session, doorbell: Doorbell, chunk: Chunk) -> None:
     """Record the attempt as failed, and count it against `node`, if given."""
-    model_id = chunks.model_id(db, chunk.shot_id)
-    leases.fail(db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts)
-    if node and model_id:  # None if the render was deleted meanwhile
-        quarantine.record_failure(db, node, model_id, WorkerLost())
+    model = chunks.model(db, chunk.shot_id)
+    was_working = node is not None
+    leases.fail(
+        db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts, was_working=was_working
+    )
+    if node and model:  # None if the render was deleted meanwhile
+        quarantine.record_failure(db, node, model, WorkerLost())
 
 
 def _release(db: Session, doorbell: Doorbell, chunk: Chunk) -> None:

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from farm.accounts import accounts
 from farm.db import counters
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render, now
 from farm.errors import BlenderCrashed
@@ -69,7 +69,7 @@ class TestQueue:
         self, api: TestClient, prometheus: TestClient, database: Database
     ) -> None:
         empty = scraped(prometheus)
-        groups = [("draw", "urgent"), ("draw", "drawing"), ("finish", "urgent")]
+        groups = [("finish", "finishing"), ("draw", "previews"), ("draw", "drawing")]
         for kind, queue in groups:
             for name in ("plinth_chunks_waiting", "plinth_chunks_running", "plinth_oldest_waiting_seconds"):
                 assert value(empty, name, kind=kind, queue=queue) == 0
@@ -80,7 +80,7 @@ class TestQueue:
             claimed(db, preview)
             of_render[0].created_at = now() - timedelta(minutes=5)
         seen = scraped(prometheus)
-        assert value(seen, "plinth_chunks_running", kind="draw", queue="urgent") == 1
+        assert value(seen, "plinth_chunks_running", kind="draw", queue="previews") == 1
         assert value(seen, "plinth_chunks_waiting", kind="draw", queue="drawing") == len(of_render)
         age = value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="drawing")
         assert age == pytest.approx(300, abs=20)
@@ -105,7 +105,7 @@ class TestQueue:
         with TestClient(create_app(without_redis), headers={"Authorization": f"Bearer {admin_key}"}) as prometheus:
             seen = scraped(prometheus)
         assert value(seen, "plinth_redis_up") == 0
-        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="urgent") == 1
+        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="previews") == 1
 
 
 class TestNodes:
@@ -166,7 +166,7 @@ class TestCounters:
     ) -> None:
         uploaded(api)
         with database.write() as db:
-            chunk = claimed(db, db.query(Chunk).filter_by(priority=URGENT).one())
+            chunk = claimed(db, db.query(Chunk).filter_by(priority=PREVIEW).one())
             for attempt in (1, 2):
                 leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=2)
         seen = scraped(prometheus)

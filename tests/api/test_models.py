@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from farm.db import models
 from farm.db.session import Database
+from farm.db.tables import Chunk, Render, Shot
 from farm.settings import Settings
 from tests.intake.packed import KTX2, textured
 from tests.intake.scans import scan
@@ -65,6 +66,23 @@ class TestGetModel:
         model_id = uploaded(api)["modelId"]
         assert_error(api.get(f"/v1/models/{model_id}", headers=stranger.headers), "model_not_found", 404)
         assert_error(api.get(f"/v1/models/{model_id}/file", headers=stranger.headers), "model_not_found", 404)
+
+
+class TestPreview:
+    def test_is_removed_with_its_model_while_it_waits(self, api: TestClient, database: Database) -> None:
+        data = uploaded(api)
+        assert api.delete(f"/v1/models/{data['modelId']}").status_code == 200
+        with database.read() as db:
+            assert [render.id for render in db.query(Render)] == [data["renderId"]]
+            assert {chunk.shot_id for chunk in db.query(Chunk)} == {shot.id for shot in db.query(Shot)}
+
+    def test_stays_once_a_worker_has_begun_it(self, api: TestClient, database: Database) -> None:
+        data = uploaded(api)
+        with database.write() as db:
+            db.query(Render).filter_by(is_system_preview=True).one().status = "poster-processing"
+        api.delete(f"/v1/models/{data['modelId']}")
+        with database.read() as db:
+            assert db.query(Render).count() == 2
 
 
 class TestModelFile:
@@ -217,7 +235,7 @@ class TestDeleteModel:
         assert_error(api.post("/v1/renders", json={"modelId": data["modelId"]}), "model_not_found", 404)
         assert items(api, "?archived=true") == []
         assert api.get(f"/v1/renders/{data['renderId']}").json()["data"]["modelId"] == data["modelId"]
-        assert len(api.get(f"/v1/renders?model={data['modelId']}").json()["data"]) == 2
+        assert len(api.get(f"/v1/renders?model={data['modelId']}").json()["data"]) == 1, "without the preview"
 
     def test_allows_a_new_model_of_the_same_file(self, api: TestClient) -> None:
         ids = set()

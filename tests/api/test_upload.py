@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 from api.app import create_app
 from api.models import service
 from api.multipart import MAX_PARTS, PartLimit, clean_name
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Model, Render, now
 from farm.errors import InvalidRequest
@@ -55,7 +55,7 @@ class TestUpload:
         assert renders[1]["id"] == data["renderId"]
         with database.read() as db:
             chunks = len(db.get_one(Render, data["renderId"]).shot.chunks)
-        assert wake_ups(redis) == {URGENT: 1, DRAWING: chunks}
+        assert wake_ups(redis) == {FINISHING: 0, PREVIEW: 1, DRAWING: chunks}
 
     def test_accepts_render_settings_and_adds_defaults(self, api: TestClient) -> None:
         data = uploaded(api, settings='{"aspect": "1:1", "length": 4.7, "bgColor": "#FF8800"}')

@@ -10,7 +10,7 @@ import pytest
 
 from camera_paths import Pose
 from farm.blender.client import Blender, BlenderHost
-from farm.errors import BadModel, BlenderCrashed, BlenderTimeout
+from farm.errors import BadModel, BlenderCrashed, BlenderTimeout, OpeningTimeout, OverBudget
 from tests.blender.models import box, glb, shot
 from tests.support.assets import ASSETS
 from tests.support.blender import process_of
@@ -89,7 +89,7 @@ class TestNoResponse:
 
 class TestTimeout:
     @staticmethod
-    def open_slowly(folder: Path, model_bytes: int) -> None:
+    def open_slowly(folder: Path, model_bytes: int, opening_timeout: float | None = None) -> None:
         """Open a shot of a model of this size, with a timeout of 0.2 s, on a host that takes 0.6 s."""
         model = folder / "model.glb"
         with model.open("wb") as file:
@@ -107,7 +107,7 @@ class TestTimeout:
                     client.sendall(b'{"ok": {}}\n')
 
             answered = pool.submit(respond)
-            with Blender(path, 0.2) as blender:
+            with Blender(path, 0.2, opening_timeout=opening_timeout) as blender:
                 blender.open_shot(shot(model))
             answered.result()
 
@@ -115,5 +115,36 @@ class TestTimeout:
         self.open_slowly(tmp_path, 1024**2)
 
     def test_stays_short_for_a_small_model(self, tmp_path: Path) -> None:
-        with pytest.raises(BlenderTimeout):
+        with pytest.raises(OpeningTimeout):
             self.open_slowly(tmp_path, 10)
+
+    def test_for_opening_may_be_longer(self, tmp_path: Path) -> None:
+        self.open_slowly(tmp_path, 10, opening_timeout=5.0)
+
+
+class TestBudget:
+    def test_covers_all_frames_together(self, own_host: BlenderHost, crate: Path) -> None:
+        process = process_of(own_host)
+        with Blender(own_host.socket_path, 60) as blender:
+            blender.open_shot(shot(crate))
+            blender.limit(3.0, 9)
+            frames = blender.frames((n, Pose(0)) for n in range(9))
+            next(frames)
+            process.suspend()
+            try:
+                with pytest.raises(OverBudget, match="9 frames of this model took longer than the 3 s"):
+                    list(frames)
+            finally:
+                process.resume()
+
+    def test_without_any_frame_means_that_blender_hangs(self, own_host: BlenderHost, crate: Path) -> None:
+        process = process_of(own_host)
+        with Blender(own_host.socket_path, 60) as blender:
+            blender.open_shot(shot(crate))
+            process.suspend()
+            blender.limit(0.2, 9)
+            try:
+                with pytest.raises(BlenderTimeout):
+                    next(blender.frames([(0, Pose(0))]))
+            finally:
+                process.resume()

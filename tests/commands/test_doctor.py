@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import re
 from collections import namedtuple
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from farm.cli import app
 from farm.commands import doctor
 from farm.commands.doctor import Check
 from farm.db.session import Database
+from farm.db.tables import now
 from farm.nodes import facts
 from farm.processes import sandbox
 from farm.rendering import engine
@@ -21,7 +24,7 @@ from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.support.s3 import Door
 
-NAMES = ["python", "sandbox", "blender", "engine", "ffmpeg", "redis", "database", "storage", "scratch"]
+NAMES = ["python", "sandbox", "blender", "engine", "ffmpeg", "redis", "database", "clocks", "storage", "scratch"]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -82,6 +85,16 @@ class TestProblems:
     def test_reports_an_ffmpeg_that_is_another_program(self, healthy: Settings) -> None:
         assert_bad(only(doctor.ffmpeg, healthy.model_copy(update={"ffmpeg": Path("/bin/false")})), "FARM_FFMPEG")
         assert_bad(only(doctor.ffmpeg, healthy.model_copy(update={"ffmpeg": Path("/bin/true")})), "FARM_FFMPEG")
+
+    @pytest.mark.parametrize(("hours", "words"), [(1, r"3600\.\d s ahead of"), (-1, r"3(599|600)\.\d s behind")])
+    def test_reports_a_clock_that_is_off(
+        self, healthy: Settings, monkeypatch: pytest.MonkeyPatch, hours: int, words: str
+    ) -> None:
+        assert only(doctor.clocks, healthy).ok
+        monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(hours=hours))
+        off = only(doctor.clocks, healthy)
+        assert_bad(off, "NTP")
+        assert re.match(words, off.found)
 
     def test_reports_an_impossible_data_folder(self, healthy: Settings, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

@@ -56,6 +56,17 @@ class TestList:
             node.quarantined_at, node.quarantine_reason = now(), "3 models failed here"
         assert "quarantined: 3 models failed here" in " ".join(farm("list").stdout.split())
 
+    @pytest.mark.parametrize(
+        ("offset", "shown"), [(3600.0, "clock 3600 s fast"), (-90.0, "clock 90 s slow"), (0.5, "")]
+    )
+    def test_shows_a_clock_that_is_off(self, box: Facts, database: Database, offset: float, shown: str) -> None:
+        with database.write() as db:
+            nodes.named(db, box.name).clock_offset = offset
+        listing = " ".join(farm("list").stdout.split())
+        assert shown in listing
+        assert ("clock" in listing) == bool(shown)
+        assert listed()[0]["clockOffset"] == offset
+
 
 class TestChanges:
     def test_drain_and_resume_a_node(self, box: Facts) -> None:

@@ -17,7 +17,7 @@ from api.dependencies import Farm
 from api.rate_limits import RateLimiter
 from api.renders import service
 from farm.accounts import credits
-from farm.db import chunks, session
+from farm.db import chunks, counters, session
 from farm.db import renders as renders_of_account
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, Model, Render, Segment, Shot
@@ -210,6 +210,7 @@ def test_has_no_deadlock_and_all_credits_balance(crowd: Crowd, owners: list[tupl
     with crowd.database.read() as db:
         assert_all_renders_over(db)
         assert_books_balance(db, deleted=crowd.deleted)
+        assert counters.REAPER_FAILURES.totals(db) == {}
         ends = Counter(db.scalars(select(Render.status)))
     assert ends["done"] > 20, ends
     assert ends["error"] > 5, ends
@@ -238,6 +239,7 @@ def test_does_not_deadlock_reaper_and_deleting_client(crowd: Crowd, owners: list
     with database.read() as db:
         assert set(db.scalars(select(Render.status))) == {"error"}
         assert_books_balance(db, deleted={deleted.id})
+        assert counters.REAPER_FAILURES.totals(db) == {}
 
 
 def test_frees_the_locks_of_a_client_that_was_cut_off(

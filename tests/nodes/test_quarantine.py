@@ -1,4 +1,4 @@
-"""Which failures quarantine a node, and which do not."""
+"""Which failures make a node check itself, what its check decides, and which models are refused for good."""
 
 import errno
 from collections.abc import Iterator
@@ -8,13 +8,25 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from farm.db import nodes
+from farm.db import clock, nodes, suspect_models
 from farm.db.session import Database
-from farm.db.tables import now
-from farm.errors import BadModel, BadTemplate, BlenderCrashed, EncodingFailed, RenderFailed, WorkerLost
+from farm.db.suspect_models import MAX_HOSTS
+from farm.db.tables import Model, SuspectModel
+from farm.errors import (
+    BadModel,
+    BadTemplate,
+    BlenderCrashed,
+    BlenderTimeout,
+    EncodingFailed,
+    OpeningTimeout,
+    OverBudget,
+    RenderFailed,
+    WorkerLost,
+)
 from farm.nodes import quarantine, registry
 from farm.nodes.facts import Facts
-from farm.nodes.quarantine import MAX_FAILED_MODELS, WINDOW
+from farm.nodes.quarantine import CHECK_INTERVAL, MAX_FAILED_MODELS, WINDOW
+from farm.nodes.registry import Assignment
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -33,48 +45,59 @@ def db(joined: Database) -> Iterator[Session]:
         yield session
 
 
-def fail(db: Session, *models: str, node: str = "cpu", error: BaseException | None = None) -> None:
-    for model in models:
-        quarantine.record_failure(db, node, model, error or BlenderCrashed())
+def fail(
+    db: Session, *models: str, node: str = "cpu", account: str = "one", error: BaseException | None = None
+) -> None:
+    for sha256 in models:
+        quarantine.record_failure(db, node, Model(sha256=sha256, account_id=account), error or RenderFailed("why"))
         db.flush()
 
 
-def quarantined(db: Session, node: str = "cpu") -> bool:
+def is_due(db: Session, node: str = "cpu") -> bool:
     db.expire_all()
-    return nodes.named(db, node).quarantined_at is not None
+    return nodes.named(db, node).check_due_at is not None
+
+
+def check(db: Session, error: str | None = None) -> None:
+    """A check of the node that ends with `error`."""
+    assert quarantine.begin_check(db, "cpu")
+    db.flush()
+    quarantine.end_check(db, "cpu", error)
+    db.flush()
 
 
 MANY = [f"model{number}" for number in range(MAX_FAILED_MODELS)]
 
 
-class TestQuarantine:
-    @pytest.mark.parametrize("error", [BlenderCrashed(), EncodingFailed(), WorkerLost(), RenderFailed("no memory")])
-    def test_follows_failures_of_several_models_with_a_reason(self, db: Session, error: RenderFailed) -> None:
+class TestCheckDue:
+    @pytest.mark.parametrize("error", [EncodingFailed(), WorkerLost(), RenderFailed("no memory"), OverBudget(1, 1)])
+    def test_follows_failures_of_several_models(self, db: Session, error: RenderFailed) -> None:
         fail(db, *MANY[:-1], error=error)
-        assert not quarantined(db)
+        assert not is_due(db)
         fail(db, MANY[-1], error=error)
-        assert quarantined(db)
-        reason = nodes.named(db, "cpu").quarantine_reason
-        assert reason
-        assert error.message in reason
-        assert str(MAX_FAILED_MODELS) in reason
-        assert not quarantined(db, "other")
+        assert is_due(db)
+        assert not is_due(db, "other")
 
     def test_follows_a_full_disk(self, db: Session) -> None:
         fail(db, *MANY, error=OSError(errno.ENOSPC, "No space left on device"))
-        assert quarantined(db)
+        assert is_due(db)
+
+    @pytest.mark.parametrize("error", [BlenderCrashed(), BlenderTimeout(), OpeningTimeout(1)])
+    def test_follows_two_blenders_that_ended_with_one_model(self, db: Session, error: RenderFailed) -> None:
+        fail(db, "model", error=error)
+        assert not is_due(db)
+        fail(db, "model", node="other", error=error)
+        assert (is_due(db), is_due(db, "other")) == (False, True), "a sound node tells whose fault it is"
 
     def test_starts_counting_again_after_resume(self, db: Session) -> None:
         fail(db, *MANY)
         registry.resume(db, "cpu")
         fail(db, "another")
-        assert not quarantined(db)
+        assert not is_due(db)
 
-
-class TestNoQuarantine:
     def test_ignores_repeated_failures_of_one_model(self, db: Session) -> None:
         fail(db, *["same"] * 10)
-        assert not quarantined(db)
+        assert not is_due(db)
 
     def test_ignores_models_that_fail_on_every_node(self, joined: Database) -> None:
         for model in ("bad1", "bad2", "bad3", "bad4"):
@@ -84,8 +107,8 @@ class TestNoQuarantine:
             with joined.write() as db:
                 fail(db, model)
         with joined.read() as db:
-            assert not quarantined(db)
-            assert not quarantined(db, "other")
+            assert not is_due(db)
+            assert not is_due(db, "other")
 
     def test_ignores_failures_before_a_success(self, joined: Database) -> None:
         with joined.write() as db:
@@ -93,20 +116,99 @@ class TestNoQuarantine:
             registry.record_success(db, "cpu", "a chunk", None)
         with joined.write() as db:
             fail(db, MANY[-1])
-            assert not quarantined(db)
+            assert not is_due(db)
 
     def test_ignores_failures_that_are_far_apart(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        began = now()
+        began = clock.now(db)
         for number, model in enumerate(MANY):
-            monkeypatch.setattr(
-                quarantine, "now", lambda number=number: began + number * (WINDOW / 2 + timedelta(1e-4))
-            )
+            at = began + number * (WINDOW / 2 + timedelta(seconds=1))
+            monkeypatch.setattr(clock, "now", lambda _, at=at: at)
             fail(db, model)
-        assert not quarantined(db)
+        assert not is_due(db)
 
     @pytest.mark.parametrize(
         "error", [BadModel(), BadTemplate(), ConnectionError("storage"), TimeoutError(), ValueError("a defect of ours")]
     )
     def test_ignores_errors_that_are_not_the_nodes_fault(self, db: Session, error: BaseException) -> None:
         fail(db, *MANY, error=error)
-        assert not quarantined(db)
+        assert not is_due(db)
+
+
+class TestCheck:
+    def test_is_assigned_before_any_work(self, db: Session, cpu: Facts) -> None:
+        fail(db, *MANY)
+        assert registry.heartbeat(db, cpu) == Assignment((), drain=False, check=True)
+        assert registry.claimant(db, "cpu") is None
+
+    def test_lets_a_sound_node_work_again(self, db: Session, cpu: Facts) -> None:
+        """No number of bad models quarantines a node that draws a good one."""
+        for _ in range(3):
+            fail(db, *MANY)
+            check(db)
+        assert nodes.named(db, "cpu").quarantined_at is None
+        assert registry.heartbeat(db, cpu).priorities
+        assert registry.claimant(db, "cpu")
+
+    def test_quarantines_a_faulty_node_with_a_reason(self, db: Session, cpu: Facts) -> None:
+        for number, model in enumerate(MANY):
+            fail(db, model, account=f"account{number % 2}")
+        check(db, "no GPU")
+        node = nodes.named(db, "cpu")
+        assert node.quarantine_reason == (
+            f"This node does not draw its test model: no GPU. Before, {MAX_FAILED_MODELS} models in a row failed here"
+            " (accounts: 2), the last one with: why"
+        )
+        assert registry.heartbeat(db, cpu) == Assignment((), drain=False), "the next check comes later"
+        assert registry.claimant(db, "cpu") is None
+
+    def test_is_repeated_and_lifts_the_quarantine(
+        self, db: Session, cpu: Facts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fail(db, *MANY)
+        check(db, "no GPU")
+        assert not quarantine.begin_check(db, "cpu")
+        later = clock.now(db) + CHECK_INTERVAL
+        monkeypatch.setattr(clock, "now", lambda _: later)
+        assert registry.heartbeat(db, cpu).check
+        check(db)
+        assert nodes.named(db, "cpu").quarantine_reason is None
+        assert registry.heartbeat(db, cpu).priorities
+
+    def test_is_lifted_by_resume(self, db: Session, cpu: Facts) -> None:
+        fail(db, *MANY)
+        check(db, "no GPU")
+        registry.resume(db, "cpu")
+        assert registry.heartbeat(db, cpu).priorities
+
+
+class TestRefusedModel:
+    def test_has_ended_two_blenders_on_a_sound_node(self, db: Session) -> None:
+        fail(db, *["bad"] * MAX_HOSTS, error=BlenderCrashed())
+        assert suspect_models.refused(db, ["bad"]) is None, "the node may be at fault"
+        check(db)
+        assert suspect_models.refused(db, ["good", "bad"])
+        assert suspect_models.refused(db, ["good"]) is None
+
+    def test_is_none_of_those_that_failed_on_a_faulty_node(self, db: Session) -> None:
+        for model in MANY:
+            fail(db, *[model] * MAX_HOSTS, error=BlenderTimeout())
+        check(db, "no GPU")
+        assert db.query(SuspectModel).count() == 0
+
+    def test_has_not_been_drawn_between_its_failures(self, db: Session) -> None:
+        fail(db, "model", error=BlenderCrashed())
+        suspect_models.clear(db, ["model"])
+        fail(db, "model", error=BlenderCrashed())
+        assert not is_due(db)
+
+    def test_stays_refused(self, db: Session) -> None:
+        fail(db, *["bad"] * MAX_HOSTS, error=BlenderCrashed())
+        check(db)
+        suspect_models.clear(db, ["bad"])
+        assert suspect_models.refused(db, ["bad"])
+
+    def test_is_forgotten_when_many_others_follow(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(suspect_models, "MAX_ROWS", 3)
+        for number in range(10):
+            suspect_models.record(db, f"{number}", "why")
+        assert {row.sha256 for row in db.query(SuspectModel)} == {"7", "8", "9"}

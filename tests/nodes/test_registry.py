@@ -9,8 +9,8 @@ from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from farm.db import nodes
-from farm.db.chunks import DRAWING, URGENT
+from farm.db import clock, nodes
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Model, Node, Render, Shot, now
 from farm.errors import Conflict, NodeRefused, NotFound
@@ -27,8 +27,8 @@ from tests.support.clients import Client
 
 pytestmark = pytest.mark.on_both_databases
 
-ALL = Assignment((URGENT, DRAWING), drain=False)
-URGENT_ALONE = Assignment((URGENT,), drain=False)
+ALL = Assignment((FINISHING, PREVIEW, DRAWING), drain=False)
+NO_DRAWING = Assignment((FINISHING, PREVIEW), drain=False)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def expire(db: Session, facts: Facts) -> None:
 
 def state(db: Session, name: str) -> str:
     [(node, chunk)] = [row for row in nodes.every(db) if row[0].name == name]
-    return registry.state(node, chunk)
+    return registry.state(node, chunk, clock.now(db))
 
 
 class TestCheckVersion:
@@ -85,7 +85,7 @@ class TestJoin:
         with database.read() as db:
             node = nodes.named(db, "gpu")
             assert (node.engine, node.gpu, node.memory, node.tags) == ("eevee", "A card", 2**34, ["studio", "big"])
-            assert nodes.is_alive(node)
+            assert nodes.is_alive(node, clock.now(db))
 
     def test_replaces_a_dead_node_of_the_same_machine_at_once(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
@@ -135,6 +135,19 @@ class TestJoin:
             registry.leave(db, cpu)
             assert state(db, "cpu") == "drained"
 
+    def test_ends_a_process_whose_name_another_has_taken(self, database: Database, cpu: Facts) -> None:
+        """It was suspended for longer than a heartbeat may be missed."""
+        registry.join(database, cpu)
+        with database.write() as db:
+            expire(db, cpu)
+        registry.join(database, replace(cpu, machine="elsewhere", memory=1))
+        with database.write() as db:
+            expire(db, cpu)
+            with pytest.raises(NodeRefused, match="Another worker has joined as cpu"):
+                registry.heartbeat(db, cpu)
+        with database.read() as db:
+            assert nodes.alive(db) == [], "it does not keep the other's row alive"
+
     def test_does_not_register_a_drained_node(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
         with database.write() as db:
@@ -160,11 +173,11 @@ class TestAssignment:
             assert registry.heartbeat(db, cpu) == ALL
             assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=True)
 
-    def test_gives_a_cpu_node_beside_a_gpu_urgent_work_only(self, database: Database, cpu: Facts, gpu: Facts) -> None:
+    def test_gives_a_cpu_node_beside_a_gpu_no_drawing(self, database: Database, cpu: Facts, gpu: Facts) -> None:
         registry.join(database, gpu)
         registry.join(database, cpu)
         with database.write() as db:
-            assert registry.heartbeat(db, cpu) == URGENT_ALONE
+            assert registry.heartbeat(db, cpu) == NO_DRAWING
             assert registry.claimant(db, "cpu") == Claimant("cpu", "cycles", draws=False)
             assert registry.heartbeat(db, gpu) == ALL
             assert nodes.count_drawing(db) == 1
@@ -215,7 +228,7 @@ class TestAssignment:
             for chunk in db.get_one(Shot, following.shot_id).chunks:
                 chunk.state = "done"
             db.flush()
-            assert registry.heartbeat(db, cpu) == URGENT_ALONE
+            assert registry.heartbeat(db, cpu) == NO_DRAWING
 
     def test_ends_a_drained_node(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
@@ -278,7 +291,7 @@ class TestState:
             expire(db, cpu)
             registry.leave(db, gpu)
         with database.read() as db:
-            assert [(node.name, registry.state(node, chunk)) for node, chunk in nodes.every(db)] == [("cpu", "gone")]
+            assert [(node.name, state(db, node.name)) for node, _ in nodes.every(db)] == [("cpu", "gone")]
 
 
 class TestOperators:

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from farm.db import answers, cleanups
+from farm.db import answers, cleanups, clock, counters
 from farm.db.session import Database
 from farm.db.tables import Account, Answer, Cleanup, Model, Overlay, Render, now
 from farm.orders.render_settings import RenderSettings
@@ -134,6 +134,56 @@ class TestCleanUp:
         assert not is_stored(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
         with database.read() as db:
             assert db.scalars(select(Cleanup)).all() == []
+
+
+class StorageWithStuckFiles(FolderStorage):
+    """Cannot remove the files that have STUCK in their keys."""
+
+    def delete(self, key: str) -> None:
+        if STUCK in key:
+            raise PermissionError(13, "Permission denied")
+        super().delete(key)
+
+
+STUCK = "stuck"
+
+
+@pytest.mark.on_both_databases
+class TestStuckFile:
+    def test_keeps_no_other_file(self, settings: Settings, database: Database, storage: Storage, stored: Model) -> None:
+        with database.write() as db:
+            others = [f"renders/Xz7pQ4w8nR2{number}/" for number in range(3)]
+            for prefix in others:
+                db.add(Cleanup(prefix=prefix, due_at=now() - LONG_AGO))
+            stuck = Model(account_id=stored.account_id, original_name="b.glb", format="glb", file_size=1)
+            stuck.id, stuck.sha256, stuck.deleted_at = f"{STUCK}0000000", "1" * 64, now() - LONG_AGO
+            db.add(stuck)
+        for prefix in others:
+            for name in (f"{STUCK}.mp4", "thumb.mp4"):
+                storage.put(f"{prefix}{name}", Path(__file__))
+        storage.put(stuck.storage_key, Path(__file__))
+        delete(database, stored)
+        clean_up(database, StorageWithStuckFiles(settings.files))
+        assert set(storage.keys("renders/")) == {f"{prefix}{STUCK}.mp4" for prefix in others}
+        assert list(storage.keys("models/")) == [stuck.storage_key]
+        with database.read() as db:
+            assert counters.REAPER_FAILURES.totals(db) == {("files",): 4}
+            assert db.query(Cleanup).filter(Cleanup.due_at < clock.now(db)).count() == 0, "others come first"
+            assert db.get_one(Model, stuck.id).has_file
+            assert not db.get_one(Model, stored.id).has_file
+
+    def test_is_removed_once_that_is_possible(self, settings: Settings, database: Database, storage: Storage) -> None:
+        key = f"renders/{STUCK}0000000/video.mp4"
+        storage.put(key, Path(__file__))
+        with database.write() as db:
+            db.add(Cleanup(prefix=key, due_at=now() - LONG_AGO))
+        clean_up(database, StorageWithStuckFiles(settings.files))
+        with database.write() as db:
+            db.query(Cleanup).one().due_at = now() - LONG_AGO
+        clean_up(database, storage)
+        assert not is_stored(storage, key)
+        with database.read() as db:
+            assert db.query(Cleanup).count() == 0
 
 
 class TestUpload:

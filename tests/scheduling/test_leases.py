@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, event, select, text
 from sqlalchemy.orm import Session
 
-from farm.db import chunks
+from farm.db import chunks, counters
 from farm.db.chunks import DRAWING
 from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render, now
@@ -140,15 +140,15 @@ class TestClaim:
         assert first
         assert first.shot_id == preview.shot_id != render.shot_id
 
-    def test_gives_only_urgent_chunks_to_a_node_without_draws(
+    def test_gives_only_previews_to_a_node_without_draws(
         self, db: Session, render: Render, model: Model, settings: Settings, doorbell: Doorbell
     ) -> None:
         idle = Claimant("w", "cycles", draws=False)
         assert leases.claim_next(db, idle, seconds=30) is None
         preview = submit.preview(db, model, settings, doorbell)
-        urgent = leases.claim_next(db, idle, seconds=30)
-        assert urgent
-        assert urgent.shot_id == preview.shot_id != render.shot_id
+        claimed = leases.claim_next(db, idle, seconds=30)
+        assert claimed
+        assert claimed.shot_id == preview.shot_id != render.shot_id
 
     def test_lets_only_one_engine_draw_a_shot(self, db: Session, render: Render) -> None:
         assert leases.claim_next(db, GPU, seconds=30)
@@ -227,11 +227,13 @@ class TestOrderOfClaims:
         event.listen(database.engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
         with database.write() as db:
             assert leases.claim_next(db, CPU, seconds=30)
-            [(claim, values)] = [call for call in statements if "ORDER BY chunks.priority" in call[0]]
-            plan = self.plan(db, claim, values)
-        assert "ix_chunks_state_priority_turn_created_at" in plan
-        assert "Sort" not in plan
-        assert "TEMP B-TREE" not in plan
+            claims = [call for call in statements if call[0].startswith("UPDATE chunks")]
+            plans = [self.plan(db, claim, values) for claim, values in claims]
+        assert len(plans) == 3, "one for each priority"
+        for plan in plans:
+            assert "ix_chunks_state_priority_turn_created_at" in plan
+            assert "Sort" not in plan
+            assert "TEMP B-TREE" not in plan
 
     @staticmethod
     def plan(db: Session, statement: str, values: Any) -> str:
@@ -293,6 +295,31 @@ class TestReaper:
         with database.read() as db:
             row = fresh(db, chunk)
         assert (row.state, row.attempt, row.failures, row.worker) == ("queued", 2, 1, None)
+
+    def test_goes_on_after_a_chunk_that_fails(
+        self,
+        database: Database,
+        settings: Settings,
+        doorbell: Doorbell,
+        model: Model,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        with database.write() as db:
+            rows = [
+                claimed(db, render.shot.chunks[0], seconds=-1) for render in order(db, model, settings, doorbell, 3)
+            ]
+        expire = leases.expire
+
+        def fail_for_one(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int, **rest: Any) -> Chunk | None:
+            if chunk_id == rows[1].id:
+                raise ValueError("a defect")
+            return expire(db, doorbell, chunk_id, attempt, **rest)
+
+        monkeypatch.setattr(leases, "expire", fail_for_one)
+        reaper.reap(database, doorbell, settings)
+        with database.read() as db:
+            assert [fresh(db, row).state for row in rows] == ["queued", "running", "queued"]
+            assert counters.REAPER_FAILURES.totals(db) == {("leases",): 1}
 
     def test_does_not_touch_a_renewed_lease(
         self, database: Database, settings: Settings, doorbell: Doorbell, chunk: Chunk

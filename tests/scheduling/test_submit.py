@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from farm.db import chunks
-from farm.db.chunks import DRAWING, URGENT
+from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, Render, Shot
 from farm.nodes import facts, registry
@@ -40,7 +40,7 @@ class TestRender:
         assert RenderSettings.model_validate(render.settings) == RenderSettings()
 
     def test_wakes_a_worker_for_each_chunk(self, database: Database, render: Render, redis: Redis) -> None:
-        assert (wake_ups(redis, DRAWING), wake_ups(redis, URGENT)) == (chunks_of(database, render), 0)
+        assert (wake_ups(redis, DRAWING), wake_ups(redis, PREVIEW)) == (chunks_of(database, render), 0)
 
     def test_wakes_none_before_the_commit_or_after_a_rollback(
         self, database: Database, model: Model, settings: Settings, redis: Redis
@@ -81,13 +81,13 @@ class TestRender:
 
 
 class TestPreview:
-    def test_wakes_a_worker_through_the_urgent_queue(
+    def test_wakes_a_worker_through_a_queue_of_their_own(
         self, database: Database, model: Model, settings: Settings, redis: Redis
     ) -> None:
         with database.write() as db:
             preview = submit.preview(db, model, settings, Doorbell(redis))
         assert preview.is_system_preview
-        assert wake_ups(redis, URGENT) == 1
+        assert (wake_ups(redis, PREVIEW), wake_ups(redis, DRAWING)) == (1, 0)
 
 
 class TestLastChunk:
@@ -100,8 +100,8 @@ class TestLastChunk:
             parts = [as_claimed(claimed(db, chunk)) for chunk in db.get_one(Shot, render.shot_id).chunks]
         for part in parts:
             with Lease(database, Doorbell(redis), part, 30, lambda _: None).completing():
-                assert wake_ups(redis, URGENT) == 0
-        assert wake_ups(redis, URGENT) == 3
+                assert wake_ups(redis, FINISHING) == 0
+        assert wake_ups(redis, FINISHING) == 3
 
 
 class TestReaper:
@@ -123,4 +123,4 @@ class TestReaper:
         reaper.reap(database, Doorbell(redis), settings)
         with database.read() as db:
             assert chunks.count_waiting(db, DRAWING, limit=1) == 0
-        assert (wake_ups(redis, URGENT), wake_ups(redis, DRAWING)) == (0, 0)
+        assert [wake_ups(redis, priority) for priority in (FINISHING, PREVIEW, DRAWING)] == [0, 0, 0]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 
-from farm.db import nodes
+from farm.db import clock, nodes
 from farm.db.session import Database
 from farm.db.tables import Node
 from farm.nodes import registry
@@ -55,7 +55,8 @@ def start_worker(settings: Settings, database: Database, tmp_path: Path) -> Iter
 def state(database: Database, name: str) -> str | None:
     """The state of a node in `farm nodes list`; None for one that it does not list."""
     with database.read() as db:
-        return {node.name: registry.state(node, chunk) for node, chunk in nodes.every(db)}.get(name)
+        at = clock.now(db)
+        return {node.name: registry.state(node, chunk, at) for node, chunk in nodes.every(db)}.get(name)
 
 
 def node(database: Database, name: str) -> Node:

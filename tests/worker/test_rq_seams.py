@@ -19,7 +19,8 @@ from sqlalchemy import QueuePool
 from structlog.testing import capture_logs
 
 from farm.blender.client import BlenderHost
-from farm.db.chunks import DRAWING, URGENT
+from farm.db import clock, nodes
+from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database
 from farm.nodes import facts, registry
 from farm.nodes.registry import Assignment
@@ -114,12 +115,21 @@ def open_connections(worker: ChunkWorker) -> int:
 class TestRqWorker:
     @pytest.mark.usefixtures("heartbeats")
     def test_reads_the_queues_of_the_assignment(self, worker: ChunkWorker, redis: Redis) -> None:
-        drawing, urgent = job(redis, DRAWING), job(redis, URGENT)
-        for priorities, expected in (((DRAWING, URGENT), drawing), ((URGENT,), urgent)):
+        drawing, preview = job(redis, DRAWING), job(redis, PREVIEW)
+        for priorities, expected in (((DRAWING, PREVIEW), drawing), ((PREVIEW,), preview)):
             worker.assignment = Assignment(priorities, drain=False)
             dequeued = worker.dequeue_job_and_maintain_ttl(1)
             assert dequeued
             assert dequeued[0].id == expected.id
+
+    @pytest.mark.usefixtures("heartbeats")
+    def test_wakes_itself_for_a_check_before_any_other_job(self, worker: ChunkWorker, redis: Redis) -> None:
+        job(redis, PREVIEW)
+        worker.assignment = Assignment((), drain=False, check=True)
+        for _ in range(2):
+            dequeued = worker.dequeue_job_and_maintain_ttl(1)
+            assert dequeued
+            assert (dequeued[0].func_name, dequeued[1].name) == (JOB, "check-one")
 
     def test_ends_when_dequeuing_raises_stop_requested(self, worker: ChunkWorker, heartbeats: list[float]) -> None:
         worker.assignment = Assignment((), drain=True)
@@ -163,6 +173,15 @@ class TestRqWorker:
         killed = work_horse(worker, monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL))
         worker.execute_job(job(redis), queue(DRAWING, redis))
         assert killed == [signal.SIGKILL]
+
+    def test_counts_a_check_whose_work_horse_was_killed_as_failed(
+        self, worker: ChunkWorker, database: Database, redis: Redis
+    ) -> None:
+        with database.write() as db:
+            nodes.named(db, "one").check_due_at = clock.now(db)
+        worker.handle_work_horse_killed(job(redis), 1, signal.SIGKILL, None)
+        with database.read() as db:
+            assert "was killed" in (nodes.named(db, "one").quarantine_reason or "")
 
     def test_reports_a_stop_signal_before_it_stops(self, worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(signal, "signal", lambda *_: None)  # RQ would install handlers for a second signal

@@ -12,16 +12,21 @@ from redis import Redis
 from sqlalchemy import text
 
 from farm.blender.client import BlenderHost
-from farm.db import nodes
+from farm.db import clock, nodes
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
+from farm.errors import HarmfulModel
 from farm.nodes import facts, registry
 from farm.nodes.quarantine import MAX_FAILED_MODELS
 from farm.processes import exit_codes
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
+from farm.video.run import executable
 from farm.worker.context import WorkerContext, enter
 from farm.worker.worker import HEARTBEAT_SECONDS, ChunkWorker
+from tests.support.api import assert_error, credits_of
+from tests.support.assets import ASSETS
+from tests.support.clients import INITIAL_CREDITS, Client
 from tests.support.polling import until
 from tests.support.workers import ENDLESS, SMALL, StartWorker, blenders_of, node, state, upload
 
@@ -83,6 +88,16 @@ class TestLifecycle:
         assert worker.wait(60) == exit_codes.STOPPED
         with database.read() as db:
             assert sorted(chunk.state for chunk in db.query(Chunk)) == ["done", "queued", "queued"]
+
+    def test_ends_when_another_machine_has_taken_its_name(self, start_worker: StartWorker, database: Database) -> None:
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        with database.write() as db:
+            nodes.named(db, "one").machine = "elsewhere"
+        assert worker.wait(20) == exit_codes.REFUSED
+        assert worker.stderr
+        assert "Another worker has joined as one" in worker.stderr.read().splitlines()[-1]
+        assert node(database, "one").machine == "elsewhere"
 
     def test_refuses_a_second_node_of_the_same_name(self, start_worker: StartWorker, database: Database) -> None:
         start_worker("--name", "one")
@@ -282,7 +297,8 @@ class TestQuarantine:
         until(lambda: state(database, "one") == "quarantined")
         reason = node(database, "one").quarantine_reason
         assert reason
-        assert f"{MAX_FAILED_MODELS} models in a row failed here" in reason
+        assert "does not draw its test model: The video could not be encoded" in reason
+        assert f"{MAX_FAILED_MODELS} models in a row failed here (accounts: 1)" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
@@ -293,6 +309,60 @@ class TestQuarantine:
         assert worker.wait(20) == exit_codes.STOPPED
         with database.read() as db:
             assert nodes.named(db, "one").quarantine_reason == reason
+
+    def test_is_lifted_by_a_check_once_the_node_is_repaired(
+        self, start_worker: StartWorker, settings: Settings, database: Database, api: TestClient, tmp_path: Path
+    ) -> None:
+        models = ["walker.glb", "draco.glb", "product.glb", "embedded.gltf"]
+        for model in models:
+            upload(api, model, length=3, shadows=False)
+        ffmpeg = tmp_path / "ffmpeg"
+        ffmpeg.symlink_to("/bin/false")
+        start_worker("--name", "one", FARM_FFMPEG=str(ffmpeg), FARM_ATTEMPTS="1")
+        until(lambda: state(database, "one") == "quarantined")
+        ffmpeg.unlink()
+        ffmpeg.symlink_to(executable(settings.ffmpeg))
+        with database.write() as db:
+            nodes.named(db, "one").check_due_at = clock.now(db)
+        until(lambda: state(database, "one") in ("idle", "working"))
+        until(lambda: "done" in {render.status for render in renders(database)})
+
+
+class TestBadModels:
+    @pytest.fixture
+    def sizes(self) -> dict[str, float]:
+        return ENDLESS
+
+    def test_quarantine_no_node_and_are_refused_for_good(
+        self, start_worker: StartWorker, database: Database, api: TestClient, stranger: Client
+    ) -> None:
+        """Each Blender that draws one of them dies, as if it had crashed."""
+        models = ["walker.glb", "draco.glb", "product.glb"]
+        for model in models:
+            upload(api, model, length=3, shadows=False)
+        worker = start_worker("--name", "one", FARM_ATTEMPTS="4")
+
+        def kill_blender_at_work() -> bool:
+            if is_working(database):
+                for host in blenders_of(worker):
+                    if host.cpu_percent(0.2) > 50:
+                        host.kill()
+            return all(render.status == "error" for render in renders(database))
+
+        until(kill_blender_at_work)
+        assert state(database, "one") == "idle"
+        assert node(database, "one").check_due_at is None
+        for render in renders(database):
+            assert render.error_message == HarmfulModel.default
+        with (ASSETS / models[0]).open("rb") as file:
+            refused = api.post("/v1/models", files={"file": (models[0], file)}, headers=stranger.headers)
+        assert_error(refused, "invalid_format", 400, "crashed or hung the renderer twice")
+        assert credits_of(api) == INITIAL_CREDITS
+
+
+def renders(database: Database) -> list[Render]:
+    with database.read() as db:
+        return db.query(Render).all()
 
 
 class TestHosts:

@@ -55,6 +55,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_counter_increments")),
     )
     op.create_table(
+        "suspect_models",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("hosts", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("failed_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("is_refused", sa.Boolean(), nullable=False),
+        sa.Column("id", sa.String(length=12), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suspect_models")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_suspect_models_sha256")),
+    )
+    op.create_index(op.f("ix_suspect_models_failed_at"), "suspect_models", ["failed_at"], unique=False)
+    op.create_table(
         "nodes",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -77,6 +90,8 @@ def upgrade() -> None:
         sa.Column("drain_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("quarantined_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("quarantine_reason", sa.Text(), nullable=True),
+        sa.Column("check_due_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("clock_offset", sa.Float(), nullable=False),
         sa.Column("failures", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("succeeded_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("last_chunk_id", sa.String(length=12), nullable=True),
@@ -289,6 +304,8 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("frames_done", sa.Integer(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column("seconds_lost", sa.Float(), nullable=False),
+        sa.Column("claimed_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("lease_until", UtcDateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),
         sa.Column("id", sa.String(length=12), nullable=False),
@@ -373,6 +390,7 @@ def downgrade() -> None:
         "keys",
         "answers",
         "nodes",
+        "suspect_models",
         "counter_increments",
         "cleanups",
         "audit",

@@ -1,0 +1,44 @@
+"""Every query about files that crashed or hung Blender, by content (SHA-256)."""
+
+import contextlib
+from collections.abc import Collection
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from farm.db import clock
+from farm.db.tables import SuspectModel
+
+MAX_HOSTS = 2  # Blender hosts that a file may crash or hang
+MAX_ROWS = 10_000  # the files that were at fault last
+
+
+def record(db: Session, sha256: str, reason: str) -> int:
+    """Count a Blender host that a file has crashed or hung. Returns how many it has, without a success between them."""
+    at = clock.now(db)
+    with contextlib.suppress(IntegrityError), db.begin_nested():  # another node may have recorded it just now
+        db.add(SuspectModel(sha256=sha256, hosts=0, reason=reason, failed_at=at))
+    row = db.scalars(select(SuspectModel).where(SuspectModel.sha256 == sha256).with_for_update()).one()
+    row.hosts, row.reason, row.failed_at = row.hosts + 1, reason, at
+    db.flush()
+    older = select(SuspectModel.id).order_by(SuspectModel.failed_at.desc()).offset(MAX_ROWS)
+    db.execute(delete(SuspectModel).where(SuspectModel.id.in_(older)))
+    return row.hosts
+
+
+def confirm(db: Session, sha256s: Collection[str]) -> None:
+    """Refuse those of these files that have had MAX_HOSTS hosts, from now on and for good."""
+    guilty = (SuspectModel.sha256.in_(sha256s), SuspectModel.hosts >= MAX_HOSTS)
+    db.execute(update(SuspectModel).where(*guilty).values(is_refused=True))
+
+
+def clear(db: Session, sha256s: Collection[str]) -> None:
+    """Forget what happened with these files, unless they are refused for good."""
+    db.execute(delete(SuspectModel).where(SuspectModel.sha256.in_(sha256s), ~SuspectModel.is_refused))
+
+
+def refused(db: Session, sha256s: Collection[str]) -> SuspectModel | None:
+    """One of these files that is refused for good."""
+    wanted = (SuspectModel.sha256.in_(sha256s), SuspectModel.is_refused)
+    return db.scalar(select(SuspectModel).where(*wanted).limit(1))
