@@ -78,8 +78,8 @@ def preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -
 def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -> None:
     """Queue a locked render that ended as an error once more, under its id, and charge its price again.
 
-    Raises Conflict for another status or when its model was deleted, InvalidSettings when its overlay was, HarmfulModel,
-    NoCredits.
+    Raises Conflict for another status or when its model was deleted, InvalidSettings when its overlay was,
+    HarmfulModel, NoCredits.
     """
     if render.status != "error":
         raise Conflict(f"Only a render with status error can be retried; the status of {render.id} is {render.status}")
