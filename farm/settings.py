@@ -102,8 +102,8 @@ class Settings(BaseSettings, ModelLimits):
     retention_failed_models_days: int = Field(
         28, ge=0, le=MAX_DAYS, description="Days after which a model that cannot be rendered is removed"
     )
-    retention_deleted_days: int = Field(
-        28, ge=0, le=MAX_DAYS, description="Days after which the row of a deleted model is removed"
+    retention_deleted_days: int = Field(  # at least as long as the upload limit counts a deleted model
+        28, ge=1, le=MAX_DAYS, description="Days after which the row of a deleted model is removed"
     )
 
     api_url: str = Field("http://127.0.0.1:8000", description="The farm that `farm remote` calls")

@@ -6,13 +6,11 @@ import secrets
 import zlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
 from farm.db import counters
 from farm.db.accounts import find_account, key_with_digest
-from farm.db.session import rows_changed
 from farm.db.tables import Account, Key, LedgerEntry, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
@@ -101,7 +99,8 @@ def is_use_recorded_long_ago(key: Key) -> bool:
 
 def record_use(db: Session, key: Key) -> None:
     """Record that a key is used now; does nothing if it was deleted with its account."""
-    rows_changed(db, update(Key).where(Key.id == key.id).values(last_used_at=now()))
+    if row := db.get(Key, key.id, with_for_update=True):
+        row.last_used_at = now()
 
 
 def _key(db: Session, raw: str) -> Key:

@@ -78,11 +78,14 @@ def preview(db: Session, model: Model, settings: Settings, doorbell: Doorbell) -
 def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -> None:
     """Queue a locked render that ended as an error once more, under its id, and charge its price again.
 
-    Raises Conflict for another status or when its model was deleted, InvalidSettings when its overlay was,
-    HarmfulModel, NoCredits.
+    Raises Conflict for another status, when its model was deleted or a worker is busy with frames that it shared,
+    InvalidSettings when its overlay was deleted, HarmfulModel, NoCredits.
     """
     if render.status != "error":
         raise Conflict(f"Only a render with status error can be retried; the status of {render.id} is {render.status}")
+    if any(chunk.state == "running" for chunk in chunks.unfinished_of_shot(db, render.shot_id)):
+        # It still has the render in its list, and would publish a poster of it.
+        raise Conflict(f"A node is drawing frames that {render.id} shared with another render: try again in a minute")
     model, request = render.model, parse(render.settings)
     if model.deleted_at:
         raise Conflict(f"The model of {render.id} was deleted")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session
 
-from farm.accounts import accounts
+from farm.accounts import accounts, erasure
 from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import Key, now
@@ -107,6 +107,14 @@ class TestKey:
             assert not accounts.is_use_recorded_long_ago(key)
             key.last_used_at = now() - timedelta(seconds=61)
             assert accounts.is_use_recorded_long_ago(key)
+
+    def test_records_no_use_after_the_erasure_of_its_account(self, database: Database, client: Client) -> None:
+        with database.write() as db:
+            (key,) = keys_of(db, client.account)
+            erasure.erase(db, client.account.id, ())
+        with database.write() as db:
+            accounts.record_use(db, key)
+            assert keys_of(db, client.account) == []
 
     @pytest.mark.parametrize("raw", ["", "dxgl_sk_", "dxgl_sk_a", "secret", "dxgl_sk_" + "ü" * 38, "\0", "\ud800"])
     def test_is_refused_if_it_is_malformed(self, database: Database, raw: str) -> None:

@@ -256,6 +256,19 @@ class TestRetry:
         with database.read() as db:
             assert db.get_one(Render, other.id).shot_id == other.shot_id != db.get_one(Render, one.id).shot_id
 
+    def test_waits_for_a_worker_that_draws_shared_frames(
+        self, database: Database, model: Model, settings: Settings, doorbell: Doorbell
+    ) -> None:
+        with database.write() as db:
+            requests = [(model, RenderSettings(bg_color=colour)) for colour in ("#000000", "#ffffff")]
+            one, _ = submit.renders(db, model.account_id, requests, settings, doorbell)
+            chunk = claimed(db, one.shot.chunks[0])
+        done("cancel", one.id)
+        assert "try again in a minute" in refused("retry", one.id)
+        with database.write() as db:
+            assert leases.complete(db, doorbell, as_claimed(db.get_one(Chunk, chunk.id)), frames_done=1) is not None
+        done("retry", one.id)
+
     def test_repeats_a_failed_preview_without_a_charge(
         self, model: Model, client: Client, database: Database, settings: Settings, doorbell: Doorbell
     ) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -220,6 +221,10 @@ class TestDeletedModel:
     def test_stays_before(self, database: Database, storage: Storage, keeping: Settings) -> None:
         purge.purge(database, storage, keeping.model_copy(update={"retention_deleted_days": DAYS + 1}))
         assert count(database, Model) == 1
+
+    def test_stays_for_the_day_of_the_upload_limit(self) -> None:
+        with pytest.raises(ValidationError):
+            Settings(retention_deleted_days=0)
 
     def test_stays_as_long_as_its_file(
         self, database: Database, storage: Storage, keeping: Settings, deleted: Model
