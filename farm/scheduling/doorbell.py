@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 # Queues by the priority of the chunks that they wake for; a worker empties the first before it reads the next.
 QUEUE_NAMES = {FINISHING: "finishing", PREVIEW: "previews", DRAWING: "drawing"}
+CHECK_QUEUE_PREFIX = "check-"  # of each node's own queue
 JOB = "farm.worker.jobs.work"  # the only function that a worker runs
 NO_TIMEOUT = -1  # the job limits the time for each frame, and a job that hangs loses its lease
 MAX_WAKE_UPS = 256  # per queue: wake-ups beyond the number of workers have no effect, and would only fill Redis
@@ -39,7 +40,7 @@ def queue(priority: int, redis: Redis) -> Queue:
 
 def check_queue(node: str, redis: Redis) -> Queue:
     """The queue of a node's own wake-ups, for its checks."""
-    return _queue(f"check-{node}", redis)
+    return _queue(f"{CHECK_QUEUE_PREFIX}{node}", redis)
 
 
 def _queue(name: str, redis: Redis) -> Queue:
@@ -69,7 +70,7 @@ class WakeUp(Job):
         callbacks = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)
         return (
             call == (JOB, None, [], {})
-            and self.origin in QUEUE_NAMES.values()
+            and (self.origin in QUEUE_NAMES.values() or str(self.origin).startswith(CHECK_QUEUE_PREFIX))
             and self.timeout == NO_TIMEOUT
             and not any(callbacks)
             and not self.webhooks
