@@ -56,6 +56,7 @@ async def outcome(checker: Checker, file: HostileFile) -> str:
     return "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("audited_python")
 def test_hostile_files_are_refused_or_harmless() -> None:
     outcomes: Counter[str] = Counter()
@@ -68,6 +69,7 @@ def test_hostile_files_are_refused_or_harmless() -> None:
     async def work_together() -> None:
         checker = Checker([*AUDITED, "-m", "farm.intake.check_server"], timeout_seconds=MAX_SECONDS)
         await asyncio.gather(*(work(checker) for _ in range(CONCURRENT)))
+        checker.close()
 
     asyncio.run(work_together())
     assert outcomes.total() >= 300
