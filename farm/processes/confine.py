@@ -45,9 +45,8 @@ def main() -> None:
 
 def _limit(kind: int, value: int) -> None:
     """Set a limit, soft and hard, unless a lower one is in force."""
-    hard = resource.getrlimit(kind)[1]
-    lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(kind, (lower, lower))
+    lowest = min(each for each in (value, *resource.getrlimit(kind)) if each != resource.RLIM_INFINITY)
+    resource.setrlimit(kind, (lowest, lowest))
 
 
 def _rights(writable: list[str], readable: list[str], listable: list[str]) -> Iterator[tuple[str, int]]:

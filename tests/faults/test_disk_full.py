@@ -92,17 +92,22 @@ class TestFullDisk:
 
 
 def limit_files(farm: Farm, size: int) -> None:
-    """Limit the size of files that the farm's processes, except Redis, may write; `size` in bytes."""
+    """Limit the size of files that the farm's processes, except Redis, may write; `size` in bytes.
+
+    RLIM_INFINITY lifts the limit, as far as a process in a sandbox has one of its own.
+    """
 
     def limited() -> bool:
         family = [psutil.Process(farm.process.pid), *farm.family()]
-        before = []
+        unchanged = True
         for process in family:
             with contextlib.suppress(psutil.Error):
                 if "redis" not in process.name():
-                    before.append(process.rlimit(psutil.RLIMIT_FSIZE)[0])
-                    process.rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        return set(before) == {size}
+                    soft, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+                    wanted = hard if size == resource.RLIM_INFINITY else size
+                    unchanged = unchanged and soft == wanted
+                    process.rlimit(psutil.RLIMIT_FSIZE, (wanted, hard))
+        return unchanged
 
     until(limited)  # repeatedly, as a process that was just forked may still have the old limit
 

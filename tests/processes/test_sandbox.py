@@ -281,10 +281,11 @@ class TestLimits:
 
     def test_never_raise_a_limit(self, confined_by: Sandbox, own: Path) -> None:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10**7, before[1]))
         try:
             code = "print(resource.getrlimit(resource.RLIMIT_FSIZE)[0])"
-            assert int(attempt(confined_by, own, code, rules=Rules([own], file_bytes=10**6))) == 10**6
+            for asked, expected in ((10**6, 10**6), (10**8, 10**7)):
+                assert int(attempt(confined_by, own, code, rules=Rules([own], file_bytes=asked))) == expected
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
