@@ -245,8 +245,11 @@ def api_process(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[byte
         }
         command = [sys.executable, "-c", SERVE, str(listener.fileno())]
         process = subprocess.Popen(command, env=os.environ | variables, pass_fds=[listener.fileno()])
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", process
+            # Waits in the listener's queue until the server accepts it.
+            assert httpx.get(f"{address}/v1/health", timeout=60).status_code == 200
+            yield address, process
         finally:
             process.kill()
             process.wait()
@@ -289,7 +292,7 @@ class TestInFlight:
         body = {"url": f"{web_server}/slow"}
         with (
             api_process(settings) as (address, process),
-            httpx.Client(base_url=address, headers=client.headers) as remote,
+            httpx.Client(base_url=address, headers=client.headers, timeout=60) as remote,
             ThreadPoolExecutor(1) as pool,
         ):
             lost = pool.submit(post, remote, "/v1/models/ingest", body)
