@@ -49,7 +49,7 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     all of them.
     """
     waiting = (Chunk.state == "queued", Chunk.priority == priority)
-    first = db.scalar(select(func.min(Chunk.turn)).where(*waiting)) or 0
+    first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, NOT_SUSPENDED)) or 0
     last = db.scalar(select(func.max(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
     return first if last is None else max(first, last + 1)
 
