@@ -90,13 +90,13 @@ class TestQueue:
         self, api: TestClient, prometheus: TestClient, database: Database, client: Client
     ) -> None:
         uploaded(api)
-        assert value(scraped(prometheus), "plinth_chunks_waiting", kind="draw", queue="urgent") == 1
+        assert value(scraped(prometheus), "plinth_chunks_waiting", kind="draw", queue="previews") == 1
         with database.write() as db:
             claimed(db, db.query(Chunk).where(Chunk.priority == DRAWING).limit(1).one())
             db.get_one(Account, client.account.id).suspended_at = now()
         seen = scraped(prometheus)
-        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="urgent") == 0
-        assert value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="urgent") == 0
+        assert value(seen, "plinth_chunks_waiting", kind="draw", queue="previews") == 0
+        assert value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="previews") == 0
         assert value(seen, "plinth_chunks_running", kind="draw", queue="drawing") == 1
 
     def test_reports_the_rest_without_redis(self, settings: Settings, admin_key: str, api: TestClient) -> None:

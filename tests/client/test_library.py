@@ -107,7 +107,7 @@ class TestOverlays:
         plinth.overlays.upload(sky, layer="foreground")
         [kept] = plinth.overlays.list(layer="background").items
         assert (kept.id, kept.name, kept.description, kept.alignment) == (sent.id, "Sky", "Blue", "center")
-        assert (kept.content_type, kept.width, kept.height, kept.published) == ("image/png", 40, 30, False)
+        assert (kept.content_type, kept.width, kept.height, kept.published) == ("image/webp", 40, 30, False)
         assert kept.file_size
         assert kept.created_at
         plinth.overlays.delete(sent.id)
