@@ -11,7 +11,6 @@ from fastapi import Request, Response, Security
 from fastapi.params import Security as SecurityMark
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -21,6 +20,7 @@ from api.dependencies import Farm, farm_of
 from api.errors import add_error
 from api.rate_limits import HEADERS, Quota
 from farm.accounts import accounts
+from farm.db.session import DATABASE_DOWN
 from farm.db.tables import Account, Key
 from farm.errors import IdempotencyInFlight, IdempotencyMismatch, InvalidRequest, RateLimited, Unauthorized
 
@@ -127,6 +127,6 @@ def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, Qu
         try:
             with farm.database.write() as db:
                 accounts.record_use(db, key)
-        except OperationalError as error:  # a database that cannot be written can still be read
+        except DATABASE_DOWN as error:  # a database that cannot be written can still be read
             log.warning("key_use_not_recorded", key=key.id, error=str(error))
     return key, quota

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request, Response
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -22,7 +22,7 @@ from api.envelope import Data
 from api.multipart import Upload
 from farm.accounts import accounts
 from farm.db import answers
-from farm.db.session import Database
+from farm.db.session import DATABASE_DOWN, Database
 from farm.db.tables import Key
 from farm.errors import IdempotencyInFlight, InvalidRequest
 
@@ -106,7 +106,7 @@ class Effect:
             return replay.response
         except BaseException:
             if self._claim:
-                with suppress(OperationalError):  # the lease ends by itself
+                with suppress(*DATABASE_DOWN):  # the lease ends by itself
                     await run_in_threadpool(self._release, self._claim)
             raise
         finally:
@@ -126,7 +126,7 @@ class Effect:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEWAL_SECONDS)
-            with suppress(OperationalError):
+            with suppress(*DATABASE_DOWN):
                 await run_in_threadpool(self._renew_once)
 
     def _renew_once(self) -> None:

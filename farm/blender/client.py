@@ -198,16 +198,20 @@ class BlenderHost:
 
 @dataclass
 class Budget:
-    """The seconds that drawing `frames` frames may take, from now on."""
+    """The seconds that drawing `frames` frames may take, of which earlier attempts have `spent` some.
+
+    Until it `has_begun`, Blender's silence says more of the model than of the time.
+    """
 
     seconds: float
     frames: int
-    has_drawn: bool = False
+    spent: float
+    has_begun: bool
     began: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> float:
-        return self.began + self.seconds - time.monotonic()
+        return self.began + self.seconds - self.spent - time.monotonic()
 
 
 def megabytes(file: Path) -> float:
@@ -262,12 +266,12 @@ class Blender:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def limit(self, seconds: float, frames: int) -> None:
-        """From now on all calls together may take `seconds`, meant for `frames` frames.
+    def limit(self, seconds: float, frames: int, *, spent: float = 0.0) -> None:
+        """From now on all calls together may take `seconds`, of which `spent` are over, meant for `frames` frames.
 
-        Later they raise OverBudget, or BlenderTimeout if Blender has not drawn any.
+        Later they raise OverBudget, or BlenderTimeout if none of the budget was spent and Blender has not drawn any.
         """
-        self._budget = Budget(seconds, frames)
+        self._budget = Budget(seconds, frames, spent, has_begun=spent > 0)
 
     def hello(self) -> dict[str, Any]:
         """Status of the host: Blender's `version`, the count of `shots` opened, the resident `memory` in bytes."""
@@ -361,7 +365,7 @@ class Blender:
     def _receive_drawn(self) -> dict[str, Any]:
         drawn = self._receive(self._timeout + self._extra_seconds)
         if self._budget:
-            self._budget.has_drawn = True
+            self._budget.has_begun = True
         return drawn
 
     def _call(self, name: str, **arguments: Any) -> dict[str, Any]:
@@ -397,7 +401,7 @@ class Blender:
             self._socket.settimeout(max(min(seconds, left), MIN_TIMEOUT_SECONDS))
             line = self._lines.readline(MAX_RESPONSE_BYTES)
         except TimeoutError as error:
-            if self._budget and self._budget.has_drawn and self._budget.left <= 0:
+            if self._budget and self._budget.has_begun and self._budget.left <= 0:
                 raise OverBudget(self._budget.seconds, self._budget.frames) from error
             raise BlenderTimeout from error
         except (OSError, ValueError) as error:

@@ -10,6 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 # The locks of a client that is stopped or disconnected during a transaction would block all others. Our transactions
@@ -18,6 +20,9 @@ IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
 # A server that does not acknowledge or respond counts as lost after this time; TCP's defaults are up to two hours.
 UNREACHABLE_TIMEOUT_SECONDS = 20
 SQLITE_LOCK_TIMEOUT_SECONDS = 30
+
+# The database cannot be reached or used, or all connections to it stay busy.
+DATABASE_DOWN = (OperationalError, PoolTimeout)
 
 AFTER_COMMIT = "after_commit"  # of a session's info: the calls that wait for its transaction
 

@@ -16,8 +16,8 @@ FRAME_SECONDS_PER_MB = 2.0  # of the model; 5.5 million triangles in 99 MB take 
 EEVEE_SPEEDUP = 20.0  # of a GPU over two CPU cores, to which the estimate applies
 
 
-def seconds_left(context: WorkerContext, lease: Lease, spec: ShotSpec | DatasetSpec, model: Path) -> float:
-    """The seconds that are left for this attempt, opening the model included. Raises OverBudget if there are none."""
+def seconds_in_all(context: WorkerContext, lease: Lease, spec: ShotSpec | DatasetSpec, model: Path) -> float:
+    """The seconds for all attempts, opening the model included. Raises OverBudget if they are over."""
     chunk, settings = lease.chunk, context.settings
     with lease.database.read() as db:
         measured = chunks.seconds_per_frame(db, chunk.tier, context.engine)
@@ -31,4 +31,4 @@ def seconds_left(context: WorkerContext, lease: Lease, spec: ShotSpec | DatasetS
     budget = settings.opening_timeout + MODEL_SECONDS_PER_MB * size + drawing
     if budget <= chunk.seconds_lost:
         raise OverBudget(budget, chunk.frames)
-    return budget - chunk.seconds_lost
+    return budget

@@ -59,11 +59,12 @@ class WorkerContext:
         return not self._stale[0]
 
     def is_host_stale(self) -> bool:
-        """Called by the worker: whether the host has refused an account. It is forgotten, as the host is replaced."""
-        is_stale = bool(self._stale[0])
-        if is_stale:
-            self._stale[0], self._tenant[:] = 0, bytes(TENANT_BYTES)
-        return is_stale
+        """Called by the worker: whether the host has refused an account, and is to be replaced."""
+        return bool(self._stale[0])
+
+    def forget_tenant(self) -> None:
+        """Called by the worker when it has replaced the host."""
+        self._stale[0], self._tenant[:] = 0, bytes(TENANT_BYTES)
 
     def request_stop(self) -> None:
         """Called by the worker: its work-horse claims no chunk after the current one."""

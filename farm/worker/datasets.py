@@ -50,7 +50,7 @@ def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, s
         ):
             model = storage.local(chunk.model_key)
             shot = spec.shot(str(model), context.engine)
-            blender.limit(budget.seconds_left(context, lease, spec, model), chunk.frames)
+            blender.limit(budget.seconds_in_all(context, lease, spec, model), chunk.frames, spent=chunk.seconds_lost)
             parts = produce.draw_views(blender, shot, spec, missing, scratch)
             for number, part in zip(missing, parts, strict=True):
                 if number == 0:  # before its part: a view that is stored is never drawn again

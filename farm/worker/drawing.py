@@ -80,7 +80,7 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
             _end_with_errors(lease, failures)
         model = storage.local(chunk.model_key)
         shot = shot_setup(spec, model, context.engine)
-        blender.limit(budget.seconds_left(context, lease, spec, model), chunk.frames)
+        blender.limit(budget.seconds_in_all(context, lease, spec, model), chunk.frames, spent=chunk.seconds_lost)
         began = time.monotonic()
         frames = draw_frames(blender, shot, spec, numbers, cache, scratch) if variants else ()
         for done in produce(frames, list(variants.values())):

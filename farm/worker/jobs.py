@@ -9,11 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from farm.db import chunks, clock, suspect_models
 from farm.db.chunks import FINISHING, PREVIEW
-from farm.db.session import Database
+from farm.db.session import DATABASE_DOWN, Database
 from farm.errors import BadModel, DiskFull, FarmError, HarmfulModel, LeaseLost, RenderFailed, Unavailable, is_disk_full
 from farm.nodes import quarantine, registry
 from farm.processes.child_process import die_with_parent
@@ -34,7 +33,7 @@ from farm.worker.lease import Lease
 log = structlog.get_logger()
 
 # A service that all nodes share is down: neither the chunk nor this node is at fault.
-OUTAGE = (Unavailable, OperationalError)
+OUTAGE = (Unavailable, *DATABASE_DOWN)
 OUTAGE_PAUSE_SECONDS = 10.0  # before a node that met an outage works again
 MAX_OUTAGE = timedelta(days=1)  # a chunk is postponed for this long, counted from its order
 
@@ -72,12 +71,11 @@ def _work_until_idle(context: WorkerContext, database: Database, doorbell: Doorb
     storage = open_storage(context.settings)
     deadline = time.monotonic() + WORK_SECONDS
     while time.monotonic() < deadline and not context.is_stop_requested():
-        chunk = claim(context, database)
+        try:
+            chunk = claim(context, database)
+        except OtherTenant:  # the worker replaces the host first
+            break
         if chunk is None:
-            return
-        if chunk.kind == "draw" and not context.host_admits(chunk.account_id):
-            with database.write() as db:
-                leases.release(db, doorbell, chunk.id, chunk.attempt)
             return
         with recorded(context, database, chunk) as chunk_log:
             if not work_on(context, database, storage, doorbell, chunk, chunk_log):
@@ -85,8 +83,12 @@ def _work_until_idle(context: WorkerContext, database: Database, doorbell: Doorb
     doorbell.wake_for_waiting(database)
 
 
+class OtherTenant(Exception):
+    """The Blender host may not open the model of the chunk whose turn it is."""
+
+
 def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
-    """The chunk whose turn it is, now leased; None when there is none for this node."""
+    """The chunk whose turn it is, now leased; None when there is none for this node. Raises OtherTenant."""
     for _ in range(MAX_CLAIM_ATTEMPTS):
         with database.write() as db:
             claimant = registry.claimant(db, context.name)
@@ -94,6 +96,8 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
                 return None
             claimant = replace(claimant, drawing_first=context.turns.drawing_first)
             chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)
+            if chunk and chunk.kind == "draw" and not context.host_admits(chunk.account_id):
+                raise OtherTenant  # which undoes the claim
             priorities = claimant.priorities if claimant.draws else (FINISHING, PREVIEW)
             waits = chunk or any(chunks.count_waiting(db, priority, limit=1) for priority in priorities)
         if chunk or not waits:

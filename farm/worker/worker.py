@@ -131,16 +131,22 @@ class ChunkWorker(Worker):
             context.current().request_stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        self.host.ensure_ready()
+        self._provide_host()
         self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)
+        # A host that is not idle still draws for a work-horse that has ended: it is replaced.
+        self._provide_host()
+        reap_orphans([self.host.pid])
+        clear(context.current().scratch)
+
+    def _provide_host(self) -> None:
+        before = self.host.pid
         if context.current().is_host_stale():
             self.host.kill()
             log.info("blender_replaced_for_tenant")
-        # A host that is not idle still draws for a work-horse that has ended: it is replaced.
         self.host.ensure_ready()
-        reap_orphans([self.host.pid])
-        clear(context.current().scratch)
+        if self.host.pid != before:
+            context.current().forget_tenant()
 
     def handle_warm_shutdown_request(self) -> None:
         self.is_stopping = True

@@ -137,6 +137,17 @@ class TestBudget:
             finally:
                 process.resume()
 
+    def test_spent_by_earlier_attempts_is_no_hang(self, own_host: BlenderHost, crate: Path) -> None:
+        process = process_of(own_host)
+        with Blender(own_host.socket_path, 60) as blender:
+            blender.limit(30.2, 9, spent=30.0)
+            process.suspend()
+            try:
+                with pytest.raises(OverBudget, match="longer than the 30 s"):
+                    blender.open_shot(shot(crate))
+            finally:
+                process.resume()
+
     def test_without_any_frame_means_that_blender_hangs(self, own_host: BlenderHost, crate: Path) -> None:
         process = process_of(own_host)
         with Blender(own_host.socket_path, 60) as blender:

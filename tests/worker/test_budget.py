@@ -30,7 +30,7 @@ from tests.support.workers import ENDLESS, StartWorker, upload
 CLAIMANT = Claimant("w", "cycles")
 
 
-class SecondsLeft(Protocol):
+class SecondsGiven(Protocol):
     def __call__(self, chunk: ClaimedChunk, model_bytes: int, engine: Engine = ...) -> float: ...
 
 
@@ -46,15 +46,15 @@ def chunk(database: Database, model: Model, settings: Settings, doorbell: Doorbe
 
 
 @pytest.fixture
-def seconds_left(database: Database, settings: Settings, doorbell: Doorbell, tmp_path: Path) -> SecondsLeft:
-    """The seconds that a chunk has left if its model has this many bytes."""
+def seconds_given(database: Database, settings: Settings, doorbell: Doorbell, tmp_path: Path) -> SecondsGiven:
+    """The seconds that a chunk is given if its model has this many bytes."""
 
     def seconds(chunk: ClaimedChunk, model_bytes: int, engine: Engine = "cycles") -> float:
         context = WorkerContext("w", settings, engine, tmp_path / "sock", tmp_path)
         with (tmp_path / "model.glb").open("wb") as file:
             file.truncate(model_bytes)
         lease = Lease(database, doorbell, chunk, 30, lambda _: None)
-        return budget.seconds_left(context, lease, ShotSpec(**chunk.spec), tmp_path / "model.glb")
+        return budget.seconds_in_all(context, lease, ShotSpec(**chunk.spec), tmp_path / "model.glb")
 
     return seconds
 
@@ -66,36 +66,36 @@ def measured(database: Database, seconds_per_frame: float) -> None:
             chunk.state, chunk.seconds, chunk.shot.engine = "done", chunk.frames * seconds_per_frame, "cycles"
 
 
-class TestSecondsLeft:
+class TestSecondsGiven:
     def test_suffice_for_the_largest_honest_model(
-        self, database: Database, chunk: ClaimedChunk, seconds_left: SecondsLeft
+        self, database: Database, chunk: ClaimedChunk, seconds_given: SecondsGiven
     ) -> None:
         """5.5 million triangles in 99 MB took 90 s to open and 120 s a frame (docs/client.md)."""
         measured(database, seconds_per_frame=0.15)
-        assert seconds_left(chunk, 99 * 1024**2) > 90 + chunk.frames * 120
+        assert seconds_given(chunk, 99 * 1024**2) > 90 + chunk.frames * 120
 
     def test_follow_the_frames_that_this_engine_drew(
-        self, database: Database, settings: Settings, chunk: ClaimedChunk, seconds_left: SecondsLeft
+        self, database: Database, settings: Settings, chunk: ClaimedChunk, seconds_given: SecondsGiven
     ) -> None:
         def measure(engine: Engine, seconds_per_frame: float, of_node: Engine = "cycles") -> float:
             with database.write() as db:
                 row = db.get_one(Chunk, chunk.id)
                 row.seconds, row.shot.engine = chunk.frames * seconds_per_frame, engine
-            return seconds_left(chunk, 0, of_node)
+            return seconds_given(chunk, 0, of_node)
 
         unmeasured = 120 + chunk.frames * settings.frame_timeout
-        assert seconds_left(chunk, 0) == unmeasured
+        assert seconds_given(chunk, 0) == unmeasured
         assert measure("cycles", 3.0) == pytest.approx(120 + 20 * 3 * chunk.frames)
         assert measure("eevee", 3.0) == unmeasured
         trivial = measure("cycles", 0.001)
         assert 200 < trivial < 300, "trivial models do not shorten the budget of others"
         assert measure("eevee", 0.001, "eevee") == 120 + 120, "the least that any chunk gets"
 
-    def test_are_less_by_the_time_of_failed_attempts(self, chunk: ClaimedChunk, seconds_left: SecondsLeft) -> None:
-        whole = seconds_left(chunk, 0)
-        assert seconds_left(replace(chunk, seconds_lost=100.0), 0) == whole - 100
+    def test_are_over_once_failed_attempts_took_them(self, chunk: ClaimedChunk, seconds_given: SecondsGiven) -> None:
+        whole = seconds_given(chunk, 0)
+        assert seconds_given(replace(chunk, seconds_lost=whole - 1), 0) == whole
         with pytest.raises(OverBudget):
-            seconds_left(replace(chunk, seconds_lost=whole), 0)
+            seconds_given(replace(chunk, seconds_lost=whole), 0)
 
 
 @pytest.mark.on_both_databases
