@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
@@ -151,3 +152,41 @@ class TestAnotherAccount:
             if api.get(f"/v1/renders/{render_id}").json()["data"]["status"] != "pending":
                 return
         pytest.fail("the render still waits")
+
+    def test_gets_its_render_from_a_node_that_isolates_tenants(
+        self,
+        database: Database,
+        settings: Settings,
+        cpu: Facts,
+        tmp_path: Path,
+        api: TestClient,
+        stranger: Client,
+        doorbell: Doorbell,
+    ) -> None:
+        """The host that has previews of one account refuses the render of another: it keeps its turn."""
+        registry.join(database, cpu)
+        isolating = settings.model_copy(update={"isolate_tenants": True})
+        node = WorkerContext("cpu", isolating, "cycles", tmp_path / "sock", tmp_path)
+        for number in range(MAX_PREVIEWS_IN_A_ROW + 1):
+            data = uploaded(api, glb(b"%d" % number), headers=stranger.headers)
+            assert api.delete(f"/v1/renders/{data['renderId']}", headers=stranger.headers).status_code == 200
+        own = uploaded(api, settings='{"length": 3}')
+        with database.write() as db:
+            db.query(Chunk).filter(Chunk.account_id == api_account(db, own), Chunk.priority == PREVIEW).delete()
+        for _ in range(MAX_PREVIEWS_IN_A_ROW):
+            assert claim(node, database, doorbell).priority == PREVIEW
+            with database.write() as db:
+                db.query(Chunk).filter_by(priority=FINISHING).delete()
+        with pytest.raises(jobs.OtherTenant):
+            jobs.claim(node, database)
+        with database.read() as db:
+            render = db.get_one(Render, own["renderId"])
+            assert (render.status, render.shot.engine) == ("pending", None)
+            assert {chunk.state for chunk in render.shot.chunks} == {"queued"}
+        node.forget_tenant()  # the worker has replaced the host
+        assert claim(node, database, doorbell).shot_id == render.shot_id
+
+
+def api_account(db: Session, own: dict[str, str]) -> str:
+    """The account of an upload."""
+    return db.get_one(Render, own["renderId"]).account_id
