@@ -71,7 +71,7 @@ class Effect:
     async def begin(self, content: bytes | Upload) -> None:
         """Claim the request's Idempotency-Key, if it has one, for this content.
 
-        Raises IdempotencyMismatch or IdempotencyInFlight.
+        Raises IdempotencyMismatch or IdempotencyInFlight, and what `transaction` raises.
         """
         if self.idempotency_key is not None:
             await run_in_threadpool(self._begin, self.idempotency_key, _fingerprint(content))
@@ -115,7 +115,7 @@ class Effect:
 
     def _begin(self, key: str, fingerprint: str) -> None:
         try:
-            with self.database.write() as db:
+            with self.transaction() as db:
                 found = answers.claim(db, self.api_key.account_id, self.route, key, fingerprint)
         except IntegrityError as error:
             raise IdempotencyInFlight from error

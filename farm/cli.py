@@ -16,6 +16,7 @@ from farm.commands import (
     database,
     doctor,
     logs,
+    models,
     nodes,
     reaper,
     remote,
@@ -72,6 +73,7 @@ app.add_typer(templates.app, name="templates")
 app.add_typer(camera_paths.app, name="camera-paths")
 app.add_typer(remote.app, name="remote")
 app.add_typer(nodes.app, name="nodes")
+app.add_typer(models.app, name="models")
 app.add_typer(renders.app, name="renders")
 
 

@@ -10,7 +10,17 @@ from sqlalchemy.orm import Session
 
 from farm import logs
 from farm.accounts import accounts, credits, erasure
-from farm.commands.shared import Data, Json, account_of, console, fail, open_database, operator, settings_with
+from farm.commands.shared import (
+    Data,
+    Json,
+    account_of,
+    console,
+    fail,
+    open_database,
+    operator,
+    optional_iso_time,
+    settings_with,
+)
 from farm.db import audit, holdings
 from farm.db.accounts import all_accounts, keys_of
 from farm.db.tables import Account, Key, now
@@ -60,7 +70,10 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
 
 @accounts_app.command("suspend")
 def suspend_account(email: str, data: Data = None) -> None:
-    """Suspend an account: all its keys are refused until it is resumed. Running renders continue."""
+    """Suspend an account: all its keys are refused until it is resumed.
+
+    Its queued work waits; chunks that a worker has begun are finished.
+    """
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
         account.suspended_at = now()
@@ -143,7 +156,7 @@ def create_key(
         account = account_of(db, email)
         key = accounts.create_key(db, account, scopes=allowed, expires_at=expires_at)
         row = keys_of(db, account)[-1]
-        _record(db, "keys create", row.id, account.id, scopes=row.scopes, expires=_iso_time(row.expires_at))
+        _record(db, "keys create", row.id, account.id, scopes=row.scopes, expires=optional_iso_time(row.expires_at))
     print(key)
 
 
@@ -194,15 +207,11 @@ def _key_json(row: Key) -> dict[str, Any]:
     return {
         "id": row.id,
         "state": "revoked" if row.revoked_at else "expired" if expired else "active",
-        "created": _iso_time(row.created_at),
-        "expires": _iso_time(row.expires_at),
-        "used": _iso_time(row.last_used_at),
+        "created": optional_iso_time(row.created_at),
+        "expires": optional_iso_time(row.expires_at),
+        "used": optional_iso_time(row.last_used_at),
         "scopes": ["all"] if row.scopes is None else row.scopes,
     }
-
-
-def _iso_time(time: datetime | None) -> str | None:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
 
 
 def _parse_scopes(text: str) -> list[str]:

@@ -5,22 +5,27 @@ from typing import Annotated, Any
 
 import typer
 
-from farm.commands.shared import Data, Json, account_of, console, iso_time, open_database, print_table
+from farm.commands.shared import Data, Json, console, fail, iso_time, open_database, print_table
 from farm.db import audit
+from farm.db.accounts import find_account
 from farm.db.tables import AuditEntry
 
 
 def print_audit(
-    account: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only entries about this account.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="EMAIL|ID", help="Only entries about this account, which may be deleted.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """List what operators have changed, the newest first."""
     with open_database(data) as database, database.read() as db:
-        account_id = account_of(db, account).id if account else None
-        entries = audit.newest(db, account_id=account_id, limit=limit)
+        found = find_account(db, account) if account else None
+        entries = audit.newest(db, account_id=found.id if found else account, limit=limit)
         emails = audit.emails(db, entries)
+    if account and not found and not entries:
+        fail(f"There is no account for {account}, and no entry about an account with this id")
     if as_json:
         console.print(json.dumps([_entry_json(entry, emails) for entry in entries]))
         return

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, iso_time, open_database, operator
+from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, open_database, operator, optional_iso_time
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.tables import Chunk, Node
@@ -83,7 +83,7 @@ def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
         "frames": chunk.frames,
         "framesDone": chunk.frames_done,
     }
-    last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": _iso_time(node.last_frame_at)}
+    last = {"chunk": node.last_chunk_id, "frame": node.last_frame, "at": optional_iso_time(node.last_frame_at)}
     return {
         "name": node.name,
         "state": registry.state(node, chunk, at),
@@ -99,8 +99,8 @@ def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
         "sandbox": node.sandbox,
         "tags": node.tags,
         "versions": {"plinth": node.plinth_version, "bpy": node.bpy_version, "database": node.database_version},
-        "started": _iso_time(node.started_at),
-        "seen": _iso_time(node.seen_at),
+        "started": optional_iso_time(node.started_at),
+        "seen": optional_iso_time(node.seen_at),
         "clockOffset": round(node.clock_offset, 1),
     }
 
@@ -135,10 +135,6 @@ def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
             _ago(row["seen"], at) + _clock(row["clockOffset"]),
         )
     return table
-
-
-def _iso_time(time: datetime | None) -> str | None:
-    return iso_time(time) if time else None
 
 
 def _clock(offset: float) -> str:

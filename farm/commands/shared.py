@@ -87,6 +87,10 @@ def iso_time(time: datetime) -> str:
     return time.isoformat(timespec="seconds")
 
 
+def optional_iso_time(time: datetime | None) -> str | None:
+    return iso_time(time) if time else None
+
+
 def ago(time: datetime, at: datetime) -> str:
     """How long before `at` a time was, in its largest unit of which there are at least two."""
     seconds = max(int((at - time).total_seconds()), 0)

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from farm.commands.shared import console, fail
+from farm.commands.shared import console, fail, iso_time
 from farm.db import stored_files
 from farm.db.cleanups import UPLOAD_GRACE
 from farm.db.session import Database
@@ -74,4 +74,4 @@ def _render_of(key: str) -> str | None:
 
 
 def _json(file: StoredFile) -> dict[str, Any]:
-    return {"key": file.key, "bytes": file.size, "written": file.written_at.isoformat(timespec="seconds")}
+    return {"key": file.key, "bytes": file.size, "written": iso_time(file.written_at)}

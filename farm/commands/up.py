@@ -17,9 +17,10 @@ import typer
 
 from farm import logs
 from farm.accounts import accounts
-from farm.commands.shared import Data, console, fail, settings_with
+from farm.commands.shared import Data, console, fail, operator, settings_with
 from farm.commands.worker_group import FARM_COMMAND, workers_of
-from farm.db.accounts import accounts_exist
+from farm.db import audit
+from farm.db.accounts import accounts_exist, keys_of
 from farm.db.session import Database
 from farm.errors import CannotStart
 from farm.nodes import names
@@ -130,7 +131,13 @@ def _prepare_database(settings: Settings) -> Path | None:
             if accounts_exist(db):
                 return None
             account = accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS)
-            return _store_key(settings, accounts.create_key(db, account))
+            audit.record(
+                db, operator(), "accounts create", account.id, account_id=account.id, admin=True, credits=ADMIN_CREDITS
+            )
+            key = accounts.create_key(db, account)
+            [row] = keys_of(db, account)
+            audit.record(db, operator(), "keys create", row.id, account_id=account.id, scopes=None, expires=None)
+            return _store_key(settings, key)
     finally:
         database.close()
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, exists, func, select, union
 from sqlalchemy.orm import Session
 
-from farm.db import cleanups, clock, quotas
+from farm.db import cleanups, clock, nodes, quotas
 from farm.db.tables import Account, Asset, Cleanup, Key, Model, Overlay, Render, Segment, Shot
 
 
@@ -58,7 +58,7 @@ def uses_by_others(db: Session, account_id: str, over: tuple[str, ...]) -> int:
 def remove(db: Session, account_id: str) -> None:
     """Delete the account and, by the foreign keys, all its rows, and plan the removal of all its files.
 
-    The ledger's rows stay, without the account.
+    Nodes forget the failures of its models. The ledger's rows stay, without the account.
     """
     at = clock.now(db)
     for row in db.scalars(select(Model).where(Model.account_id == account_id, Model.has_file)):
@@ -68,3 +68,4 @@ def remove(db: Session, account_id: str) -> None:
     for render_id in db.scalars(select(Render.id).where(Render.account_id == account_id)):
         cleanups.schedule(db, render_id)
     db.execute(delete(Account).where(Account.id == account_id), execution_options={"synchronize_session": False})
+    nodes.forget_failures(db, account_id)

@@ -65,9 +65,16 @@ def is_alive(node: Node, at: datetime) -> bool:
 
 
 def failures_elsewhere(db: Session, name: str) -> list[list[list[str]]]:
-    """The recorded failures of all nodes but this one: for each node a list of (model id, time, message)."""
+    """The recorded failures of all nodes but this one: for each node a list of (SHA-256, account id, time, message)."""
     others = db.scalars(select(Node.failures).where(Node.name != name, Node.failures.is_not(None)))
     return [failures for failures in others if failures]
+
+
+def forget_failures(db: Session, account_id: str) -> None:
+    """Remove the recorded failures of an account's models from all nodes."""
+    failed = select(Node).where(Node.failures.is_not(None)).order_by(Node.name).with_for_update()
+    for node in db.scalars(failed):
+        node.failures = [failure for failure in node.failures or [] if failure[1] != account_id] or None
 
 
 def draws(db: Session, node: Node) -> bool:

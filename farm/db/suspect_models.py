@@ -29,8 +29,8 @@ def record(db: Session, sha256: str, reason: str) -> int:
 
 def confirm(db: Session, sha256s: Collection[str]) -> None:
     """Refuse those of these files that have had MAX_HOSTS hosts, from now on and for good."""
-    guilty = (SuspectModel.sha256.in_(sha256s), SuspectModel.hosts >= MAX_HOSTS)
-    db.execute(update(SuspectModel).where(*guilty).values(is_refused=True))
+    harmful = (SuspectModel.sha256.in_(sha256s), SuspectModel.hosts >= MAX_HOSTS)
+    db.execute(update(SuspectModel).where(*harmful).values(is_refused=True))
 
 
 def clear(db: Session, sha256s: Collection[str]) -> None:
@@ -42,3 +42,9 @@ def refused(db: Session, sha256s: Collection[str]) -> SuspectModel | None:
     """One of these files that is refused for good."""
     wanted = (SuspectModel.sha256.in_(sha256s), SuspectModel.is_refused)
     return db.scalar(select(SuspectModel).where(*wanted).limit(1))
+
+
+def all_refused(db: Session, beginning: str = "") -> list[SuspectModel]:
+    """The files that are refused for good and whose SHA-256 begins so, the newest first."""
+    wanted = (SuspectModel.is_refused, SuspectModel.sha256.startswith(beginning, autoescape=True))
+    return list(db.scalars(select(SuspectModel).where(*wanted).order_by(SuspectModel.failed_at.desc())))

@@ -380,8 +380,9 @@ class Asset(Table):
 
 
 class Node(Table):
-    """A worker with its Blender. Only farm.nodes writes this table. The chunks that it works on name it as `worker`.
+    """A worker with its Blender. Only farm.nodes writes this table, and the erasure of an account its `failures`.
 
+    The chunks that it works on name it as `worker`.
     `machine` is the scope within which its name is unique (farm.nodes.names), `gpu` the OpenGL name of the device that
     EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
     `sandbox` is the tier of its Blender's sandbox (farm.processes.sandbox).

@@ -6,13 +6,12 @@ from datetime import timedelta
 from farm.db import answers, cleanups, clock, counters, models, overlays
 from farm.db.session import Database
 from farm.db.tables import Model, Overlay
-from farm.scheduling import render_status
 from farm.scheduling.attempted import attempted
+from farm.scheduling.render_status import UNFINISHED
 from farm.storage import Storage
 
 # A request that found a model before its deletion may be about to commit a render of it.
 DELETION_GRACE = timedelta(minutes=1)
-UNFINISHED = render_status.ORDER[:-1]
 MAX_CLEANUPS_PER_PASS = 100
 
 
@@ -31,13 +30,14 @@ def clean_up(database: Database, storage: Storage) -> None:
         with attempted(database, "files", model.storage_key):
             storage.delete(model.storage_key)
             with database.write() as db:
-                db.get_one(Model, model.id).has_file = False
+                if found := db.get(Model, model.id):  # its account may have been deleted meanwhile
+                    found.has_file = False
     for overlay in dead_overlays:
         with attempted(database, "files", overlay.storage_key):
             storage.delete(overlay.storage_key)
             with database.write() as db:
-                if found := db.get(Overlay, overlay.id):  # another reaper may have been faster
-                    db.delete(found)
+                if row := db.get(Overlay, overlay.id):  # another reaper may have been faster
+                    db.delete(row)
                     counters.PURGED.add(db, what="overlays")
     for cleanup in due:
         with attempted(database, "cleanups", cleanup.prefix):

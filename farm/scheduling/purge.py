@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from farm.db import clock, counters, models, renders
 from farm.db.session import Database, after_commit
 from farm.db.tables import Model
-from farm.scheduling.cleanup import UNFINISHED
-from farm.scheduling.render_status import OVER
+from farm.scheduling.render_status import OVER, UNFINISHED
 from farm.settings import Settings
 from farm.storage import Storage, discard
 

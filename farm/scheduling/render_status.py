@@ -24,6 +24,7 @@ NEXT: dict[str, set[str]] = {
 SEQUENCES = (ORDER, ["error", "failed"])
 
 OVER = ("done", "error", "failed")
+UNFINISHED = tuple(status for status in NEXT if status not in OVER)
 
 
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:

@@ -92,7 +92,7 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
     for _ in range(MAX_CLAIM_ATTEMPTS):
         with database.write() as db:
             claimant = registry.claimant(db, context.name)
-            if claimant is None:  # drained or quarantined
+            if claimant is None:  # drained, quarantined or being checked
                 return None
             claimant = replace(claimant, drawing_first=context.turns.drawing_first)
             chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)

@@ -9,10 +9,11 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from redis import Redis
 
-from farm.accounts import accounts
+from farm.accounts import accounts, erasure
 from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import Account, Answer, Model, Overlay, Render, now
+from farm.scheduling.render_status import OVER
 from farm.settings import Settings
 from tests.intake.scans import picture
 from tests.support.api import assert_error, assert_nothing_left, count, credits_of, uploaded
@@ -143,6 +144,20 @@ class TestIngest:
         assert_error(answer, *ENDINGS[ending][1])
         assert_nothing_left(settings, database, redis)
         assert count(database, Answer) == 0
+
+
+class TestErasedAccount:
+    @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+    def test_is_unauthorized(
+        self, api: TestClient, database: Database, client: Client, headers: dict[str, str]
+    ) -> None:
+        def parts() -> Iterator[bytes]:
+            with database.write() as db:
+                erasure.erase(db, client.account.id, OVER)
+            yield b'{"modelId": "Xz7pQ4w8nR2k"}'
+
+        headers = {"Content-Type": "application/json", **headers}
+        assert_error(api.post("/v1/renders", content=parts(), headers=headers), "unauthorized", 401)
 
 
 class TestJson:

@@ -15,13 +15,13 @@ from tests.support.glb import glb
 pytestmark = pytest.mark.on_both_databases
 
 HARMFUL = glb(b"harmful")
+HARMFUL_SHA256 = hashlib.sha256(HARMFUL).hexdigest()
 REASON = "crashed or hung the renderer twice"
 
 
 def refuse(database: Database, *, is_refused: bool = True) -> None:
     with database.write() as db:
-        sha256 = hashlib.sha256(HARMFUL).hexdigest()
-        db.add(SuspectModel(sha256=sha256, hosts=2, reason="why", failed_at=now(), is_refused=is_refused))
+        db.add(SuspectModel(sha256=HARMFUL_SHA256, hosts=2, reason="why", failed_at=now(), is_refused=is_refused))
 
 
 class TestRefusedModel:

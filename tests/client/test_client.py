@@ -30,9 +30,11 @@ from plinth_client import (
     Render,
     RenderFailed,
     RenderSettings,
+    ServerError,
     Unauthorized,
     WaitTimeout,
 )
+from plinth_client.errors import error_from_body
 from tests.client.flaky import serving
 from tests.support.clients import Client, new_client
 from tests.support.finished_renders import Finish
@@ -334,6 +336,12 @@ class TestErrors:
             plinth.renders.create(model_id, {"length": 2})
         assert (refused.value.code, refused.value.status) == ("invalid_settings", 400)
         assert refused.value.request_id
+
+    @pytest.mark.parametrize(("code", "status"), [("request_timeout", 408), ("idempotency_in_flight", 409)])
+    def test_are_server_errors_if_the_same_request_may_succeed_later(self, code: str, status: int) -> None:
+        assert type(error_from_body(status, {"error": {"code": code, "message": "m"}}, None)) is ServerError
+        for other in ("timeout", "conflict"):
+            assert type(error_from_body(status, {"error": {"code": other, "message": "m"}}, None)) is InvalidRequest
 
     def test_are_unauthorized_for_a_wrong_key(self, url: str) -> None:
         with Plinth(url, "dxgl_sk_wrong") as plinth, pytest.raises(Unauthorized):

@@ -61,6 +61,7 @@ class TestEntries:
         text = farm("audit", "--json")
         assert key not in text
         assert "new@example.com" not in text, "an erased account leaves no address"
+        assert audited("--account", account) == audited(), "found by the id that is left"
 
     def test_tell_changes_of_nodes_and_renders(self, database: Database, gpu: Facts, render: Render) -> None:
         registry.join(database, replace(gpu, name="box"))
@@ -94,6 +95,13 @@ class TestEntries:
             assert api.patch(f"/v1/overlays/{overlay}/{change}").status_code == 200
         assert audited() == [("overlays publish", overlay), ("overlays unpublish", overlay)]
         assert "ada@example.com" in farm("audit")
+
+
+class TestUnknownAccount:
+    def test_is_an_error(self) -> None:
+        result = CliRunner().invoke(app, ["audit", "--account", "none@example.com"])
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "no account for none@example.com" in result.stderr
 
 
 class TestFailedChange:

@@ -154,6 +154,7 @@ class TestKeys:
         assert [row["state"] for row in rows] == ["active", "active", "expired"]
         assert [row["scopes"] for row in rows] == [["all"], ["renders:read", "account:read"], ["all"]]
         assert [row["expires"] and row["expires"][:4] for row in rows][::2] == [None, "2020"]
+        assert rows[2]["expires"] == "2020-01-31T00:00:00+00:00"
         assert all(row["created"] and row["used"] is None for row in rows)
         plain = done("keys", "list", "ada@example.com")
         assert [line.split()[0] for line in plain.splitlines()] == [row["id"] for row in rows]

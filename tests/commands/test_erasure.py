@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
 from farm.cli import app
+from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import (
     Account,
@@ -29,6 +30,9 @@ from farm.db.tables import (
     Table,
     now,
 )
+from farm.errors import RenderFailed
+from farm.nodes import quarantine, registry
+from farm.nodes.facts import Facts
 from farm.scheduling import leases
 from farm.scheduling.cleanup import clean_up
 from farm.settings import Settings
@@ -189,6 +193,19 @@ class TestDelete:
         assert set.union(*(answer.result() for answer in answers)) == {201, 401}
         assert set(rows(database).values()) == {0}
         assert stored(storage) == []
+
+    def test_removes_its_failures_from_the_nodes(
+        self, client: Client, stranger: Client, database: Database, cpu: Facts
+    ) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            for number, account in enumerate((client.account, stranger.account)):
+                model = Model(sha256=f"{number}" * 64, account_id=account.id)
+                quarantine.record_failure(db, cpu.name, model, RenderFailed(account.email))
+        assert delete("ada@example.com").exit_code == 0
+        with database.read() as db:
+            failures = nodes.named(db, cpu.name).failures or []
+        assert [(failure[1], failure[3]) for failure in failures] == [(stranger.account.id, stranger.account.email)]
 
     def test_reports_an_unknown_account_in_one_line(self) -> None:
         result = delete("none@example.com")

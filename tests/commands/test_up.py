@@ -1,5 +1,6 @@
-"""The first start of `farm up`: the admin key, and who may read the data folder."""
+"""The first start of `farm up`: the admin account and its key, and who may read the data folder."""
 
+import json
 import os
 import signal
 import stat
@@ -9,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from typer.testing import CliRunner
 
 from farm.accounts.accounts import PREFIX
+from farm.cli import app
 from tests.support.polling import until
 from tests.support.processes import FARM, free_port
 
@@ -31,6 +34,12 @@ def farm_up(folder: Path) -> Iterator[tuple[str, str]]:
         process.wait(60)
 
 
+def audited(folder: Path) -> list[dict[str, str]]:
+    """The entries of the audit of the farm in a folder, the newest first."""
+    result = CliRunner().invoke(app, ["audit", "--json", "--data", str(folder / "data")])
+    return list(json.loads(result.stdout))
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -48,7 +57,12 @@ def test_first_start_writes_the_admin_key_to_a_private_file(tmp_path: Path) -> N
         assert len(databases) == 3, "with the files that SQLite adds"
         assert {mode(path) for path in [file, *databases]} == {0o600}
         assert mode(file.parent) == 0o700
+        assert [(entry["what"], entry["email"]) for entry in audited(tmp_path)] == [
+            ("keys create", "admin@localhost"),
+            ("accounts create", "admin@localhost"),
+        ]
     with farm_up(tmp_path) as (url, output):
         assert httpx.get(f"{url}/v1/health").status_code == 200
         assert str(file) not in output
+        assert len(audited(tmp_path)) == 2
     assert file.read_text().strip() == key

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
+from farm.accounts import erasure
 from farm.db import answers, cleanups, clock, counters
 from farm.db.session import Database
 from farm.db.tables import Account, Answer, Cleanup, Model, Overlay, Render, now
@@ -134,6 +135,31 @@ class TestCleanUp:
         assert not is_stored(storage, "renders/Xz7pQ4w8nR2k/left.mp4")
         with database.read() as db:
             assert db.scalars(select(Cleanup)).all() == []
+
+
+class StorageThatErases(FolderStorage):
+    """Erases the account on every deletion, as an operator may do at the same time."""
+
+    def __init__(self, root: Path, database: Database, account_id: str) -> None:
+        super().__init__(root)
+        self.database, self.account_id = database, account_id
+
+    def delete(self, key: str) -> None:
+        with self.database.write() as db:
+            erasure.erase(db, self.account_id, render_status.OVER)
+        super().delete(key)
+
+
+@pytest.mark.on_both_databases
+def test_accepts_that_a_row_is_erased_meanwhile(
+    settings: Settings, database: Database, storage: Storage, stored: Model
+) -> None:
+    delete(database, stored)
+    clean_up(database, StorageThatErases(settings.files, database, stored.account_id))
+    assert not is_stored(storage, stored.storage_key)
+    with database.read() as db:
+        assert db.get(Model, stored.id) is None
+        assert counters.REAPER_FAILURES.totals(db) == {}
 
 
 class StorageWithStuckFiles(FolderStorage):

@@ -9,7 +9,7 @@ PlinthError               code, status, message
 |  +- NotFound            404: no such object, or a file that does not exist yet
 |  +- UploadLimit         429 upload_limit
 |  +- RateLimited         429 rate_limited, still after ten minutes
-|  +- ServerError         5xx: a later attempt may succeed
+|  +- ServerError         5xx, 408 request_timeout, 409 idempotency_in_flight: a later attempt may succeed
 +- ConnectionFailed       no response, or an incomplete one; status 0
 +- RenderFailed           the render ended as an error; status 0
 +- WaitTimeout            the render was not done in time; status 0
@@ -65,7 +65,7 @@ class RateLimited(ApiError):
 
 
 class ServerError(ApiError):
-    """An error of the server: a later attempt may succeed."""
+    """The server could not process the request now: a later attempt may succeed."""
 
 
 class ConnectionFailed(PlinthError):
@@ -98,6 +98,11 @@ STATUS_ERRORS: dict[int, type[ApiError]] = {
     404: NotFound,
     429: UploadLimit,
 }
+CODE_ERRORS: dict[str, type[ApiError]] = {
+    "rate_limited": RateLimited,
+    "request_timeout": ServerError,
+    "idempotency_in_flight": ServerError,
+}
 
 
 def error_from_body(status: int, body: object, request_id: str | None) -> ApiError:
@@ -106,5 +111,6 @@ def error_from_body(status: int, body: object, request_id: str | None) -> ApiErr
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):  # a proxy or gateway sent the response
         return kind("internal", status, f"The server responded with status {status} and no error message", request_id)
-    kind = RateLimited if error.get("code") == "rate_limited" else kind
-    return kind(str(error.get("code")), status, str(error.get("message")), request_id)
+    code = str(error.get("code"))
+    kind = CODE_ERRORS.get(code, kind)
+    return kind(code, status, str(error.get("message")), request_id)
