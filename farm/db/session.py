@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
+from farm.db import clock
+
 # The locks of a client that is stopped or disconnected during a transaction would block all others. Our transactions
 # wait only for the database, so none is idle for that long.
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
@@ -118,6 +120,7 @@ def _sqlite_engine(url: str) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.create_function("clock_timestamp", 0, clock.sqlite_clock_timestamp)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
