@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
-from farm.db import counters
+from farm.db import clock, counters
 from farm.db.accounts import find_account, key_with_digest
 from farm.db.tables import Account, Key, LedgerEntry, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
@@ -61,7 +61,7 @@ def revoke_key(db: Session, key: str) -> Key:
     row = _key(db, key) if key.startswith(PREFIX) else db.get(Key, key)
     if row is None or row.revoked_at:
         raise Unauthorized
-    row.revoked_at = now()
+    row.revoked_at = clock.now(db)
     return row
 
 
@@ -71,7 +71,7 @@ def authenticate(db: Session, raw: str, scope: str) -> Key:
     Raises Unauthorized, TokenExpired, Forbidden for a suspended account, or InsufficientScope.
     """
     key = _key(db, raw)
-    _check_allowed(key, scope)
+    _check_allowed(db, key, scope)
     return key
 
 
@@ -80,11 +80,11 @@ def check_again(db: Session, key_id: str, scope: str) -> None:
     key = db.get(Key, key_id)
     if key is None or key.revoked_at:
         raise Unauthorized
-    _check_allowed(key, scope)
+    _check_allowed(db, key, scope)
 
 
-def _check_allowed(key: Key, scope: str) -> None:
-    if key.expires_at and key.expires_at <= now():
+def _check_allowed(db: Session, key: Key, scope: str) -> None:
+    if key.expires_at and key.expires_at <= clock.now(db):
         raise TokenExpired
     if key.account.suspended_at:
         raise Forbidden

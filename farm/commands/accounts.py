@@ -21,9 +21,9 @@ from farm.commands.shared import (
     optional_iso_time,
     settings_with,
 )
-from farm.db import audit, holdings
+from farm.db import audit, clock, holdings
 from farm.db.accounts import all_accounts, keys_of
-from farm.db.tables import Account, Key, now
+from farm.db.tables import Account, Key
 from farm.errors import FarmError
 from farm.scheduling.render_status import OVER
 from farm.storage import discard, open_storage
@@ -76,7 +76,7 @@ def suspend_account(email: str, data: Data = None) -> None:
     """
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
-        account.suspended_at = now()
+        account.suspended_at = clock.now(db)
         _record(db, "accounts suspend", account.id, account.id)
     console.print(f"Suspended {email}")
 
@@ -151,8 +151,8 @@ def create_key(
 ) -> None:
     """Create an API key and print it; it cannot be shown again."""
     allowed = None if scopes is None else _parse_scopes(scopes)
-    expires_at = None if expires is None else _parse_expiry(expires)
     with open_database(data) as database, database.write() as db:
+        expires_at = None if expires is None else _parse_expiry(expires, clock.now(db))
         account = account_of(db, email)
         key = accounts.create_key(db, account, scopes=allowed, expires_at=expires_at)
         row = keys_of(db, account)[-1]
@@ -164,7 +164,8 @@ def create_key(
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
-        rows = [_key_json(row) for row in keys_of(db, account_of(db, email))]
+        at = clock.now(db)
+        rows = [_key_json(row, at) for row in keys_of(db, account_of(db, email))]
     if as_json:
         console.print(json.dumps(rows))
         return
@@ -202,8 +203,8 @@ def _account_json(row: Account) -> dict[str, Any]:
     }
 
 
-def _key_json(row: Key) -> dict[str, Any]:
-    expired = row.expires_at is not None and row.expires_at <= now()
+def _key_json(row: Key, at: datetime) -> dict[str, Any]:
+    expired = row.expires_at is not None and row.expires_at <= at
     return {
         "id": row.id,
         "state": "revoked" if row.revoked_at else "expired" if expired else "active",
@@ -223,11 +224,11 @@ def _parse_scopes(text: str) -> list[str]:
     return scopes
 
 
-def _parse_expiry(text: str) -> datetime:
-    """The time in UTC of --expires: a duration from now, or a date with an optional time."""
+def _parse_expiry(text: str, at: datetime) -> datetime:
+    """The time in UTC of --expires: a duration from `at`, or a date with an optional time."""
     try:
         if match := re.fullmatch(r"([0-9]+)([smhdw])", text):
-            return now() + timedelta(**{UNITS[match[2]]: int(match[1])})
+            return at + timedelta(**{UNITS[match[2]]: int(match[1])})
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

@@ -23,6 +23,7 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as sh
 COLOURS: dict[registry.State, str] = {
     "working": "green",
     "idle": "green",
+    "checking": "yellow",
     "draining": "yellow",
     "drained": "dim",
     "quarantined": "red",

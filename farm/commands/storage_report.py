@@ -4,10 +4,9 @@ import json
 from typing import Any, NamedTuple
 
 from farm.commands.shared import console, fail, iso_time
-from farm.db import stored_files
+from farm.db import clock, stored_files
 from farm.db.cleanups import UPLOAD_GRACE
 from farm.db.session import Database
-from farm.db.tables import now
 from farm.scheduling.render_status import OVER
 from farm.settings import Settings
 from farm.storage import Storage, open_storage
@@ -55,7 +54,7 @@ def compare(database: Database, storage: Storage) -> tuple[list[StoredFile], lis
         unfinished = stored_files.unfinished_renders(db, OVER)
         named = stored_files.named(db)
         missing = [MissingFile(*row) for row in stored_files.needed(db) if row[2] not in stored]
-    old = now() - UPLOAD_GRACE
+        old = clock.now(db) - UPLOAD_GRACE
     unknown = [
         file
         for key, file in sorted(stored.items())

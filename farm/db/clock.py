@@ -1,6 +1,7 @@
-"""The database's clock: the only one by which leases, heartbeats and due times are set and judged.
+"""The database's clock: the only one by which rows are dated, and leases, heartbeats and due times set and judged.
 
-The clocks of the machines may be off by hours. With SQLite, which is a library, it is the clock of the one machine.
+The clocks of the machines may be off by hours. SQLite, which is a library, has the clock of the one machine; it gets
+PostgreSQL's function (farm.db.session), so that both databases can date the rows that they insert.
 """
 
 from datetime import UTC, datetime
@@ -8,14 +9,18 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-MAX_CLOCK_OFFSET_SECONDS = 2.0  # of a machine: more is worth a mend, as keys and log lines go by its own clock
+from farm.db.tables import UtcDateTime
+
+MAX_CLOCK_OFFSET_SECONDS = 2.0  # of a machine: more is worth a mend, as log lines go by its own clock
 
 
 def now(db: Session) -> datetime:
     """The current time, not that of the transaction's start: a transaction may have waited for a lock."""
     with db.no_autoflush:  # callers read the clock while they fill in a row
-        if db.get_bind().dialect.name == "sqlite":
-            text: str = db.scalars(select(func.strftime("%Y-%m-%dT%H:%M:%fZ", "now"))).one()
-            return datetime.fromisoformat(text)
-        time: datetime = db.scalars(select(func.clock_timestamp())).one()
+        time: datetime = db.scalars(select(func.clock_timestamp(type_=UtcDateTime))).one()
         return time.astimezone(UTC)
+
+
+def sqlite_clock_timestamp() -> str:
+    """The current time as SQLite stores it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -2,16 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from farm.db import clock
-from farm.db.chunks import DRAWING
+from farm.db.chunks import DRAWING, NOT_SUSPENDED
 from farm.db.tables import Chunk, Node, Shot
 from farm.errors import NotFound
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)  # four missed heartbeats: the node counts as gone
-RESTART_GRACE = timedelta(minutes=10)  # the last node of an engine may just be restarting
+RESTART_GRACE = timedelta(minutes=10)  # the last node of an engine may just be restarting, or soon leave quarantine
 
 
 def named(db: Session, name: str, *, lock: bool = False) -> Node:
@@ -48,15 +48,18 @@ def count_drawing(db: Session) -> int:
 
 def begun_shots_wait(db: Session, engine: str) -> bool:
     """Whether shots that this engine has begun have waiting frames, which no other engine may draw."""
-    waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine)
+    waits = (Chunk.state == "queued", Chunk.priority == DRAWING, Shot.engine == engine, NOT_SUSPENDED)
     return db.scalar(select(Chunk.id).join(Shot, Shot.id == Chunk.shot_id).where(*waits).limit(1)) is not None
 
 
 def engines_available(db: Session) -> set[str]:
-    """The engines of the nodes that accept work, including nodes that may just be restarting."""
-    recent = Node.seen_at > clock.now(db) - RESTART_GRACE
-    accepting = (recent, Node.drain_at.is_(None), Node.quarantined_at.is_(None))
-    return set(db.scalars(select(Node.engine).where(*accepting)))
+    """The engines of the nodes that accept work, including nodes that may soon do so again.
+
+    They may just be restarting, or be checked and leave quarantine by themselves.
+    """
+    since = clock.now(db) - RESTART_GRACE
+    sound = or_(Node.quarantined_at.is_(None), Node.quarantined_at > since)
+    return set(db.scalars(select(Node.engine).where(Node.seen_at > since, Node.drain_at.is_(None), sound)))
 
 
 def is_alive(node: Node, at: datetime) -> bool:
@@ -87,4 +90,4 @@ def _alive(db: Session) -> ColumnElement[bool]:
 
 
 def _accepts_work(db: Session) -> ColumnElement[bool]:
-    return and_(_alive(db), Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+    return and_(_alive(db), Node.drain_at.is_(None), Node.quarantined_at.is_(None), Node.check_due_at.is_(None))

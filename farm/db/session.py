@@ -14,6 +14,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from farm.db import clock
+
 # The locks of a client that is stopped or disconnected during a transaction would block all others. Our transactions
 # wait only for the database, so none is idle for that long.
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
@@ -123,6 +125,7 @@ def _sqlite_engine(url: str) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.create_function("clock_timestamp", 0, clock.sqlite_clock_timestamp)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -26,6 +27,7 @@ from farm.ids import new_id
 
 
 def now() -> datetime:
+    """The time by this machine's clock. What is stored or judged goes by farm.db.clock."""
     return datetime.now(UTC)
 
 
@@ -54,7 +56,7 @@ class Table(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True, default=new_id)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=func.clock_timestamp())  # of the database (farm.db.clock)
 
 
 class Account(Table):
@@ -233,7 +235,7 @@ class Render(Table):
     settings: Mapped[dict[str, Any]]
     error_message: Mapped[str | None] = mapped_column(Text)
     retries: Mapped[int] = mapped_column(default=0)
-    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    updated_at: Mapped[datetime] = mapped_column(default=func.clock_timestamp())
 
     account: Mapped[Account] = relationship()
     model: Mapped[Model] = relationship()

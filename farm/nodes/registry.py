@@ -20,7 +20,7 @@ from farm.storage import Storage
 
 log = structlog.get_logger()
 
-State = Literal["working", "idle", "draining", "drained", "quarantined", "gone"]
+State = Literal["working", "idle", "checking", "draining", "drained", "quarantined", "gone"]
 
 
 @dataclass(frozen=True)
@@ -171,14 +171,14 @@ def _is_of(node: Node, facts: Facts) -> bool:
 
 
 def leave(db: Session, facts: Facts) -> None:
-    """Remove the node from the registry; a drained or quarantined one stays there, marked as stopped.
+    """Remove the node from the registry; one that is drained, quarantined or to be checked stays, marked as stopped.
 
     Does nothing if the node has not joined, or another process has joined under its name since.
     """
     node = nodes.find(db, facts.name, lock=True)
     if node is None or not has_joined(db, facts):
         return
-    if node.drain_at or node.quarantined_at:
+    if node.drain_at or node.quarantined_at or node.check_due_at:
         node.stopped_at = clock.now(db)
     else:
         db.delete(node)
@@ -241,4 +241,6 @@ def state(node: Node, chunk: Chunk | None, at: datetime) -> State:
         return "quarantined"
     if node.drain_at:
         return "draining"
-    return "working" if chunk else "idle"
+    if chunk:
+        return "working"
+    return "checking" if node.check_due_at else "idle"

@@ -8,7 +8,7 @@ import structlog
 from PIL import Image
 
 from farm import templates
-from farm.blender.client import Blender
+from farm.blender.client import Blender, memory_limit
 from farm.db.session import Database
 from farm.errors import RenderFailed
 from farm.nodes import quarantine
@@ -54,7 +54,8 @@ def draw_known_model(context: WorkerContext, scratch: Path) -> None:
     # The built-in template: a studio's own of the same name may be at fault itself.
     template = templates.BUILT_IN / f"{spec.template}.blend"
     shot = replace(shot_setup(spec, templates.STAND_IN, context.engine), template=str(template))
-    with Blender(context.blender_socket, TIMEOUT_SECONDS) as blender:
+    limit = memory_limit(context.settings.blender_bytes)
+    with Blender(context.blender_socket, TIMEOUT_SECONDS, limit) as blender:
         for _ in produce(draw_frames(blender, shot, spec, range(FRAMES)), [variant]):
             pass
     picture = np.asarray(Image.open(files.posters["poster-full"]).convert("L"))

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from farm.accounts import accounts
-from farm.db import counters
+from farm.db import clock, counters, nodes
 from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render, now
@@ -112,11 +112,13 @@ class TestNodes:
     def test_are_counted_by_state(self, prometheus: TestClient, database: Database) -> None:
         assert value(scraped(prometheus), "plinth_nodes", state="idle") == 0
         registry.join(database, CPU)
-        registry.join(database, replace(CPU, name="other"))
+        for name in ("draining", "checking"):
+            registry.join(database, replace(CPU, name=name))
         with database.write() as db:
-            registry.drain(db, "other")
-        seen = scraped(prometheus)
-        assert [value(seen, "plinth_nodes", state=state) for state in ("idle", "draining", "gone")] == [1, 1, 0]
+            registry.drain(db, "draining")
+            nodes.named(db, "checking").check_due_at = clock.now(db)
+        seen, states = scraped(prometheus), ("idle", "checking", "draining", "gone")
+        assert [value(seen, "plinth_nodes", state=state) for state in states] == [1, 1, 1, 0]
 
     def test_reports_chunks_that_no_reaper_has_released(
         self, api: TestClient, prometheus: TestClient, database: Database

@@ -23,6 +23,9 @@ from farm.errors import BadTemplate, BlenderCrashed, ModelTooLarge
 from farm.processes import memory
 from farm.processes.sandbox import Isolation, Limits
 from farm.scene.shot import Engine
+from farm.settings import Settings
+from farm.worker import node_check
+from farm.worker.context import WorkerContext
 from tests.blender.models import box, glb
 from tests.support.blender import TIMEOUT_SECONDS, InsideBlender, draw_frames, process_of, shot
 from tests.support.glb import binary_chunk, container, json_chunk
@@ -146,6 +149,14 @@ class TestMemory:
         assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
         own_host.ensure_ready()
         assert len(draw_frames(own_host, shot("draco.glb"), 0.0)) == 1
+
+    def test_is_limited_while_a_node_is_checked(
+        self, own_host: BlenderHost, settings: Settings, tmp_path: Path
+    ) -> None:
+        small = settings.model_copy(update={"blender_bytes": process_of(own_host).memory_info().rss // 4})
+        context = WorkerContext("w", small, "cycles", own_host.socket_path, tmp_path)
+        with pytest.raises(ModelTooLarge):
+            node_check.draw_known_model(context, tmp_path)
 
     def test_refuses_a_host_an_allocation_beyond_its_share(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

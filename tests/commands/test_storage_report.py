@@ -36,7 +36,7 @@ def farm_of_this_test(
 @pytest.fixture
 def hours_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file is recent any more."""
-    monkeypatch.setattr(storage_report, "now", lambda: now() + timedelta(hours=2))
+    monkeypatch.setattr(storage_report, "UPLOAD_GRACE", -timedelta(minutes=1))
 
 
 def doctor(*words: str) -> Result:

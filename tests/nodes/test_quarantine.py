@@ -140,6 +140,18 @@ class TestCheck:
         assert registry.heartbeat(db, cpu) == Assignment((), drain=False, check=True)
         assert registry.claimant(db, "cpu") is None
 
+    def test_is_still_due_after_a_restart(self, joined: Database, cpu: Facts) -> None:
+        with joined.write() as db:
+            fail(db, *MANY)
+            registry.leave(db, cpu)
+        with joined.read() as db:
+            assert [node.name for node in nodes.alive(db)] == ["other"]
+        registry.join(joined, cpu)
+        with joined.write() as db:
+            assert registry.heartbeat(db, cpu).check
+            check(db, "no GPU")
+            assert f"{MAX_FAILED_MODELS} models in a row failed here" in str(nodes.named(db, "cpu").quarantine_reason)
+
     def test_lets_a_sound_node_work_again(self, db: Session, cpu: Facts) -> None:
         """No number of bad models quarantines a node that draws a good one."""
         for _ in range(3):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from farm.db import clock, nodes
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
-from farm.db.tables import Model, Node, Render, Shot, now
+from farm.db.tables import Account, Model, Node, Render, Shot, now
 from farm.errors import Conflict, NodeRefused, NotFound
 from farm.nodes import registry
 from farm.nodes.facts import Facts
@@ -189,7 +189,7 @@ class TestAssignment:
         with database.write() as db:
             assert registry.heartbeat(db, always) == ALL
 
-    @pytest.mark.parametrize("lost", ["expired", "drained", "quarantined", "left"])
+    @pytest.mark.parametrize("lost", ["expired", "drained", "quarantined", "checking", "left"])
     def test_gives_a_cpu_node_all_work_once_the_gpu_accepts_none(
         self, database: Database, cpu: Facts, gpu: Facts, lost: str
     ) -> None:
@@ -203,10 +203,13 @@ class TestAssignment:
                 registry.drain(db, "gpu")
             elif lost == "quarantined":
                 node.quarantined_at = now()
+            elif lost == "checking":
+                node.check_due_at = now()
             else:
                 registry.leave(db, gpu)
             db.flush()
             assert registry.heartbeat(db, cpu) == ALL
+            assert nodes.count_drawing(db) == 1
 
     def test_lets_a_cpu_node_complete_the_shots_of_its_engine(
         self, database: Database, cpu: Facts, gpu: Facts, render: Render
@@ -229,6 +232,22 @@ class TestAssignment:
                 chunk.state = "done"
             db.flush()
             assert registry.heartbeat(db, cpu) == NO_DRAWING
+
+    def test_wakes_no_node_for_the_shots_of_a_suspended_account(
+        self, database: Database, cpu: Facts, gpu: Facts, render: Render
+    ) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            claimant = registry.claimant(db, "cpu")
+            assert claimant
+            assert leases.claim_next(db, claimant, seconds=30)
+        registry.join(database, gpu)
+        with database.write() as db:
+            account = db.get_one(Account, render.account_id)
+            account.suspended_at = now()
+            assert registry.heartbeat(db, cpu) == NO_DRAWING
+            account.suspended_at = None
+            assert registry.heartbeat(db, cpu) == ALL
 
     def test_ends_a_drained_node(self, database: Database, cpu: Facts) -> None:
         registry.join(database, cpu)
@@ -292,6 +311,15 @@ class TestState:
             registry.leave(db, gpu)
         with database.read() as db:
             assert [(node.name, state(db, node.name)) for node, _ in nodes.every(db)] == [("cpu", "gone")]
+
+    def test_is_checking_until_its_check_has_ended(self, database: Database, cpu: Facts) -> None:
+        registry.join(database, cpu)
+        with database.write() as db:
+            nodes.named(db, "cpu").check_due_at = now()
+            db.flush()
+            assert state(db, "cpu") == "checking"
+            registry.resume(db, "cpu")
+            assert state(db, "cpu") == "idle"
 
 
 class TestOperators:

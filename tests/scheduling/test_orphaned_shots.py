@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from farm.db import nodes
+from farm.db import clock, nodes
 from farm.db.session import Database
 from farm.db.tables import Model, Render, Segment, now
 from farm.nodes import registry
@@ -66,3 +66,19 @@ class TestOrphanedShot:
         with database.write() as db:
             assert leases.claim_next(db, CYCLES, seconds=30) is None
             assert db.get_one(Render, begun.id).shot.engine == "eevee"
+
+    @pytest.mark.parametrize(("grace", "restarts"), [(0.5, False), (2, True)])
+    def test_waits_for_a_node_that_may_soon_leave_quarantine(
+        self,
+        database: Database,
+        begun: Render,
+        settings: Settings,
+        doorbell: Doorbell,
+        grace: float,
+        restarts: bool,
+    ) -> None:
+        with database.write() as db:
+            nodes.named(db, "gpu").quarantined_at = clock.now(db) - grace * nodes.RESTART_GRACE
+        reaper.reap(database, doorbell, settings)
+        with database.read() as db:
+            assert db.get_one(Render, begun.id).shot.engine == (None if restarts else "eevee")
