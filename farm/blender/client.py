@@ -34,6 +34,7 @@ from farm.errors import (
 from farm.processes import memory
 from farm.processes.memory import MemoryWatch
 from farm.processes.sandbox import Rules, Sandbox, clean_environment, strongest
+from farm.processes.unix_socket import short_path
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import Frame, ShotSetup
 from farm.templates.contract import Violation
@@ -69,9 +70,8 @@ class BlenderHost:
     """A Blender host process, started fresh (never forked) in a process group of its own, in a sandbox.
 
     `folder` should be on tmpfs. It holds the host's log, copies of the files that it reads, and a folder for its socket
-    and its frames. A Unix socket's path has at most 107 bytes, so a host in a deep folder does not start. An idle host
-    above `max_memory_bytes` is replaced. Compiled shaders are shared with other hosts of this user unless
-    `shares_shaders` is off. Default: it is `confined_by` the strongest sandbox of this machine.
+    and its frames. An idle host above `max_memory_bytes` is replaced. Compiled shaders are shared with other hosts of
+    this user unless `shares_shaders` is off. Default: it is `confined_by` the strongest sandbox of this machine.
     """
 
     def __init__(
@@ -243,7 +243,8 @@ class Blender:
         self._budget: Budget | None = None
         self._socket.settimeout(timeout)
         try:
-            self._socket.connect(str(socket_path))
+            with short_path(socket_path) as path:
+                self._socket.connect(path)
         except (OSError, TimeoutError) as error:
             self._socket.close()
             raise BlenderCrashed(f"The Blender host cannot be reached: {error}") from error

@@ -21,6 +21,7 @@ from camera_paths import Pose
 from farm.blender import engines, frames, views
 from farm.blender.template import examine
 from farm.errors import BadModel, BadTemplate, is_disk_full
+from farm.processes.unix_socket import short_path
 from farm.scene.shot import ShotSetup
 from farm.scene.views import Direction
 
@@ -118,7 +119,8 @@ def main() -> None:
     }
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
+        with short_path(Path(path)) as address:
+            server.bind(address)
         server.listen()
         while True:
             client, _ = server.accept()

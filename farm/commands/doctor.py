@@ -26,6 +26,7 @@ from farm.db.tables import now
 from farm.errors import FarmError, SandboxTooWeak
 from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
+from farm.processes.unix_socket import short_path
 from farm.rendering import engine
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
@@ -49,7 +50,7 @@ FIXES = {  # for checks that raise an error
     "clocks": "The check of the database says how to reach it.",
     "database": "Set FARM_DATA to a folder that this user may write to, or FARM_DATABASE_URL to a database.",
     "storage": "Set FARM_DATA to a folder that this user may write to.",
-    "scratch": "Set FARM_SCRATCH to a folder that this user may write to, with a path of at most 60 bytes.",
+    "scratch": "Set FARM_SCRATCH to a folder that this user may write to, on a file system with sockets.",
 }
 
 S3_FIXES = {  # by failed operation
@@ -228,10 +229,8 @@ def storage(settings: Settings) -> Check:
 
 
 def scratch(settings: Settings) -> Check:
-    with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as probe:
-        path = BlenderHost(own).socket_path
-        path.parent.mkdir()
-        probe.bind(str(path))  # fails if it is too long for a socket
+    with own_scratch(settings.scratch) as own, socket.socket(socket.AF_UNIX) as probe, short_path(own / "sock") as path:
+        probe.bind(path)  # fails on file systems without sockets
     free = shutil.disk_usage(settings.scratch).free
     enough = free >= MIN_SCRATCH_BYTES
     fix = "Enlarge it (docker run --shm-size=1g), or set FARM_SCRATCH to another folder."

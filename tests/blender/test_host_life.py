@@ -156,6 +156,12 @@ class TestDeath:
         assert not own_host.socket_path.exists()
         own_host.stop()
 
+    def test_starts_in_a_folder_of_any_depth(self, tmp_path: Path) -> None:
+        deep = tmp_path / ("d" * 100) / ("e" * 100)
+        deep.mkdir(parents=True)
+        with BlenderHost(deep) as host:
+            assert host.is_idle()
+
     def test_quotes_the_log_when_the_start_fails(self, tmp_path: Path) -> None:
         host = BlenderHost(tmp_path)
         host.socket_path = tmp_path / ("long" * 40)  # the system refuses such a socket

@@ -117,12 +117,10 @@ class TestProblems:
         monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(2**26, 2**25, 2**25))
         assert_bad(only(doctor.scratch, healthy), "--shm-size", "FARM_SCRATCH")
 
-    def test_reports_a_scratch_path_too_long_for_a_socket(self, healthy: Settings, tmp_path: Path) -> None:
-        deep = tmp_path / ("d" * 60) / ("e" * 30)
+    def test_accepts_a_scratch_folder_of_any_depth(self, healthy: Settings, tmp_path: Path) -> None:
+        deep = tmp_path / ("d" * 100) / ("e" * 100)
         deep.mkdir(parents=True)
-        check = only(doctor.scratch, healthy.model_copy(update={"scratch": deep}))
-        assert_bad(check, "60 bytes", "FARM_SCRATCH")
-        assert "too long" in check.found
+        assert only(doctor.scratch, healthy.model_copy(update={"scratch": deep})).ok
 
     def test_reports_eevee_without_a_gpu(self, healthy: Settings) -> None:
         assert_bad(only(doctor.gpu, healthy.model_copy(update={"engine": "eevee"})), "FARM_ENGINE=auto")
