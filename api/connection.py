@@ -125,6 +125,7 @@ class Connection(H11Protocol):
             self.limits.waiting[self] = None
             self._deadline = self.loop.call_later(self.limits.head_seconds, self._end_wait_for_head)
         elif phase is Phase.REST:
+            self.limits.waiting[self] = None  # its client has its response
             self._rest_bytes = 0
             self._deadline = self.loop.call_later(self.limits.body_seconds, self._check_rest, self.loop.time())
 

@@ -255,7 +255,7 @@ def extended_name(disposition: str) -> str | None:
         return None
     try:
         return unquote_to_bytes(found["value"]).decode(found["charset"], "replace")
-    except LookupError:
+    except (LookupError, ValueError):  # the second of Python's codecs for host names
         return None
 
 

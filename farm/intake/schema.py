@@ -172,6 +172,8 @@ def string(value: Any, path: str, _counts: Counts) -> None:
         raise invalid(path, f"must be text, not {quoted(value)}")
     if len(value) > MAX_TEXT_LENGTH:
         raise invalid(path, f"has {len(value)} characters: {MAX_TEXT_LENGTH} are allowed, so shorten it")
+    if "\0" in value:  # PostgreSQL stores none
+        raise invalid(path, f"is {quoted(value)}, with a NUL character: rename it")
 
 
 def free_text(value: Any, path: str, _counts: Counts) -> None:

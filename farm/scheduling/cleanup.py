@@ -24,8 +24,10 @@ def clean_up(database: Database, storage: Storage) -> None:
     with database.read() as db:
         deleted_before = clock.now(db) - DELETION_GRACE
         dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED)
-        dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
         due = cleanups.due(db, limit=MAX_CLEANUPS_PER_PASS)
+    dead_overlays: list[Overlay] = []
+    with attempted(database, "overlays"), database.read() as db:
+        dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
     for model in dead_models:
         with attempted(database, "files", model.storage_key):
             storage.delete(model.storage_key)

@@ -293,6 +293,16 @@ class TestTooManyConnections:
         assert sum("accept_failed" in line for line in lines) <= 1
         assert len(lines) < 60, "a line for each request, and none for each connection"
 
+    def test_that_owe_the_rest_of_a_refused_body_do_not_keep_others_out(self, url: str, client: Client) -> None:
+        with ExitStack() as attack:
+            for _ in range(self.ATTACKERS):
+                talk = attack.enter_context(dial(url))
+                talk.sendall(b"POST /v1/models HTTP/1.1\r\nHost: farm\r\nContent-Length: 100000\r\n\r\nx")
+                assert talk.recv(64).startswith(b"HTTP/1.1 401")
+            with ThreadPoolExecutor(8) as pool:
+                asked = [pool.submit(httpx.get, f"{url}/v1/account", headers=client.headers) for _ in range(40)]
+            assert [each.result().status_code for each in asked] == [200] * 40
+
 
 def answers(url: str) -> bool:
     with suppress(httpx.TransportError):

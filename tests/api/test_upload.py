@@ -164,7 +164,11 @@ class TestUpload:
         model_id = response.json()["data"]["modelId"]
         assert api.get(f"/v1/models/{model_id}").json()["data"]["originalName"] == name
 
-    @pytest.mark.parametrize("disposition", [b"filename*=KLINGON''a.glb", b"filename*=a.glb", b"filename*=UTF-8''"])
+    @pytest.mark.parametrize(
+        "disposition",
+        [b"filename*=KLINGON''a.glb", b"filename*=idna''a.glb", b"filename*=undefined''a.glb", b"filename*=a.glb"]
+        + [b"filename*=UTF-8''"],
+    )
     def test_refuses_an_unreadable_extended_name(self, api: TestClient, disposition: bytes) -> None:
         head = b'--x\r\nContent-Disposition: form-data; name="file"; ' + disposition + b"\r\n\r\n"
         headers = {"Content-Type": "multipart/form-data; boundary=x"}

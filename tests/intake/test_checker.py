@@ -185,3 +185,7 @@ def test_names_are_limited_where_the_api_stores_them() -> None:
     for length in (257, 10**6):
         document = triangle("animations[0].name", "n" * length)
         refused(glb(document), f"animations[0].name has {length} characters: 256 are allowed")
+
+
+def test_names_hold_no_character_that_postgresql_refuses() -> None:
+    refused(glb(triangle("animations[0].name", "a\0b")), "with a NUL character")

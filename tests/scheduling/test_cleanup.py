@@ -8,7 +8,7 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from farm.accounts import erasure
-from farm.db import answers, cleanups, clock, counters
+from farm.db import answers, cleanups, clock, counters, overlays
 from farm.db.session import Database
 from farm.db.tables import Account, Answer, Cleanup, Model, Overlay, Render, now
 from farm.orders.render_settings import RenderSettings
@@ -197,6 +197,16 @@ class TestStuckFile:
             assert db.query(Cleanup).filter(Cleanup.due_at < clock.now(db)).count() == 0, "others come first"
             assert db.get_one(Model, stuck.id).has_file
             assert not db.get_one(Model, stored.id).has_file
+
+    def test_and_a_query_that_fails_keep_no_other_file(
+        self, database: Database, storage: Storage, stored: Model, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(overlays, "unneeded", lambda *_: 1 / 0)
+        delete(database, stored)
+        clean_up(database, storage)
+        assert not is_stored(storage, stored.storage_key)
+        with database.read() as db:
+            assert counters.REAPER_FAILURES.totals(db) == {("overlays",): 1}
 
     def test_is_removed_once_that_is_possible(self, settings: Settings, database: Database, storage: Storage) -> None:
         key = f"renders/{STUCK}0000000/video.mp4"
