@@ -106,7 +106,8 @@ class KeyedRoute(APIRoute):
                     raise InvalidRequest("The connection was closed during the request") from error
             return await handle(request)
 
-        return await effect.once(begin_and_handle)
+        with farm_of(request).counted_write(key.account_id):
+            return await effect.once(begin_and_handle)
 
 
 def _scope_of(endpoint: Callable[..., Any]) -> str:

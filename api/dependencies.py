@@ -5,6 +5,8 @@ thread: docs/decisions/transactions-end-in-the-endpoint.md explains why the tran
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
@@ -14,12 +16,14 @@ from redis import Redis
 from api.rate_limits import RateLimiter
 from api.turns import Turns
 from farm.db.session import Database
+from farm.errors import TooManyAtOnce
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from farm.storage import Storage
 
 MAX_CONCURRENT_CHECKS = 4
 MAX_CONCURRENT_CONVERSIONS = 3
+ACCOUNTS_AT_ONCE = 5  # that it takes to use up the requests of the API
 MAX_CONCURRENT_PICTURES = 3
 
 
@@ -38,6 +42,22 @@ class Farm:
     pictures: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_PICTURES))
     # Number of downloads from URLs in progress, by account id.
     ingests: Counter[str] = field(default_factory=Counter)
+    # The same of all writes.
+    writes: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def counted_write(self, account_id: str) -> Iterator[None]:
+        """Count a write of the account while it is processed. Raises TooManyAtOnce beyond the account's share."""
+        limit = max(self.settings.max_requests // ACCOUNTS_AT_ONCE, 1)
+        if self.writes[account_id] >= limit:
+            raise TooManyAtOnce(limit)
+        self.writes[account_id] += 1
+        try:
+            yield
+        finally:
+            self.writes[account_id] -= 1
+            if not self.writes[account_id]:
+                del self.writes[account_id]
 
     @property
     def doorbell(self) -> Doorbell:

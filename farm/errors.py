@@ -245,6 +245,14 @@ class RateLimited(FarmError):
         self.limit, self.retry_after = limit, retry_after
 
 
+class TooManyAtOnce(RateLimited):
+    """`limit` writes of the account are being processed."""
+
+    def __init__(self, limit: int) -> None:
+        FarmError.__init__(self, f"{limit} requests of this account are being processed: wait for one to end")
+        self.limit, self.retry_after = limit, 5
+
+
 class Unavailable(FarmError):
     code, status, default = "unavailable", 503, "A part of the farm is down"
 

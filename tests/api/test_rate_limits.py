@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from api import rate_limits
 from api.app import create_app
+from api.dependencies import ACCOUNTS_AT_ONCE
 from farm.accounts import accounts
 from farm.db.session import Database
 from farm.settings import Settings
@@ -68,6 +70,15 @@ class TestWrites:
         answers = [write(api, headers=second_key) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert [answer.headers["RateLimit-Limit"] for answer in answers] == ["5", "5", "5"], "the tighter limit"
+
+    def test_at_a_time_are_limited_for_an_account(self, api: TestClient, client: Client, stranger: Client) -> None:
+        farm = api.app.state.farm  # type: ignore[attr-defined]
+        with ExitStack() as busy:
+            for _ in range(farm.settings.max_requests // ACCOUNTS_AT_ONCE):
+                busy.enter_context(farm.counted_write(client.account.id))
+            assert_error(write(api), "rate_limited", 429, "100 requests of this account are being processed")
+            assert write(api, headers=stranger.headers).status_code == 200
+        assert write(api).status_code == 200
 
     def test_are_not_limited_for_others(self, api: TestClient, stranger: Client) -> None:
         for _ in range(PER_KEY + 1):

@@ -166,8 +166,10 @@ class TestUpload:
 
     @pytest.mark.parametrize(
         "disposition",
-        [b"filename*=KLINGON''a.glb", b"filename*=idna''a.glb", b"filename*=undefined''a.glb", b"filename*=a.glb"]
-        + [b"filename*=UTF-8''"],
+        [
+            f"filename*={rest}".encode()
+            for rest in ("KLINGON''a.glb", "idna''a.glb", "undefined''a.glb", "a.glb", "UTF-8''")
+        ],
     )
     def test_refuses_an_unreadable_extended_name(self, api: TestClient, disposition: bytes) -> None:
         head = b'--x\r\nContent-Disposition: form-data; name="file"; ' + disposition + b"\r\n\r\n"
