@@ -90,8 +90,8 @@ class Connection(H11Protocol):
         self._watch()
 
     def _keep_within_limit(self) -> None:
-        if longest_waiting := next(iter(self.limits.waiting), None):
-            longest_waiting.abort("limit")
+        if oldest := next(iter(self.limits.waiting), None):
+            oldest.abort("limit")
         else:
             self._respond(Unavailable("The API has no free connection: try again shortly"))
 

@@ -1,7 +1,7 @@
 """What a document stands for: counts the work and memory that a small file can demand of Blender.
 
-Blender builds every use of an accessor anew, so everything is counted per use: for each primitive, each node that shows
-its mesh, and each instance of that node. All functions require a document that has passed check_schema.
+Blender builds every use of an accessor separately, so everything is counted per use: for each primitive, each node that
+shows its mesh, and each instance of that node. All functions require a document that has passed check_schema.
 """
 
 from collections import Counter

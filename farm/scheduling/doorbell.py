@@ -50,8 +50,8 @@ def _queue(name: str, redis: Redis) -> Queue:
 class WakeUp(Job):
     """The only job there is. Any other one that is read from Redis is reported and treated as missing.
 
-    RQ would import and call whatever a job, or a callback of it, names, and send requests to its webhooks; so whoever
-    writes to Redis would run code on every node.
+    RQ would import and call whatever a job, or a callback of it, names, and send requests to its webhooks; so any
+    client of Redis could run code on every node.
     """
 
     def restore(self, raw_data: Any) -> Any:

@@ -79,7 +79,7 @@ class ChunkWorker(Worker):
         gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
 
     def subscribe(self) -> None:
-        """Listen to no commands: RQ would stop and kill workers for whoever publishes to Redis; the farm has none."""
+        """Listen to no commands: RQ would stop and kill workers for any client that publishes to Redis."""
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None

@@ -307,7 +307,7 @@ class TestInFlight:
                 db.execute(update(Answer).values(lease_until=now()))
             assert post(api, "/v1/models/ingest", {"url": f"{web_server}/chair.glb"}).status_code == 201
 
-    def test_does_not_lose_an_answer_that_nobody_received(
+    def test_does_not_lose_an_answer_that_was_not_received(
         self, settings: Settings, database: Database, client: Client
     ) -> None:
         content = glb()

@@ -192,7 +192,7 @@ class TestRqWorker:
 
 
 class TestForgedJobs:
-    """Whoever reaches Redis runs nothing on a node."""
+    """A client of Redis runs nothing on a node."""
 
     @pytest.fixture
     def traces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -227,6 +227,6 @@ class TestForgedJobs:
         assert not traces.exists()
 
     def test_include_no_commands(self, worker: ChunkWorker, redis: Redis) -> None:
-        """RQ's worker would stop, or kill its work-horse, for whoever publishes to its channel."""
+        """RQ's worker would stop, or kill its work-horse, for any client that publishes to its channel."""
         worker.subscribe()
         assert redis.pubsub_numsub(worker.pubsub_channel_name) == [(worker.pubsub_channel_name.encode(), 0)]
