@@ -150,7 +150,7 @@ class TestRender:
     def test_ends_at_once_when_opening_its_model_hangs(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
-        render_id = upload(api, "product.glb", length=3)
+        render_id = upload(api, "draco.glb", length=3)  # 5 KB: its size adds 0.05 s
         start_worker("--name", "one", FARM_OPENING_TIMEOUT="0.01")
         render = until(lambda: api.get(f"/v1/renders/{render_id}").json()["data"], lambda it: it["status"] == "error")
         assert "Opening this model took longer than" in render["errorMessage"]
