@@ -16,7 +16,7 @@ from farm.db import audit, clock, overlays
 from farm.db.tables import Account, Overlay
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
-from farm.intake import sandbox
+from farm.intake import confined_process
 
 PICTURE_TIMEOUT_SECONDS, MAX_PICTURE_MEMORY_MB = 30, 2048
 SUFFIXES = {"image/webp": "webp", "image/jpeg": "jpg"}
@@ -27,7 +27,7 @@ async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Up
     fields = _checked(upload.fields)
     with TemporaryFile(dir=farm.settings.data) as file:
         async with farm.pictures.turn(account.id):
-            facts = await sandbox.run(
+            facts = await confined_process.run(
                 "farm.intake.picture",
                 upload.path,
                 file,

@@ -1,4 +1,4 @@
-"""Converts an OBJ to GLB in Blender. Runs in a child process: `sandbox.run("farm.blender.obj_to_glb", ...)`."""
+"""Converts an OBJ to GLB in Blender, in a process of `confined_process.run("farm.blender.obj_to_glb", ...)`."""
 
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import bpy
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox
+from farm.intake import confined_process
 
 
 def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
@@ -43,4 +43,4 @@ def _is_smooth(mesh: bpy.types.Mesh) -> bool:
 
 
 if __name__ == "__main__":
-    sandbox.main(convert, may_start_processes=True)
+    confined_process.main(convert, may_start_processes=True)

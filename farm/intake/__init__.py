@@ -5,7 +5,7 @@ What this imports opens no file of a client in its own process: `farm.intake.che
 
 from farm.intake.checked_model import CheckedModel, ModelFormat, format_of, is_scan
 from farm.intake.checker import check_upload
-from farm.intake.sandbox import convert_scan, unpack_model
+from farm.intake.confined_process import convert_scan, unpack_model
 
 __all__ = [
     "CheckedModel",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from farm.intake import sandbox
+from farm.intake import confined_process
 from farm.intake.check import check_model
 from farm.processes.child_process import die_with_parent
 from farm.settings import ModelLimits
@@ -72,7 +72,7 @@ def _start(request: dict[str, Any], model: int, answer: int) -> tuple[_Check, in
             os.dup2(model, 0)
             os.dup2(answer, 1)
             os.dup2(answer, 2)
-            os.closerange(3, sandbox.MAX_OPEN_FILES)  # other checks' files
+            os.closerange(3, confined_process.MAX_OPEN_FILES)  # other checks' files
             _check(server, request)
         finally:
             os._exit(1)  # whatever happens, never back into the server's loop
@@ -82,14 +82,14 @@ def _start(request: dict[str, Any], model: int, answer: int) -> tuple[_Check, in
 
 def _check(server: int, request: dict[str, Any]) -> NoReturn:
     die_with_parent(server)
-    sandbox.limit_process(request["memory_mb"], request["cpu_seconds"], may_start_processes=False)
+    confined_process.limit_process(request["memory_mb"], request["cpu_seconds"], may_start_processes=False)
 
     def work() -> dict[str, Any]:
         checked = check_model(MODEL, request["name"], ModelLimits(**request["limits"]))
         return {"format": checked.format, "clips": checked.clips, "packed": checked.packed}
 
     try:
-        sandbox.report(work)
+        confined_process.report(work)
     finally:
         traceback.print_exc()  # which the caller logs
 

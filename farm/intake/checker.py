@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox
+from farm.intake import confined_process
 from farm.intake.checked_model import CheckedModel
 from farm.settings import ModelLimits
 
@@ -55,12 +55,12 @@ class Checker:
             try:
                 output = await asyncio.wait_for(_received(ours), self._timeout_seconds)
             except TimeoutError:
-                raise InvalidFormat(sandbox.too_slow(self._timeout_seconds)) from None
+                raise InvalidFormat(confined_process.too_slow(self._timeout_seconds)) from None
         output, _, status = output.rpartition(b"\n")
         exit_code = int(status) if _EXIT_CODE.fullmatch(status) else -signal.SIGKILL  # the server, too
         if exit_code == -signal.SIGXCPU:
-            raise InvalidFormat(sandbox.too_slow(self._timeout_seconds))
-        return CheckedModel(**sandbox.facts_of(MODULE, exit_code, output, MAX_MEMORY_MB))
+            raise InvalidFormat(confined_process.too_slow(self._timeout_seconds))
+        return CheckedModel(**confined_process.facts_of(MODULE, exit_code, output, MAX_MEMORY_MB))
 
     def _send(self, message: bytes, files: list[int]) -> None:
         with self._lock:
@@ -80,7 +80,7 @@ class Checker:
                 self._command,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                env=sandbox.ENVIRONMENT | {"TMPDIR": tempfile.gettempdir(), "HOME": os.devnull},
+                env=confined_process.ENVIRONMENT | {"TMPDIR": tempfile.gettempdir(), "HOME": os.devnull},
                 start_new_session=True,  # without the terminal's Ctrl-C: it ends with the socket
             )
         return ours
@@ -96,10 +96,10 @@ class Checker:
 
 
 async def _received(answer: socket.socket) -> bytes:
-    """All that comes until the other side ends, at most sandbox.MAX_REPORT_BYTES."""
+    """All that comes until the other side ends, at most confined_process.MAX_REPORT_BYTES."""
     loop, received = asyncio.get_running_loop(), bytearray()
     with contextlib.suppress(ConnectionResetError):
-        while len(received) < sandbox.MAX_REPORT_BYTES and (part := await loop.sock_recv(answer, 64 * 1024)):
+        while len(received) < confined_process.MAX_REPORT_BYTES and (part := await loop.sock_recv(answer, 64 * 1024)):
             received += part
     return bytes(received)
 

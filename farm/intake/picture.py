@@ -1,6 +1,6 @@
 """Makes an untrusted image harmless: decodes and re-encodes it, so that only pixels remain.
 
-Runs in a process of its own: `sandbox.run("farm.intake.picture", ...)`.
+Runs in a process of its own: `confined_process.run("farm.intake.picture", ...)`.
 """
 
 import io
@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox
+from farm.intake import confined_process
 
 MAX_PIXELS = 50_000_000
 MAX_STORED_PIXELS = 16_000_000  # a 4K frame of any shape needs less
@@ -102,4 +102,4 @@ def in_8_bits(picture: Image.Image) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sandbox.main(reencode)
+    confined_process.main(reencode)

@@ -1,4 +1,4 @@
-"""Converts a zipped OBJ scan to GLB. Runs in a child process: `sandbox.run("farm.intake.scan", ...)`.
+"""Converts a zipped OBJ scan to GLB. Runs in a child process: `confined_process.run("farm.intake.scan", ...)`.
 
 Names, materials and textures are resolved here; another child process, `farm.blender.obj_to_glb`, makes the meshes. It
 gets a clean OBJ without any names of files, and no textures: Blender decodes no image of a client here.
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from farm.errors import InvalidFormat
-from farm.intake import obj, sandbox, scan_glb, wavefront
+from farm.intake import confined_process, obj, scan_glb, wavefront
 from farm.intake.archive import Archive, spellings
 from farm.intake.scan_glb import Surface, TextureUse
 from farm.intake.texture import Texture, pixels, roughness_and_metal, texture
@@ -122,12 +122,12 @@ def convert(source: BinaryIO, target: BinaryIO, **limits: int) -> dict[str, Any]
             raise InvalidFormat(f"{path.name[:80]!a} {error}") from error
         with glb.open("wb") as file:
             asyncio.run(
-                sandbox.run(
+                confined_process.run(
                     BLENDER_MODULE,
                     clean,
                     file,
                     timeout_seconds=None,  # this process has one, and its child ends with it
-                    memory_mb=sandbox.memory_limit_mb(),
+                    memory_mb=confined_process.memory_limit_mb(),
                 )
             )
         clean.unlink()
@@ -175,4 +175,4 @@ def _only_obj(archive: Archive) -> PurePosixPath:
 
 
 if __name__ == "__main__":
-    sandbox.main(convert, may_start_processes=True)
+    confined_process.main(convert, may_start_processes=True)

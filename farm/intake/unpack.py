@@ -1,6 +1,6 @@
 """Converts a packed glTF to a plain GLB: decodes meshopt-compressed geometry, and KTX2 textures to PNG.
 
-Runs in a child process: `sandbox.run("farm.intake.unpack", ...)`, on a file that `check_model` has found to be packed.
+Runs in a process of `confined_process.run("farm.intake.unpack", ...)`, on a file that `check_model` has found packed.
 """
 
 import base64
@@ -16,7 +16,7 @@ import opengl_basisu
 from PIL import Image
 
 from farm.errors import InvalidFormat
-from farm.intake import glb, sandbox
+from farm.intake import confined_process, glb
 from farm.intake.binary import JsonObject
 from farm.intake.buffers import Buffers
 from farm.intake.document import BASISU, MESHOPT, UNPACKED, basisu_of, meshopt_of
@@ -137,4 +137,4 @@ def _check_size(size: int) -> None:
 
 
 if __name__ == "__main__":
-    sandbox.main(unpack)
+    confined_process.main(unpack)

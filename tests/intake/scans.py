@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from farm.intake import sandbox
+from farm.intake import confined_process
 from farm.intake.archive import Archive
 from farm.intake.check import check_model
 from farm.intake.scan import prepare
@@ -114,7 +114,7 @@ def converted(
     source.write_bytes(content)
     with target.open("wb") as file:
         limits: dict[str, Any] = {"timeout_seconds": timeout_seconds, "memory_mb": memory_mb, **work_limits}
-        asyncio.run(sandbox.run("farm.intake.scan", source, file, **limits))
+        asyncio.run(confined_process.run("farm.intake.scan", source, file, **limits))
     check_model(target, "scan.glb")
     glb = target.read_bytes()
     (length,) = struct.unpack("<I", glb[12:16])

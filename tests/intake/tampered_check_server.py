@@ -1,7 +1,7 @@
 """A check server whose checks misbehave as the name of the model says, as a decoder that was taken over would.
 
 Run as a program by test_checker.py. A check of another name reports the limits and the environment of its process. With
-arguments, it is a process of `sandbox.run`, and reports the same.
+arguments, it is a process of `confined_process.run`, and reports the same.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from farm.intake import check_server, sandbox
+from farm.intake import check_server, confined_process
 from farm.intake.checked_model import CheckedModel
 from farm.settings import ModelLimits
 
@@ -57,6 +57,6 @@ def tampered(_path: Path, name: str, limits: ModelLimits) -> CheckedModel:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        sandbox.main(lambda _source, _target: facts())
+        confined_process.main(lambda _source, _target: facts())
     vars(check_server)["check_model"] = tampered
     check_server.serve(socket.socket(fileno=0))

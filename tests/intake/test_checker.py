@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from farm.errors import IntakeCrashed, InvalidFormat
 from farm.intake import checker as checker_module
-from farm.intake import sandbox
+from farm.intake import confined_process
 from farm.intake.checked_model import CheckedModel
 from farm.intake.checker import Checker
 from farm.settings import DEFAULT_LIMITS, ModelLimits
@@ -154,7 +154,7 @@ def test_conversions_have_the_same_limits(model: Path, tmp_path: Path, monkeypat
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     with tempfile.TemporaryFile() as target:
-        running = sandbox.run("a module", model, target, timeout_seconds=60, memory_mb=1000)
+        running = confined_process.run("a module", model, target, timeout_seconds=60, memory_mb=1000)
         found = asyncio.run(running)
     assert found["limits"]["AS"] == [1000 * 1024**2] * 2
     assert found["limits"]["CORE"] == found["limits"]["NPROC"] == [0, 0]

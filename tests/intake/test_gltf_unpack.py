@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox, unpack
+from farm.intake import confined_process, unpack
 from farm.intake.buffers import Buffers
 from farm.intake.check import check_model, read_document
 from tests.intake.gltf_bytes import glb, refused
@@ -171,8 +171,8 @@ def test_runs_in_the_sandbox(tmp_path: Path) -> None:
     source, target = tmp_path / "packed.glb", tmp_path / "plain.glb"
     source.write_bytes(glb(*mesh()))
     with target.open("wb") as file:
-        asyncio.run(sandbox.unpack_model(source, file))
+        asyncio.run(confined_process.unpack_model(source, file))
     assert not check_model(target, target.name).packed
     source.write_bytes(glb(mesh()[0], b"\xff" * 2000))
     with target.open("wb") as file, pytest.raises(InvalidFormat, match="meshopt data that cannot be decoded"):
-        asyncio.run(sandbox.unpack_model(source, file))
+        asyncio.run(confined_process.unpack_model(source, file))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox
+from farm.intake import confined_process
 from farm.intake.checker import Checker
 from farm.settings import DEFAULT_LIMITS
 from tests.intake import audited
@@ -24,7 +24,7 @@ MAX_SECONDS = 30  # of a check, before it is refused for its time; a busy machin
 
 @pytest.fixture
 def audited_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes that `sandbox.run` starts are audited."""
+    """The processes that `confined_process.run` starts are audited."""
     script = tmp_path / "python"
     script.write_text(f'#!/bin/sh\nexec {" ".join(AUDITED)} "$@"\n')
     script.chmod(0o755)
@@ -39,12 +39,12 @@ async def outcome(checker: Checker, file: HostileFile) -> str:
         path = Path(source.name)
         try:
             if file.name.endswith(".zip"):
-                await sandbox.convert_scan(path, target)
+                await confined_process.convert_scan(path, target)
             else:
                 checked = await checker.check(path, file.name, DEFAULT_LIMITS)
                 if not checked.packed:
                     return "passed"
-                await sandbox.unpack_model(path, target)
+                await confined_process.unpack_model(path, target)
             await checker.check(Path(target.name), "converted.glb", DEFAULT_LIMITS)
         except InvalidFormat as error:
             refusal = error

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from farm.errors import InvalidFormat
-from farm.intake import sandbox
+from farm.intake import confined_process
 from farm.intake.picture import MAX_STORED_PIXELS, MAX_STORED_SIDE_PIXELS
 from farm.video.backgrounds import BackgroundPicture, cover
 
@@ -40,7 +40,9 @@ def reencode(content: bytes, folder: Path) -> tuple[Image.Image, dict[str, Any],
     source, target = folder / "source", folder / "target"
     source.write_bytes(content)
     with target.open("wb") as file:
-        facts = asyncio.run(sandbox.run("farm.intake.picture", source, file, timeout_seconds=30, memory_mb=2048))
+        facts = asyncio.run(
+            confined_process.run("farm.intake.picture", source, file, timeout_seconds=30, memory_mb=2048)
+        )
     return Image.open(target), facts, target.read_bytes()
 
 
