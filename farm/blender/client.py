@@ -100,6 +100,7 @@ class BlenderHost:
             memory_bytes=int(MAX_MEMORY_SHARE * memory.of_machine()),
             readable=[self.folder / INPUT_FOLDER],
             cpu_seconds=MAX_CPU_HOURS * 3600 * (os.cpu_count() or 1),
+            may_use_gpu=True,
             parent=os.getpid(),  # ties the host's life to this process from the start, before bpy is imported
         )
         self.log_path.unlink(missing_ok=True)

@@ -5,8 +5,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import bpy
-
 from farm.errors import InvalidFormat
 from farm.intake import confined_process
 
@@ -16,6 +14,8 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
 
     Normals are written only if the OBJ has normals or smoothing groups: they triple the size of a flat mesh.
     """
+    import bpy  # here, because it starts threads
+
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with tempfile.TemporaryDirectory() as folder:
         glb = Path(folder, "scan.glb")
@@ -37,10 +37,10 @@ def convert(source: BinaryIO, target: BinaryIO) -> dict[str, Any]:
     return {}
 
 
-def _is_smooth(mesh: bpy.types.Mesh) -> bool:
+def _is_smooth(mesh: Any) -> bool:
     flat = mesh.attributes.get("sharp_face")
     return mesh.has_custom_normals or flat is None or not all(value.value for value in flat.data)
 
 
 if __name__ == "__main__":
-    confined_process.main(convert, may_start_processes=True)
+    confined_process.main(convert, starts="threads")

@@ -18,8 +18,8 @@ from farm.settings import DEFAULT_LIMITS, ModelLimits
 def check_model(path: Path, name: str, limits: ModelLimits = DEFAULT_LIMITS) -> CheckedModel:
     """Check the file at `path`, which its sender named `name`.
 
-    Reads the file through a memory map: only the JSON is held in memory (`text.py` has the limits), and a .gltf's
-    buffers are decoded to temporary files. A model without a mesh passes; the render then fails with that reason.
+    Reads the file through a memory map: only the JSON and the decoded buffers of a .gltf are held in memory (`text.py`
+    has the limits). A model without a mesh passes; the render then fails with that reason.
     Pictures and Draco's geometry are decoded: check a client's file with `farm.intake.check_upload`, which does so in a
     process of its own.
 

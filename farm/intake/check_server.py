@@ -14,7 +14,6 @@ import signal
 import socket
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from farm.intake import confined_process
@@ -23,7 +22,6 @@ from farm.processes.child_process import die_with_parent
 from farm.settings import ModelLimits
 
 MAX_REQUEST_BYTES = 64 * 1024
-MODEL = Path("/proc/self/fd/0")
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,10 @@ def _start(request: dict[str, Any], model: int, answer: int) -> tuple[_Check, in
 
 def _check(server: int, request: dict[str, Any]) -> NoReturn:
     die_with_parent(server)
-    confined_process.limit_process(request["memory_mb"], request["cpu_seconds"], may_start_processes=False)
+    confined_process.confine(request["memory_mb"], request["cpu_seconds"])
 
     def work() -> dict[str, Any]:
-        checked = check_model(MODEL, request["name"], ModelLimits(**request["limits"]))
+        checked = check_model(confined_process.SOURCE, request["name"], ModelLimits(**request["limits"]))
         return {"format": checked.format, "clips": checked.clips, "packed": checked.packed}
 
     try:

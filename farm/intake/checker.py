@@ -1,4 +1,4 @@
-"""Checks models in limited processes, and so outside the process that answers requests."""
+"""Checks models in confined processes, and so outside the process that answers requests."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +79,7 @@ class Checker:
                 self._command,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                env=confined_process.ENVIRONMENT | {"TMPDIR": tempfile.gettempdir(), "HOME": os.devnull},
+                env=confined_process.ENVIRONMENT | {"HOME": os.devnull},
                 start_new_session=True,  # without the terminal's Ctrl-C: it ends with the socket
             )
         return ours

@@ -1,11 +1,10 @@
-"""Processes an untrusted file in a child process with limits of memory and time, to protect the parent.
+"""Processes an untrusted file in a confined child process, to protect the parent and all that it can reach.
 
 `run` starts a module of this package, which calls `main`. The child reads the source from stdin, writes the target to
 stdout, and its result as JSON to the last line of stderr.
 """
 
 import asyncio
-import ctypes
 import json
 import os
 import random
@@ -14,12 +13,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Literal, NoReturn
 
 import structlog
 
 from farm.errors import IntakeCrashed, InvalidFormat
 from farm.processes.child_process import die_with_parent
+from farm.processes.confine import limit
+from farm.processes.sandbox import Rules, isolate_this_process
 from farm.settings import DEFAULT_LIMITS, ModelLimits
 
 log = structlog.get_logger()
@@ -32,12 +33,14 @@ MAX_OPEN_FILES = 256
 MAX_CPU_SECONDS = 3600  # of a conversion with its threads; its timeout ends it long before, unless the parent hangs
 MAX_REPORT_BYTES = 4 * 1024**2  # of what is kept of a process's output, of which a thousand names of clips are a part
 NICENESS = 10  # the API and the workers of the machine come first
-PR_SET_NO_NEW_PRIVS = 38
 REFUSED_EXIT_CODE = 3
 # Threads and their heaps reserve address space, and the work is mostly sequential. Blender starts one for each core.
 ENVIRONMENT = {"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 OUT_OF_MEMORY = (b"bad_alloc", b"Malloc returns null", b"Calloc returns null", b"MemoryError")
 
+SOURCE = Path("/proc/self/fd/0")
+
+Starts = Literal["nothing", "threads", "processes"]
 Work = Callable[..., dict[str, Any]]  # of the source, the target and the arguments of `run`
 
 
@@ -104,15 +107,18 @@ async def _convert(module: str, source: Path, target: IO[bytes], **arguments: in
     await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB, **arguments)
 
 
-def main(work: Work, *, may_start_processes: bool = False) -> None:
-    """Entry point of the child process: set its limits, do the work, report the result."""
+def main(work: Work, *, starts: Starts = "nothing") -> None:
+    """Entry point of the child process: confine it, do the work, report the result.
+
+    What starts threads when it is imported has to be imported by the work: earlier threads would not be confined.
+    """
     parent, memory_mb, arguments = map(json.loads, sys.argv[1:])
     die_with_parent(parent)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, random.sample(cores, min(len(cores), MAX_CORES)))  # also for a child of its own
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what Blender prints must not get into the target
-    limit_process(memory_mb, MAX_CPU_SECONDS, may_start_processes=may_start_processes)
+    confine(memory_mb, MAX_CPU_SECONDS, Path(tempfile.gettempdir()), starts=starts)
 
     def working() -> dict[str, Any]:
         facts = work(sys.stdin.buffer, target, **arguments)
@@ -122,10 +128,12 @@ def main(work: Work, *, may_start_processes: bool = False) -> None:
     report(working)
 
 
-def limit_process(memory_mb: int, cpu_seconds: int, *, may_start_processes: bool) -> None:
-    """Limit this process, for good: memory, CPU time, files and processes; no core dump and no new privileges.
+def confine(memory_mb: int, cpu_seconds: int, *writable: Path, starts: Starts = "nothing") -> None:
+    """Confine this process, for good: to limits of memory, CPU time and files, and where the kernel lets us to
+    `SOURCE`, its program and the `writable` folders, without network and other processes.
 
-    Without `may_start_processes` it cannot start threads either, except as root.
+    With `starts` threads it may start these, as any process does as root; with processes also others, which share its
+    confinement.
     """
     limits = {
         resource.RLIMIT_AS: memory_mb * 1024**2,
@@ -134,14 +142,11 @@ def limit_process(memory_mb: int, cpu_seconds: int, *, may_start_processes: bool
         resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
         resource.RLIMIT_CORE: 0,
     }
-    if not may_start_processes:
+    if starts == "nothing":
         limits[resource.RLIMIT_NPROC] = 0
-    for kind, limit in limits.items():
-        _, hard = resource.getrlimit(kind)
-        lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (lower, lower))
-    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    limit(limits)
     os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
+    isolate_this_process(Rules(writable, [SOURCE], may_fork=starts == "processes"))
 
 
 def report(work: Callable[[], dict[str, Any]]) -> NoReturn:

@@ -175,4 +175,4 @@ def _only_obj(archive: Archive) -> PurePosixPath:
 
 
 if __name__ == "__main__":
-    confined_process.main(convert, may_start_processes=True)
+    confined_process.main(convert, starts="processes")

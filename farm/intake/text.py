@@ -3,9 +3,9 @@
 import base64
 import json
 import mmap
+import os
 import re
 import secrets
-from tempfile import TemporaryFile
 from typing import Any
 
 from farm.errors import InvalidFormat
@@ -48,13 +48,13 @@ class Payloads:
         return None if length % 4 else length // 4 * 3 - padding
 
     def decode(self, uri: str) -> bytes | mmap.mmap:
-        """The data of a URI that has passed `document.check_values`. Large data is mapped from a temporary file."""
+        """The data of a URI that has passed `document.check_values`. Large data is mapped from anonymous memory."""
         text = uri.partition(";base64,")[2]
         marker = self._marker.fullmatch(text)
         if marker is None:
             return base64.b64decode(text)
         start, end = int(marker[1]), int(marker[1]) + int(marker[2])
-        with TemporaryFile() as file:
+        with os.fdopen(os.memfd_create("payload"), "wb") as file:  # the process may write to no folder
             for at in range(start, end, _PIECE):
                 file.write(base64.b64decode(self._content[at : min(at + _PIECE, end)]))
             file.flush()

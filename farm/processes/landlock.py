@@ -54,7 +54,7 @@ def restrict(rights: Mapping[str, int]) -> None:
             granted &= OF_FILES
         _call(ADD_RULE, ruleset, RULE_PATH_BENEATH, struct.pack("=Qi", granted & handled, file), 0)
         # A rule about a process's folder in /proc holds only while the folder is in use.
-        os.set_inheritable(file, True) if path.startswith("/proc/self") else os.close(file)
+        os.set_inheritable(file, True) if path == "/proc/self" else os.close(file)
     _call(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 

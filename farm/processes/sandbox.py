@@ -1,6 +1,7 @@
 """Sandboxes: how a process that reads a client's file is kept from the farm's secrets, other tenants and the network.
 
 A sandbox changes a command line; farm.processes.confine does the work in the child. docs/security.md has the tiers.
+`isolate_this_process` does it where there is no other command to execute.
 """
 
 import contextlib
@@ -11,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from farm.errors import SandboxTooWeak
-from farm.processes import landlock, seccomp
+from farm.processes import confine, landlock, seccomp
 from farm.settings import Settings
 
 Tier = Literal["limits", "isolation"]  # from weak to strong; each includes the ones before it
@@ -40,6 +41,7 @@ class Rules:
     `writable` are folders and files that it may change; `readable` it may read, besides the system, Python and this
     program. `memory_bytes` limits the memory that it reserves to write to, `file_bytes` each file, `cpu_seconds` its
     whole life. Without `may_fork` it may start threads only. `parent` is a process that it ends with.
+    `may_use_gpu` opens the devices of GPUs.
     """
 
     writable: Sequence[Path]
@@ -48,6 +50,7 @@ class Rules:
     file_bytes: int = 2 * 1024**3
     cpu_seconds: int | None = None
     may_fork: bool = False
+    may_use_gpu: bool = False
     parent: int | None = None
 
 
@@ -110,6 +113,16 @@ def of_blender(settings: Settings) -> Sandbox:
     return sandbox
 
 
+def isolate_this_process(rules: Rules) -> None:
+    """Take network, files and other processes from this process for good, where the machine supports `isolation`.
+
+    Of the rules, those of resources and of the parent are not applied. Threads that run already are not confined, so
+    there must be none. PR_SET_NO_NEW_PRIVS must be set.
+    """
+    if Isolation.is_supported():
+        confine.isolate(**_isolation(rules))
+
+
 def clean_environment(home: Path, temporary: Path) -> dict[str, str]:
     """The environment for a confined process: without any secret, with its own HOME and TMPDIR."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_NAMES or name.startswith(KEPT_PREFIXES)}
@@ -126,15 +139,22 @@ def _command(command: Sequence[str | Path], rules: Rules, *, isolated: bool) -> 
         "RLIMIT_NPROC": _threads_of_this_user() + MAX_THREADS + MAX_THREADS_PER_CORE * (os.cpu_count() or 1),
     }
     described = {
-        "isolated": isolated,
         "limits": {name: value for name, value in limits.items() if value is not None},
-        "writable": [str(path.absolute()) for path in rules.writable],
-        "readable": [str(path.absolute()) for path in (*_program_folders(), *rules.readable)],
-        "listable": [str(path) for path in _import_folders()],
-        "may_fork": rules.may_fork,
+        "isolation": _isolation(rules) if isolated else None,
         "parent": rules.parent,
     }
     return [sys.executable, "-I", "-S", "-c", START, json.dumps(described), *map(str, command)]
+
+
+def _isolation(rules: Rules) -> dict[str, Any]:
+    """The arguments of `confine.isolate`."""
+    return {
+        "writable": [str(path.absolute()) for path in rules.writable],
+        "readable": [str(path.absolute()) for path in (*_program_folders(), *rules.readable)],
+        "listable": [str(path) for path in _import_folders()],
+        "may_use_gpu": rules.may_use_gpu,
+        "may_fork": rules.may_fork,
+    }
 
 
 def _program_folders() -> Iterator[Path]:

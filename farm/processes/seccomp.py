@@ -37,13 +37,20 @@ KERNEL = {
     "settimeofday": 164, "clock_settime": 227, "adjtimex": 159, "clock_adjtime": 305, "sethostname": 170,
     "setdomainname": 171, "fanotify_init": 300, "vhangup": 153, "mknod": 133, "mknodat": 259,
 }  # fmt: skip
-# Reported as missing, so that callers fall back to calls that can be examined here.
-MISSING = {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "clone3": 435}
+# Reported as missing, as in a kernel that is built without them, so that callers fall back to others.
+MISSING = {
+    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "clone3": 435,
+    "inotify_init": 253, "inotify_add_watch": 254, "inotify_init1": 294,  # it names files that Landlock hides
+}  # fmt: skip
 FORK = {"fork": 57, "vfork": 58}
-SOCKET, SOCKETPAIR, CLONE, KILL, TGKILL, IOCTL, PRLIMIT = 41, 53, 56, 62, 234, 16, 302
+SOCKET, SOCKETPAIR, CLONE, KILL, TGKILL, IOCTL, PRLIMIT, FCNTL = 41, 53, 56, 62, 234, 16, 302, 72
 CLONE_THREAD, CLONE_NAMESPACES = 0x00010000, 0x7E020000
 SOCKET_TYPE_MASK = 0xF
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX
+# The process that gets a signal when a file is ready, and which signal: SIGKILL to any process of this user, since
+# Landlock looks at that only since Linux 6.12.
+SIGNAL_OWNER = (0x8901, 0x8902)  # FIOSETOWN and SIOCSPGRP of ioctl
+SIGNAL_COMMANDS = (8, 10, 15)  # F_SETOWN, F_SETSIG and F_SETOWN_EX of fcntl
 
 Program = list[bytes]
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -84,7 +91,8 @@ def _program(pid: int, may_fork: bool) -> Program:
     for number in (KILL, TGKILL):
         program += _when(number, _argument_is(0, pid))
     program += _when(PRLIMIT, _argument_is(0, 0, pid))
-    program += _when(IOCTL, _argument_is_not(1, *TERMINAL_INPUT))
+    program += _when(IOCTL, _argument_is_not(1, *TERMINAL_INPUT, *SIGNAL_OWNER))
+    program += _when(FCNTL, _argument_is_not(1, *SIGNAL_COMMANDS))
     return [*program, _op(RETURN, ALLOW)]
 
 
