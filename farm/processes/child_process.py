@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, however it ends, and orphaned grandchildren.
+"""Child processes that end with their parent, however it ends, and cannot read it; and orphaned grandchildren.
 
 `python -m farm.processes.child_process PARENT COMMAND...` runs COMMAND as a child that ends with process PARENT.
 """
@@ -15,6 +15,7 @@ import psutil
 from farm.processes.parent_death import PRCTL
 from farm.processes.parent_death import die_with_parent as die_with_parent
 
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -26,6 +27,14 @@ def command_ending_with_us(command: Sequence[str | Path]) -> list[str]:
 def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
     """Start a child that ends with this process, and does not receive the terminal's Ctrl-C."""
     return subprocess.Popen(command_ending_with_us(command), stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def close_to_others() -> None:
+    """Keep other processes of this user, such as children, from this one's memory, environment and open files in /proc.
+
+    Root can still read them. A child is closed like this, too, until it executes a program.
+    """
+    PRCTL(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def adopt_orphans() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 from collections import namedtuple
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +25,19 @@ from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.support.s3 import Door
 
-NAMES = ["python", "sandbox", "blender", "engine", "ffmpeg", "redis", "database", "clocks", "storage", "scratch"]
+NAMES = [
+    "python",
+    "sandbox",
+    "blender",
+    "engine",
+    "ffmpeg",
+    "redis",
+    "data",
+    "database",
+    "clocks",
+    "storage",
+    "scratch",
+]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -48,6 +61,12 @@ def assert_bad(check: Check, *fix: str) -> None:
     assert "\n" not in check.found
     for words in fix:
         assert words in (check.fix or "")
+
+
+def follow(check: Check) -> None:
+    """Run the command in the fix of a check."""
+    assert check.fix
+    subprocess.run(check.fix.strip("`"), shell=True, check=True)
 
 
 class TestReport:
@@ -95,6 +114,35 @@ class TestProblems:
         off = only(doctor.clocks, healthy)
         assert_bad(off, "NTP")
         assert re.match(words, off.found)
+
+    @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+    def test_reports_a_data_folder_that_others_may_read(self, healthy: Settings, mode: int) -> None:
+        assert only(doctor.data, healthy).ok, "it does not exist yet"
+        assert only(doctor.database, healthy).ok
+        assert only(doctor.data, healthy).ok, "as the farm creates it"
+        healthy.data.chmod(mode)
+        check = only(doctor.data, healthy)
+        assert_bad(check, f"chmod go= {healthy.data}")
+        assert "plinth.db" not in check.found
+        follow(check)
+        assert only(doctor.data, healthy).ok
+
+    @pytest.mark.parametrize("suffix", ["", "-wal"])
+    def test_reports_a_database_that_others_may_read(self, healthy: Settings, tmp_path: Path, suffix: str) -> None:
+        elsewhere = tmp_path / "plinth.sqlite"
+        settings = healthy.model_copy(update={"database_url": f"sqlite:///{elsewhere}"})
+        assert only(doctor.database, settings).ok
+        exposed = Path(f"{elsewhere}{suffix}")
+        exposed.touch()
+        exposed.chmod(0o644)
+        check = only(doctor.data, settings)
+        assert_bad(check, str(exposed))
+        assert str(healthy.data) not in check.found
+        follow(check)
+        assert only(doctor.data, settings).ok
+
+    def test_looks_for_no_file_of_a_database_server(self, healthy: Settings) -> None:
+        assert only(doctor.data, healthy.model_copy(update={"database_url": "postgresql://db/plinth"})).ok
 
     def test_reports_an_impossible_data_folder(self, healthy: Settings, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

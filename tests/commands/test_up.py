@@ -5,25 +5,28 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 from typer.testing import CliRunner
 
 from farm.accounts.accounts import PREFIX
 from farm.cli import app
 from tests.support.polling import until
-from tests.support.processes import FARM, free_port
+from tests.support.processes import FARM, WITHOUT_CAPABILITIES, command_line, free_port, may_read
 
 
 @contextmanager
 def farm_up(folder: Path) -> Iterator[tuple[str, str]]:
-    """The address of a farm without workers, and its output, under the umask of most systems."""
+    """The address of a farm without workers, and its output, under the umask of most systems; without capabilities."""
     port, output = free_port(), folder / "output"
     environment = os.environ | {"FARM_DATA": str(folder / "data"), "FARM_SCRATCH": str(folder)}
-    command = ["sh", "-c", f"umask 022 && exec {FARM} up --workers 0 --port {port}"]
+    farm = [sys.executable, "-c", WITHOUT_CAPABILITIES, FARM, "up", "--workers", "0", "--port", str(port)]
+    command = ["sh", "-c", 'umask 022 && exec "$@"', "sh", *farm]
     with output.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
     try:
@@ -66,3 +69,11 @@ def test_first_start_writes_the_admin_key_to_a_private_file(tmp_path: Path) -> N
         assert str(file) not in output
         assert len(audited(tmp_path)) == 2
     assert file.read_text().strip() == key
+
+
+def test_api_keeps_its_environment_from_its_children(tmp_path: Path) -> None:
+    """They read clients' files, and it may hold the secrets of a database and of S3."""
+    with farm_up(tmp_path):
+        [api] = [child for child in psutil.Process().children(recursive=True) if "serve" in command_line(child)]
+        assert not may_read(api.pid, "environ")
+        assert may_read(api.ppid(), "environ"), "which has no such children"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,10 +20,12 @@ from farm.intake import checker as checker_module
 from farm.intake import confined_process
 from farm.intake.checked_model import CheckedModel
 from farm.intake.checker import Checker
+from farm.processes.sandbox import Isolation
 from farm.settings import DEFAULT_LIMITS, ModelLimits
 from tests.intake.gltf_bytes import glb, refused, triangle
 from tests.support.polling import until
 
+in_isolation = pytest.mark.skipif(not Isolation.is_supported(), reason="this kernel has no Landlock or no seccomp")
 TAMPERED = [sys.executable, "-I", str(Path(__file__).with_name("tampered_check_server.py"))]
 
 
@@ -104,11 +107,17 @@ class TestLimits:
         with model.open("rb") as other:
             found = facts(tampered, model)
             assert other.fileno() > 0
-        assert set(found["environment"]) <= {
-            *("PATH", "HOME", "TMPDIR", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX", "LC_CTYPE")
-        }
+        assert set(found["environment"]) <= {*("PATH", "HOME", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX", "LC_CTYPE")}
         assert found["files"][:3] == [0, 1, 2]
-        assert len(found["files"]) == 4, "the model, the answer twice, and the folder that is being listed"
+        own = "the model, the answer twice, the folder that is being listed"
+        if Isolation.is_supported():
+            assert len(found["files"]) == 5, f"{own}, and its parent"
+        else:
+            assert len(found["files"]) == 4, own
+
+    @in_isolation
+    def test_refuse_network_files_and_processes(self, tampered: Checker, model: Path) -> None:
+        assert facts(tampered, model)["open_to_attacks"] == []
 
     def test_end_a_check_that_needs_too_much_memory(self, tampered: Checker, model: Path) -> None:
         with pytest.raises(InvalidFormat, match="needs more than 4096 MB of memory"):
@@ -161,6 +170,19 @@ def test_conversions_have_the_same_limits(model: Path, tmp_path: Path, monkeypat
     assert found["limits"]["CPU"][0] <= 3600
     assert found["no_new_privileges"]
     assert "FARM_S3_SECRET_KEY" not in found["environment"]
+    if Isolation.is_supported():
+        assert found["open_to_attacks"] == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["farm.intake.check_server", "farm.intake.picture", "farm.intake.scan", "farm.intake.unpack",
+     "farm.blender.obj_to_glb"],
+)  # fmt: skip
+def test_no_thread_runs_before_a_process_is_confined(module: str) -> None:
+    """It would not be confined."""
+    program = f"import os, {module}; print(len(os.listdir('/proc/self/task')))"
+    assert subprocess.check_output([sys.executable, "-I", "-c", program], env=confined_process.ENVIRONMENT) == b"1\n"
 
 
 def test_ends_with_the_process_that_uses_it(model: Path) -> None:

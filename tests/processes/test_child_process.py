@@ -8,6 +8,8 @@ import time
 import psutil
 import pytest
 
+from tests.support.processes import WITHOUT_CAPABILITIES, may_read
+
 ADOPT = """
 import subprocess, sys, time
 import psutil
@@ -40,6 +42,21 @@ class TestReapOrphans:
             "child_process.reap_orphans([own.pid])\nassert psutil.pid_exists(orphan)\n"
             "child_process.reap_orphans([own.pid], kill=True)",
         )
+
+
+class TestCloseToOthers:
+    @pytest.mark.parametrize("closes", [True, False])
+    def test_keeps_environment_and_files_to_itself(self, closes: bool) -> None:
+        program = "import os, sys; from farm.processes import child_process\n"
+        program += "child_process.close_to_others()\n" if closes else ""
+        program += "os.close(os.open('/proc/self/fd/0', os.O_RDONLY)); print(flush=True); sys.stdin.read()"
+        command = [sys.executable, "-c", WITHOUT_CAPABILITIES, "-c", program]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"\n", "it may open its own files"
+            assert may_read(process.pid, "stat")
+            for name in ("environ", "maps", "fd/0"):
+                assert may_read(process.pid, name) is not closes, name
 
 
 class TestStart:

@@ -177,6 +177,15 @@ class TestFiles:
         assert attempt(confined_by, own, "print(open(sys.argv[1]).read())", model, rules=rules) == "a model"
         assert attempt(confined_by, own, "open(sys.argv[1], 'w')", model, rules=rules) == REFUSED
 
+    @pytest.mark.parametrize("number", [253, 254, 294])
+    def test_outside_are_not_watched(self, confined_by: Sandbox, own: Path, number: int) -> None:
+        """Inotify names files that a process may not open."""
+        code = """
+        libc = ctypes.CDLL(None, use_errno=True)
+        print(libc.syscall(int(sys.argv[1]), 0, b'/', 0x100), ctypes.get_errno())
+        """
+        assert attempt(confined_by, own, code, number) == "-1 38", "no such system call"
+
     @pytest.mark.parametrize("code", ["os.symlink('/etc/passwd', sys.argv[1])", "os.mkfifo(sys.argv[1])"])
     def test_inside_cannot_mislead_a_reader_outside(self, confined_by: Sandbox, own: Path, code: str) -> None:
         assert attempt(confined_by, own, code, own / "trap") == REFUSED
@@ -207,6 +216,24 @@ class TestProcesses:
     ) -> None:
         assert attempt(confined_by, own, code, other.pid) == REFUSED
         assert other.poll() is None
+
+    @in_isolation
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "fcntl.fcntl(end, fcntl.F_SETOWN, int(sys.argv[1]))",
+            "fcntl.fcntl(end, 15, struct.pack('ii', 1, int(sys.argv[1])))",  # F_SETOWN_EX
+            "fcntl.fcntl(end, 10, signal.SIGKILL)",  # F_SETSIG
+            "fcntl.ioctl(end, 0x8901, struct.pack('i', int(sys.argv[1])))",  # FIOSETOWN
+            "fcntl.ioctl(end, 0x8902, struct.pack('i', int(sys.argv[1])))",  # SIOCSPGRP
+        ],
+    )
+    def test_of_others_get_no_signal_of_a_file(
+        self, confined_by: Sandbox, own: Path, other: subprocess.Popen[bytes], code: str
+    ) -> None:
+        code = f"import fcntl, struct; end, _ = socket.socketpair(); {code}; print('done')"
+        assert attempt(confined_by, own, code, other.pid) == REFUSED
+        assert attempt(Limits(), own, code, other.pid) == "done", "the call is correct"
 
     @in_isolation
     def test_of_others_are_not_traced(self, confined_by: Sandbox, own: Path, other: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import av
@@ -132,12 +132,20 @@ def processes(farm: Farm) -> Counter[str]:
         with contextlib.suppress(psutil.Error):
             if "redis" in process.name():  # it writes its title over its environment
                 own.update(["redis"] if process.ppid() == farm.process.pid else [])
-            elif _is_of(process.environ(), scratch):
+            elif _is_of(_environment(process, farm), scratch):
                 own[_kind(process)] += 1
     return own
 
 
-def _is_of(environment: dict[str, str], scratch: str) -> bool:
+def _environment(process: psutil.Process, farm: Farm) -> Mapping[str, str]:
+    """The environment of a process. The API closes its own to all but root, and has that of its parent."""
+    try:
+        return dict(process.environ())
+    except psutil.AccessDenied:
+        return dict(psutil.Process(farm.process.pid).environ()) if process.ppid() == farm.process.pid else {}
+
+
+def _is_of(environment: Mapping[str, str], scratch: str) -> bool:
     """Whether a process is of the farm with this scratch folder. In a sandbox only its home tells."""
     return environment.get("FARM_SCRATCH") == scratch or environment.get("HOME", "").startswith(f"{scratch}/")
 
