@@ -25,7 +25,7 @@ def farm_up(folder: Path) -> Iterator[tuple[str, str]]:
     """The address of a farm without workers, and its output, under the umask of most systems; without capabilities."""
     port, output = free_port(), folder / "output"
     environment = os.environ | {"FARM_DATA": str(folder / "data"), "FARM_SCRATCH": str(folder)}
-    farm = [sys.executable, "-c", WITHOUT_CAPABILITIES, FARM, "up", "--workers", "0", "--port", str(port)]
+    farm = [sys.executable, "-c", WITHOUT_CAPABILITIES, str(FARM), "up", "--workers", "0", "--port", str(port)]
     command = ["sh", "-c", 'umask 022 && exec "$@"', "sh", *farm]
     with output.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
