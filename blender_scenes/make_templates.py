@@ -19,6 +19,9 @@ HERE = Path(__file__).parent
 LIGHT_TARGET = Vector((0.0, 0.0, 0.8))  # the approximate centre of a subject
 Colour = tuple[float, float, float]  # linear RGB
 Stop = tuple[float, Colour]
+SOFTBOX_GROWTH = 1.15  # of a softbox that is dim towards its edge: shadows stay as soft as an even one's
+MIDDLE_STRENGTH = 4.57  # of such a softbox, at which it has the power of an even one
+BLACK_LIFT = 0.008  # linear light, added before the view transform
 WHITE: Colour = (1.0, 1.0, 1.0)
 
 
@@ -48,10 +51,37 @@ def soft_box(
     power: float,
     colour: Colour = WHITE,
 ) -> None:
-    """A rectangular area light, `size` horizontally and vertically in scene units, power in watts."""
+    """An area light as a rectangular softbox of `size` horizontally and vertically in scene units, power in watts."""
     lamp = light("AREA", name, azimuth=azimuth, elevation=elevation, distance=distance)
-    lamp.shape, lamp.size, lamp.size_y = "RECTANGLE", *size
+    lamp.shape, lamp.size, lamp.size_y = "ELLIPSE", SOFTBOX_GROWTH * size[0], SOFTBOX_GROWTH * size[1]
     lamp.energy, lamp.color = power, colour
+    fall_off(lamp)
+
+
+def fall_off(lamp: bpy.types.Light) -> None:
+    """Let an area light grow dimmer from its middle to its edge, as the cloth of a softbox does. Cycles only.
+
+    Otherwise chrome mirrors it as a hard white square. The whole light keeps its power.
+    """
+    lamp.use_nodes = True
+    tree = lamp.node_tree
+    position, centred = tree.nodes.new("ShaderNodeNewGeometry"), tree.nodes.new("ShaderNodeVectorMath")
+    distance, dimmed = tree.nodes.new("ShaderNodeVectorMath"), tree.nodes.new("ShaderNodeMapRange")
+    steep, strength = tree.nodes.new("ShaderNodeMath"), tree.nodes.new("ShaderNodeMath")
+    centred.operation, distance.operation = "SUBTRACT", "LENGTH"
+    centred.inputs[1].default_value = (0.5, 0.5, 0.0)
+    dimmed.interpolation_type = "SMOOTHSTEP"
+    dimmed.inputs["From Min"].default_value, dimmed.inputs["From Max"].default_value = 0.0, 0.5
+    dimmed.inputs["To Min"].default_value, dimmed.inputs["To Max"].default_value = 1.0, 0.0
+    # The light is brighter than white: only a steep decline shows as a soft edge.
+    steep.operation, strength.operation = "POWER", "MULTIPLY"
+    steep.inputs[1].default_value, strength.inputs[1].default_value = 1.5, MIDDLE_STRENGTH
+    tree.links.new(position.outputs["Parametric"], centred.inputs[0])
+    tree.links.new(centred.outputs["Vector"], distance.inputs[0])
+    tree.links.new(distance.outputs["Value"], dimmed.inputs["Value"])
+    tree.links.new(dimmed.outputs["Result"], steep.inputs[0])
+    tree.links.new(steep.outputs["Value"], strength.inputs[0])
+    tree.links.new(strength.outputs["Value"], tree.nodes["Emission"].inputs["Strength"])
 
 
 def sun(name: str, *, azimuth: float, elevation: float, spread: float, strength: float, colour: Colour) -> None:
@@ -93,7 +123,7 @@ def studio() -> dict[str, float]:
     soft_box("Key", azimuth=-40, elevation=45, distance=5.0, size=(3.5, 3.5), power=340)
     soft_box("Fill", azimuth=55, elevation=20, distance=6.0, size=(4.0, 4.0), power=90)
     soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=210)
-    surround([(0.0, grey(0.75)), (0.46, grey(0.35)), (0.54, grey(0.35)), (0.8, grey(1.0))], strength=0.6)
+    surround([(0.0, grey(0.75)), (0.46, grey(0.45)), (0.54, grey(0.45)), (0.8, grey(1.0))], strength=0.6)
     return {}
 
 
@@ -147,6 +177,10 @@ def make(name: str) -> None:
     view = scene.view_settings
     scene.display_settings.display_device = contract.DISPLAY
     view.view_transform, view.look, view.exposure, view.gamma = "Khronos PBR Neutral", "None", 0.0, 1.0
+    # The transform subtracts the 4 % that a smooth dielectric reflects; a rough one reflects less: tyres turned black.
+    view.use_curve_mapping = True
+    view.curve_mapping.black_level = (-BLACK_LIFT,) * 3
+    view.curve_mapping.update()
     scene.render.film_transparent = True
     scene.eevee.use_raytracing = False
     scene.eevee.shadow_ray_count = 4  # Blender's default of one ray leaves noise in soft shadows at 8 samples

@@ -16,6 +16,7 @@ from farm.blender import pixels
 from farm.blender.film import read_exr, render_image
 from farm.blender.stage import Stage
 from farm.blender.unlit import Unlit
+from farm.scene import edges
 from farm.scene.camera import Array, View, crop, mirrored
 from farm.scene.shot import Layer
 
@@ -40,8 +41,11 @@ def draw_reflection(stage: Stage, camera: View, points: Array, path: Path, unlit
     colours[..., :3] *= colours[..., 3:]
     image = fade_out(colours, world, fade=fade, strength=float(ground["reflector_strength"]), reach=reach)
     image[..., :3] /= np.maximum(image[..., 3:], 1e-6)
-    flipped = np.rint(np.clip(image[::-1], 0, 1) * full).astype(drawn.dtype)
-    return pixels.write(np.ascontiguousarray(flipped), path, box[0], camera.lens.height - box[3])
+    left, right, top, bottom = box[0], box[2], camera.lens.height - box[3], camera.lens.height - box[1]
+    flipped = image[::-1]
+    flipped[..., 3] *= edges.fade(left, top, right, bottom, camera.lens.width, camera.lens.height)
+    whole = np.rint(np.clip(flipped, 0, 1) * full).astype(drawn.dtype)
+    return pixels.write(np.ascontiguousarray(whole), path, left, top)
 
 
 def fade_out(colours: Plane, world: Plane, *, fade: float, strength: float, reach: float) -> Plane:

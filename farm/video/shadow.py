@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from farm.scene import edges
 from farm.scene.shot import ShadowMap
 from farm.video.layers import Box
 
@@ -20,6 +21,7 @@ Opacity = NDArray[np.float32]
 class CastShadow:
     """A shadow in one frame, within `box`. `pixel_to_map` maps frame pixels to pixels of `opacities`."""
 
+    frame: Box
     box: Box
     opacities: Image.Image
     pixel_to_map: Matrix
@@ -30,7 +32,7 @@ class CastShadow:
         pixel_to_map = self.pixel_to_map @ np.array([[1.0, 0.0, part.left], [0.0, 1.0, part.top], [0.0, 0.0, 1.0]])
         coefficients = (pixel_to_map / pixel_to_map[2, 2]).ravel()[:8].tolist()
         cast = self.opacities.transform(part.size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
-        opacity = np.asarray(cast)
+        opacity = np.asarray(cast) * edges.fade(*part, *self.frame.size)
         return np.where(in_front(pixel_to_map, *part.size), opacity, 0) if self.reaches_behind else opacity
 
 
@@ -48,7 +50,7 @@ class ShadowCaster:
         map_to_pixel = np.array(ground_to_pixel).reshape(3, 3) @ map_to_ground(shadow) @ fine_to_map
         outline = covered_box(map_to_pixel, dark)
         box = outline.intersection(self._frame) if outline else self._frame
-        return box and CastShadow(box, fine, np.linalg.inv(map_to_pixel), reaches_behind=outline is None)
+        return box and CastShadow(self._frame, box, fine, np.linalg.inv(map_to_pixel), reaches_behind=outline is None)
 
     def _upsampled(self, shadow: ShadowMap) -> tuple[Image.Image, Box]:
         """The upsampled map, and the box of it that is not empty."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from farm.scene import edges
 from farm.scene.shot import Frame
 from farm.video import backgrounds
 from farm.video.composite import Compositor, mask
@@ -68,7 +69,8 @@ class TestBackground:
         picture = np.random.default_rng(2).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         dark = shadow_map(tmp_path, np.full((64, 64), 0.6, dtype=np.float32), extent=20.0)
         seen = Compositor(Image.fromarray(picture), 0).over(frame(tmp_path, CLEAR, STEEP, shadow=dark))
-        assert np.abs(seen - picture * 0.4).max() <= 0.51
+        opacity = 0.6 * edges.fade(0, 0, WIDTH, HEIGHT, WIDTH, HEIGHT)[..., None]
+        assert np.abs(seen - picture * (1 - opacity)).max() <= 1.01
 
 
 class TestSubject:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from farm.scene import edges
 from farm.scene.shot import Frame
 from farm.video.cutout import MIN_ALPHA, OPAQUE, Cutout, composite_over, extend_colours
 from farm.video.layers import DeepPixels
@@ -69,7 +70,8 @@ class TestFrame:
         soft = shadow_map(tmp_path, np.full((64, 64), 0.25, dtype=np.float32), extent=20.0)
         pixels = cut_out(frame(tmp_path, DEEP_CLEAR, STEEP, shadow=soft))
         assert (pixels[..., :3] == 0).all()
-        assert np.abs(pixels[..., 3] / OPAQUE - 0.25).max() < 1e-4
+        opacity = 0.25 * edges.fade(0, 0, WIDTH, HEIGHT, WIDTH, HEIGHT)
+        assert np.abs(pixels[..., 3] / OPAQUE - opacity).max() < 1e-3
 
     def test_is_subject_over_mirror_image_over_shadow(self, tmp_path: Path) -> None:
         subject = np.full((4, 4, 4), (9000, 8000, 7000, OPAQUE), dtype=np.uint16)
