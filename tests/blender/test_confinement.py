@@ -29,6 +29,7 @@ from farm.worker.context import WorkerContext
 from tests.blender.models import box, glb
 from tests.support.blender import TIMEOUT_SECONDS, InsideBlender, draw_frames, process_of, shot
 from tests.support.glb import binary_chunk, container, json_chunk
+from tests.support.polling import until
 
 CANARY = "Canary8d1f"
 needs_isolation = pytest.mark.skipif(not Isolation.is_supported(), reason="this kernel has no Landlock or no seccomp")
@@ -146,7 +147,7 @@ class TestMemory:
             blender.open_shot(large)
             with pytest.raises(ModelTooLarge, match=r"more than the 0\.\d GB of memory"):
                 list(blender.frames([(0, Pose(0.0))]))
-        assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
         own_host.ensure_ready()
         assert len(draw_frames(own_host, shot("draco.glb"), 0.0)) == 1
 
