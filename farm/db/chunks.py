@@ -102,7 +102,7 @@ def seconds_per_frame(db: Session, tier: str, engine: str | None = None) -> floa
     measured: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for account_id, seconds, frames in db.execute(wanted.order_by(Chunk.created_at.desc()).limit(MEASURED_CHUNKS)):
         if len(measured[account_id]) < MEASURED_CHUNKS_PER_ACCOUNT:
-            measured[account_id].append((seconds, frames))
+            measured[account_id].append((seconds or 0.0, frames))
     means = [sum(seconds for seconds, _ in some) / sum(frames for _, frames in some) for some in measured.values()]
     return median_low(means) if means else None
 
