@@ -14,7 +14,8 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.orders import plan
 from farm.orders.render_settings import RenderSettings
 from farm.processes.scratch import own_scratch

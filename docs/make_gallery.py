@@ -6,7 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 from camera_paths import PATHS
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.orders.plan import ASPECT_RATIOS, shot
 from farm.orders.render_settings import RenderSettings, parse
 from farm.rendering.production import shot_setup

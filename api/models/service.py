@@ -164,7 +164,7 @@ def _render_existing(
     farm: Farm, account: Account, effect: Effect, upload: Upload, render_settings: RenderSettings
 ) -> Uploaded | None:
     with effect.transaction() as db:
-        if suspect_models.refused(db, [upload.sha256]):
+        if suspect_models.refused(db, [upload.sha256], account.id):
             raise HarmfulModel
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:

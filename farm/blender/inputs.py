@@ -4,6 +4,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from farm.processes.removal import remove
+
 
 def staged(source: Path, folder: Path) -> Path:
     """A copy of `source` in `folder`, where it replaces what was there; reused until the source changes.
@@ -17,7 +19,7 @@ def staged(source: Path, folder: Path) -> Path:
     version = f"{source.absolute()} {stat.st_ino} {stat.st_mtime_ns} {stat.st_size}"
     copy = folder / hashlib.sha256(version.encode()).hexdigest()[:16] / source.name
     if not copy.exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         copy.parent.mkdir(parents=True)
         unfinished = copy.with_name("unfinished")
         shutil.copyfile(source, unfinished)

@@ -19,7 +19,8 @@ import typer
 from sqlalchemy import make_url
 
 from farm import logs
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.commands.shared import Data, Json, console, settings_with
 from farm.commands.storage_report import print_storage_report
 from farm.db import clock

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from farm import logs, templates
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.errors import BadTemplate, FarmError
 from farm.processes import sandbox
 from farm.processes.scratch import own_scratch

@@ -1,6 +1,8 @@
 """Every query about chunks: which wait and in what order, which workers hold them, how long their frames took."""
 
+from collections import defaultdict
 from collections.abc import Collection
+from statistics import median_low
 
 from sqlalchemy import ScalarSelect, exists, func, or_, select
 from sqlalchemy.orm import Session
@@ -13,7 +15,8 @@ FINISHING, PREVIEW, DRAWING = 0, 1, 2
 UNFINISHED = ("queued", "running")
 # Chunks of a suspended account wait until it is resumed. Uncorrelated, so that it is evaluated once for all chunks.
 NOT_SUSPENDED = Chunk.account_id.not_in(select(Account.id).where(Account.suspended_at.is_not(None)))
-MEASURED_CHUNKS = 20  # the seconds per frame are the mean of this many latest chunks
+MEASURED_CHUNKS = 200  # the latest ones of a tier, of which each account counts with
+MEASURED_CHUNKS_PER_ACCOUNT = 20
 
 
 def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str]:
@@ -89,13 +92,19 @@ def all_drawn(db: Session, shot_id: str) -> bool:
 
 
 def seconds_per_frame(db: Session, tier: str, engine: str | None = None) -> float | None:
-    """The mean over the latest chunks of this tier, on any node or by one engine; None when none was drawn yet."""
-    wanted = select(Chunk.seconds, Chunk.frames).where(Chunk.tier == tier, Chunk.seconds > 0)
+    """What the latest chunks of this tier took, on any node or by one engine; None when none was drawn yet.
+
+    The lower median over accounts of the mean of each, so that slow renders of one account say nothing of others'.
+    """
+    wanted = select(Chunk.account_id, Chunk.seconds, Chunk.frames).where(Chunk.tier == tier, Chunk.seconds > 0)
     if engine:
         wanted = wanted.join(Chunk.shot).where(Shot.engine == engine)
-    latest = wanted.order_by(Chunk.created_at.desc()).limit(MEASURED_CHUNKS).subquery()
-    seconds, frames = db.execute(select(func.sum(latest.c.seconds), func.sum(latest.c.frames))).one()
-    return seconds / frames if frames else None
+    measured: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for account_id, seconds, frames in db.execute(wanted.order_by(Chunk.created_at.desc()).limit(MEASURED_CHUNKS)):
+        if len(measured[account_id]) < MEASURED_CHUNKS_PER_ACCOUNT:
+            measured[account_id].append((seconds or 0.0, frames))
+    means = [sum(seconds for seconds, _ in some) / sum(frames for _, frames in some) for some in measured.values()]
+    return median_low(means) if means else None
 
 
 def orphaned_shots(db: Session, engines: Collection[str]) -> list[Shot]:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, exists, func, select, union
 from sqlalchemy.orm import Session
 
 from farm.db import cleanups, clock, nodes, quotas
-from farm.db.tables import Account, Asset, Cleanup, Key, Model, Overlay, Render, Segment, Shot
+from farm.db.tables import Account, Asset, Cleanup, Key, Model, Overlay, Render, Segment, Shot, SuspectModel
 
 
 class Holdings(NamedTuple):
@@ -69,3 +69,4 @@ def remove(db: Session, account_id: str) -> None:
         cleanups.schedule(db, render_id)
     db.execute(delete(Account).where(Account.id == account_id), execution_options={"synchronize_session": False})
     nodes.forget_failures(db, account_id)
+    db.execute(delete(SuspectModel).where(SuspectModel.account_id == account_id))

@@ -152,6 +152,11 @@ def drop_segments(db: Session, render_id: str) -> None:
     db.execute(delete(Segment).where(Segment.render_id == render_id))
 
 
+def drop_assets(db: Session, render_id: str) -> None:
+    """Delete the assets of a render that is refunded; a cleanup removes their files."""
+    db.execute(delete(Asset).where(Asset.render_id == render_id))
+
+
 def drop_segments_of_chunk(db: Session, chunk_id: str) -> None:
     db.execute(delete(Segment).where(Segment.chunk_id == chunk_id))
 

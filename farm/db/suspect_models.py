@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Collection
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,13 +14,18 @@ MAX_HOSTS = 2  # Blender hosts that a file may crash or hang
 MAX_ROWS = 10_000  # the files that were at fault last
 
 
-def record(db: Session, sha256: str, reason: str) -> int:
-    """Count a Blender host that a file has crashed or hung. Returns how many it has, without a success between them."""
+def record(db: Session, sha256: str, reason: str, *, hung_for: str | None = None) -> int:
+    """Count a Blender host that a file has crashed, or that a render of the account `hung_for` has hung.
+
+    Returns how many the file has had, without a success between them.
+    """
     at = clock.now(db)
     with contextlib.suppress(IntegrityError), db.begin_nested():  # another node may have recorded it just now
-        db.add(SuspectModel(sha256=sha256, hosts=0, reason=reason, failed_at=at))
+        db.add(SuspectModel(sha256=sha256, hosts=0, reason=reason, failed_at=at, account_id=hung_for))
     row = db.scalars(select(SuspectModel).where(SuspectModel.sha256 == sha256).with_for_update()).one()
     row.hosts, row.reason, row.failed_at = row.hosts + 1, reason, at
+    if row.account_id != hung_for:  # a crash, or a second account: not only one account's settings
+        row.account_id = None
     db.flush()
     older = select(SuspectModel.id).order_by(SuspectModel.failed_at.desc()).offset(MAX_ROWS)
     db.execute(delete(SuspectModel).where(SuspectModel.id.in_(older)))
@@ -38,9 +43,10 @@ def clear(db: Session, sha256s: Collection[str]) -> None:
     db.execute(delete(SuspectModel).where(SuspectModel.sha256.in_(sha256s), ~SuspectModel.is_refused))
 
 
-def refused(db: Session, sha256s: Collection[str]) -> SuspectModel | None:
-    """One of these files that is refused for good."""
-    wanted = (SuspectModel.sha256.in_(sha256s), SuspectModel.is_refused)
+def refused(db: Session, sha256s: Collection[str], account_id: str) -> SuspectModel | None:
+    """One of these files that is refused for good, to all accounts or to this one."""
+    for_it = or_(SuspectModel.account_id.is_(None), SuspectModel.account_id == account_id)
+    wanted = (SuspectModel.sha256.in_(sha256s), SuspectModel.is_refused, for_it)
     return db.scalar(select(SuspectModel).where(*wanted).limit(1))
 
 

@@ -316,7 +316,8 @@ class AttemptLog(Table):
 class SuspectModel(Table):
     """A file, by its content, that has crashed or hung `hosts` Blender hosts in a row, the last time for `reason`.
 
-    With `is_refused` it was the file's fault: no model with this content is rendered again.
+    With `is_refused` it was the file's fault: no model with this content is rendered again, or none of `account_id`
+    while it has only hung, and only this account's renders, whose settings may be the reason.
     """
 
     __tablename__ = "suspect_models"
@@ -326,6 +327,7 @@ class SuspectModel(Table):
     reason: Mapped[str] = mapped_column(Text)
     failed_at: Mapped[datetime] = mapped_column(index=True)
     is_refused: Mapped[bool] = mapped_column(default=False)
+    account_id: Mapped[str | None] = mapped_column(String(12))
 
 
 class CounterIncrement(Table):

@@ -51,7 +51,8 @@ def record_failure(db: Session, name: str, model: Model, error: BaseException) -
     in_a_row = {failure.sha256 for failure in _in_a_row(node, at)}
     hosts = 0
     if isinstance(error, BlenderCrashed | BlenderTimeout):
-        hosts = suspect_models.record(db, model.sha256, str(error))
+        hung_for = model.account_id if isinstance(error, BlenderTimeout) else None
+        hosts = suspect_models.record(db, model.sha256, str(error), hung_for=hung_for)
     if len(in_a_row - _failed_elsewhere(db, name, at - WINDOW)) >= MAX_FAILED_MODELS or hosts >= MAX_HOSTS:
         node.check_due_at = node.check_due_at or at
         log.warning("node_check_due", node=name, models=len(in_a_row), error=str(error))

@@ -3,10 +3,11 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from farm.processes.removal import remove, remove_files
 
 PREFIX = "plinth-"
 WORK_PREFIX = "work-"
@@ -26,7 +27,7 @@ def own_scratch(parent: Path) -> Iterator[Path]:
             (folder / "new-lock").rename(folder / LOCK)  # no process ever finds it unlocked
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 @contextlib.contextmanager
@@ -36,15 +37,14 @@ def work_folder(parent: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def clear(folder: Path) -> None:
     """Remove the files of a killed work-horse from its worker's folder."""
     for leftover in folder.glob(f"{WORK_PREFIX}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for frame in folder.glob("*/frame-*"):  # in the folder of the Blender host
-        frame.unlink(missing_ok=True)
+        remove(leftover)
+    remove_files(folder.glob("*/frame-*"))  # in the folder of the Blender host
 
 
 def remove_abandoned(parent: Path) -> None:
@@ -52,4 +52,4 @@ def remove_abandoned(parent: Path) -> None:
     for path in parent.glob(f"{PREFIX}*/{LOCK}"):
         with contextlib.suppress(OSError), path.open("r+") as lock:  # in use, or being removed by another process
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)
+            remove(path.parent)

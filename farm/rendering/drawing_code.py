@@ -12,7 +12,7 @@ import farm
 FOLDERS = ("camera_paths", "farm/blender", "farm/scene", "farm/dataset")
 FILES = ("farm/orders/plan.py", "farm/rendering/production.py")
 # Of farm/blender: the caller's side of the socket, and the conversion of scans.
-EXCLUDED = {"client.py", "inputs.py", "obj_to_glb.py"}
+EXCLUDED = {"client.py", "host_process.py", "inputs.py", "obj_to_glb.py"}
 
 
 @cache

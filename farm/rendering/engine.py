@@ -5,7 +5,8 @@ from pathlib import Path
 
 import structlog
 
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.errors import RenderFailed
 from farm.processes.sandbox import Sandbox, of_blender
 from farm.scene.shot import Engine

@@ -12,7 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from farm import intake
-from farm.blender.client import Blender, BlenderHost, memory_limit
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost, memory_limit
 from farm.dataset.produce import draw_views, finish
 from farm.errors import FarmError, InvalidSettings
 from farm.intake.check import check_model

@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost, memory_limit
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost, memory_limit
 from farm.errors import FarmError
 from farm.orders import plan
 from farm.scene.shot import Engine, ShotSetup

@@ -30,7 +30,7 @@ UNFINISHED = tuple(status for status in NEXT if status not in OVER)
 def advance(db: Session, render: Render, to: str, *, message: str | None = None) -> None:
     """Move `render` to status `to`; `message` is the reason of an "error", for clients.
 
-    An error refunds the render's credits and drops its segments. Advancing to a status that the
+    An error refunds the render's credits and drops its segments and assets. Advancing to a status that the
     render has passed changes nothing, so that every job can run twice. Raises InvalidTransition.
     """
     if any(_has_passed(sequence, render.status, to) for sequence in SEQUENCES):
@@ -42,6 +42,7 @@ def advance(db: Session, render: Render, to: str, *, message: str | None = None)
     if to == "error":
         credits.refund(db, render.id)
         renders.drop_segments(db, render.id)
+        renders.drop_assets(db, render.id)
     if to in ("done", "error"):
         cleanups.schedule(db, render.id)
         seconds = (render.updated_at - render.created_at).total_seconds()

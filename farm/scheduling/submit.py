@@ -41,7 +41,7 @@ def renders(
     Requests for the same model whose frames are equal share a shot: it is drawn once for as many of them as a node can
     encode in parallel.
     """
-    if harmful := suspect_models.refused(db, [model.sha256 for model, _ in requests]):
+    if harmful := suspect_models.refused(db, [model.sha256 for model, _ in requests], account_id):
         model_id = next(model.id for model, _ in requests if model.sha256 == harmful.sha256)
         raise HarmfulModel(f"Model {model_id}: {HarmfulModel.default}")
     prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
@@ -89,7 +89,7 @@ def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -
     model, request = render.model, parse(render.settings)
     if model.deleted_at:
         raise Conflict(f"The model of {render.id} was deleted")
-    if suspect_models.refused(db, [model.sha256]):
+    if suspect_models.refused(db, [model.sha256], model.account_id):
         raise HarmfulModel
     validation.check(db, render.account, model.clips, request)
     credits.charge_again(db, render)

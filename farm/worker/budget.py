@@ -13,6 +13,7 @@ from farm.worker.lease import Lease
 
 FRAME_SECONDS_PER_MB = 2.0  # of the model; 5.5 million triangles in 99 MB take 1 to 2 minutes a frame on two busy cores
 
+MAX_MEASURED_ESTIMATES = 5.0  # a CPU that is five times slower than the one of the estimate still gets its factor
 EEVEE_SPEEDUP = 20.0  # of a GPU over two CPU cores, to which the estimate applies
 
 
@@ -24,8 +25,10 @@ def seconds_in_all(context: WorkerContext, lease: Lease, spec: ShotSpec | Datase
     estimate = plan.estimated_seconds_per_frame(spec.width, spec.height)
     if context.engine == "eevee":
         estimate /= EEVEE_SPEEDUP
-    # At least the estimate: many renders of trivial models must not shorten the budget of others.
-    frame = settings.budget_factor * max(measured, estimate) if measured else settings.frame_timeout
+    # At least the estimate: many renders of trivial models must not shorten the budget of others. At most a few times
+    # that of a CPU: slow renders that stay within their budget must not raise that of the next ones without end.
+    most = MAX_MEASURED_ESTIMATES * plan.estimated_seconds_per_frame(spec.width, spec.height)
+    frame = settings.budget_factor * min(max(measured, estimate), most) if measured else settings.frame_timeout
     size = megabytes(model)
     drawing = max(chunk.frames * (frame + FRAME_SECONDS_PER_MB * size), settings.min_budget)
     budget = settings.opening_timeout + MODEL_SECONDS_PER_MB * size + drawing

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import templates
-from farm.blender.client import Blender, memory_limit
+from farm.blender.client import Blender
+from farm.blender.host_process import memory_limit
 from farm.db.chunks import FINISHING, PREVIEW
 from farm.scene.shot import Engine
 from farm.settings import Settings

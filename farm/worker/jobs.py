@@ -136,7 +136,7 @@ def work_on(
 def _refuse_harmful(database: Database, chunk: ClaimedChunk) -> None:
     """Raises BadModel for a model that was found harmful after it was ordered."""
     with database.read() as db:
-        if chunk.kind == "draw" and suspect_models.refused(db, [chunk.model_sha256]):
+        if chunk.kind == "draw" and suspect_models.refused(db, [chunk.model_sha256], chunk.account_id):
             raise BadModel(HarmfulModel.default)
 
 

@@ -18,7 +18,7 @@ from farm.scheduling.leases import ClaimedChunk
 log = structlog.get_logger()
 
 # A worker notices only at a renewal that its render was deleted, and may then wait for the idle timeout of
-# farm.blender.client: together less than the 5 s within which its work must stop.
+# farm.blender.host_process: together less than the 5 s within which its work must stop.
 RENEWAL_SECONDS = 2.0
 
 

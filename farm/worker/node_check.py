@@ -8,7 +8,8 @@ import structlog
 from PIL import Image
 
 from farm import templates
-from farm.blender.client import Blender, memory_limit
+from farm.blender.client import Blender
+from farm.blender.host_process import memory_limit
 from farm.db.session import Database
 from farm.errors import RenderFailed
 from farm.nodes import quarantine

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from farm import logs
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.orders import plan
 from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import parse

@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.blender.inputs import staged
 from farm.errors import BadTemplate, BlenderCrashed, ModelTooLarge
 from farm.processes import memory
@@ -163,7 +164,7 @@ class TestMemory:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Faster than any watch: the kernel does not grant it. Blender aborts then."""
-        monkeypatch.setattr("farm.blender.client.MAX_MEMORY_SHARE", 600e6 / memory.of_machine())
+        monkeypatch.setattr("farm.blender.host_process.MAX_MEMORY_SHARE", 600e6 / memory.of_machine())
         with (
             BlenderHost(tmp_path) as host,
             Blender(host.socket_path, TIMEOUT_SECONDS, 10**9) as blender,

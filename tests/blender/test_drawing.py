@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.scene.camera import Array, Lens, crop, view
 from farm.scene.shot import ShotSetup
 from tests.support.assets import ASSETS

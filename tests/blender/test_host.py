@@ -1,5 +1,6 @@
 """The connection to a Blender host: its responses, errors for bad models, and timeouts."""
 
+import contextlib
 import math
 import socket
 import time
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderTimeout, OpeningTimeout, OverBudget
 from tests.blender.models import box, glb, shot
 from tests.support.assets import ASSETS
@@ -120,6 +122,30 @@ class TestTimeout:
 
     def test_for_opening_may_be_longer(self, tmp_path: Path) -> None:
         self.open_slowly(tmp_path, 10, opening_timeout=5.0)
+
+    @pytest.mark.parametrize("limit", ["timeout", "budget"])
+    def test_covers_a_response_that_drips(self, tmp_path: Path, limit: str) -> None:
+        response = b'{"ok": {}' + b" " * 60 + b"}\n"  # valid, and there within 3 s
+        with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as pool:
+            path = tmp_path / "blender" / "drip.sock"
+            path.parent.mkdir()
+            server.bind(str(path))
+            server.listen()
+
+            def drip() -> None:
+                client, _ = server.accept()
+                with client, contextlib.suppress(OSError):  # the client has hung up
+                    for number in range(len(response)):
+                        client.sendall(response[number : number + 1])
+                        time.sleep(0.04)
+
+            dripped = pool.submit(drip)
+            with Blender(path, 0.3 if limit == "timeout" else 60.0) as blender:
+                if limit == "budget":
+                    blender.limit(30.3, 1, spent=30.0)
+                with pytest.raises(BlenderTimeout if limit == "timeout" else OverBudget):
+                    blender.hello()
+            dripped.result()
 
 
 class TestBudget:

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.errors import BadModel, BlenderCrashed, BlenderTimeout, RenderFailed
 from farm.scene.shot import ShotSetup
 from tests.support.blender import TIMEOUT_SECONDS, draw_frames, process_of, shot
@@ -49,7 +50,7 @@ class TestReuse:
         assert process_of(host).environ()["OPENBLAS_NUM_THREADS"] == "1"
 
     def test_replaces_a_host_above_its_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("farm.blender.client.MAX_SHOTS", 1)
+        monkeypatch.setattr("farm.blender.host_process.MAX_SHOTS", 1)
         with BlenderHost(tmp_path, max_memory_bytes=2**40) as host:
             first = process_of(host).pid
             host.ensure_ready()
@@ -136,7 +137,7 @@ class TestDeath:
     def test_replaces_a_host_that_draws_for_a_disconnected_client(
         self, own_host: BlenderHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("farm.blender.client.IDLE_TIMEOUT_SECONDS", 0.5)
+        monkeypatch.setattr("farm.blender.host_process.IDLE_TIMEOUT_SECONDS", 0.5)
         stuck = process_of(own_host)
         began = time.monotonic()
         with Blender(own_host.socket_path, 1.0) as blender:
@@ -171,7 +172,7 @@ class TestDeath:
     @pytest.mark.parametrize("seconds", [0.2, 0.6])
     def test_follows_the_parents_even_before_bpy_is_imported(self, tmp_path: Path, seconds: float) -> None:
         program = (
-            "import sys, threading, time; from pathlib import Path; from farm.blender.client import BlenderHost\n"
+            "import sys, threading, time; from pathlib import Path; from farm.blender.host_process import BlenderHost\n"
             "host = BlenderHost(Path(sys.argv[1]))\n"
             "threading.Thread(target=lambda: time.sleep(float(sys.argv[2])) or print(host._process.pid, flush=True),"
             " daemon=True).start()\n"
@@ -189,7 +190,9 @@ class TestDeath:
 class TestClientImports:
     def test_never_include_bpy(self) -> None:
         """The worker forks, and Blender does not survive a fork."""
-        modules = "farm.blender.client, farm.worker.worker, farm.rendering.local, farm.cli, farm.commands.up, api.app"
+        modules = (
+            "farm.blender.host_process, farm.worker.worker, farm.rendering.local, farm.cli, farm.commands.up, api.app"
+        )
         program = f"import json, sys, {modules}; print(json.dumps([*sys.modules]))"
         output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert not {"bpy", "mathutils"} & set(json.loads(output.stdout.splitlines()[-1]))

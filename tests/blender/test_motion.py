@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.errors import BadModel
 from farm.scene.shot import Frame, ShotSetup
 from tests.support.blender import TIMEOUT_SECONDS, InsideBlender, shot

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.measures import Picture, grey, ssim
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.scene.shot import Engine
 from tests.support.blender import draw_frames, shot
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from tests.support.blender import InsideBlender, bake, shot
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from camera_paths import Pose
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.errors import BadModel
 from farm.scene import exr
 from farm.scene.shot import Engine

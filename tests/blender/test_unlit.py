@@ -9,7 +9,8 @@ import pytest
 
 from camera_paths import Pose
 from farm import templates
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.scene.shot import Engine
 from tests.blender.materials import Part, parts, sheet
 from tests.blender.models import box

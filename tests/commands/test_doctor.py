@@ -174,7 +174,7 @@ class TestProblems:
         assert_bad(only(doctor.gpu, healthy.model_copy(update={"engine": "eevee"})), "FARM_ENGINE=auto")
 
     def test_reports_a_blender_that_does_not_start(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
+        monkeypatch.setattr("farm.blender.host_process.sys.executable", "/bin/false")
         assert_bad(only(doctor.blender, healthy), "make setup")
 
     def test_exits_with_1_and_prints_the_fix(self, monkeypatch: pytest.MonkeyPatch) -> None:

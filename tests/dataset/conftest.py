@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.rendering.local import as_gltf
 from farm.tiers import Coverage
 from tests.dataset.dataset import Dataset

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from farm import templates
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.dataset import produce
 from farm.orders.dataset_plan import DatasetSpec
 from farm.scene.shot import Engine

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.tiers import Coverage
 from tests.dataset import models, proof
 from tests.dataset.dataset import Array, Dataset

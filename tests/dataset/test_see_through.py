@@ -9,7 +9,7 @@ from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.errors import BadModel
 from tests.dataset import proof
 from tests.dataset.dataset import Array, Dataset

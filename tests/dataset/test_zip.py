@@ -12,7 +12,8 @@ from PIL import Image
 
 import farm
 from farm import templates
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.dataset import overview, produce
 from farm.dataset.assembly import FOLDERS
 from farm.errors import BadModel

@@ -196,10 +196,27 @@ class TestCheck:
 class TestRefusedModel:
     def test_has_ended_two_blenders_on_a_sound_node(self, db: Session) -> None:
         fail(db, *["bad"] * MAX_HOSTS, error=BlenderCrashed())
-        assert suspect_models.refused(db, ["bad"]) is None, "the node may be at fault"
+        assert suspect_models.refused(db, ["bad"], "one") is None, "the node may be at fault"
         check(db)
-        assert suspect_models.refused(db, ["good", "bad"])
-        assert suspect_models.refused(db, ["good"]) is None
+        assert suspect_models.refused(db, ["good", "bad"], "one")
+        assert suspect_models.refused(db, ["good"], "one") is None
+
+    @pytest.mark.parametrize("second", ["one", "two"])
+    @pytest.mark.parametrize("error", [BlenderTimeout(), OpeningTimeout(1)])
+    def test_is_refused_to_all_only_if_two_accounts_met_it(self, db: Session, second: str, error: RenderFailed) -> None:
+        """The settings of one account may make a frame too slow."""
+        fail(db, "shared", error=error)
+        fail(db, "shared", account=second, error=error)
+        check(db)
+        assert suspect_models.refused(db, ["shared"], "one")
+        assert bool(suspect_models.refused(db, ["shared"], "three")) == (second == "two")
+
+    def test_is_refused_to_all_once_another_account_meets_it(self, db: Session) -> None:
+        fail(db, *["shared"] * MAX_HOSTS, error=BlenderTimeout())
+        check(db)
+        assert suspect_models.refused(db, ["shared"], "three") is None
+        fail(db, "shared", account="two", error=BlenderTimeout())
+        assert suspect_models.refused(db, ["shared"], "three")
 
     def test_is_none_of_those_that_failed_on_a_faulty_node(self, db: Session) -> None:
         for model in MANY:
@@ -217,7 +234,7 @@ class TestRefusedModel:
         fail(db, *["bad"] * MAX_HOSTS, error=BlenderCrashed())
         check(db)
         suspect_models.clear(db, ["bad"])
-        assert suspect_models.refused(db, ["bad"])
+        assert suspect_models.refused(db, ["bad"], "one")
 
     def test_is_forgotten_when_many_others_follow(self, db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(suspect_models, "MAX_ROWS", 3)

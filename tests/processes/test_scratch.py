@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from farm.processes.scratch import LOCK, own_scratch, remove_abandoned
+from farm.processes.scratch import LOCK, clear, own_scratch, remove_abandoned
 from tests.support.polling import until
 
 
@@ -88,3 +88,14 @@ class TestRemoveAbandoned:
         abandoned.rename(tmp_path / "other-1-abc")
         remove_abandoned(tmp_path)
         assert {folder.name for folder in tmp_path.iterdir()} == {"plinth-2-abc", "other-1-abc"}
+
+
+class TestClear:
+    def test_removes_frames_beside_a_folder_that_is_named_like_one(self, tmp_path: Path) -> None:
+        host, horse = tmp_path / "blender", tmp_path / "work-1"
+        (host / "frame-000001x").mkdir(parents=True)
+        (host / "frame-000002.rgba").touch()
+        horse.mkdir()
+        clear(tmp_path)
+        assert not (host / "frame-000002.rgba").exists()
+        assert not horse.exists()

@@ -48,7 +48,15 @@ class TestSourceDigest:
         (sources / folder / "added.py").touch()
         assert source_digest(sources) != before
 
-    @pytest.mark.parametrize("file", ["farm/blender/client.py", "farm/video/composite.py", "farm/rendering/local.py"])
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "farm/blender/host_process.py",
+            "farm/blender/client.py",
+            "farm/video/composite.py",
+            "farm/rendering/local.py",
+        ],
+    )
     def test_ignores_sources_that_draw_nothing(self, sources: Path, file: str) -> None:
         before = source_digest(sources)
         change(sources / file)

@@ -57,5 +57,5 @@ class TestProbe:
 
     def test_finds_nothing_if_blender_does_not_start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/dri/renderD128")])
-        monkeypatch.setattr("farm.blender.client.sys.executable", "/bin/false")
+        monkeypatch.setattr("farm.blender.host_process.sys.executable", "/bin/false")
         assert engine.probe(tmp_path, Limits()) is None

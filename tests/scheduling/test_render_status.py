@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from farm.db.session import Database
-from farm.db.tables import Render
+from farm.db.tables import Asset, Render
 from farm.errors import InvalidTransition
 from farm.scheduling import render_status
 from farm.scheduling.render_status import NEXT
@@ -61,6 +61,17 @@ class TestAdvance:
     def test_forgets_the_error_of_a_render_that_is_retried(self, database: Database, render: Render) -> None:
         row = steps(database, render, "error", "pending")
         assert (row.status, row.error_message) == ("pending", None)
+
+    @pytest.mark.parametrize("to", ["error", "done"])
+    def test_keeps_assets_only_of_what_was_paid_for(self, database: Database, render: Render, to: str) -> None:
+        steps(database, render, *ORDER[:-1])
+        with database.write() as db:
+            for kind in ("poster", "poster-full"):
+                key = f"renders/{render.id}/{kind}.png"
+                db.add(Asset(render_id=render.id, kind=kind, storage_key=key, content_type="image/png", size=9))
+        steps(database, render, to)
+        with database.read() as db:
+            assert db.query(Asset).count() == (2 if to == "done" else 0)
 
     @pytest.mark.parametrize("to", ORDER[1:])
     def test_refuses_to_continue_after_an_error(self, database: Database, render: Render, to: str) -> None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from camera_paths import Pose
 from farm import templates
-from farm.blender.client import Blender, BlenderHost
+from farm.blender.client import Blender
+from farm.blender.host_process import BlenderHost
 from farm.scene.shot import Engine, Frame, ShadowMap, ShotSetup
 from tests.support.assets import ASSETS
 

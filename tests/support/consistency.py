@@ -10,7 +10,8 @@ import psutil
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from farm.blender.client import INPUT_FOLDER, OWN_FOLDER
+from farm.blender.client import INPUT_FOLDER
+from farm.blender.host_process import OWN_FOLDER
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Segment, now
 from farm.orders.price import price_of

@@ -85,7 +85,10 @@ class TestSecondsGiven:
 
         unmeasured = 120 + chunk.frames * settings.frame_timeout
         assert seconds_given(chunk, 0) == unmeasured
-        assert measure("cycles", 3.0) == pytest.approx(120 + 20 * 3 * chunk.frames)
+        assert measure("cycles", 0.5) == pytest.approx(120 + 20 * 0.5 * chunk.frames)
+        slow = measure("cycles", 3.0)
+        assert slow < 1000, "slow renders do not raise the budget without end"
+        assert measure("cycles", 60.0) == slow
         assert measure("eevee", 3.0) == unmeasured
         trivial = measure("cycles", 0.001)
         assert 200 < trivial < 300, "trivial models do not shorten the budget of others"

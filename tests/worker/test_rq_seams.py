@@ -18,7 +18,7 @@ from rq.webhook import Webhook
 from sqlalchemy import QueuePool
 from structlog.testing import capture_logs
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.db import clock, nodes
 from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database

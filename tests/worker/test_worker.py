@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from redis import Redis
 from sqlalchemy import text
 
-from farm.blender.client import BlenderHost
+from farm.blender.host_process import BlenderHost
 from farm.db import clock, nodes
 from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("failed_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("is_refused", sa.Boolean(), nullable=False),
+        sa.Column("account_id", sa.String(length=12), nullable=True),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suspect_models")),
