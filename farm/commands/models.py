@@ -19,12 +19,18 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
     with open_database(data) as database, database.read() as db:
         rows = suspect_models.all_refused(db)
     if as_json:
-        refused = [{"sha256": row.sha256, "reason": row.reason, "when": iso_time(row.failed_at)} for row in rows]
+        refused = [
+            {"sha256": row.sha256, "reason": row.reason, "when": iso_time(row.failed_at), "account": row.account_id}
+            for row in rows
+        ]
         console.print(json.dumps(refused))
         return
     print_table(
-        ("SHA-256", "WHEN (UTC)", "REASON"),
-        [[row.sha256[:SHORT_LENGTH], f"{row.failed_at:%Y-%m-%d %H:%M:%S}", row.reason] for row in rows],
+        ("SHA-256", "WHEN (UTC)", "ACCOUNT", "REASON"),
+        [
+            [row.sha256[:SHORT_LENGTH], f"{row.failed_at:%Y-%m-%d %H:%M:%S}", row.account_id or "all", row.reason]
+            for row in rows
+        ],
     )
 
 

@@ -36,7 +36,7 @@ class TestRefused:
         with database.write() as db:
             db.add(SuspectModel(sha256="1" * 64, hosts=1, reason="once", failed_at=now()))
         [row] = listed()
-        assert (row["sha256"], row["reason"]) == (HARMFUL_SHA256, "why")
+        assert (row["sha256"], row["reason"], row["account"]) == (HARMFUL_SHA256, "why", None)
         assert row["when"].endswith("+00:00")
         shown = farm("models", "refused").stdout
         assert HARMFUL_SHA256[:12] in shown

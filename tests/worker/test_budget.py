@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from fastapi.testclient import TestClient
 
-from farm.db import clock
+from farm.db import chunks, clock
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, SuspectModel
 from farm.errors import BlenderCrashed, OverBudget
@@ -23,7 +23,7 @@ from farm.worker import budget
 from farm.worker.context import WorkerContext
 from farm.worker.lease import Lease
 from tests.support.api import credits_of
-from tests.support.clients import INITIAL_CREDITS
+from tests.support.clients import INITIAL_CREDITS, new_client
 from tests.support.polling import until
 from tests.support.workers import ENDLESS, StartWorker, upload
 
@@ -93,6 +93,18 @@ class TestSecondsGiven:
         trivial = measure("cycles", 0.001)
         assert 200 < trivial < 300, "trivial models do not shorten the budget of others"
         assert measure("eevee", 0.001, "eevee") == 120 + 120, "the least that any chunk gets"
+
+    def test_follow_the_median_of_accounts(self, database: Database, chunk: ClaimedChunk) -> None:
+        """Any number of slow chunks counts once, if they are of one account."""
+        for name, seconds_per_frame, count in (("quick", 0.1, 1), ("usual", 0.5, 1), ("slow", 9.0, 30)):
+            account = new_client(database, f"{name}@example.com").account
+            with database.write() as db:
+                mine = db.get_one(Chunk, chunk.id)
+                same = {"shot_id": mine.shot_id, "tier": mine.tier, "priority": 1, "turn": 1, "frames": 10}
+                drawn = {"state": "done", "seconds": 10 * seconds_per_frame}
+                db.add_all(Chunk(account_id=account.id, **same, **drawn) for _ in range(count))
+        with database.read() as db:
+            assert chunks.seconds_per_frame(db, chunk.tier) == pytest.approx(0.5)
 
     def test_are_over_once_failed_attempts_took_them(self, chunk: ClaimedChunk, seconds_given: SecondsGiven) -> None:
         whole = seconds_given(chunk, 0)
