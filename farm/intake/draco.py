@@ -42,20 +42,23 @@ def stated_counts(document: JsonObject, buffers: Buffers) -> dict[int, int]:
 def decoded_counts(document: JsonObject, buffers: Buffers) -> dict[int, int]:
     """Like `stated_counts`, of the decoded data, which may have more vertices. Raises InvalidFormat: it is damaged."""
     found: dict[int, int] = {}
-    sizes: dict[int, tuple[int, int]] = {}  # by view, which several primitives may share
+    sizes: dict[bytes, tuple[int, int]] = {}  # by the data, which several primitives may share
     for path, primitive, view in _compressed(document):
-        if view not in sizes:
-            sizes[view] = _decode(bytes(buffers.view(view)), path)
-        _merge(primitive, *sizes[view], found)
+        data = bytes(buffers.view(view))
+        if data not in sizes:
+            sizes[data] = _decode(data, path)
+        _merge(primitive, *sizes[data], found)
     return found
 
 
 def _compressed(document: JsonObject) -> Iterator[tuple[str, JsonObject, int]]:
     """The path of each primitive with Draco's data, the primitive, and the number of the data's view.
 
-    Data that is compressed by meshopt, too, is left out: it is checked once that is decoded.
+    Left out are data that is compressed by meshopt, too, which is checked once that is decoded, and meshes that no node
+    has: they do not count (farm.intake.limits), and Blender's importer does not decode them.
     """
-    for path, primitive in primitives(document):
+    shown = {node["mesh"] for node in document.get("nodes", []) if "mesh" in node}
+    for path, primitive in primitives(document, shown):
         draco = primitive.get("extensions", {}).get(EXTENSION)
         if draco is not None and not meshopt_of(document["bufferViews"][draco["bufferView"]]):
             yield path, primitive, draco["bufferView"]

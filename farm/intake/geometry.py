@@ -4,7 +4,7 @@ Blender's importer reads past an array, or stops with an error about its own cod
 require a document that has passed check_schema.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from farm.intake.binary import JsonObject
 from farm.intake.json_paths import invalid
@@ -53,9 +53,11 @@ def check_geometry(document: JsonObject) -> None:
             _check_channel(document, f"animations[{number}].channels[{channel_number}]", animation, channel)
 
 
-def primitives(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """The path of each primitive with a position, and the primitive. Blender ignores the others."""
+def primitives(document: JsonObject, meshes: Collection[int] | None = None) -> Iterator[tuple[str, JsonObject]]:
+    """The path of each primitive with a position, of these meshes or of all. Blender ignores the other primitives."""
     for number, mesh in enumerate(document.get("meshes", [])):
+        if meshes is not None and number not in meshes:
+            continue
         for primitive_number, primitive in enumerate(mesh["primitives"]):
             if "POSITION" in primitive["attributes"]:
                 yield f"meshes[{number}].primitives[{primitive_number}]", primitive

@@ -26,7 +26,7 @@ def farm(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def listed() -> list[dict[str, str]]:
+def listed() -> list[dict[str, str | None]]:
     return list(json.loads(farm("models", "refused", "--json").stdout))
 
 

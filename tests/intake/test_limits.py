@@ -1,5 +1,6 @@
 """What a document stands for is limited: for each use, as Blender builds it, and not for each accessor."""
 
+import copy
 import json
 import struct
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from farm.errors import InvalidFormat
+from farm.intake import draco
 from farm.intake.check import check_model
 from farm.settings import DEFAULT_LIMITS, ModelLimits, Settings
 from tests.intake.gltf_bytes import glb, triangle
@@ -102,14 +104,23 @@ class TestUses:
             check(glb(document), tmp_path, max_triangles=2)
 
 
-def draco_data() -> bytes:
-    """Draco's data of a primitive of a good model."""
+def draco_model() -> tuple[dict[str, Any], bytes]:
+    """The document and the binary chunk of a good model."""
     content = (ASSETS / "draco.glb").read_bytes()
     (size,) = struct.unpack_from("<I", content, 12)
-    document = json.loads(content[20 : 20 + size])
-    draco = document["meshes"][0]["primitives"][0]["extensions"]["KHR_draco_mesh_compression"]
-    view = document["bufferViews"][draco["bufferView"]]
-    return content[28 + size + view.get("byteOffset", 0) :][: view["byteLength"]]
+    return json.loads(content[20 : 20 + size]), content[20 + size :]
+
+
+def draco_data() -> bytes:
+    """Draco's data of a primitive of a good model."""
+    document, chunk = draco_model()
+    view = document["bufferViews"][compression(document["meshes"][0])["bufferView"]]
+    return chunk[8 + view.get("byteOffset", 0) :][: view["byteLength"]]
+
+
+def compression(mesh: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = mesh["primitives"][0]["extensions"]["KHR_draco_mesh_compression"]
+    return found
 
 
 class TestDraco:
@@ -150,13 +161,44 @@ class TestDraco:
         with pytest.raises(InvalidFormat, match=problem):
             check(with_draco(data), tmp_path)
 
+    def test_is_not_decoded_for_a_mesh_that_no_node_has(self, tmp_path: Path) -> None:
+        """Blender's importer leaves it out, too. Damaged data shows whether the check decodes it."""
+        document, chunk = draco_model()
+        document["bufferViews"].append({"buffer": 0, "byteOffset": 0, "byteLength": 40})
+        unseen = copy.deepcopy(document["meshes"][0])
+        compression(unseen)["bufferView"] = len(document["bufferViews"]) - 1
+        document["meshes"].append(unseen)
+        check(container(json_chunk(document), chunk), tmp_path)
+        document["nodes"].append({"mesh": 1})
+        with pytest.raises(InvalidFormat, match="Draco"):
+            check(container(json_chunk(document), chunk), tmp_path)
+
+    @pytest.mark.parametrize("copies", [1, 40])
+    def test_is_decoded_once_for_equal_data(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int) -> None:
+        decoded = []
+        decode = draco._decode
+
+        def count(data: bytes, path: str) -> tuple[int, int]:
+            decoded.append(path)
+            return decode(data, path)
+
+        monkeypatch.setattr(draco, "_decode", count)
+        document, chunk = draco_model()
+        mesh = document["meshes"][0]
+        view = document["bufferViews"][compression(mesh)["bufferView"]]
+        for _ in range(copies - 1):
+            document["bufferViews"].append(dict(view))
+            same = copy.deepcopy(mesh)
+            compression(same)["bufferView"] = len(document["bufferViews"]) - 1
+            mesh["primitives"] += same["primitives"][:1]
+        check(container(json_chunk(document), chunk), tmp_path)
+        assert len(decoded) == 1
+
     def test_refuses_a_primitive_without_indices(self, tmp_path: Path) -> None:
-        content = (ASSETS / "draco.glb").read_bytes()
-        (size,) = struct.unpack_from("<I", content, 12)
-        document = json.loads(content[20 : 20 + size])
+        document, chunk = draco_model()
         del document["meshes"][0]["primitives"][0]["indices"]
         with pytest.raises(InvalidFormat, match="is compressed by Draco, but has no indices"):
-            check(container(json_chunk(document), content[20 + size :]), tmp_path)
+            check(container(json_chunk(document), chunk), tmp_path)
 
 
 def test_passes_a_large_honest_model(tmp_path: Path) -> None:
