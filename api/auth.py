@@ -13,6 +13,8 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api import effects
 from api.body_limit import limited
@@ -79,7 +81,7 @@ class KeyedRoute(APIRoute):
             response = await (self._write(request, key, scope, handle) if self.writes else handle(request))
             if quota:
                 response.headers.update(quota.headers)
-            return response
+            return Download(response, key.account_id) if isinstance(response, StreamingResponse) else response
 
         return check_key_then_handle
 
@@ -95,6 +97,7 @@ class KeyedRoute(APIRoute):
             self.path_format,
             self.status_code or 200,
             self.response_model_exclude_none,
+            request,
         )
         request.state.effect = effect
 
@@ -106,8 +109,20 @@ class KeyedRoute(APIRoute):
                     raise InvalidRequest("The connection was closed during the request") from error
             return await handle(request)
 
-        with farm_of(request).counted_write(key.account_id):
+        with farm_of(request).counted_request(key.account_id):
             return await effect.once(begin_and_handle)
+
+
+class Download(Response):
+    """A response that may take long to send: it is one of its account's requests until its client has read it."""
+
+    def __init__(self, response: StreamingResponse, account_id: str) -> None:
+        super().__init__(status_code=response.status_code)
+        self._response, self._account_id = response, account_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with farm_of(Request(scope)).counted_request(self._account_id):
+            await self._response(scope, receive, send)
 
 
 def _scope_of(endpoint: Callable[..., Any]) -> str:

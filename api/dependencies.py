@@ -42,22 +42,22 @@ class Farm:
     pictures: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_PICTURES))
     # Number of downloads from URLs in progress, by account id.
     ingests: Counter[str] = field(default_factory=Counter)
-    # The same of all writes.
-    writes: Counter[str] = field(default_factory=Counter)
+    # The same of all requests that may take long: writes and downloads.
+    long_requests: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
-    def counted_write(self, account_id: str) -> Iterator[None]:
-        """Count a write of the account while it is processed. Raises TooManyAtOnce beyond the account's share."""
+    def counted_request(self, account_id: str) -> Iterator[None]:
+        """Count a write or a download of the account while it lasts. Raises TooManyAtOnce beyond its share."""
         limit = max(self.settings.max_requests // ACCOUNTS_AT_ONCE, 1)
-        if self.writes[account_id] >= limit:
+        if self.long_requests[account_id] >= limit:
             raise TooManyAtOnce(limit)
-        self.writes[account_id] += 1
+        self.long_requests[account_id] += 1
         try:
             yield
         finally:
-            self.writes[account_id] -= 1
-            if not self.writes[account_id]:
-                del self.writes[account_id]
+            self.long_requests[account_id] -= 1
+            if not self.long_requests[account_id]:
+                del self.long_requests[account_id]
 
     @property
     def doorbell(self) -> Doorbell:

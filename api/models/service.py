@@ -55,7 +55,7 @@ async def accept_upload(
     if known := await run_in_threadpool(_render_existing, farm, account, effect, upload, render_settings):
         return known  # without another check or conversion
     await run_in_threadpool(_check_account, farm, account, render_settings)
-    async with _prepare(farm, account, upload) as prepared:
+    async with _prepare(farm, account, effect, upload) as prepared:
         return await run_in_threadpool(_store_unless_known, farm, account, effect, upload, prepared, render_settings)
 
 
@@ -113,20 +113,20 @@ def _check_account(farm: Farm, account: Account, render_settings: RenderSettings
 
 
 @asynccontextmanager
-async def _prepare(farm: Farm, account: Account, upload: Upload) -> AsyncIterator[PreparedModel]:
+async def _prepare(farm: Farm, account: Account, effect: Effect, upload: Upload) -> AsyncIterator[PreparedModel]:
     """Yield the model of an upload, converted if Blender could not read it."""
-    checked = None if is_scan(upload.name) else await _check(farm, account, upload.path, upload.name)
+    checked = None if is_scan(upload.name) else await _check(farm, account, effect, upload.path, upload.name)
     if checked and not checked.packed:
         yield PreparedModel(upload.path, checked)
         return
     with TemporaryFile(dir=farm.settings.data) as glb:
-        async with farm.conversions.turn(account.id):
+        async with farm.conversions.turn(account.id, effect.abandoned):
             await (unpack_model(upload.path, glb) if checked else convert_scan(upload.path, glb, farm.settings))
-        yield PreparedModel(path_of(glb), await _check(farm, account, path_of(glb), "converted.glb"))
+        yield PreparedModel(path_of(glb), await _check(farm, account, effect, path_of(glb), "converted.glb"))
 
 
-async def _check(farm: Farm, account: Account, path: Path, name: str) -> CheckedModel:
-    async with farm.checks.turn(account.id):
+async def _check(farm: Farm, account: Account, effect: Effect, path: Path, name: str) -> CheckedModel:
+    async with farm.checks.turn(account.id, effect.abandoned):
         return await check_upload(path, name, farm.settings)
 
 

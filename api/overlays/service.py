@@ -26,7 +26,7 @@ async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Up
     """Re-encode and store an image. Raises InvalidFormat or InvalidRequest; on failure, no row or file is left."""
     fields = _checked(upload.fields)
     with TemporaryFile(dir=farm.settings.data) as file:
-        async with farm.pictures.turn(account.id):
+        async with farm.pictures.turn(account.id, effect.abandoned):
             facts = await confined_process.run(
                 "farm.intake.picture",
                 upload.path,
