@@ -170,15 +170,17 @@ def _is_of(node: Node, facts: Facts) -> bool:
     return (node.machine, node.started_at) == (facts.machine, facts.started_at)
 
 
-def leave(db: Session, facts: Facts) -> None:
-    """Remove the node from the registry; one that is drained, quarantined or to be checked stays, marked as stopped.
+def leave(db: Session, facts: Facts, *, failed: bool = False) -> None:
+    """Remove the node from the registry.
+
+    One that has `failed`, is drained, quarantined or to be checked stays, marked as stopped.
 
     Does nothing if the node has not joined, or another process has joined under its name since.
     """
     node = nodes.find(db, facts.name, lock=True)
     if node is None or not has_joined(db, facts):
         return
-    if node.drain_at or node.quarantined_at or node.check_due_at:
+    if failed or node.drain_at or node.quarantined_at or node.check_due_at:
         node.stopped_at = clock.now(db)
     else:
         db.delete(node)

@@ -23,7 +23,8 @@ from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from farm.video.run import executable
 from farm.worker.context import WorkerContext, enter
-from farm.worker.worker import HEARTBEAT_SECONDS, ChunkWorker
+from farm.worker.resilient_worker import HEARTBEAT_SECONDS
+from farm.worker.worker import ChunkWorker
 from tests.support.api import assert_error, credits_of
 from tests.support.assets import ASSETS
 from tests.support.clients import INITIAL_CREDITS, Client
@@ -116,7 +117,7 @@ class TestFailedStart:
         assert worker.wait(30) == 1
         assert worker.stderr
         assert worker.stderr.read().splitlines()[-1].startswith("Redis does not ")
-        assert state(database, "one") is None
+        assert state(database, "one") == "gone", "the loss is visible"
 
     def test_leaves_nothing_when_stopped_while_it_starts(
         self, start_worker: StartWorker, database: Database, tmp_path: Path
