@@ -194,7 +194,7 @@ def record_frame(db: Session, name: str, chunk_id: str, frame: int) -> None:
 
 def record_success(db: Session, name: str, chunk_id: str, frame: int | None) -> None:
     """Record that a chunk was completed, `frame` its last: the node's earlier failures no longer count."""
-    rows_changed(db, update(Node).where(Node.name == name).values(succeeded_at=clock.now(db)))
+    rows_changed(db, update(Node).where(Node.name == name).values(succeeded_at=clock.now(db), quick_failures=0))
     if frame is not None:
         record_frame(db, name, chunk_id, frame)
 
@@ -210,6 +210,7 @@ def resume(db: Session, name: str) -> Node:
     """Let a drained or quarantined node work again. Raises NotFound."""
     node = nodes.named(db, name, lock=True)
     node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = node.check_due_at = None
+    node.quick_failures = 0
     return node
 
 

@@ -298,7 +298,14 @@ def _fail(settings: Settings, node: str | None, db: Session, doorbell: Doorbell,
     model = chunks.model(db, chunk.shot_id)
     was_working = node is not None
     leases.fail(
-        db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts, was_working=was_working
+        db,
+        doorbell,
+        chunk.id,
+        chunk.attempt,
+        WorkerLost(),
+        max_attempts=settings.attempts,
+        retry_seconds=settings.retry_seconds,
+        was_working=was_working,
     )
     if node and model:  # None if the render was deleted meanwhile
         quarantine.record_failure(db, node, model, WorkerLost())
