@@ -17,7 +17,7 @@ from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
 from farm.errors import HarmfulModel
 from farm.nodes import facts, registry
-from farm.nodes.quarantine import MAX_FAILED_MODELS
+from farm.nodes.quarantine import MAX_QUICK_FAILURES
 from farm.processes import exit_codes
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
@@ -299,11 +299,11 @@ class TestQuarantine:
         reason = node(database, "one").quarantine_reason
         assert reason
         assert "does not draw its test model: The video could not be encoded" in reason
-        assert f"{MAX_FAILED_MODELS} models in a row failed here (accounts: 1)" in reason
+        assert f"{MAX_QUICK_FAILURES} models in a row failed here (accounts: 1)" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
-        assert sorted(statuses) == ["error"] * MAX_FAILED_MODELS + ["pending"] * (len(models) - MAX_FAILED_MODELS)
+        assert sorted(statuses) == ["error"] * MAX_QUICK_FAILURES + ["pending"] * (len(models) - MAX_QUICK_FAILURES)
         assert worker.poll() is None
         assert node(database, "one").seen_at > now() - timedelta(seconds=10)
         worker.send_signal(signal.SIGTERM)
