@@ -174,6 +174,9 @@ class Settings(BaseSettings, ModelLimits):
         30.0, gt=0, description="Seconds without a renewal after which a worker loses its chunk"
     )
     attempts: int = Field(3, ge=1, description="Maximum attempts at a chunk before its render ends as an error")
+    retry_seconds: float = Field(
+        5.0, ge=0, description="Seconds before a chunk is tried again after a failure, doubled with each further one"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum severity of log lines")
 
     @property

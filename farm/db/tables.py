@@ -249,7 +249,8 @@ class Chunk(Table):
     Only farm.scheduling.leases writes state, attempt, failures and lease. Waiting chunks are claimed by `priority`,
     0 first, then by `turn`, which alternates between accounts. `tier` is that of the shot; `seconds` is the time that
     drawing took, set only if every frame was drawn and none came from the cache; `seconds_lost` is the time that nodes
-    spent on attempts that failed.
+    spent on attempts that failed. A chunk that has failed has `due_at`, before which it is not
+    claimed, while it waits.
     """
 
     __tablename__ = "chunks"
@@ -257,6 +258,7 @@ class Chunk(Table):
         # The order of claims: a claim reads one entry of this index, and sorts no waiting chunks.
         Index(None, "state", "priority", "turn", "created_at"),
         Index(None, "account_id", "state", "priority", "turn"),
+        Index(None, "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
         Index(None, "tier", "created_at", sqlite_where=text("seconds > 0"), postgresql_where=text("seconds > 0")),
     )
 
@@ -277,6 +279,7 @@ class Chunk(Table):
     seconds_lost: Mapped[float] = mapped_column(Float, default=0.0)
     claimed_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(255))
 
     shot: Mapped[Shot] = relationship(back_populates="chunks")
@@ -302,7 +305,11 @@ class Segment(Table):
 
 
 class AttemptLog(Table):
-    """The log of one attempt at a chunk: our own lines, ffmpeg's and Blender's."""
+    """One attempt at a chunk: how it ended, and its log, with our own lines, ffmpeg's and Blender's.
+
+    `outcome` is finished, failed, expired, released, postponed or cancelled, `noticed_by` one of worker, reaper and
+    operator. Both are null while a log is stored whose attempt has not ended. The log of a lost worker is empty.
+    """
 
     __tablename__ = "attempt_logs"
     __table_args__ = (UniqueConstraint("chunk_id", "attempt"),)
@@ -310,7 +317,12 @@ class AttemptLog(Table):
     chunk_id: Mapped[str] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
     attempt: Mapped[int]
     worker: Mapped[str] = mapped_column(String(255))
-    text: Mapped[str] = mapped_column(Text)
+    began_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    noticed_by: Mapped[str | None] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text, default="")
 
 
 class SuspectModel(Table):
@@ -391,8 +403,9 @@ class Node(Table):
     EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
     `sandbox` is the tier of its Blender's sandbox (farm.processes.sandbox).
     `failures` lists the models that failed here recently as (SHA-256, account id, time, message); they count until the
-    next success, `succeeded_at`. From `check_due_at` on the node has to draw a model that is known to be good, and gets
-    no work before. `clock_offset` is how many seconds its clock is ahead of the database's.
+    next success, `succeeded_at`, as do the `quick_failures`, attempts that failed soon. From `check_due_at` on the node
+    has to draw a model that is known to be good, and gets no work before. `clock_offset` is how many seconds its clock
+    is ahead of the database's.
     """
 
     __tablename__ = "nodes"
@@ -422,6 +435,7 @@ class Node(Table):
     check_due_at: Mapped[datetime | None]
     clock_offset: Mapped[float] = mapped_column(Float, default=0.0)
     failures: Mapped[list[list[str]] | None] = mapped_column(JSON(none_as_null=True))
+    quick_failures: Mapped[int] = mapped_column(default=0)
     succeeded_at: Mapped[datetime | None]
 
     last_chunk_id: Mapped[str | None] = mapped_column(String(12))

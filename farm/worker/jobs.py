@@ -147,11 +147,19 @@ def record_failure(
     if isinstance(error, OUTAGE):
         with database.write() as db:
             if chunk.created_at > clock.now(db) - MAX_OUTAGE:
-                leases.postpone(db, chunk.id, chunk.attempt)
+                leases.postpone(db, chunk.id, chunk.attempt, str(error))
                 return
     reason = error if isinstance(error, FarmError) else DiskFull() if is_disk_full(error) else RenderFailed()
     with database.write() as db:
         model = chunks.model(db, chunk.shot_id)
-        leases.fail(db, doorbell, chunk.id, chunk.attempt, reason, max_attempts=context.settings.attempts)
+        leases.fail(
+            db,
+            doorbell,
+            chunk.id,
+            chunk.attempt,
+            reason,
+            max_attempts=context.settings.attempts,
+            retry_seconds=context.settings.retry_seconds,
+        )
         if model:  # None if the render was deleted meanwhile
-            quarantine.record_failure(db, context.name, model, error)
+            quarantine.record_failure(db, context.name, model, error, chunk.claimed_at)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from farm.db import counters, renders
+from farm.db import attempt_logs, counters, renders
 from farm.db.session import Database
 from farm.db.tables import Asset, AttemptLog, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Shot, Tag, now
 from farm.errors import BadModel, BlenderCrashed, FarmError
@@ -83,7 +83,7 @@ class TestFinishedRender:
         with database.write() as db:
             chunk = db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).first()
             assert chunk
-            db.add(AttemptLog(chunk_id=chunk.id, attempt=1, worker="w", text="log"))
+            attempt_logs.store(db, chunk.id, 1, "w", "log")
         purge.purge(database, storage, keeping)
         assert len(stored(storage)) == count(database, Asset) > 0
         age(database)

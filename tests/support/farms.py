@@ -25,6 +25,7 @@ SMALL = {"FARM_SCALE": "0.1", "FARM_FPS": "4", "FARM_SAMPLES": "1", "FARM_LOG_LE
 FRAGILE: dict[str, Any] = {
     "FARM_ENGINE": "cycles",
     "FARM_LEASE_SECONDS": "3",
+    "FARM_RETRY_SECONDS": "0.1",
     "FARM_CHUNK_SECONDS": "0.001",
     "FARM_FRAME_CACHE_BYTES": "0",
     "FARM_LOG_LEVEL": "error",

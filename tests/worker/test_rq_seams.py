@@ -99,10 +99,10 @@ FORGERIES: dict[str, dict[str, Any]] = {
 
 
 def work_horse(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch, end: Any) -> list[int]:
-    """Makes work-horses call `end`; returns the wait statuses of the ones that RQ considers killed."""
+    """Makes work-horses call `end`; returns the wait statuses of the ones that the worker considers killed."""
     statuses: list[int] = []
     monkeypatch.setattr(worker, "main_work_horse", lambda *_: end())
-    monkeypatch.setattr(worker, "handle_work_horse_killed", lambda _job, _pid, status, _usage: statuses.append(status))
+    monkeypatch.setattr(worker, "_record_killed", statuses.append)
     return statuses
 
 
@@ -137,10 +137,19 @@ class TestRqWorker:
         assert worker.is_stopping
         assert heartbeats, "the worker sends a heartbeat first"
 
-    def test_calls_heartbeat_while_it_waits(self, worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
-        job(redis)
-        worker.dequeue_job_and_maintain_ttl(1)
-        assert len(heartbeats) >= 2
+    def test_sends_heartbeats_while_it_waits(
+        self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        heartbeats = []
+
+        def send() -> None:
+            heartbeats.append(time.monotonic())
+            if len(heartbeats) == 2:
+                job(redis)
+
+        monkeypatch.setattr(worker, "_node_heartbeat", send)
+        assert worker.dequeue_job_and_maintain_ttl(1)
+        assert len(heartbeats) == 2
 
     def test_calls_heartbeat_while_a_work_horse_runs(
         self, worker: ChunkWorker, heartbeats: list[float], redis: Redis, monkeypatch: pytest.MonkeyPatch
@@ -175,11 +184,12 @@ class TestRqWorker:
         assert killed == [signal.SIGKILL]
 
     def test_counts_a_check_whose_work_horse_was_killed_as_failed(
-        self, worker: ChunkWorker, database: Database, redis: Redis
+        self, worker: ChunkWorker, database: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with database.write() as db:
             nodes.named(db, "one").check_due_at = clock.now(db)
-        worker.handle_work_horse_killed(job(redis), 1, signal.SIGKILL, None)
+        monkeypatch.setattr(worker, "main_work_horse", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
         with database.read() as db:
             assert "was killed" in (nodes.named(db, "one").quarantine_reason or "")
 

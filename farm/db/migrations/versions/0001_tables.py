@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("check_due_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("clock_offset", sa.Float(), nullable=False),
         sa.Column("failures", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("quick_failures", sa.Integer(), nullable=False),
         sa.Column("succeeded_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("last_chunk_id", sa.String(length=12), nullable=True),
         sa.Column("last_frame", sa.Integer(), nullable=True),
@@ -308,6 +309,7 @@ def upgrade() -> None:
         sa.Column("seconds_lost", sa.Float(), nullable=False),
         sa.Column("claimed_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("lease_until", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("due_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
@@ -326,6 +328,14 @@ def upgrade() -> None:
         "chunks",
         ["account_id", "state", "priority", "turn"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_chunks_due_at"),
+        "chunks",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index(op.f("ix_chunks_shot_id"), "chunks", ["shot_id"], unique=False)
     op.create_index(
@@ -347,6 +357,11 @@ def upgrade() -> None:
         sa.Column("chunk_id", sa.String(length=12), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=255), nullable=False),
+        sa.Column("began_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("noticed_by", sa.String(length=16), nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
