@@ -64,6 +64,11 @@ class ShotSpec:
         return self.fps
 
     @property
+    def poster_frame(self) -> int:
+        """Number of the frame that is the poster: where the camera path does not loop, the last, which it leads to."""
+        return 0 if PATHS[self.effect].loops else self.frames - 1
+
+    @property
     def max_renders(self) -> int:
         """Number of renders that may share the shot."""
         return max_variants(self.width, self.height)

@@ -102,7 +102,11 @@ class RenderSettings(BaseModel):
     ] = None
     scale_from: Annotated[
         float | None,
-        _optional(ge=0, le=1, description="Size of the model at the start of reveal; 1 is its full size. Default: 0"),
+        _optional(
+            ge=0,
+            le=1,
+            description="Size of the model at the start of reveal; 1 is its full size. Default: 0, shown as 0.02",
+        ),
     ] = None
     scene: Annotated[
         str,
