@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from camera_paths import PATHS, Pose
+from camera_paths import Pose
 from farm import templates
+from farm.orders.effects import PATHS
 from farm.orders.render_settings import Aspect, RenderSettings
 from farm.settings import Settings
 from farm.tiers import TIERS

@@ -24,7 +24,19 @@ from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.support.s3 import Door
 
-NAMES = ["python", "sandbox", "blender", "engine", "ffmpeg", "redis", "database", "clocks", "storage", "scratch"]
+NAMES = [
+    "python",
+    "sandbox",
+    "blender",
+    "engine",
+    "ffmpeg",
+    "redis",
+    "database",
+    "clocks",
+    "storage",
+    "scratch",
+    "paths",
+]
 Usage = namedtuple("Usage", "total used free")
 
 
