@@ -63,7 +63,7 @@ class TestCheck:
         result = farm("templates", "check", copy)
         assert result.exit_code == 1
         assert "bad Subject: there is no such object" in result.stdout
-        assert "Add > Empty > Plain Axes, call it Subject" in result.stdout
+        assert "Rename Product to Subject" in result.stdout
         assert "bad shop.toml: shop.toml is missing" in result.stdout
 
     def test_refuses_other_files_with_one_line(self, tmp_path: Path) -> None:
