@@ -77,7 +77,9 @@ def _moves(animation: bpy.types.AnimData | None) -> bool:
 
 
 def _volume(world: bpy.types.World | None) -> Iterator[Violation]:
-    for node in world.node_tree.nodes if world and world.node_tree else ():
+    if world is None or world.node_tree is None:
+        return
+    for node in world.node_tree.nodes:
         if node.type == "OUTPUT_WORLD" and node.inputs["Volume"].is_linked:
             yield Violation(
                 world.name,

@@ -345,7 +345,7 @@ def test_suggests_to_rename_what_has_another_name(
     inside: InsideBlender, tmp_path: Path, change: Change, name: str, fix: str
 ) -> None:
     found = inside(examine_changed, change, tmp_path / "changed.blend")
-    assert [violation.fix for violation in found if violation.object == name][0].startswith(fix)
+    assert next(violation.fix for violation in found if violation.object == name).startswith(fix)
     assert not [violation for violation in found if "beside the model" in violation.problem], "it is not to be deleted"
 
 
