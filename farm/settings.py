@@ -112,6 +112,9 @@ class Settings(BaseSettings, ModelLimits):
     templates: DirectoryPath | None = Field(
         None, description="Folder of the studio's own scene templates, which take precedence over built-in ones"
     )
+    camera_paths: DirectoryPath | None = Field(
+        None, description="Folder of the studio's own camera paths, which take precedence over built-in ones"
+    )
     ingest_ports: tuple[int, ...] = Field(
         (80, 443), description="Ports of the URLs that ingest may fetch from, written as `[80, 443]`"
     )

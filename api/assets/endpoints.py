@@ -70,7 +70,10 @@ def get_poster(
     farm: FarmDep,
     quality: Annotated[Literal["full"] | None, Query(description="`full`: at the size of the video")] = None,
 ) -> Response:
-    """The first frame, available from status `poster-done` on: small, or at the size of the video."""
+    """The poster, available from status `poster-done` on: small, or at the size of the video.
+
+    The first frame; the last where the camera path does not loop.
+    """
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
     return service.file_response(request, farm.storage, file)

@@ -28,6 +28,7 @@ from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.errors import FarmError, SandboxTooWeak
+from farm.orders.effects import BROKEN, PATHS
 from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
 from farm.processes.unix_socket import short_path
@@ -112,6 +113,7 @@ def examine(settings: Settings) -> list[Check]:
         clocks,
         storage,
         scratch,
+        camera_paths,
     ]
     return [_run_check(check, settings) for check in checks]
 
@@ -250,6 +252,12 @@ def scratch(settings: Settings) -> Check:
     enough = free >= MIN_SCRATCH_BYTES
     fix = "Enlarge it (docker run --shm-size=1g), or set FARM_SCRATCH to another folder."
     return Check("scratch", enough, f"{settings.scratch}, {free / 2**30:.1f} GiB free", None if enough else fix)
+
+
+def camera_paths(_: Settings) -> Check:
+    broken = "; ".join(map(str, BROKEN.values()))
+    fix = "Repair or remove the file, then run `farm camera-paths check`; the farm needs a restart."
+    return Check("paths", not broken, broken or f"{len(PATHS)} camera paths", fix if broken else None)
 
 
 def _gib(folder: Path) -> str:

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from farm import logs
-from farm.commands.shared import Set, console
+from farm.commands.shared import BackgroundFile, Set, console
 from farm.orders.render_settings import parse, parse_pairs, read_pairs
 from farm.rendering import local
 from farm.settings import Settings
@@ -24,10 +24,11 @@ def render_video(
         typer.Option("-o", "--out", help="Video file to write: .mp4, or .mov for pro. The poster goes beside it."),
     ],
     set_: Set = None,
+    background: BackgroundFile = None,
 ) -> None:
     """Render one model on this machine, without a server."""
     logs.configure("warning")
-    with local.render(model, parse_pairs(set_ or []), out, Settings()) as job:
+    with local.render(model, parse_pairs(set_ or []), out, Settings(), background) as job:
         _show_progress(job.steps, job.frames, "frames")
     console.print(f"{out} and {out.with_suffix('.png')}")
 

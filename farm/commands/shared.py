@@ -28,6 +28,10 @@ MAX_OPERATOR_LENGTH = 255
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BackgroundFile = Annotated[
+    Path | None,
+    typer.Option("--background", exists=True, dir_okay=False, help="A picture behind the model, instead of bgColor."),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")]
 
 

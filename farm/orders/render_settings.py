@@ -8,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from camera_paths import PATHS
 from farm import templates
 from farm.errors import InvalidSettings
 from farm.ids import ID
 from farm.orders import field_rules
+from farm.orders.effects import BROKEN, PATHS
 from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
 from farm.orders.settings_messages import describe_allowed, not_allowed
 from farm.tiers import MAX_LENGTH_SECONDS, Coverage, DatasetQuality, Quality
@@ -26,7 +26,7 @@ Anchor = Literal[
 if TYPE_CHECKING:
     Effect = str
 else:
-    Effect = Literal[(*PATHS, "dataset")]  # every file in camera_paths/
+    Effect = Literal[(*PATHS, "dataset")]  # every usable file of both folders
 
 MAX_CLIPS_SHOWN = 20  # in an error message
 RULE_VIOLATION = "rule_violation"  # pydantic's error type for fields that do not go together
@@ -77,9 +77,11 @@ class RenderSettings(BaseModel):
         Coverage | None,
         _optional(description="Camera positions of a dataset: hemisphere (above) or sphere. Default: hemisphere"),
     ] = None
-    effect: Annotated[Effect, Field(description='Camera path of a video; "dataset" is the same as in `output`')] = (
-        "turntable"
-    )
+    effect: Annotated[
+        Effect,
+        # The default is validated, too: its file may be broken.
+        Field(description='Camera path of a video; "dataset" is the same as in `output`', validate_default=True),
+    ] = "turntable"
     sweep_angle: Annotated[
         float | None,
         _optional(ge=10, le=1080, description="Degrees that hero-spin or reveal turn. Default: 540 or 180"),
@@ -102,7 +104,11 @@ class RenderSettings(BaseModel):
     ] = None
     scale_from: Annotated[
         float | None,
-        _optional(ge=0, le=1, description="Size of the model at the start of reveal; 1 is its full size. Default: 0"),
+        _optional(
+            ge=0,
+            le=1,
+            description="Size of the model at the start of reveal; 1 is its full size. Default: 0, shown as 0.02",
+        ),
     ] = None
     scene: Annotated[
         str,
@@ -283,6 +289,11 @@ def _message(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return f"renderSettings.{field} is not a known field. Known fields: {', '.join(FIELDS)}"
+    if field == "effect" and (broken := BROKEN.get(str(problem["input"]))):
+        return (
+            f'renderSettings.effect is "{broken.name}", a camera path that this farm cannot use: its file is broken, as'
+            " `farm camera-paths list` shows"
+        )
     return not_allowed(field, problem["input"], allowed(field))
 
 

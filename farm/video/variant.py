@@ -26,8 +26,8 @@ POSTER_LONG_SIDE_PIXELS = 480
 class Files:
     """Paths of a render's finished files, or of a chunk's part of them, by asset kind.
 
-    The posters exist from the video's first frame on, the videos at the end. The quality tier decides which videos
-    there are.
+    The posters exist once the shot's `poster_frame` is written or saved, the videos at the end. The quality tier
+    decides which videos there are.
     """
 
     folder: Path
@@ -73,13 +73,17 @@ class Variant:
         self._encoders = ExitStack()
 
     def write(self, frame: Frame) -> None:
-        """Composite and encode the next frame; the video's first frame is also saved as posters."""
+        """Composite and encode the next frame; the shot's `poster_frame` is also saved as posters."""
         picture = self._compositor.over(frame)
-        if frame.number == 0:
+        if frame.number == self._spec.poster_frame:
             save_posters(picture, self._files)
         self._opaque.write(picture)
         if self._cutout:
             self._transparent.write(self._cutout.of(frame))
+
+    def save_posters(self, frame: Frame) -> None:
+        """Composite the frame and save it as posters, without encoding it; may be called before the block."""
+        save_posters(self._compositor.over(frame), self._files)
 
     def __enter__(self) -> Self:
         rate = {"width": self._spec.width, "height": self._spec.height, "fps": self._spec.fps}
@@ -104,7 +108,7 @@ class Variant:
 
 
 def save_posters(picture: Pixels, files: Files) -> None:
-    """Save the first frame as a full PNG and as a small one for previews."""
+    """Save a frame as a full PNG and as a small one for previews."""
     full = Image.fromarray(picture)
     full.save(files.posters["poster-full"])
     save_thumbnail(full, files.posters["poster"])

@@ -70,7 +70,8 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
     if templates.version(spec.template) != spec.template_version:
         spec = adopt_template(lease, spec)
     cache = FrameCache.of(context.settings, spec, context.engine)
-    cached = sum(cache.holds(number) for number in numbers) if cache else 0
+    needed = {spec.poster_frame, *numbers} if numbers.start == 0 else set(numbers)
+    cached = sum(cache.holds(number) for number in needed) if cache else 0
     with (
         context.blender() as blender,
         lease.renewed(on_loss=blender.hang_up),
@@ -82,16 +83,23 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
         shot = shot_setup(spec, model, context.engine)
         blender.limit(budget.seconds_in_all(context, lease, spec, model), chunk.frames, spent=chunk.seconds_lost)
         began = time.monotonic()
+        if numbers.start == 0 and spec.poster_frame != 0 and variants:
+            # Drawn first, so that a client sees the poster early; the last chunk may find it in the cache.
+            poster = range(spec.poster_frame, spec.poster_frame + 1)
+            for frame in draw_frames(blender, shot, spec, poster, cache, scratch):
+                for target, variant in variants.items():
+                    variant.save_posters(frame)
+                    publish_posters(lease, storage, target)
         frames = draw_frames(blender, shot, spec, numbers, cache, scratch) if variants else ()
         for done in produce(frames, list(variants.values())):
             lease.frames_done = done
-            if numbers.start == 0 and done == 1:
+            if numbers.start + done - 1 == spec.poster_frame == 0:
                 for target in variants:
                     publish_posters(lease, storage, target)
     if not variants:  # all renders have ended meanwhile: there was nothing left to draw
         with lease.completing():
             return
-    stats = DrawingStats(spec.tier, context.engine, len(numbers) - cached, cached, time.monotonic() - began)
+    stats = DrawingStats(spec.tier, context.engine, len(needed) - cached, cached, time.monotonic() - began)
     publish_segments(lease, storage, list(variants), stats)
 
 

@@ -233,6 +233,34 @@ class TestRender:
         assert sorted(path.name for path in out.parent.iterdir()) == ["radio.mp4", "radio.png"]
         assert not list((tmp_path / "scratch").iterdir())
 
+    def test_shows_a_picture_from_disk_behind_the_model(self, tmp_path: Path) -> None:
+        halves = Image.new("RGB", (16, 30), (255, 0, 0))
+        halves.paste((0, 0, 255), (0, 15, 16, 30))
+        halves.save(tmp_path / "halves.png")
+        out = tmp_path / "radio.mp4"
+        done("render", PRODUCT, "--background", "halves.png", "--set", "length=3", "-o", out)
+        with Image.open(out.with_suffix(".png")) as poster:
+            assert poster.convert("RGB").getpixel((0, 0)) == (255, 0, 0), "the top, as bgAlign is top-left"
+        done(
+            "render",
+            PRODUCT,
+            "--background",
+            "halves.png",
+            "--set",
+            "bgAlign=bottom-left",
+            "--set",
+            "length=3",
+            "-o",
+            out,
+        )
+        with Image.open(out.with_suffix(".png")) as poster:
+            assert poster.convert("RGB").getpixel((0, 0)) == (0, 0, 255)
+
+    def test_refuses_a_background_that_is_no_picture(self, tmp_path: Path) -> None:
+        said = refused("render", PRODUCT, "--background", PRODUCT, "--set", "length=3", "-o", tmp_path / "radio.mp4")
+        assert "The background picture cannot be read" in said
+        assert not list(tmp_path.glob("radio*"))
+
     def test_reports_a_model_without_a_mesh(self, tmp_path: Path) -> None:
         assert "no mesh" in refused("render", NO_MESH, "-o", "x.mp4")
         self._assert_nothing_left(tmp_path)

@@ -88,6 +88,19 @@ class TestFiles:
             variant.write(disc(tmp_path, 8, 30))
         assert files.posters["poster-full"].read_bytes() == poster
 
+    def test_include_the_last_frame_as_posters_without_a_loop(self, tmp_path: Path) -> None:
+        spec, render_settings = order("share", effect="reveal")
+        files = Files(tmp_path, "share")
+        variant = Variant(spec, render_settings, None, files, FFMPEG)
+        variant.save_posters(disc(tmp_path, 8, spec.frames - 1))
+        last = files.posters["poster-full"].read_bytes()
+        with variant:
+            variant.write(disc(tmp_path, 8, 0))
+            assert files.posters["poster-full"].read_bytes() == last
+            files.posters["poster-full"].unlink()
+            variant.write(disc(tmp_path, 8, spec.frames - 1))
+        assert files.posters["poster-full"].read_bytes() == last
+
 
 class TestBackground:
     @pytest.mark.parametrize("tier", ["share", "pro"])

@@ -104,7 +104,7 @@ class Renders:
         quality: Literal["full"] | None = None,
         on_progress: download.Progress | None = None,
     ) -> Path:
-        """Save the first frame as `target`, a PNG: small, or with `quality="full"` at the size of the video."""
+        """Save the poster as `target`, a PNG: small, or with `quality="full"` at the size of the video."""
         return self._file(render_id, "poster", target, on_progress, quality)
 
     def download_thumb(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
