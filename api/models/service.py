@@ -139,7 +139,7 @@ def _store_unless_known(
     render_settings: RenderSettings,
 ) -> Uploaded:
     with farm.database.read() as db:
-        validation.check(db, account, prepared.checked.clips, render_settings)
+        completed = validation.check(db, account, prepared.checked.clips, render_settings)
     if known := _render_existing(farm, account, effect, upload, render_settings):
         return known
     model = Model(
@@ -152,7 +152,7 @@ def _store_unless_known(
         sha256=upload.sha256,
     )
     try:
-        return _store(farm, account, effect, model, prepared.path, render_settings)
+        return _store(farm, account, effect, model, prepared.path, completed)
     except IntegrityError:
         # A concurrent request with the same file was first.
         if known := _render_existing(farm, account, effect, upload, render_settings):
@@ -169,9 +169,9 @@ def _render_existing(
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
-        validation.check(db, account, model.clips, render_settings)
+        completed = validation.check(db, account, model.clips, render_settings)
         model.archived_at = None  # an upload of an archived model shows it again
-        render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
+        render = submit.render(db, model, completed, farm.settings, farm.doorbell)
         return effect.answered(db, Uploaded(model_id=model.id, render_id=render.id, duplicate=True))
 
 

@@ -18,8 +18,8 @@ from farm.storage import discard
 def create(db: Session, farm: Farm, account: Account, model_id: str, render_settings: RenderSettings) -> Render:
     """Queue one render of a model. Raises ModelNotFound, InvalidSettings, HarmfulModel or NoCredits."""
     model = models.owned(db, account.id, model_id)
-    validation.check(db, account, model.clips, render_settings)
-    return submit.render(db, model, render_settings, farm.settings, farm.doorbell)
+    completed = validation.check(db, account, model.clips, render_settings)
+    return submit.render(db, model, completed, farm.settings, farm.doorbell)
 
 
 def create_batch(
@@ -33,12 +33,12 @@ def create_batch(
     for number, (model_id, render_settings) in enumerate(items):
         try:
             model = models.owned(db, account.id, model_id)
-            validation.check(db, account, model.clips, render_settings)
+            completed = validation.check(db, account, model.clips, render_settings)
         except ModelNotFound as error:
             raise ModelNotFound(f"renders[{number}]: {error.message}") from error
         except InvalidSettings as error:
             raise InvalidSettings(f"renders[{number}].{error.message}") from error
-        accepted.append((model, render_settings))
+        accepted.append((model, completed))
     return submit.renders(db, account.id, accepted, farm.settings, farm.doorbell)
 
 

@@ -39,9 +39,13 @@ def page(db: Session, account_id: str, *, layer: str | None, limit: int, offset:
 
 def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Overlay]:
     """Overlays deleted before that time that no render with one of the `unfinished` statuses uses."""
-    uses_it = Render.settings["bgImageId"].as_string() == Overlay.id
-    in_use = exists().where(Render.status.in_(unfinished), uses_it)
+    in_use = exists().where(Render.status.in_(unfinished), uses_overlay())
     return list(db.scalars(select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)))
+
+
+def uses_overlay() -> ColumnElement[bool]:
+    """Whether a row of Render names a row of Overlay, behind or in front of the model."""
+    return or_(*(Render.settings[field].as_string() == Overlay.id for field in ("bgImageId", "fgImageId")))
 
 
 def _undeleted(db: Session, overlay_id: str) -> Overlay | None:

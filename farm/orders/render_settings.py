@@ -127,8 +127,19 @@ class RenderSettings(BaseModel):
             description="Overlay behind the model; `bgColor` then shows only where the overlay is transparent",
         ),
     ] = None
+    fg_image_id: Annotated[
+        str | None,
+        _optional(
+            pattern=f"^{ID.pattern}$",
+            description="Overlay in front of the model, over the finished picture, with its transparency",
+        ),
+    ] = None
     bg_align: Annotated[
-        Anchor, Field(description="Side or corner of the overlay that stays visible when it has to be cropped")
+        Anchor,
+        Field(
+            description="Side or corner of the background overlay that stays visible when it has to be cropped. "
+            "Default: the overlay's own `alignment`"
+        ),
     ] = "top-left"
     length: Annotated[
         float, Field(ge=3, le=600, description="Duration of the video in seconds, 3 to 30; admin accounts up to 600")

@@ -126,10 +126,11 @@ def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
     """Raises FarmError when the file is not a valid model, or cannot be rendered as requested here."""
     if request.is_dataset:
         raise InvalidSettings("renderSettings request a dataset, and this command makes videos: use `farm dataset`")
-    if request.bg_image_id:
-        raise InvalidSettings(
-            "renderSettings.bgImageId names a picture stored by a farm, and this command runs without one: use bgColor"
-        )
+    for field, value in (("bgImageId", request.bg_image_id), ("fgImageId", request.fg_image_id)):
+        if value:
+            raise InvalidSettings(
+                f"renderSettings.{field} names a picture stored by a farm, and this command runs without one"
+            )
     request.check_against(check_model(model, model.name, limits).clips, admin=True)
 
 

@@ -13,7 +13,7 @@ from farm.orders.render_settings import RenderSettings
 from farm.scene.shot import Frame
 from farm.tiers import TIERS
 from farm.video import backgrounds, graphs
-from farm.video.backgrounds import BackgroundPicture
+from farm.video.backgrounds import OverlayPicture
 from farm.video.composite import Compositor
 from farm.video.cutout import Cutout
 from farm.video.layers import Pixels
@@ -48,17 +48,20 @@ class Files:
 class Variant:
     """Accepts frames of a shot in order, all or a chunk's, inside a `with` block; leaving it completes the files.
 
-    `picture` replaces the settings' background colour. In a tier with alpha the video itself has no background; the
-    other files have one. Raises EncodingFailed, or RenderFailed over an unreadable picture.
+    `picture` replaces the settings' background colour; `foreground` lies over the finished frames. In a tier with alpha
+    the video itself has no background; the other files have one. Raises EncodingFailed, or RenderFailed over an
+    unreadable picture.
     """
 
     def __init__(
         self,
         spec: ShotSpec,
         request: RenderSettings,
-        picture: BackgroundPicture | None,
+        picture: OverlayPicture | None,
         files: Files,
         ffmpeg: Path,
+        *,
+        foreground: OverlayPicture | None = None,
     ) -> None:
         size = spec.width, spec.height
         background = (
@@ -67,8 +70,9 @@ class Variant:
             else backgrounds.plain(request.background, *size)
         )
         vignette = request.vignette or 0.0
-        self._compositor = Compositor(background, vignette)
-        self._cutout = Cutout(*size, vignette) if TIERS[files.tier].has_alpha else None
+        above = backgrounds.foreground(foreground, *size) if foreground else None
+        self._compositor = Compositor(background, vignette, above)
+        self._cutout = Cutout(*size, vignette, above) if TIERS[files.tier].has_alpha else None
         self._spec, self._files, self._ffmpeg = spec, files, ffmpeg
         self._encoders = ExitStack()
 

@@ -31,6 +31,7 @@ class RenderSettings(TypedDict, total=False):
     aspect: Literal["16:9", "1:1", "9:16"]
     bgColor: str
     bgImageId: str
+    fgImageId: str
     bgAlign: Anchor
     length: float
     animation: str

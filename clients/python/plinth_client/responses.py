@@ -103,7 +103,7 @@ class Render:
 
 @dataclass(frozen=True)
 class Overlay:
-    """An image behind or in front of renders; its `id` is the value of `bgImageId`."""
+    """An image behind or in front of renders; its `id` is the value of `bgImageId` or `fgImageId`."""
 
     id: str
     layer: str
