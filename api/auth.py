@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from api import effects
+from api import effects, queries
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
 from api.errors import add_error
@@ -65,6 +65,7 @@ class KeyedRoute(APIRoute):
         handle = super().get_route_handler()
         reads_whole_body = self.body_field is not None
         scope = _scope_of(self.endpoint)
+        check_query = queries.checker(self.dependant)
 
         async def check_key_then_handle(request: Request) -> Response:
             credentials = await bearer(request)
@@ -74,6 +75,7 @@ class KeyedRoute(APIRoute):
                 _admit, farm_of(request), credentials.credentials, scope, is_write=self.writes
             )
             request.state.account, request.state.key_id, request.state.quota = key.account, key.id, quota
+            check_query(request.query_params)
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
             response = await (self._write(request, key, scope, handle) if self.writes else handle(request))

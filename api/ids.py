@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path
 from pydantic import Field
-
-from farm.ids import LENGTH
 
 _MODEL, _MODEL_EXAMPLE = "The model's id: 12 letters and digits", "Ab3kF9x2qL1m"
 _RENDER, _RENDER_EXAMPLE = "The render's id: 12 letters and digits", "Xz7pQ4w8nR2k"
@@ -19,4 +17,3 @@ OverlayId = Annotated[str, Field(description=_OVERLAY, examples=[_OVERLAY_EXAMPL
 ModelInPath = Annotated[str, Path(description=_MODEL, examples=[_MODEL_EXAMPLE])]
 RenderInPath = Annotated[str, Path(description=_RENDER, examples=[_RENDER_EXAMPLE])]
 OverlayInPath = Annotated[str, Path(description=_OVERLAY, examples=[_OVERLAY_EXAMPLE])]
-ModelInQuery = Annotated[str | None, Query(max_length=LENGTH, description="Only renders of this model")]

@@ -274,6 +274,11 @@ def allowed(field: str) -> str:
     return describe_allowed(field, SCHEMA["properties"][field])
 
 
+def unknown_field(name: str) -> str:
+    """The message about a field that render settings do not have."""
+    return f"{name} is not a known field. Known fields: {', '.join(FIELDS)}"
+
+
 def parse(raw: Any) -> RenderSettings:
     """Settings from a decoded JSON value; None is all defaults.
 
@@ -293,7 +298,7 @@ def _message(problem: ErrorDetails) -> str:
         return "renderSettings must be a JSON object"
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        return f"renderSettings.{field} is not a known field. Known fields: {', '.join(FIELDS)}"
+        return f"renderSettings.{unknown_field(field)}"
     return not_allowed(field, problem["input"], allowed(field))
 
 

@@ -12,6 +12,10 @@ Anchor = Literal[
 ]  # fmt: skip
 DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 
+ModelSort = Literal["createdAt", "-createdAt", "title", "-title"]
+RenderSort = Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"]
+OverlaySort = Literal["createdAt", "-createdAt", "name", "-name"]
+
 
 class RenderSettings(TypedDict, total=False):
     """The settings of one render; fields that are left out have the defaults of the API reference.
@@ -55,3 +59,4 @@ class BatchItem(TypedDict, total=False):
 
     modelId: str
     renderSettings: RenderSettings
+    metadata: dict[str, str]

@@ -29,6 +29,7 @@ class Model:
     created_at: datetime
     title: str | None = None
     sku: str | None = None
+    external_id: str | None = None
     tags: tuple[str, ...] = ()
     archived: bool = False
 
@@ -43,6 +44,7 @@ class ModelRender:
     updated_at: datetime
     render_settings: Mapping[str, Any] = field(default_factory=dict)
     is_system_preview: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class QueuedRender:
     model_id: str
     status: str
     render_settings: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Render:
     has_web_variant: bool = False
     is_system_preview: bool = False
     progress: Progress | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
