@@ -370,7 +370,7 @@ class AuditEntry(Table):
 
 
 class Asset(Table):
-    """A finished file of a render, by kind: video, web, thumb, poster, poster-full, dataset."""
+    """A finished file of a render, by kind: video, web, thumb, thumb-still, poster, poster-full, dataset."""
 
     __tablename__ = "assets"
     __table_args__ = (UniqueConstraint("render_id", "kind"),)

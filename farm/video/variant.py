@@ -8,7 +8,7 @@ from typing import Self
 
 from PIL import Image
 
-from farm.orders.plan import ShotSpec
+from farm.orders.plan import ShotSpec, even
 from farm.orders.render_settings import RenderSettings
 from farm.scene.shot import Frame
 from farm.tiers import TIERS
@@ -20,6 +20,7 @@ from farm.video.layers import Pixels
 from farm.video.run import Encoder
 
 POSTER_LONG_SIDE_PIXELS = 480
+STILL_QUALITY = 85  # of a JPEG
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Files:
 
     @property
     def posters(self) -> dict[str, Path]:
-        return {"poster": self.folder / "poster-small.png", "poster-full": self.folder / "poster.png"}
+        return posters(self.folder)
 
     @property
     def videos(self) -> dict[str, Path]:
@@ -111,10 +112,23 @@ def save_posters(picture: Pixels, files: Files) -> None:
     """Save the first frame as a full PNG and as a small one for previews."""
     full = Image.fromarray(picture)
     full.save(files.posters["poster-full"])
-    save_thumbnail(full, files.posters["poster"])
+    save_thumbnails(full, files.posters)
 
 
-def save_thumbnail(picture: Image.Image, path: Path) -> None:
-    """Save a picture as a small PNG for previews."""
+def posters(folder: Path) -> dict[str, Path]:
+    """The paths of a render's stills by asset kind."""
+    return {
+        "poster": folder / "poster-small.png",
+        "poster-full": folder / "poster.png",
+        "thumb-still": folder / "thumb.jpg",
+    }
+
+
+def save_thumbnails(picture: Image.Image, files: dict[str, Path]) -> None:
+    """Save a picture as a small PNG for previews, and as a JPEG of the size of the thumbnail video."""
+    width, height = picture.size
+    still = picture.resize((even(width / 4), even(height / 4)), Image.Resampling.LANCZOS)
+    still.save(files["thumb-still"], quality=STILL_QUALITY, optimize=True)
+    path = files["poster"]
     picture.thumbnail((POSTER_LONG_SIDE_PIXELS, POSTER_LONG_SIDE_PIXELS), Image.Resampling.LANCZOS)
     picture.save(path, optimize=True)

@@ -76,6 +76,8 @@ class TestFiles:
                 assert path.suffix == (".mov" if video.codec_context.name == "prores" else ".mp4")
         with Image.open(files.posters["poster-full"]) as poster:
             assert (poster.size, poster.mode) == ((160, 90), "RGB")
+        with Image.open(files.posters["thumb-still"]) as still:
+            assert (still.size, still.format) == (sizes["thumb"], "JPEG")
 
     def test_include_the_first_frame_as_posters(self, tmp_path: Path) -> None:
         spec, render_settings = order("share")
