@@ -20,7 +20,7 @@ from api.body_deadline import BodyDeadline
 from api.dependencies import Farm
 from api.errors import handle_error
 from api.models import endpoints as models
-from api.openapi import ApiWithExamples
+from api.openapi import CompletedApi, operation_id
 from api.overlays import endpoints as overlays
 from api.rate_limits import RateLimiter
 from api.renders import endpoints as renders
@@ -63,11 +63,12 @@ def create_app(settings: Settings) -> FastAPI:
             redis.close()
             database.close()
 
-    app = ApiWithExamples(
+    app = CompletedApi(
         title="Plinth",
         version=__version__,
         description="3D models in, product videos out.",
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
         docs_url=None,  # its page loads scripts from other hosts: api.reference_page
         redoc_url=None,
         redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
