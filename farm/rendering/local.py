@@ -45,17 +45,26 @@ class LocalRender:
 
 @contextmanager
 def render(model: Path, request: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
-    """Check the model, start Blender, and yield the render, to be run inside the block. Raises FarmError.
+    """Check the model or a scan's ZIP, start Blender, and yield the render, to be run inside the block.
 
-    Writes the video to `out` and the poster beside it, with the suffix .png, when the block ends.
+    Raises FarmError. Writes the video to `out` and the poster beside it, with the suffix .png, when the block ends.
     """
-    _check(model, request, settings)
+    _check_settings(request)
     prepare_output(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
     spec = plan.shot(_digest(model), request, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        gltf = as_gltf(model, Path(folder), settings)
+        request.check_against(check_model(gltf, gltf.name, settings).clips, admin=True)
+        yield from _render(gltf, request, out, settings, spec)
+
+
+def _render(
+    gltf: Path, request: RenderSettings, out: Path, settings: Settings, spec: plan.ShotSpec
+) -> Iterator[LocalRender]:
     with _blender(settings) as (blender, engine, scratch):
         files = Files(scratch, spec.tier)
         variant = Variant(spec, request, None, files, executable(settings.ffmpeg))
-        shot = shot_setup(spec, as_gltf(model, scratch, settings).absolute(), engine)
+        shot = shot_setup(spec, gltf.absolute(), engine)
         frames = draw_frames(blender, shot, spec, range(spec.frames))
         yield LocalRender(spec.frames, produce(frames, [variant]))
         shutil.move(files.videos["video"], out)
@@ -124,6 +133,12 @@ def stills(
 
 def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
     """Raises FarmError when the file is not a valid model, or cannot be rendered as requested here."""
+    _check_settings(request)
+    request.check_against(check_model(model, model.name, limits).clips, admin=True)
+
+
+def _check_settings(request: RenderSettings) -> None:
+    """Raises InvalidSettings when they cannot be rendered here, whatever the model."""
     if request.is_dataset:
         raise InvalidSettings("renderSettings request a dataset, and this command makes videos: use `farm dataset`")
     for field, value in (("bgImageId", request.bg_image_id), ("fgImageId", request.fg_image_id)):
@@ -131,7 +146,6 @@ def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
             raise InvalidSettings(
                 f"renderSettings.{field} names a picture stored by a farm, and this command runs without one"
             )
-    request.check_against(check_model(model, model.name, limits).clips, admin=True)
 
 
 @contextmanager

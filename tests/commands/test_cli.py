@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -231,6 +232,13 @@ class TestRender:
         assert lines[-1] == f"{out} and {out.with_suffix('.png')}"
         assert "\x1b" not in result.output, "plain lines without a terminal"
         assert sorted(path.name for path in out.parent.iterdir()) == ["radio.mp4", "radio.png"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_renders_a_scan(self, tmp_path: Path) -> None:
+        result = farm("render", SCAN, "--set", "length=3", "-o", tmp_path / "stone.mp4")
+        assert result.exit_code == 0, result.output
+        poster = np.asarray(Image.open(tmp_path / "stone.png"))
+        assert poster.min() < 200, "the stone is in the picture"
         assert not list((tmp_path / "scratch").iterdir())
 
     def test_reports_a_model_without_a_mesh(self, tmp_path: Path) -> None:

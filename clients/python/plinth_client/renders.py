@@ -133,6 +133,24 @@ class Renders:
                 delay = min(delay, remaining)
             time.sleep(delay)
 
+    def wait_all(
+        self, render_ids: Sequence[str], *, on_progress: OnRender | None = None, timeout: float | None = None
+    ) -> tuple[Render, ...]:
+        """Poll until every render is done or has failed, and return them in the given order.
+
+        `on_progress` and `timeout` are as in `wait`. A failed render raises nothing: its `status` and `error_message`
+        tell. Raises WaitTimeout with the first render that is not over.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        over: dict[str, Render] = {}
+        for render_id in render_ids:
+            remaining = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            try:
+                over[render_id] = self.wait(render_id, on_progress=on_progress, timeout=remaining)
+            except RenderFailed as failure:
+                over[render_id] = failure.render
+        return tuple(over[render_id] for render_id in render_ids)
+
     def download_video(
         self,
         render_id: str,
@@ -158,6 +176,12 @@ class Renders:
     def download_thumb(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
         """Save the thumbnail as `target`: an MP4 at a quarter of the video's width and height."""
         return self._file(render_id, "thumb", target, on_progress)
+
+    def download_thumb_still(
+        self, render_id: str, target: Target, *, on_progress: download.Progress | None = None
+    ) -> Path:
+        """Save the poster as `target`: a JPEG at a quarter of the video's width and height."""
+        return self._file(render_id, "thumb.jpg", target, on_progress)
 
     def download_bundle(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
         """Save all of the render's files as `target`, a zip."""
