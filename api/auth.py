@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api import effects
+from api import effects, queries
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
 from api.errors import add_error
@@ -67,6 +67,7 @@ class KeyedRoute(APIRoute):
         handle = super().get_route_handler()
         reads_whole_body = self.body_field is not None
         scope = _scope_of(self.endpoint)
+        check_query = queries.checker(self.dependant)
 
         async def check_key_then_handle(request: Request) -> Response:
             credentials = await bearer(request)
@@ -76,6 +77,7 @@ class KeyedRoute(APIRoute):
                 _admit, farm_of(request), credentials.credentials, scope, is_write=self.writes
             )
             request.state.account, request.state.key_id, request.state.quota = key.account, key.id, quota
+            check_query(request.query_params)
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
             response = await (self._write(request, key, scope, handle) if self.writes else handle(request))

@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse
 
 from api.envelope import Error, ErrorDetail
 from api.rate_limits import Quota
+from api.validation_messages import complaint
+from api.validation_messages import path as format_path
 from farm.errors import (
     BodyTooLarge,
     FarmError,
@@ -147,21 +149,17 @@ def _from_validation(problem: dict[str, Any]) -> FarmError:
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == InvalidSettings.code:
-        return InvalidSettings(_format_path([*path[:-1], problem["msg"]]))  # the message names the field
+        within = path[:-1] if path[-1] == "renderSettings" else path
+        return InvalidSettings(format_path([*within, problem["msg"]]))  # the message names the field
     if location == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
         return _about_field(FIELD_ERRORS[path[-1]], path, problem)
-    return InvalidRequest(f"{(_format_path(path) or location)[:100]}: {problem['msg']}")
+    what = format_path(path) or ("The body" if location == "body" else location)
+    return InvalidRequest(f"{what[:100]} {complaint(problem)}")
 
 
 def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str, Any]) -> FarmError:
     if kind is InvalidSettings:
-        return InvalidSettings(f"{_format_path(path)}: {problem['msg']}")
+        return InvalidSettings(f"{format_path(path)} {complaint(problem)}")
     if kind is RendersRequired and problem["type"] == "too_long":
         return TooMany()
-    return kind() if len(path) == 1 else kind(f"{_format_path(path[:-1])}: {kind.default}")
-
-
-def _format_path(path: list[str | int]) -> str:
-    """A path in a body in JavaScript notation: renders[3].modelId."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    return kind() if len(path) == 1 else kind(f"{format_path(path[:-1])}: {kind.default}")

@@ -34,7 +34,7 @@ class Health(ApiModel):
 
 
 @router.get("/health", responses=errors(Unavailable, public=True))
-async def health(request: Request) -> Data[Health]:
+async def get_health(request: Request) -> Data[Health]:
     """Query the database and Redis, for at most 2 seconds. 503 names the parts that are down."""
     checks: Checks = request.app.state.health
     if down := await checks.failed():

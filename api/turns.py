@@ -21,9 +21,7 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the next account first
 
     @asynccontextmanager
-    async def turn(
-        self, account_id: str, abandoned: Callable[[], Coroutine[Any, Any, Any]]
-    ) -> AsyncIterator[None]:
+    async def turn(self, account_id: str, abandoned: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncIterator[None]:
         """Wait for the account's turn, and hold a slot inside the block.
 
         Raises InvalidRequest if `abandoned`, which waits for the client to close its connection, returns before.

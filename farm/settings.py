@@ -1,12 +1,13 @@
 """All settings of the farm. Each is an environment variable FARM_<NAME>."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HTTP_URL = r"^https?://\S+$"
+ORIGIN = r"^(\*|https?://[^/\s]+)$"
 MAX_DAYS = 36_500
 
 
@@ -81,6 +82,10 @@ class Settings(BaseSettings, ModelLimits):
     )
     client_rate: int = Field(
         4096, ge=1, description="Bytes per second at which a client must send bodies and read responses"
+    )
+    cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = Field(
+        (),
+        description='Origins of web pages that may call the API, written as `["https://shop.example"]`; `["*"]`: all',
     )
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
     upload_limit: int = Field(500, ge=0, description="Maximum number of new models of an account in 24 hours")

@@ -12,6 +12,7 @@ from api.effects import Effect
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayCreated, OverlayFields
 from api.upload_storage import store_upload
+from api.validation_messages import explain
 from farm.db import audit, clock, overlays
 from farm.db.tables import Account, Overlay
 from farm.errors import Forbidden, InvalidRequest
@@ -53,8 +54,7 @@ def _checked(fields: dict[str, str]) -> OverlayFields:
     try:
         return OverlayFields.model_validate(fields)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InvalidRequest(f"{problem['loc'][0]}: {problem['msg']}") from error
+        raise InvalidRequest(explain(error.errors()[0])) from error
 
 
 def _store(farm: Farm, effect: Effect, overlay: Overlay, path: Path) -> OverlayCreated:

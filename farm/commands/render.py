@@ -18,7 +18,9 @@ PLAIN_PROGRESS_INTERVAL_SECONDS = 2.0  # between progress lines when stdout is n
 
 
 def render_video(
-    model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .glb or self-contained .gltf.")],
+    model: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A .glb, a self-contained .gltf, or the .zip of a scan.")
+    ],
     out: Annotated[
         Path,
         typer.Option("-o", "--out", help="Video file to write: .mp4, or .mov for pro. The poster goes beside it."),

@@ -123,9 +123,9 @@ class Model(Table):
     """An uploaded file. An account has at most one undeleted model per content (sha256).
 
     `format` and `file_size` describe the stored file; `sha256` is that of the uploaded one, for a scan the zip.
-    `clips` names its animations in order; only its use loads it. The row of a deleted model stays, as its renders refer
-    to it; its file stays as long as `has_file`. `failed_at` is the time at which its preview failed because of the file
-    itself.
+    `external_id` is the client's own id of it. `clips` names its animations in order; only its use loads it. The row of
+    a deleted model stays, as its renders refer to it; its file stays as long as `has_file`. `failed_at` is the time at
+    which its preview failed because of the file itself.
     """
 
     __tablename__ = "models"
@@ -138,6 +138,7 @@ class Model(Table):
             postgresql_where=text("deleted_at IS NULL"),
         ),
         Index(None, "account_id", "created_at"),
+        Index(None, "account_id", "external_id"),
         Index(None, "deleted_at"),
     )
 
@@ -146,6 +147,7 @@ class Model(Table):
     format: Mapped[str] = mapped_column(String(8))
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
+    external_id: Mapped[str | None] = mapped_column(String(256))
     clips: Mapped[list[str]] = mapped_column(default=list, deferred=True)
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
@@ -214,7 +216,7 @@ class Shot(Table):
 
 
 class Render(Table):
-    """One client request. Only farm.scheduling.render_status writes `status`.
+    """One client request. Only farm.scheduling.render_status writes `status`. `client_metadata` is the client's own.
 
     `retries` is the number of times that an operator queued it again after an error.
     """
@@ -233,6 +235,7 @@ class Render(Table):
     is_system_preview: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(String(20), default="pending")
     settings: Mapped[dict[str, Any]]
+    client_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
     error_message: Mapped[str | None] = mapped_column(Text)
     retries: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime] = mapped_column(default=func.clock_timestamp())
@@ -381,7 +384,7 @@ class AuditEntry(Table):
 
 
 class Asset(Table):
-    """A finished file of a render, by kind: video, web, thumb, poster, poster-full, dataset."""
+    """A finished file of a render, by kind: video, web, thumb, thumb-still, poster, poster-full, dataset."""
 
     __tablename__ = "assets"
     __table_args__ = (UniqueConstraint("render_id", "kind"),)

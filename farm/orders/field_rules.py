@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from farm.orders.effects import PATHS
 
 DATASET_DEFAULTS = {"dataset_quality": "100x800", "coverage": "hemisphere"}  # fields that only datasets have
-VIDEO_FIELDS = ("animation", "bg_image_id", "vignette")  # optional fields that only videos have
+VIDEO_FIELDS = ("animation", "bg_image_id", "fg_image_id", "vignette")  # optional fields that only videos have
 
 JsonSchema = dict[str, Any]
 

@@ -133,8 +133,19 @@ class RenderSettings(BaseModel):
             description="Overlay behind the model; `bgColor` then shows only where the overlay is transparent",
         ),
     ] = None
+    fg_image_id: Annotated[
+        str | None,
+        _optional(
+            pattern=f"^{ID.pattern}$",
+            description="Overlay in front of the model, over the finished picture, with its transparency",
+        ),
+    ] = None
     bg_align: Annotated[
-        Anchor, Field(description="Side or corner of the overlay that stays visible when it has to be cropped")
+        Anchor,
+        Field(
+            description="Side or corner of the background overlay that stays visible when it has to be cropped. "
+            "Default: the overlay's own `alignment`"
+        ),
     ] = "top-left"
     length: Annotated[
         float, Field(ge=3, le=600, description="Duration of the video in seconds, 3 to 30; admin accounts up to 600")
@@ -269,6 +280,11 @@ def allowed(field: str) -> str:
     return describe_allowed(field, SCHEMA["properties"][field])
 
 
+def unknown_field(name: str) -> str:
+    """The message about a field that render settings do not have."""
+    return f"{name} is not a known field. Known fields: {', '.join(FIELDS)}"
+
+
 def parse(raw: Any) -> RenderSettings:
     """Settings from a decoded JSON value; None is all defaults.
 
@@ -288,7 +304,7 @@ def _message(problem: ErrorDetails) -> str:
         return "renderSettings must be a JSON object"
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        return f"renderSettings.{field} is not a known field. Known fields: {', '.join(FIELDS)}"
+        return f"renderSettings.{unknown_field(field)}"
     if field == "effect" and (broken := BROKEN.get(str(problem["input"]))):
         return (
             f'renderSettings.effect is "{broken.name}", a camera path that this farm cannot use: its file is broken, as'

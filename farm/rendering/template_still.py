@@ -20,7 +20,7 @@ from farm.rendering.production import shot_setup
 from farm.scene.shot import FULL_TURN, Engine
 from farm.settings import Settings
 from farm.video import backgrounds
-from farm.video.backgrounds import BackgroundPicture
+from farm.video.backgrounds import OverlayPicture
 from farm.video.composite import Compositor
 
 AZIMUTH = 25.0  # degrees: slightly from the right, to show front, side and shadow
@@ -64,7 +64,7 @@ def draw(host: BlenderHost, preview: Preview, out: Path, engine: Engine, setting
     size = spec.width, spec.height
     background = backgrounds.plain(request.background, *size)
     if preview.background:
-        picture = BackgroundPicture(preview.background, request.bg_align)
+        picture = OverlayPicture(preview.background, request.bg_align)
         background = backgrounds.cover(picture, request.background, *size)
     compositor = Compositor(background, request.vignette or 0.0)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")

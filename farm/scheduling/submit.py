@@ -91,7 +91,7 @@ def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -
         raise Conflict(f"The model of {render.id} was deleted")
     if suspect_models.refused(db, [model.sha256], model.account_id):
         raise HarmfulModel
-    validation.check(db, render.account, model.clips, request)
+    request = validation.check(db, render.account, model.clips, request)
     credits.charge_again(db, render)
     if render.is_system_preview:
         shot, model.failed_at = _queue_preview(db, model, settings, doorbell), None

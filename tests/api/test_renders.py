@@ -33,7 +33,7 @@ def ordered(api: TestClient, model_id: str, **settings: Any) -> dict[str, Any]:
 class TestCreateRender:
     def test_returns_the_pending_render_with_all_settings(self, api: TestClient, model_id: str) -> None:
         data = ordered(api, model_id, aspect="9:16", length=4.5)
-        assert set(data) == {"id", "modelId", "status", "renderSettings"}
+        assert set(data) == {"id", "modelId", "status", "metadata", "renderSettings"}
         assert (data["modelId"], data["status"]) == (model_id, "pending")
         assert data["renderSettings"]["aspect"] == "9:16"
         assert data["renderSettings"]["shadows"] is True
@@ -158,6 +158,7 @@ class TestGetRender:
             "modelId": data["modelId"],
             "status": "pending",
             "is_system_preview": False,
+            "metadata": {},
             "fileSize": None,
             "errorMessage": None,
             "hasWebVariant": False,

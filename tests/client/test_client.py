@@ -163,6 +163,23 @@ class TestCredits:
         assert plinth.renders.get(render_id) == dismissed
 
 
+class TestWaitAll:
+    def test_returns_done_and_failed_renders_in_order(
+        self, plinth: Plinth, chair: Path, finished: Finish, database: Database
+    ) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        good, bad = (plinth.renders.create(model_id).id for _ in range(2))
+        finished(good)
+        with database.write() as db:
+            render_status.advance(db, db.get_one(RenderRow, bad), "error", message="The model has no mesh")
+        one, two = plinth.renders.wait_all([bad, good], timeout=30)
+        assert [(one.id, one.status, two.id, two.status)] == [(bad, "error", good, "done")]
+        assert one.error_message == "The model has no mesh"
+        waiting = plinth.renders.create(model_id).id
+        with pytest.raises(WaitTimeout):
+            plinth.renders.wait_all([good, waiting], timeout=0)
+
+
 class TestWait:
     def test_ends_when_the_render_is_done(self, plinth: Plinth, chair: Path, finished: Finish) -> None:
         render_id = plinth.models.upload(chair).render_id

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -260,6 +261,13 @@ class TestRender:
         said = refused("render", PRODUCT, "--background", PRODUCT, "--set", "length=3", "-o", tmp_path / "radio.mp4")
         assert "The background picture cannot be read" in said
         assert not list(tmp_path.glob("radio*"))
+
+    def test_renders_a_scan(self, tmp_path: Path) -> None:
+        result = farm("render", SCAN, "--set", "length=3", "-o", tmp_path / "stone.mp4")
+        assert result.exit_code == 0, result.output
+        poster = np.asarray(Image.open(tmp_path / "stone.png"))
+        assert poster.min() < 200, "the stone is in the picture"
+        assert not list((tmp_path / "scratch").iterdir())
 
     def test_reports_a_model_without_a_mesh(self, tmp_path: Path) -> None:
         assert "no mesh" in refused("render", NO_MESH, "-o", "x.mp4")

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from farm.errors import InvalidFormat
 from farm.intake import confined_process
 from farm.intake.picture import MAX_STORED_PIXELS, MAX_STORED_SIDE_PIXELS
-from farm.video.backgrounds import BackgroundPicture, cover
+from farm.video.backgrounds import OverlayPicture, cover
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -76,7 +76,7 @@ class TestReencode:
         picture.save(png)
         reencode(png.read_bytes(), tmp_path)
         sent, stored = (
-            np.asarray(cover(BackgroundPicture(path, "center"), (200, 100, 50), 90, 160))
+            np.asarray(cover(OverlayPicture(path, "center"), (200, 100, 50), 90, 160))
             for path in (png, tmp_path / "target")
         )
         assert (sent == stored).all()

@@ -162,6 +162,7 @@ def upgrade() -> None:
         sa.Column("format", sa.String(length=8), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=True),
         sa.Column("sku", sa.String(length=255), nullable=True),
+        sa.Column("external_id", sa.String(length=256), nullable=True),
         sa.Column("clips", sa.JSON(), nullable=False),
         sa.Column("file_size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -177,6 +178,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
     )
     op.create_index(op.f("ix_models_account_id_created_at"), "models", ["account_id", "created_at"], unique=False)
+    op.create_index(op.f("ix_models_account_id_external_id"), "models", ["account_id", "external_id"], unique=False)
     op.create_index(
         op.f("ix_models_account_id_sha256"),
         "models",
@@ -245,6 +247,7 @@ def upgrade() -> None:
         sa.Column("is_system_preview", sa.Boolean(), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("client_metadata", sa.JSON(), nullable=False),
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
