@@ -33,6 +33,7 @@ from farm.errors import (
     Sha256Required,
     TokenExpired,
     TooMany,
+    TooManyAtOnce,
     Unauthorized,
     Unavailable,
     UrlRequired,
@@ -68,7 +69,8 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {
 def handle_error(request: Request, error: Exception) -> JSONResponse:
     """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
     response = error_response(_to_farm_error(error))
-    if quota := getattr(request.state, "quota", None):
+    quota = getattr(request.state, "quota", None)
+    if quota and not isinstance(error, TooManyAtOnce):  # which is no limit of a minute
         response.headers.update(quota.headers)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
@@ -90,7 +92,7 @@ def error_response(error: FarmError) -> JSONResponse:
         headers["Content-Range"] = f"bytes */{error.size}"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited) and not isinstance(error, TooManyAtOnce):
         headers |= Quota(error.limit, 0, error.retry_after or 0).headers
     return JSONResponse(body.model_dump(), error.status, headers)
 

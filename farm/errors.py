@@ -38,6 +38,7 @@ FarmError                  code, status, message: all that a client sees
 +- RangeNotSatisfiable     416 range_not_satisfiable
 +- UploadLimit             429 upload_limit
 +- RateLimited             429 rate_limited, with the limit and the seconds to wait
+|  +- TooManyAtOnce        429 rate_limited, the account has too many requests at a time
 +- Unavailable             503 unavailable, names the part of the farm that is down
 +- SandboxTooWeak          500 internal, this machine cannot confine Blender as FARM_SANDBOX_REQUIRED asks
 +- RenderFailed            500 internal; its message becomes the render's errorMessage

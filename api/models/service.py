@@ -18,7 +18,7 @@ from api.models.schemas import IngestModel, ModelFields, UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
 from farm.accounts import credits
-from farm.db import chunks, clock, models, renders, suspect_models
+from farm.db import chunks, clock, models, quotas, renders, suspect_models
 from farm.db.tables import Account, Model, Render, Tag
 from farm.errors import FileNotFound, HarmfulModel, InvalidFormat, UploadLimit
 from farm.ids import new_id
@@ -118,6 +118,7 @@ def _check_account(farm: Farm, account: Account, render_settings: RenderSettings
         validation.check_without_model(db, account, render_settings)
         credits.check(db, account.id, price_of(render_settings.to_wire()))
         models.check_limit(db, account.id, farm.settings.upload_limit, new=1)
+        quotas.check_early(db, account.id, Model, farm.settings)
 
 
 @asynccontextmanager

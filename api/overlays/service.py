@@ -13,7 +13,7 @@ from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayCreated, OverlayFields
 from api.upload_storage import store_upload
 from api.validation_messages import explain
-from farm.db import audit, clock, overlays
+from farm.db import audit, clock, overlays, quotas
 from farm.db.tables import Account, Overlay
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
@@ -26,6 +26,7 @@ SUFFIXES = {"image/webp": "webp", "image/jpeg": "jpg"}
 async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Upload) -> OverlayCreated:
     """Re-encode and store an image. Raises InvalidFormat or InvalidRequest; on failure, no row or file is left."""
     fields = _checked(upload.fields)
+    await run_in_threadpool(_check_quotas, farm, account)
     with TemporaryFile(dir=farm.settings.data) as file:
         async with farm.pictures.turn(account.id, effect.abandoned):
             facts = await confined_process.run(
@@ -48,6 +49,11 @@ async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Up
             **facts,
         )
         return await run_in_threadpool(_store, farm, effect, overlay, path)
+
+
+def _check_quotas(farm: Farm, account: Account) -> None:
+    with farm.database.read() as db:
+        quotas.check_early(db, account.id, Overlay, farm.settings)
 
 
 def _checked(fields: dict[str, str]) -> OverlayFields:

@@ -27,21 +27,35 @@ def check(db: Session, row: Model | Overlay, settings: Settings) -> None:
     account = select(Account.id).where(Account.id == row.account_id).with_for_update(key_share=True)
     if db.scalar(account) is None:
         raise Unauthorized
-    used = usage(db, row.account_id)
-    if isinstance(row, Model) and used.models >= settings.quota_models:
-        raise UploadLimit(
-            f"Your account has {used.models} models, and may have {settings.quota_models}: delete models you no longer"
-            " need"
-        )
-    if isinstance(row, Overlay) and used.overlays >= settings.quota_overlays:
-        raise UploadLimit(
-            f"Your account has {used.overlays} overlays, and may have {settings.quota_overlays}: delete overlays you no"
-            " longer need"
-        )
+    _check_counts(used := usage(db, row.account_id), type(row), settings)
     if used.bytes + row.file_size > settings.quota_bytes:
         raise UploadLimit(
             f"The files of your account have {used.bytes} bytes, this one would add {row.file_size}, and together they"
             f" may have {settings.quota_bytes}: delete models, overlays or renders you no longer need"
+        )
+
+
+def check_early(db: Session, account_id: str, kind: type[Model | Overlay], settings: Settings) -> None:
+    """Raises UploadLimit when the account may store no further file of this kind, before the file costs any work."""
+    used = usage(db, account_id)
+    _check_counts(used, kind, settings)
+    if used.bytes >= settings.quota_bytes:
+        raise UploadLimit(
+            f"The files of your account have {used.bytes} bytes, and together they may have {settings.quota_bytes}:"
+            " delete models, overlays or renders you no longer need"
+        )
+
+
+def _check_counts(used: Usage, kind: type[Model | Overlay], settings: Settings) -> None:
+    if kind is Model and used.models >= settings.quota_models:
+        raise UploadLimit(
+            f"Your account has {used.models} models, and may have {settings.quota_models}: delete models you no longer"
+            " need"
+        )
+    if kind is Overlay and used.overlays >= settings.quota_overlays:
+        raise UploadLimit(
+            f"Your account has {used.overlays} overlays, and may have {settings.quota_overlays}: delete overlays you no"
+            " longer need"
         )
 
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from api.openapi import SUMMARIES
 from farm import __version__
 from farm.orders.render_settings import FIELDS
-from tests.api.calls import CALLS, MODEL, OVERLAY, RENDER
+from tests.api.calls import CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def operations(openapi: Any) -> dict[str, Any]:
 
 def template_of(path: str) -> str:
     """A path in OpenAPI's notation."""
-    for example, template in ((MODEL, "model_id"), (RENDER, "render_id"), (OVERLAY, "overlay_id")):
+    ids = {MODEL: "model_id", RENDER: "render_id", OVERLAY: "overlay_id", SCENE: "name", EFFECT: "name"}
+    for example, template in ids.items():
         path = path.replace(example, f"{example.rpartition('/')[0]}/{{{template}}}")
     return path
 

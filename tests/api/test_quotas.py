@@ -52,6 +52,8 @@ class TestModels:
             before = credits_of(api)
             assert_error(upload(api, MODELS[2]), "upload_limit", 429, "2 models", "delete")
             assert credits_of(api) == before
+            broken = upload(api, b"PK is no scan", "scan.zip")
+            assert_error(broken, "upload_limit", 429, "2 models")  # without a look at the file
         assert (count(database, Model), count(database, Render)) == (2, 4)
         assert stored(storage) == sorted(f"models/{id_}.glb" for id_ in kept)
 

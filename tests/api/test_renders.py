@@ -269,7 +269,7 @@ class TestDeleteRender:
     ) -> None:
         data = uploaded(api)
         finished(data["renderId"])
-        assert len(files_in(settings.files)) == 5
+        assert len(files_in(settings.files)) == 6
         answer = api.delete(f"/v1/renders/{data['renderId']}")
         assert (answer.status_code, answer.json()) == (200, {"data": {"id": data["renderId"], "deleted": True}})
         assert_error(api.get(f"/v1/renders/{data['renderId']}"), "render_not_found", 404)
