@@ -20,7 +20,7 @@ from api import effects, queries
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
 from api.errors import add_error
-from api.rate_limits import HEADERS, Quota
+from api.rate_limits import HEADERS, WriteLimit
 from farm.accounts import accounts
 from farm.db.session import DATABASE_DOWN
 from farm.db.tables import Account, Key
@@ -73,16 +73,16 @@ class KeyedRoute(APIRoute):
             credentials = await bearer(request)
             if credentials is None:
                 raise Unauthorized
-            key, quota = await run_in_threadpool(
+            key, write_limit = await run_in_threadpool(
                 _admit, farm_of(request), credentials.credentials, scope, is_write=self.writes
             )
-            request.state.account, request.state.key_id, request.state.quota = key.account, key.id, quota
+            request.state.account, request.state.key_id, request.state.write_limit = key.account, key.id, write_limit
             check_query(request.query_params)
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
             response = await (self._write(request, key, scope, handle) if self.writes else handle(request))
-            if quota:
-                response.headers.update(quota.headers)
+            if write_limit:
+                response.headers.update(write_limit.headers)
             return Download(response, key.account_id) if isinstance(response, StreamingResponse) else response
 
         return check_key_then_handle
@@ -136,15 +136,15 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
     raise TypeError(f"{endpoint.__name__} requires a key but no scope: give its account one of the types above")
 
 
-def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, Quota | None]:
+def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, WriteLimit | None]:
     """The key of a request, and for a write what is left of its limit. Raises Unauthorized, Forbidden, RateLimited."""
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
-    quota = farm.rate_limiter.take(key) if is_write else None
+    write_limit = farm.rate_limiter.take(key) if is_write else None
     if accounts.is_use_recorded_long_ago(key):
         try:
             with farm.database.write() as db:
                 accounts.record_use(db, key)
         except DATABASE_DOWN as error:  # a database that cannot be written can still be read
             log.warning("key_use_not_recorded", key=key.id, error=str(error))
-    return key, quota
+    return key, write_limit

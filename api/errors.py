@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.envelope import Error, ErrorDetail
-from api.rate_limits import Quota
+from api.rate_limits import WriteLimit
 from api.validation_messages import complaint
 from api.validation_messages import path as format_path
 from farm.errors import (
@@ -69,9 +69,9 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {
 def handle_error(request: Request, error: Exception) -> JSONResponse:
     """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
     response = error_response(_to_farm_error(error))
-    quota = getattr(request.state, "quota", None)
-    if quota and not isinstance(error, TooManyAtOnce):  # which is no limit of a minute
-        response.headers.update(quota.headers)
+    write_limit = getattr(request.state, "write_limit", None)
+    if write_limit and not isinstance(error, TooManyAtOnce):  # which is no limit of a minute
+        response.headers.update(write_limit.headers)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
@@ -93,7 +93,7 @@ def error_response(error: FarmError) -> JSONResponse:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RateLimited) and not isinstance(error, TooManyAtOnce):
-        headers |= Quota(error.limit, 0, error.retry_after or 0).headers
+        headers |= WriteLimit(error.limit, 0, error.retry_after or 0).headers
     return JSONResponse(body.model_dump(), error.status, headers)
 
 

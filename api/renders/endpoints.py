@@ -32,11 +32,12 @@ from farm.errors import (
     RenderNotFound,
     RendersRequired,
     TooMany,
+    UploadLimit,
 )
 
 router = APIRouter(prefix="/renders", tags=["Renders"], route_class=KeyedRoute)
 
-CREATE_ERRORS = (InvalidSettings, InvalidFormat, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
+CREATE_ERRORS = (InvalidSettings, InvalidFormat, ModelIdRequired, ModelNotFound, NoCredits, UploadLimit, BodyTooLarge)
 
 
 @router.post("", status_code=201, responses=errors(*CREATE_ERRORS))

@@ -16,7 +16,7 @@ from farm.storage import discard
 
 
 def create(db: Session, farm: Farm, account: Account, order: CreateRender) -> Render:
-    """Queue one render of a model. Raises ModelNotFound, InvalidSettings, HarmfulModel or NoCredits."""
+    """Queue one render of a model. Raises ModelNotFound, InvalidSettings, HarmfulModel, NoCredits or UploadLimit."""
     model = models.owned(db, account.id, order.model_id)
     completed = validation.check(db, account, model.clips, order.render_settings)
     render = submit.render(db, model, completed, farm.settings, farm.doorbell)
@@ -27,7 +27,7 @@ def create(db: Session, farm: Farm, account: Account, order: CreateRender) -> Re
 def create_batch(db: Session, farm: Farm, account: Account, orders: Sequence[CreateRender]) -> list[Render]:
     """Queue a render for each order, or none.
 
-    Raises ModelNotFound or InvalidSettings, which name the wrong item, HarmfulModel or NoCredits.
+    Raises ModelNotFound or InvalidSettings, which name the wrong item, HarmfulModel, NoCredits or UploadLimit.
     """
     accepted = []
     for number, order in enumerate(orders):

@@ -59,13 +59,28 @@ def _check_counts(used: Usage, kind: type[Model | Overlay], settings: Settings) 
         )
 
 
+def check_order(db: Session, account_id: str, settings: Settings) -> None:
+    """Raises UploadLimit when the account stores more bytes than it may: a render would add to them."""
+    stored = stored_bytes(db, account_id)
+    if stored > settings.quota_bytes:
+        raise UploadLimit(
+            f"The files of your account have {stored} bytes, and may have {settings.quota_bytes}: before you order"
+            " another render, delete models, overlays or renders you no longer need"
+        )
+
+
 def usage(db: Session, account_id: str) -> Usage:
     """What the account stores now."""
     models = select(func.count()).where(Model.account_id == account_id, Model.deleted_at.is_(None))
     overlays = select(func.count()).where(Overlay.account_id == account_id, Overlay.deleted_at.is_(None))
+    return Usage(db.scalar(models) or 0, db.scalar(overlays) or 0, stored_bytes(db, account_id))
+
+
+def stored_bytes(db: Session, account_id: str) -> int:
+    """The bytes of all stored files of the account."""
     sizes = (
         select(func.sum(Model.file_size)).where(Model.account_id == account_id, Model.has_file),
         select(func.sum(Overlay.file_size)).where(Overlay.account_id == account_id),
         select(func.sum(Asset.size)).join(Render, Render.id == Asset.render_id).where(Render.account_id == account_id),
     )
-    return Usage(db.scalar(models) or 0, db.scalar(overlays) or 0, sum(int(db.scalar(size) or 0) for size in sizes))
+    return sum(int(db.scalar(size) or 0) for size in sizes)

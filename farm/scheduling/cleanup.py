@@ -5,14 +5,15 @@ from datetime import timedelta
 
 from farm.db import answers, cleanups, clock, counters, models, overlays
 from farm.db.session import Database
-from farm.db.tables import Model, Overlay
+from farm.db.tables import Cleanup, Model, Overlay
 from farm.scheduling.attempted import attempted
 from farm.scheduling.render_status import UNFINISHED
 from farm.storage import Storage
 
 # A request that found a model before its deletion may be about to commit a render of it.
 DELETION_GRACE = timedelta(minutes=1)
-MAX_CLEANUPS_PER_PASS = 100
+CLEANUPS_AT_ONCE = 100
+MAX_CLEANUPS_PER_PASS = 10_000  # so that files of models and overlays are not kept waiting for long
 
 
 def clean_up(database: Database, storage: Storage) -> None:
@@ -24,7 +25,6 @@ def clean_up(database: Database, storage: Storage) -> None:
     with database.read() as db:
         deleted_before = clock.now(db) - DELETION_GRACE
         dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED)
-        due = cleanups.due(db, limit=MAX_CLEANUPS_PER_PASS)
     dead_overlays: list[Overlay] = []
     with attempted(database, "overlays"), database.read() as db:
         dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
@@ -41,16 +41,28 @@ def clean_up(database: Database, storage: Storage) -> None:
                 if row := db.get(Overlay, overlay.id):  # another reaper may have been faster
                     db.delete(row)
                     counters.PURGED.add(db, what="overlays")
-    for cleanup in due:
-        with attempted(database, "cleanups", cleanup.prefix):
-            stored = set(storage.keys(cleanup.prefix))  # before the rows are read: a file stored in between stays
-            with database.read() as db:
-                unwanted = stored - cleanups.keys_in_use(db, cleanup.prefix)
-            removed = [_remove(database, storage, key) for key in unwanted]
-            with database.write() as db:
-                cleanups.cancel(db, cleanup) if all(removed) else cleanups.postpone(db, cleanup)
+    for _ in range(MAX_CLEANUPS_PER_PASS // CLEANUPS_AT_ONCE):
+        with database.read() as db:
+            due = cleanups.due(db, limit=CLEANUPS_AT_ONCE)
+        for cleanup in due:
+            _work_off(database, storage, cleanup)
+        if len(due) < CLEANUPS_AT_ONCE:
+            break
     with attempted(database, "answers", "all"), database.write() as db:
         answers.prune(db)
+
+
+def _work_off(database: Database, storage: Storage, cleanup: Cleanup) -> None:
+    """Remove what is stored under the cleanup's prefix and needed by no row; postpone it if that fails."""
+    is_done = False
+    with attempted(database, "cleanups", cleanup.prefix):
+        stored = set(storage.keys(cleanup.prefix))  # before the rows are read: a file stored in between stays
+        with database.read() as db:
+            unwanted = stored - cleanups.keys_in_use(db, cleanup.prefix)
+        removed = [_remove(database, storage, key) for key in unwanted]
+        is_done = all(removed)
+    with database.write() as db:
+        cleanups.cancel(db, cleanup) if is_done else cleanups.postpone(db, cleanup)
 
 
 def _remove(database: Database, storage: Storage, key: str) -> bool:

@@ -94,14 +94,14 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
             claimant = registry.claimant(db, context.name)
             if claimant is None:  # drained, quarantined or being checked
                 return None
-            claimant = replace(claimant, drawing_first=context.turns.drawing_first)
+            claimant = replace(claimant, drawing_first=context.previews.drawing_first)
             chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)
             if chunk and chunk.kind == "draw" and not context.host_admits(chunk.account_id):
                 raise OtherTenant  # which undoes the claim
             priorities = claimant.priorities if claimant.draws else (FINISHING, PREVIEW)
             waits = chunk or any(chunks.count_waiting(db, priority, limit=1) for priority in priorities)
         if chunk or not waits:
-            context.turns.count(chunk.priority if chunk else None)
+            context.previews.count(chunk.priority if chunk else None)
             return chunk
         time.sleep(CLAIM_RETRY_SECONDS)
     return None

@@ -118,6 +118,17 @@ class TestBytes:
             api.delete(f"/v1/renders/{render_id}")
             uploaded(api, MODELS[1])
 
+    def test_above_the_quota_refuse_orders_of_renders(self, limited: Any, finished: Finish) -> None:
+        with limited(quota_bytes=2 * MODEL_BYTES) as api:
+            model = uploaded(api, MODELS[0])
+            finished(model["renderId"])
+            order, before = {"modelId": model["modelId"]}, credits_of(api)
+            assert_error(api.post("/v1/renders", json=order), "upload_limit", 429, "bytes", "delete")
+            assert_error(api.post("/v1/renders/batch", json={"renders": [order]}), "upload_limit", 429)
+            assert credits_of(api) == before
+            api.delete(f"/v1/renders/{model['renderId']}")
+            assert api.post("/v1/renders", json=order).status_code == 201
+
     def test_of_a_deleted_model_count_until_its_file_is_removed(
         self, limited: Any, database: Database, storage: Storage
     ) -> None:
