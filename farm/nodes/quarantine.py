@@ -110,8 +110,9 @@ def end_check(db: Session, name: str, error: str | None) -> None:
 
 
 def is_being_checked(db: Session, name: str) -> bool:
+    """Whether a check has begun. One that is only due has not: `begin_check` defers the next one."""
     node = nodes.find(db, name)
-    return node is not None and node.check_due_at is not None
+    return node is not None and node.check_due_at is not None and node.check_due_at > clock.now(db)
 
 
 def _may_be_the_nodes_fault(error: BaseException) -> bool:

@@ -145,6 +145,9 @@ class ChunkWorker(ResilientWorker):
             context.current().request_stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        self._node_heartbeat()  # the work-horse before may have made a check due
+        if self.assignment.check:
+            self.host.kill()  # the models under suspicion ran in it, and may have changed what it draws
         self._provide_host()
         self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)

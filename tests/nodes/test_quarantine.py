@@ -176,6 +176,13 @@ class TestCheck:
             check(db, "no GPU")
             assert f"{MAX_FAILED_MODELS} models in a row failed here" in str(nodes.named(db, "cpu").quarantine_reason)
 
+    def test_has_not_begun_when_it_is_only_due(self, db: Session) -> None:
+        fail(db, *MANY)
+        assert not quarantine.is_being_checked(db, "cpu")
+        assert quarantine.begin_check(db, "cpu")
+        db.flush()
+        assert quarantine.is_being_checked(db, "cpu")
+
     def test_lets_a_sound_node_work_again(self, db: Session, cpu: Facts) -> None:
         """No number of bad models quarantines a node that draws a good one."""
         for _ in range(3):

@@ -328,6 +328,17 @@ class TestQuarantine:
         until(lambda: state(database, "one") in ("idle", "working"))
         until(lambda: "done" in {render.status for render in renders(database)})
 
+    def test_is_decided_by_a_fresh_blender(self, start_worker: StartWorker, database: Database) -> None:
+        """The one before may have been changed by a model."""
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        [before] = until(lambda: blenders_of(worker))
+        with database.write() as db:
+            nodes.named(db, "one").check_due_at = clock.now(db)
+        until(lambda: state(database, "one") == "idle")
+        [after] = until(lambda: blenders_of(worker))
+        assert after != before
+
 
 class TestBadModels:
     @pytest.fixture
