@@ -66,3 +66,12 @@ def test_first_start_writes_the_admin_key_to_a_private_file(tmp_path: Path) -> N
         assert str(file) not in output
         assert len(audited(tmp_path)) == 2
     assert file.read_text().strip() == key
+
+
+def test_a_second_farm_on_the_same_data_folder_is_refused(tmp_path: Path) -> None:
+    with farm_up(tmp_path):
+        command = [str(FARM), "up", "--workers", "0", "--port", str(free_port()), "--data", str(tmp_path / "data")]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    [line] = second.stderr.strip().splitlines()
+    assert f"Another `farm up` runs on the data folder {tmp_path / 'data'}" in line
