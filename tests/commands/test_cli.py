@@ -209,6 +209,7 @@ class TestDatabase:
         assert done("db", "upgrade") == first
 
     def test_is_created_in_the_given_folder(self, tmp_path: Path) -> None:
+        shutil.rmtree(tmp_path / "data")
         done("db", "upgrade", "--data", tmp_path / "elsewhere")
         assert (tmp_path / "elsewhere" / "plinth.db").is_file()
         assert not (tmp_path / "data").exists()
