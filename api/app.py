@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -27,6 +27,7 @@ from api.renders import endpoints as renders
 from api.request_id import RequestId, UnexpectedErrors
 from api.request_limit import RequestLimit
 from api.security_headers import SecurityHeaders
+from api.version_check import VersionCheck
 from farm import __version__
 from farm.db.session import Database
 from farm.errors import FarmError
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings.make_data_folder()  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
         rate_limiter = RateLimiter(settings)
-        app.state.farm = Farm(settings, database, open_storage(settings), redis, rate_limiter)
+        app.state.farm = Farm(settings, database, open_storage(settings), redis, rate_limiter, VersionCheck(database))
         app.state.health = health.Checks(settings)
         try:
             yield
@@ -80,7 +81,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(reference_page.router)
     app.state.methods = _methods([*routers, metrics.router, reference_page.router])
-    for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, PoolTimeout, OSError):
+    for kind in (
+        FarmError,
+        RequestValidationError,
+        HTTPException,
+        OperationalError,
+        ProgrammingError,
+        PoolTimeout,
+        OSError,
+    ):
         app.add_exception_handler(kind, handle_error)
     # From the innermost to the outermost.
     app.add_middleware(BodyDeadline, seconds=settings.body_timeout, bytes_per_second=settings.client_rate)

@@ -137,7 +137,11 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
 
 
 def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, WriteLimit | None]:
-    """The key of a request, and for a write what is left of its limit. Raises Unauthorized, Forbidden, RateLimited."""
+    """The key of a request, and for a write what is left of its limit.
+
+    Raises WrongVersion, Unauthorized, Forbidden, RateLimited.
+    """
+    farm.version_check.check()
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
     write_limit = farm.rate_limiter.take(key) if is_write else None

@@ -15,6 +15,7 @@ from redis import Redis
 
 from api.rate_limits import RateLimiter
 from api.turns import Turns
+from api.version_check import VersionCheck
 from farm.db.session import Database
 from farm.errors import TooManyAtOnce
 from farm.scheduling.doorbell import Doorbell
@@ -36,6 +37,7 @@ class Farm:
     storage: Storage
     redis: Redis
     rate_limiter: RateLimiter
+    version_check: VersionCheck
     # Each of these may use a core and gigabytes of memory. A conversion takes seconds to minutes, the others less.
     checks: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_CHECKS))
     conversions: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_CONVERSIONS))

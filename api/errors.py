@@ -5,7 +5,8 @@ from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from psycopg.errors import UndefinedColumn, UndefinedTable
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,6 +38,7 @@ from farm.errors import (
     Unauthorized,
     Unavailable,
     UrlRequired,
+    WrongVersion,
     is_disk_full,
 )
 
@@ -134,6 +136,9 @@ def _to_farm_error(error: Exception) -> FarmError:
         case OperationalError():
             log.warning("database_failed", error=str(error.orig))
             return Unavailable("The farm's database is unavailable: try again shortly")
+        case ProgrammingError() if isinstance(error.orig, (UndefinedTable, UndefinedColumn)):
+            log.warning("database_failed", error=str(error.orig))  # the tables were changed a moment ago
+            return WrongVersion()
         case PoolTimeout():
             log.warning("database_busy", error=str(error))
             return Unavailable("All connections to the farm's database are busy: try again shortly")

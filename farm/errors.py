@@ -40,6 +40,7 @@ FarmError                  code, status, message: all that a client sees
 +- RateLimited             429 rate_limited, with the limit and the seconds to wait
 |  +- TooManyAtOnce        429 rate_limited, the account has too many requests at a time
 +- Unavailable             503 unavailable, names the part of the farm that is down
+|  +- WrongVersion         503 unavailable, the tables are not of this code's version
 +- SandboxTooWeak          500 internal, this machine cannot confine Blender as FARM_SANDBOX_REQUIRED asks
 +- RenderFailed            500 internal; its message becomes the render's errorMessage
    +- BadModel             the file itself is the cause: a retry cannot help
@@ -256,6 +257,12 @@ class TooManyAtOnce(RateLimited):
 
 class Unavailable(FarmError):
     code, status, default = "unavailable", 503, "A part of the farm is down"
+
+
+class WrongVersion(Unavailable):
+    """The database's tables are not of this code's version; the message says what to run."""
+
+    default = "The farm is being upgraded: try again shortly"
 
 
 class SandboxTooWeak(FarmError):

@@ -42,10 +42,10 @@ def settings_with(**overrides: Any) -> Settings:
 
 @contextmanager
 def open_database(data: Path | None) -> Iterator[Database]:
-    """The database, migrated; closed at the end of the block."""
+    """The database, closed at the end of the block. Raises WrongVersion if `farm db upgrade` must be run first."""
     database = Database(settings_with(data=data).database)
     try:
-        database.upgrade()
+        database.check_version()
         yield database
     finally:
         database.close()

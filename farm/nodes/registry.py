@@ -13,7 +13,7 @@ from farm.db import clock, models, nodes
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
-from farm.errors import Conflict, NodeRefused, Unavailable
+from farm.errors import Conflict, NodeRefused, Unavailable, WrongVersion
 from farm.nodes.facts import Facts
 from farm.scheduling.leases import Claimant
 from farm.storage import Storage
@@ -38,16 +38,10 @@ class Assignment:
 
 def check_version(database: Database) -> None:
     """Raises NodeRefused when the tables are not of this code's version."""
-    found, needed = database.version(), database.newest_version()
-    if found == needed:
-        return
-    if found is None or database.knows(found):
-        raise NodeRefused(
-            f"The database is at version {found or 'none'}, this node needs {needed}: run `farm db upgrade`"
-        )
-    raise NodeRefused(
-        f"The database is at version {found}, newer than this node's {needed}: update Plinth on this node"
-    )
+    try:
+        database.check_version()
+    except WrongVersion as error:
+        raise NodeRefused(error.message) from error
 
 
 def check_storage(database: Database, storage: Storage) -> None:

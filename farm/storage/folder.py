@@ -14,6 +14,8 @@ from farm.storage.protocol import BLOCK_BYTES, StoredFile
 if TYPE_CHECKING:
     from tempfile import _TemporaryFileWrapper
 
+MAX_FOLDER_ATTEMPTS = 1000  # to create a folder that others remove while it is empty
+
 
 class FolderStorage:
     """Storage in a folder. Writes go to a temporary file, which is flushed to disk and renamed into place."""
@@ -89,12 +91,17 @@ def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
 def _temporary_file(target: Path) -> "_TemporaryFileWrapper[bytes]":
     """A file beside `target` with the same name prefix, so that `keys` finds it if this process is killed.
 
-    Creates the folder if necessary; retries, because a concurrent `delete` may remove the empty folder.
+    Creates the folder if necessary; retries, because a concurrent `delete` may remove the empty folder. Raises
+    FileNotFoundError where no folder can be created, as under /proc.
     """
-    while True:
-        with contextlib.suppress(FileNotFoundError):
+    for attempt in range(1, MAX_FOLDER_ATTEMPTS + 1):
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
             return NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.put-", delete=False)
+        except FileNotFoundError:
+            if attempt == MAX_FOLDER_ATTEMPTS:
+                raise
+    raise AssertionError
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -25,9 +26,11 @@ NO_MESH = ASSETS / "no_mesh.glb"
 
 
 @pytest.fixture(autouse=True)
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new farm with low resolution and quality, and the test's folder as working directory."""
     (tmp_path / "scratch").mkdir()
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(sqlite_template, tmp_path / "data" / "plinth.db")
     values = {"SCRATCH": "scratch", "DATA": "data", "SCALE": "0.1", "FPS": "2", "SAMPLES": "1", "ENGINE": "cycles"}
     for name, value in values.items():
         monkeypatch.setenv(f"FARM_{name}", str(tmp_path / value) if name in {"SCRATCH", "DATA"} else value)
@@ -207,6 +210,7 @@ class TestDatabase:
         assert done("db", "upgrade") == first
 
     def test_is_created_in_the_given_folder(self, tmp_path: Path) -> None:
+        shutil.rmtree(tmp_path / "data")
         done("db", "upgrade", "--data", tmp_path / "elsewhere")
         assert (tmp_path / "elsewhere" / "plinth.db").is_file()
         assert not (tmp_path / "data").exists()

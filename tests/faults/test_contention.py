@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from api.dependencies import Farm
 from api.rate_limits import RateLimiter
 from api.renders import service
+from api.version_check import VersionCheck
 from farm.accounts import credits
 from farm.db import chunks, counters, session
 from farm.db import renders as renders_of_account
@@ -174,7 +175,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(settings: Settings, database: Database, redis: Redis) -> Crowd:
-    return Crowd(Farm(settings, database, open_storage(settings), redis, RateLimiter(settings)))
+    return Crowd(Farm(settings, database, open_storage(settings), redis, RateLimiter(settings), VersionCheck(database)))
 
 
 @pytest.fixture

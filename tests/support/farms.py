@@ -143,6 +143,7 @@ def farm_up(
     variables = os.environ | SMALL | {"FARM_DATA": str(data), "FARM_SCRATCH": str(scratch)} | environment
     if key is None:
         for arguments in (
+            ["db", "upgrade"],
             ["accounts", "create", "tester@localhost", "--credits", "1000"],
             ["keys", "create", "tester@localhost"],
         ):
