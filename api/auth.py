@@ -144,8 +144,9 @@ def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, Wr
     farm.version_check.check()
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
+        is_use_due = accounts.is_use_recorded_long_ago(db, key)
     write_limit = farm.rate_limiter.take(key) if is_write else None
-    if accounts.is_use_recorded_long_ago(key):
+    if is_use_due:
         try:
             with farm.database.write() as db:
                 accounts.record_use(db, key)

@@ -1,7 +1,7 @@
 """Stores an upload's file in the storage and its row in the database: both or neither."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from api.dependencies import Farm
 from api.effects import Effect
 from farm.db import cleanups, quotas
+from farm.db.session import DATABASE_DOWN
 from farm.db.tables import Model, Overlay
 from farm.storage import discard
 
@@ -36,5 +37,7 @@ def store_upload(farm: Farm, effect: Effect, row: Model | Overlay, path: Path) -
     except OperationalError:
         raise
     except BaseException:
-        discard(farm.storage, [row.storage_key])
+        if not discard(farm.storage, [row.storage_key]):
+            with suppress(*DATABASE_DOWN), farm.database.write() as db:  # the reaper finds nothing to clean up
+                cleanups.cancel(db, cleanup)
         raise

@@ -236,12 +236,14 @@ def delete(db: Session, account: Account, model_id: str) -> None:
 
     Its other renders stay, and its file until no render needs it.
     """
-    models.owned(db, account.id, model_id).deleted_at = clock.now(db)
+    model = models.owned(db, account.id, model_id)
+    # The shots are locked before the model, as by a worker whose attempt fails: no deadlock.
     for preview in renders.previews(db, model_id):
         chunks.lock_shot(db, preview.shot_id)
         waiting = db.get(Render, preview.id, populate_existing=True)
         if waiting and waiting.status == "pending":
             renders.remove(db, waiting)
+    model.deleted_at = clock.now(db)
 
 
 def file_of(db: Session, account: Account, model_id: str) -> StoredFile:

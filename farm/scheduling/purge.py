@@ -7,17 +7,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-import structlog
 from sqlalchemy.orm import Session
 
 from farm.db import clock, counters, models, renders
 from farm.db.session import Database, after_commit
 from farm.db.tables import Model
+from farm.scheduling.attempted import attempted
 from farm.scheduling.render_status import OVER, UNFINISHED
 from farm.settings import Settings
 from farm.storage import Storage, discard
-
-log = structlog.get_logger()
 
 MAX_ROWS_PER_PASS = 100  # of each kind
 
@@ -41,11 +39,8 @@ def purge(database: Database, storage: Storage, settings: Settings) -> None:
 
 def _each(database: Database, ids: list[str], action: Callable[[Session, str], object]) -> None:
     for id_ in ids:
-        try:
-            with database.write() as db:
-                action(db, id_)
-        except Exception:
-            log.exception("purge_failed", id=id_)
+        with attempted(database, "purge", id_), database.write() as db:
+            action(db, id_)
 
 
 def _remove_render(db: Session, render_id: str, *, storage: Storage, finished_before: datetime) -> bool:

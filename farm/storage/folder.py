@@ -56,7 +56,7 @@ class FolderStorage:
                 break
 
     def keys(self, prefix: str) -> Iterator[str]:
-        for folder, _, names in os.walk(self._path(prefix.rpartition("/")[0])):
+        for folder, _, names in os.walk(self._path(prefix.rpartition("/")[0]), onerror=_raise):
             for name in names:
                 key = (Path(folder) / name).relative_to(self.root).as_posix()
                 if key.startswith(prefix):
@@ -111,3 +111,9 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _raise(error: OSError) -> None:
+    """Raise the error of a folder that cannot be read: its files are not gone. One that is missing has none."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -11,13 +11,13 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from farm.db.session import Database
-from farm.db.tables import Model, Overlay, Render, now
+from farm.db.tables import Cleanup, Model, Overlay, Render, now
 from farm.scheduling.cleanup import DELETION_GRACE, clean_up
 from farm.settings import Settings
 from farm.storage import Storage
 from tests.intake.scans import picture
 from tests.support.api import assert_error, count, credits_of, stored, upload, uploaded
-from tests.support.clients import Client
+from tests.support.clients import Client, new_client
 from tests.support.finished_renders import Finish
 from tests.support.glb import glb
 
@@ -56,6 +56,15 @@ class TestModels:
             assert_error(broken, "upload_limit", 429, "2 models")  # without a look at the file
         assert (count(database, Model), count(database, Render)) == (2, 4)
         assert stored(storage) == sorted(f"models/{id_}.glb" for id_ in kept)
+
+    def test_that_are_refused_once_they_are_stored_leave_nothing_to_clean_up(
+        self, public_api: TestClient, database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As when another upload has spent the last credit meanwhile."""
+        monkeypatch.setattr("farm.accounts.credits.check", lambda *_: None)
+        poor = new_client(database, "poor@example.com", credits=0)
+        assert_error(upload(public_api, MODELS[0], headers=poor.headers), "no_credits", 402)
+        assert (stored(storage), count(database, Cleanup)) == ([], 0)
 
     def test_that_are_known_are_rendered_at_the_limit(self, limited: Any) -> None:
         with limited(quota_models=1) as api:

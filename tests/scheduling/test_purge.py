@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from farm.db import attempt_logs, counters, renders
 from farm.db.session import Database
 from farm.db.tables import Asset, AttemptLog, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Shot, Tag, now
-from farm.errors import BadModel, BlenderCrashed, FarmError
+from farm.errors import BadModel, BlenderCrashed, FarmError, OpeningTimeout, OverBudget
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, purge, render_status, submit
 from farm.scheduling.cleanup import clean_up
@@ -147,6 +147,7 @@ class TestFinishedRender:
 
 class TestFailedModel:
     @pytest.mark.usefixtures("file")
+    @pytest.mark.parametrize("error", [BadModel("no mesh"), OpeningTimeout(1), OverBudget(1, 1)])
     def test_is_removed_with_its_file_and_its_failed_renders(
         self,
         database: Database,
@@ -155,9 +156,10 @@ class TestFailedModel:
         preview: Render,
         render: Render,
         doorbell: Doorbell,
+        error: FarmError,
     ) -> None:
         for each in (preview, render):
-            end(database, each, BadModel("no mesh"), doorbell)
+            end(database, each, error, doorbell)
         purge.purge(database, storage, keeping)
         assert count(database, Render) == 2
         age(database)

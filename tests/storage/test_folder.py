@@ -74,3 +74,11 @@ def test_recreates_a_folder_deleted_during_a_put(
     monkeypatch.setattr("farm.storage.folder.NamedTemporaryFile", just_after_a_delete)
     storage.put(KEY, source)
     assert b"".join(storage.read(KEY)) == source.read_bytes()
+
+
+def test_reports_a_folder_that_cannot_be_listed(storage: FolderStorage, source: Path) -> None:
+    """Its files are not gone: a cleanup that found none would be over."""
+    storage.put("renders/file", source)
+    with pytest.raises(NotADirectoryError):
+        list(storage.keys("renders/file/"))
+    assert list(storage.keys("renders/none/")) == []
