@@ -335,7 +335,6 @@ class TestRetryAfter:
             plinth.quote([{}])
         assert (refused.value.code, refused.value.status) == ("rate_limited", 429)
 
-
     def test_is_no_less_than_the_doubling_delay(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waits: list[float] = []
         monkeypatch.setattr("time.sleep", waits.append)

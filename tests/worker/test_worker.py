@@ -327,7 +327,6 @@ class TestQuarantine:
         until(lambda: state(database, "one") in ("idle", "working"))
         until(lambda: "done" in {render.status for render in renders(database)})
 
-
     def test_is_decided_by_a_fresh_blender(self, start_worker: StartWorker, database: Database) -> None:
         """The one before may have been changed by a model."""
         worker = start_worker("--name", "one")
