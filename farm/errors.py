@@ -9,7 +9,7 @@ FarmError                  code, status, message: all that a client sees
 +- NoFile                  400 no_file
 +- InvalidFormat           400 invalid_format
 |  +- IntakeCrashed        400 invalid_format, the process that opened the file crashed
-|  +- HarmfulModel         400 invalid_format, the file has crashed or hung Blender on sound nodes
+|  +- HarmfulModel         400 invalid_format, the file has crashed or hung Blender on nodes that draw other models
 +- FileTooLarge            400 file_too_large
 +- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
 +- ModelIdRequired         400 model_id_required

@@ -295,6 +295,13 @@ class TestConnection:
         assert server.bodies[0] != b""
         assert len({without_boundary(body) for body in server.bodies}) == 1, "the file was read again"
 
+    def test_restarts_the_progress_when_an_upload_is_repeated(self, chair: Path) -> None:
+        seen: list[int] = []
+        with serving(POSTED, -1) as server, Plinth(server.url) as plinth:
+            plinth.models.upload(chair, on_progress=lambda done, _: seen.append(done))
+        assert seen.count(chair.stat().st_size) == 2
+        assert max(seen) == chair.stat().st_size
+
     def test_is_not_tried_again_for_deletions(self) -> None:
         with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
@@ -344,6 +351,15 @@ class TestRetryAfter:
         with Plinth(url, client.key) as plinth, pytest.raises(RateLimited) as refused:
             plinth.quote([{}])
         assert (refused.value.code, refused.value.status) == ("rate_limited", 429)
+
+    def test_is_no_less_than_the_doubling_delay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waits: list[float] = []
+        monkeypatch.setattr("time.sleep", waits.append)
+        monkeypatch.setattr("plinth_client.transport.MAX_RETRY_DELAY_SECONDS", 0.004)
+        with serving(POSTED) as server, Plinth(server.url) as plinth:
+            server.refusals = 4
+            plinth.quote([{}])
+        assert waits == [0.001, 0.002, 0.004, 0.004]
 
 
 class TestErrors:

@@ -147,6 +147,18 @@ class TestStore:
         assert "number=999 " in text
         assert "characters left out" in text
 
+    def test_reads_only_the_ends_of_what_blender_wrote(
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk
+    ) -> None:
+        """The file has a hole of 1 TiB, which no memory holds."""
+        with chunk_log.recorded(node, database, chunk), (node.scratch / LOG_NAME).open("wb") as blender:
+            blender.write(b"the first line\n")
+            blender.seek(1 << 40)
+            blender.write(b"\nthe last line\n")
+        [text] = texts(database)
+        assert "the first line" in text
+        assert text.endswith("the last line\n")
+
     def test_deletes_the_log_with_the_render(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
