@@ -35,13 +35,16 @@ def _known_fields(raw: Any) -> Any:
     return raw
 
 
+ONLY_KNOWN_FIELDS = Field(json_schema_extra={"propertyNames": {"enum": [*FIELDS]}})
+
+
 class QuoteRequest(ApiModel):
     """Renders to be priced, each with fields of render settings; those that do not affect the price are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     renders: Annotated[
-        list[Annotated[Cost, BeforeValidator(_known_fields)]],
+        list[Annotated[Cost, BeforeValidator(_known_fields), ONLY_KNOWN_FIELDS]],
         Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders"),
     ]
 

@@ -66,7 +66,7 @@ def list_renders(account: RendersRead, farm: FarmDep, query: Annotated[RenderQue
             db,
             account.id,
             query.listing(query.sort, query.q),
-            model_id=query.chosen_model,
+            models=query.models,
             statuses=query.status,
             metadata=query.pairs,
         )

@@ -13,7 +13,7 @@ from api.queries import MAX_TEXT_LENGTH, SPLIT, ListQuery, SearchText
 from api.text import NO_CONTROL_CHARACTERS
 from farm.db.renders import Detail
 from farm.db.tables import Render
-from farm.errors import InvalidRequest, InvalidSettings
+from farm.errors import InvalidSettings
 from farm.ids import LENGTH
 from farm.orders.render_settings import RenderSettings, parse
 
@@ -63,16 +63,16 @@ METADATA = (
 )
 MetadataPair = Annotated[
     str,
-    Field(max_length=MAX_TEXT_LENGTH + 65, json_schema_extra={"pattern": f"^{METADATA_KEY.pattern}:"}),
     NO_CONTROL_CHARACTERS,
     AfterValidator(_pair),
+    WithJsonSchema({"type": "string", "pattern": f"^{METADATA_KEY.pattern}:[ -~]{{0,{MAX_TEXT_LENGTH}}}$"}),
 ]
 MetadataKey = Annotated[
     str, AfterValidator(_key), WithJsonSchema({"type": "string", "pattern": f"^{METADATA_KEY.pattern}$"})
 ]
 Metadata = Annotated[
     dict[MetadataKey, Annotated[str, Field(max_length=MAX_TEXT_LENGTH), NO_CONTROL_CHARACTERS]],
-    Field(max_length=MAX_METADATA),
+    Field(max_length=MAX_METADATA, json_schema_extra={"additionalProperties": False}),  # beside those of the pattern
 ]
 
 
@@ -98,6 +98,9 @@ class CreateBatch(ApiModel):
     ]
 
 
+NOT_EMPTY = BeforeValidator(lambda texts: [text for text in texts if text])  # `metadata=` stands for no pair
+
+
 class RenderQuery(ListQuery):
     """Which renders to list."""
 
@@ -108,6 +111,7 @@ class RenderQuery(ListQuery):
     ] = []  # noqa: RUF012
     metadata: Annotated[
         list[MetadataPair],
+        NOT_EMPTY,
         Field(max_length=MAX_METADATA, description="Only renders with this metadata, key:value; may be repeated"),
     ] = []  # noqa: RUF012
     q: Annotated[
@@ -120,19 +124,14 @@ class RenderQuery(ListQuery):
     ] = "-createdAt"
 
     @property
-    def chosen_model(self) -> str | None:
-        """The model by either name of the parameter. Raises InvalidRequest when both are sent."""
-        if self.model is not None and self.model_id is not None:
-            raise InvalidRequest("model and modelId are the same parameter: send one of them")
-        return self.model if self.model_id is None else self.model_id
+    def models(self) -> list[str]:
+        """The ids of models that were asked for, by either name: a render has all of them."""
+        return [id_ for id_ in (self.model, self.model_id) if id_ is not None]
 
     @property
-    def pairs(self) -> dict[str, str]:
-        """The requested metadata. Raises InvalidRequest when a key is sent twice."""
-        pairs = dict(pair.split(":", 1) for pair in self.metadata)
-        if len(pairs) < len(self.metadata):
-            raise InvalidRequest("metadata: send each key only once")
-        return pairs
+    def pairs(self) -> list[tuple[str, str]]:
+        """The requested metadata, keys and values."""
+        return [(key, value) for key, _, value in (pair.partition(":") for pair in self.metadata)]
 
 
 class RenderQueued(ApiModel):

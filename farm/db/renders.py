@@ -1,6 +1,6 @@
 """Every query about renders and their assets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -59,26 +59,26 @@ def page(
     account_id: str,
     listing: Listing,
     *,
-    model_id: str | None,
+    models: Sequence[str],
     statuses: Sequence[str],
-    metadata: Mapping[str, str],
+    metadata: Sequence[tuple[str, str]],
 ) -> tuple[list[Detail], int]:
     """The account's renders: one page of them, and their total number.
 
-    The text is looked for in their models. With `metadata`, only renders that have all of these pairs.
+    The text is looked for in their models. Only renders that have all of these `models` (ids) and of the pairs in
+    `metadata`.
     """
     wanted = [Render.account_id == account_id, *lists.conditions(Render, listing)]
-    if model_id is not None:
-        if not well_formed(model_id):
-            return [], 0
-        wanted.append(Render.model_id == model_id)
+    if not all(map(well_formed, models)):
+        return [], 0
+    wanted += [Render.model_id == model_id for model_id in models]
     if statuses:
         wanted.append(Render.status.in_(statuses))
     if listing.text:
         wanted.append(
             Render.model_id.in_(select(Model.id).where(Model.account_id == account_id, has_text(listing.text)))
         )
-    wanted += [Render.client_metadata[key].as_string() == value for key, value in metadata.items()]
+    wanted += [Render.client_metadata[key].as_string() == value for key, value in metadata]
     total = db.scalar(select(func.count()).select_from(Render).where(*wanted)) or 0
     columns = {"createdAt": Render.created_at, "updatedAt": Render.updated_at}
     order = lists.order(Render, listing.sort, columns)

@@ -71,7 +71,7 @@ def test_removes_segments_once_the_videos_are_stored(pair: Farm, shared: list[st
     with database.read() as db:
         assert list(db.scalars(select(Segment))) == []
     files = sorted(path.name for render in shared for path in (pair.data / "files/renders" / render).rglob("*.*"))
-    assert files == sorted(3 * ["video.mp4", "thumb.mp4", "poster.png", "poster-small.png"])
+    assert files == sorted(3 * ["video.mp4", "thumb.mp4", "thumb.jpg", "poster.png", "poster-small.png"])
 
 
 def test_does_not_render_the_same_shot_again(pair: Farm, shared: list[str], database: Database) -> None:

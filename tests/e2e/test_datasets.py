@@ -74,7 +74,10 @@ class TestDataset:
         with contextlib.closing(Database(fragile.settings.database)) as database:
             run_planned_cleanups(database)
         # All other parts are removed after the commit that names the dataset.
-        until(lambda: stored(fragile, render), lambda names: names == ["dataset.zip", "poster-small.png", "poster.png"])
+        until(
+            lambda: stored(fragile, render),
+            lambda names: names == ["dataset.zip", "poster-small.png", "poster.png", "thumb.jpg"],
+        )
 
     def test_fails_and_refunds_a_model_without_surface(self, fragile: Farm) -> None:
         before = fragile.balance()

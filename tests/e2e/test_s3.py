@@ -54,7 +54,7 @@ def test_assembles_a_dataset_of_views_in_the_bucket(farm: Farm, door: s3.Door) -
         assert files.testzip() is None
         assert len([name for name in files.namelist() if name.startswith("images/")]) == 100
     assert farm.client.get(f"/v1/renders/{render['id']}/poster").status_code == 200
-    whole = ["dataset.zip", "poster-small.png", "poster.png"]
+    whole = ["dataset.zip", "poster-small.png", "poster.png", "thumb.jpg"]
     folder = f"renders/{render['id']}/"
     # The views' parts are removed after the commit that names the dataset.
     until(
