@@ -4,8 +4,10 @@ The disks are small tmpfs, in a mount namespace of the farm's own.
 """
 
 import contextlib
+import json
 import os
 import resource
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,15 +18,13 @@ import httpx
 import psutil
 import pytest
 
-from farm.db import clock
-from farm.db.session import Database
-from farm.db.tables import Node
 from tests.support.api import assert_error
 from tests.support.assets import ASSETS
 from tests.support.consistency import assert_consistent, assert_no_processes
 from tests.support.farms import FRAGILE, LEASE_SECONDS, Farm, farm_up
 from tests.support.interruptions import order_render, worker_paused
 from tests.support.polling import until
+from tests.support.processes import FARM
 
 OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 # Moves each folder with its content onto a disk of its own, and executes the command after the dashes.
@@ -77,17 +77,13 @@ class TestFilesThatMayNotGrow:
 class TestFullDisk:
     def test_of_scratch_quarantines_the_node_and_loses_no_render(self, on_disks: Farm) -> None:
         render = order_render(on_disks)
-        with contextlib.closing(Database(on_disks.settings.database)) as database:
-
-            def reasons() -> list[str]:
-                with database.read() as db:
-                    return [node.quarantine_reason for node in db.query(Node) if node.quarantine_reason]
-
-            with full(on_disks.scratch, on_disks):
-                [reason] = until(reasons)
-            assert "No space left" in reason or "disk is full" in reason
-            with database.write() as db:  # instead of waiting for the next check
-                db.query(Node).update({Node.check_due_at: clock.now(db)})
+        with full(on_disks.scratch, on_disks):
+            [node] = until(
+                lambda: json.loads(inside(on_disks, "nodes", "list", "--json")),
+                lambda nodes: all(node["state"] == "quarantined" for node in nodes),
+            )
+        assert "No space left" in node["reason"]
+        inside(on_disks, "nodes", "resume", node["name"])  # instead of waiting for the next check
         on_disks.wait_until_done(render)
 
     def test_of_data_refuses_uploads_and_loses_no_render(self, on_disks: Farm) -> None:
@@ -96,6 +92,14 @@ class TestFullDisk:
             assert_error(send(on_disks), "unavailable", 503)
             time.sleep(LEASE_SECONDS + 1)
         assert_done_or_no_room(on_disks.wait(render))
+
+
+def inside(farm: Farm, *words: str) -> str:
+    """The output of a command of `farm`, run in the farm's mount namespace."""
+    enter = ["nsenter", "--mount", *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"])]
+    data = Path("/") / farm.data.relative_to(f"/proc/{farm.process.pid}/root")
+    command = [*enter, "--target", str(farm.process.pid), "--", str(FARM), *words, "--data", str(data)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def limit_files(farm: Farm, size: int) -> None:
