@@ -116,8 +116,8 @@ def orphaned_shots(db: Session, engines: Collection[str]) -> list[Shot]:
 def lock_shot(db: Session, shot_id: str) -> None:
     """Lock a shot, its renders and its chunks against changes by other transactions until this one ends.
 
-    Every transaction that changes more than one of these begins with this, or with a claim, which locks the shot too
-    (farm.scheduling.leases), so that no two of them deadlock.
+    Every transaction that changes more than one of these, or one of these and its model, begins with this, or with a
+    claim, which locks the shot too (farm.scheduling.leases), so that no two of them deadlock.
     """
     db.execute(select(Shot.id).where(Shot.id == shot_id).with_for_update())
 
