@@ -20,7 +20,7 @@ from farm.db import chunks, clock, counters, renders
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW, UNFINISHED
 from farm.db.session import after_commit, rows_changed
 from farm.db.tables import Chunk, Render, Shot
-from farm.errors import BadModel, Conflict, FarmError, RenderFailed, WorkerLost
+from farm.errors import Conflict, FarmError, RenderFailed, WorkerLost
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.doorbell import Doorbell
@@ -216,7 +216,7 @@ def fail(
     attempts = "" if is_final else f" ({chunk.failures} attempts)"
     for render in chunk.renders:
         render_status.advance(db, render, "error", message=error.message + attempts)
-        if render.is_system_preview and isinstance(error, BadModel):
+        if render.is_system_preview and is_final:  # the file is the cause
             render.model.failed_at = clock.now(db)
     chunk.state, chunk.lease_until = "failed", None
     if chunk.kind == "draw":

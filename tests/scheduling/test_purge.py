@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from farm.db import counters, renders
 from farm.db.session import Database
 from farm.db.tables import Asset, AttemptLog, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Shot, Tag, now
-from farm.errors import BadModel, BlenderCrashed, FarmError
+from farm.errors import BadModel, BlenderCrashed, FarmError, OpeningTimeout, OverBudget
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, purge, render_status, submit
 from farm.scheduling.cleanup import clean_up
@@ -168,6 +168,23 @@ class TestFailedModel:
         purge.purge(database, storage, keeping)
         assert (count(database, Model), stored(storage)) == (0, [])
         assert purged(database) == {"renders": 2, "models": 1}
+
+    @pytest.mark.parametrize("error", [OpeningTimeout(60), OverBudget(600, 90)], ids=["opening", "drawing"])
+    def test_is_removed_when_it_hangs(
+        self,
+        database: Database,
+        storage: Storage,
+        keeping: Settings,
+        model: Model,
+        preview: Render,
+        doorbell: Doorbell,
+        error: FarmError,
+    ) -> None:
+        end(database, preview, error, doorbell)
+        age(database)
+        purge.purge(database, storage, keeping)  # the preview, and with it the model
+        with database.read() as db:
+            assert db.get_one(Model, model.id).deleted_at
 
     @pytest.mark.usefixtures("model")
     def test_stays_when_the_farm_was_the_cause(
