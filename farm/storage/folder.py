@@ -54,11 +54,15 @@ class FolderStorage:
                 break
 
     def keys(self, prefix: str) -> Iterator[str]:
-        for folder, _, names in os.walk(self._path(prefix.rpartition("/")[0])):
+        folder, _, start = prefix.rpartition("/")
+        top = self._path(folder)
+        for path, folders, names in os.walk(top, onerror=_raise_unless_missing):
+            here = Path(path)
+            if here == top:  # a prefix that names a file enters no folder beside it
+                folders[:] = [name for name in folders if name.startswith(start)]
+                names = [name for name in names if name.startswith(start)]
             for name in names:
-                key = (Path(folder) / name).relative_to(self.root).as_posix()
-                if key.startswith(prefix):
-                    yield key
+                yield (here / name).relative_to(self.root).as_posix()
 
     def files(self) -> Iterator[StoredFile]:
         for key in self.keys(""):
@@ -74,6 +78,12 @@ class FolderStorage:
         if not path.is_relative_to(self.root):
             raise ValueError(f"storage key {key!r} leaves the storage folder")
         return path
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    """A folder that is missing has no files; one that cannot be read may have some."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:

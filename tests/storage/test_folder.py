@@ -1,5 +1,6 @@
 """Storage in a folder, beyond `test_storage.py`."""
 
+import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -58,6 +59,38 @@ def test_lists_files_left_by_a_killed_put(storage: FolderStorage) -> None:
     left.parent.mkdir(parents=True)
     left.touch()
     assert list(storage.keys("renders/Xz7pQ4w8nR2k/")) == ["renders/Xz7pQ4w8nR2k/1/video.mp4.put-x"]
+
+
+def test_raises_when_a_folder_cannot_be_read(
+    storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(KEY, source)
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path.endswith("/1"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "scandir", refuse)
+        with pytest.raises(PermissionError):
+            list(storage.keys("renders/Xz7pQ4w8nR2k/"))
+        assert list(storage.keys("renders/other/")) == [], "a missing folder is empty"
+
+
+def test_lists_only_what_can_have_the_prefix(
+    storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("models/a.glb", "models/a.glb.put-x", "models/b.glb", "models/b/c.glb", "models/a.glb-d/e"):
+        storage.put(key, source)
+    entered: list[str] = []
+    scandir = os.scandir
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "scandir", lambda path: (entered.append(Path(path).name), scandir(path))[1])
+        found = sorted(storage.keys("models/a.glb"))
+    assert found == ["models/a.glb", "models/a.glb-d/e", "models/a.glb.put-x"]
+    assert entered == ["models", "a.glb-d"]
 
 
 def test_recreates_a_folder_deleted_during_a_put(
