@@ -37,11 +37,12 @@ def page(db: Session, account_id: str, *, layer: str | None, limit: int, offset:
     return list(db.scalars(newest)), total
 
 
-def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Overlay]:
+def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str], *, limit: int) -> list[Overlay]:
     """Overlays deleted before that time that no render with one of the `unfinished` statuses uses."""
     uses_it = Render.settings["bgImageId"].as_string() == Overlay.id
     in_use = exists().where(Render.status.in_(unfinished), uses_it)
-    return list(db.scalars(select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)))
+    wanted = select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)
+    return list(db.scalars(wanted.order_by(Overlay.deleted_at).limit(limit)))
 
 
 def _undeleted(db: Session, overlay_id: str) -> Overlay | None:
