@@ -1,7 +1,7 @@
 """Stores an upload's file in the storage and its row in the database: both or neither."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
@@ -27,6 +27,10 @@ def store_upload(farm: Farm, effect: Effect, row: Model | Overlay, path: Path) -
     # The file first, so that no worker finds a row without a file; outside the transaction, which is thus short.
     try:
         farm.storage.put(row.storage_key, path)
+    except BaseException:
+        discard(farm.storage, [row.storage_key])
+        raise  # the cleanup stays: a storage that did not answer in time may still store the file
+    try:
         with effect.transaction() as db:
             quotas.check(db, row, farm.settings)
             cleanups.cancel(db, cleanup)
@@ -36,5 +40,7 @@ def store_upload(farm: Farm, effect: Effect, row: Model | Overlay, path: Path) -
     except OperationalError:
         raise
     except BaseException:
-        discard(farm.storage, [row.storage_key])
+        if not discard(farm.storage, [row.storage_key]):
+            with suppress(OperationalError), farm.database.write() as db:
+                cleanups.cancel(db, cleanup)
         raise

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from farm.db.session import Database
-from farm.db.tables import Model, Overlay, Render, now
+from farm.db.tables import Cleanup, Model, Overlay, Render, now
 from farm.scheduling.cleanup import DELETION_GRACE, clean_up
 from farm.settings import Settings
 from farm.storage import Storage
@@ -80,6 +80,7 @@ class TestModels:
             assert sorted(answers) == [201, 201, 429, 429, 429, 429]
             assert before - credits_of(api) == 2
         assert count(database, Model) == len(stored(storage)) == 2
+        assert count(database, Cleanup) == 0, "refused uploads leave the reaper nothing to do"
 
 
 class TestOverlays:
