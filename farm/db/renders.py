@@ -189,9 +189,9 @@ def _drop_unused_shot(db: Session, shot_id: str) -> None:
 
 
 def finished(db: Session, finished_before: datetime, over: Sequence[str], *, limit: int) -> list[str]:
-    """The ids of renders that reached one of the statuses `over` before that time, the oldest first."""
+    """The ids of renders that reached one of the statuses `over` before that time, any `limit` of them."""
     wanted = select(Render.id).where(Render.status.in_(over), Render.updated_at < finished_before)
-    return list(db.scalars(wanted.order_by(Render.updated_at).limit(limit)))
+    return list(db.scalars(wanted.order_by(func.random()).limit(limit)))
 
 
 def ids_of_model(db: Session, model_id: str) -> list[str]:

@@ -7,19 +7,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-import structlog
 from sqlalchemy.orm import Session
 
 from farm.db import clock, counters, models, renders
 from farm.db.session import Database, after_commit
 from farm.db.tables import Model
+from farm.scheduling.attempted import attempted
 from farm.scheduling.render_status import OVER, UNFINISHED
 from farm.settings import Settings
 from farm.storage import Storage, discard
 
-log = structlog.get_logger()
-
-MAX_ROWS_PER_PASS = 100  # of each kind
+MAX_ROWS_PER_PASS = 1000  # of each kind, taken at random, so that rows that fail keep no others for ever
 
 
 def purge(database: Database, storage: Storage, settings: Settings) -> None:
@@ -29,23 +27,20 @@ def purge(database: Database, storage: Storage, settings: Settings) -> None:
         with database.read() as db:
             finished_before = _days_ago(db, settings.retention_renders_days)
             old_renders = renders.finished(db, finished_before, OVER, limit=MAX_ROWS_PER_PASS)
-        _each(database, old_renders, partial(remove_render, finished_before=finished_before))
+        _each(database, "renders", old_renders, partial(remove_render, finished_before=finished_before))
     with database.read() as db:
         failed_before = _days_ago(db, settings.retention_failed_models_days)
         failed = models.failed(db, failed_before, [*UNFINISHED, "done"], limit=MAX_ROWS_PER_PASS)
         deleted_before = _days_ago(db, settings.retention_deleted_days)
         deleted = models.unneeded_rows(db, deleted_before, limit=MAX_ROWS_PER_PASS)
-    _each(database, failed, partial(_delete_failed_model, remove_render=remove_render))
-    _each(database, deleted, _remove_model)
+    _each(database, "models", failed, partial(_delete_failed_model, remove_render=remove_render))
+    _each(database, "models", deleted, _remove_model)
 
 
-def _each(database: Database, ids: list[str], action: Callable[[Session, str], object]) -> None:
+def _each(database: Database, what: str, ids: list[str], action: Callable[[Session, str], object]) -> None:
     for id_ in ids:
-        try:
-            with database.write() as db:
-                action(db, id_)
-        except Exception:
-            log.exception("purge_failed", id=id_)
+        with attempted(database, what, id_), database.write() as db:
+            action(db, id_)
 
 
 def _remove_render(db: Session, render_id: str, *, storage: Storage, finished_before: datetime) -> bool:
