@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
-from api import health, metrics, reference_page
+from api import catalogue, health, metrics, reference_page
 from api.access_log import AccessLog
 from api.account import endpoints as account
 from api.assets import endpoints as assets
@@ -18,19 +20,30 @@ from api.body_deadline import BodyDeadline
 from api.dependencies import Farm
 from api.errors import handle_error
 from api.models import endpoints as models
-from api.openapi import ApiWithExamples
+from api.openapi import CompletedApi, operation_id
 from api.overlays import endpoints as overlays
 from api.rate_limits import RateLimiter
 from api.renders import endpoints as renders
 from api.request_id import RequestId, UnexpectedErrors
 from api.request_limit import RequestLimit
 from api.security_headers import SecurityHeaders
+from api.version_check import VersionCheck
 from farm import __version__
 from farm.db.session import Database
 from farm.errors import FarmError
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 from farm.storage import open_storage
+
+# For pages of other hosts (FARM_CORS_ORIGINS). A key is sent as a header, never by the browser itself.
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "HEAD", "POST", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "If-Range", "Range"],
+    "expose_headers": [
+        *("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Retry-After"),
+        *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-ID"),
+    ],
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -41,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings.make_data_folder()  # incoming uploads are written here, wherever the database is
         database, redis = Database(settings.database), connect(settings.redis_url)
         rate_limiter = RateLimiter(settings)
-        app.state.farm = Farm(settings, database, open_storage(settings), redis, rate_limiter)
+        app.state.farm = Farm(settings, database, open_storage(settings), redis, rate_limiter, VersionCheck(database))
         app.state.health = health.Checks(settings)
         try:
             yield
@@ -51,22 +64,32 @@ def create_app(settings: Settings) -> FastAPI:
             redis.close()
             database.close()
 
-    app = ApiWithExamples(
+    app = CompletedApi(
         title="Plinth",
         version=__version__,
         description="3D models in, product videos out.",
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
         docs_url=None,  # its page loads scripts from other hosts: api.reference_page
         redoc_url=None,
         redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
     )
-    routers = [models.router, renders.router, assets.router, overlays.router, account.router, health.router]
+    routers = [models.router, renders.router, assets.router, overlays.router, catalogue.router]
+    routers += [account.router, health.router]
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)
     app.include_router(reference_page.router)
     app.state.methods = _methods([*routers, metrics.router, reference_page.router])
-    for kind in (FarmError, RequestValidationError, HTTPException, OperationalError, PoolTimeout, OSError):
+    for kind in (
+        FarmError,
+        RequestValidationError,
+        HTTPException,
+        OperationalError,
+        ProgrammingError,
+        PoolTimeout,
+        OSError,
+    ):
         app.add_exception_handler(kind, handle_error)
     # From the innermost to the outermost.
     app.add_middleware(BodyDeadline, seconds=settings.body_timeout, bytes_per_second=settings.client_rate)
@@ -74,6 +97,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -13,12 +13,14 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from api import effects
+from api import effects, queries
 from api.body_limit import limited
 from api.dependencies import Farm, farm_of
 from api.errors import add_error
-from api.rate_limits import HEADERS, Quota
+from api.rate_limits import HEADERS, WriteLimit
 from farm.accounts import accounts
 from farm.db.session import DATABASE_DOWN
 from farm.db.tables import Account, Key
@@ -65,21 +67,23 @@ class KeyedRoute(APIRoute):
         handle = super().get_route_handler()
         reads_whole_body = self.body_field is not None
         scope = _scope_of(self.endpoint)
+        check_query = queries.checker(self.dependant)
 
         async def check_key_then_handle(request: Request) -> Response:
             credentials = await bearer(request)
             if credentials is None:
                 raise Unauthorized
-            key, quota = await run_in_threadpool(
+            key, write_limit = await run_in_threadpool(
                 _admit, farm_of(request), credentials.credentials, scope, is_write=self.writes
             )
-            request.state.account, request.state.key_id, request.state.quota = key.account, key.id, quota
+            request.state.account, request.state.key_id, request.state.write_limit = key.account, key.id, write_limit
+            check_query(request.query_params)
             if reads_whole_body:
                 request = Request(request.scope, limited(request.receive))
             response = await (self._write(request, key, scope, handle) if self.writes else handle(request))
-            if quota:
-                response.headers.update(quota.headers)
-            return response
+            if write_limit:
+                response.headers.update(write_limit.headers)
+            return Download(response, key.account_id) if isinstance(response, StreamingResponse) else response
 
         return check_key_then_handle
 
@@ -95,6 +99,7 @@ class KeyedRoute(APIRoute):
             self.path_format,
             self.status_code or 200,
             self.response_model_exclude_none,
+            request,
         )
         request.state.effect = effect
 
@@ -106,8 +111,20 @@ class KeyedRoute(APIRoute):
                     raise InvalidRequest("The connection was closed during the request") from error
             return await handle(request)
 
-        with farm_of(request).counted_write(key.account_id):
+        with farm_of(request).counted_request(key.account_id):
             return await effect.once(begin_and_handle)
+
+
+class Download(Response):
+    """A response that may take long to send: it is one of its account's requests until its client has read it."""
+
+    def __init__(self, response: StreamingResponse, account_id: str) -> None:
+        super().__init__(status_code=response.status_code)
+        self._response, self._account_id = response, account_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with farm_of(Request(scope)).counted_request(self._account_id):
+            await self._response(scope, receive, send)
 
 
 def _scope_of(endpoint: Callable[..., Any]) -> str:
@@ -119,15 +136,20 @@ def _scope_of(endpoint: Callable[..., Any]) -> str:
     raise TypeError(f"{endpoint.__name__} requires a key but no scope: give its account one of the types above")
 
 
-def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, Quota | None]:
-    """The key of a request, and for a write what is left of its limit. Raises Unauthorized, Forbidden, RateLimited."""
+def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, WriteLimit | None]:
+    """The key of a request, and for a write what is left of its limit.
+
+    Raises WrongVersion, Unauthorized, Forbidden, RateLimited.
+    """
+    farm.version_check.check()
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
-    quota = farm.rate_limiter.take(key) if is_write else None
-    if accounts.is_use_recorded_long_ago(key):
+        is_use_due = accounts.is_use_recorded_long_ago(db, key)
+    write_limit = farm.rate_limiter.take(key) if is_write else None
+    if is_use_due:
         try:
             with farm.database.write() as db:
                 accounts.record_use(db, key)
         except DATABASE_DOWN as error:  # a database that cannot be written can still be read
             log.warning("key_use_not_recorded", key=key.id, error=str(error))
-    return key, quota
+    return key, write_limit

@@ -123,7 +123,7 @@ class Connection(H11Protocol):
             self._deadline.cancel()
         if phase is Phase.HEAD:
             self.limits.waiting[self] = None
-            self._deadline = self.loop.call_later(self.limits.head_seconds, self._end_wait_for_head)
+            self._await_head()
         elif phase is Phase.REST:
             self.limits.waiting[self] = None  # its client has its response
             self._rest_bytes = 0
@@ -137,9 +137,17 @@ class Connection(H11Protocol):
             return Phase.RESPONSE
         return Phase.REST if self.conn.their_state is h11.SEND_BODY else Phase.HEAD
 
-    def _end_wait_for_head(self) -> None:
+    def _await_head(self) -> None:
+        unsent = self.transport.get_write_buffer_size()  # of the response before, which its client still reads
+        seconds = STALL_SECONDS if unsent else self.limits.head_seconds
+        self._deadline = self.loop.call_later(seconds, self._end_wait_for_head, unsent)
+
+    def _end_wait_for_head(self, unsent: int) -> None:
         started, _ = self.conn.trailing_data
-        if started:
+        left = self.transport.get_write_buffer_size()
+        if unsent and (not left or unsent - left >= STALL_SECONDS * self.limits.bytes_per_second):
+            self._await_head()
+        elif started:
             self._respond(RequestTimeout(f"The request's head took longer than {self.limits.head_seconds:g} seconds"))
             self._watch()
         else:

@@ -15,6 +15,7 @@ from redis import Redis
 
 from api.rate_limits import RateLimiter
 from api.turns import Turns
+from api.version_check import VersionCheck
 from farm.db.session import Database
 from farm.errors import TooManyAtOnce
 from farm.scheduling.doorbell import Doorbell
@@ -36,28 +37,29 @@ class Farm:
     storage: Storage
     redis: Redis
     rate_limiter: RateLimiter
+    version_check: VersionCheck
     # Each of these may use a core and gigabytes of memory. A conversion takes seconds to minutes, the others less.
     checks: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_CHECKS))
     conversions: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_CONVERSIONS))
     pictures: Turns = field(default_factory=lambda: Turns(MAX_CONCURRENT_PICTURES))
     # Number of downloads from URLs in progress, by account id.
     ingests: Counter[str] = field(default_factory=Counter)
-    # The same of all writes.
-    writes: Counter[str] = field(default_factory=Counter)
+    # The same of all requests that may take long: writes and downloads.
+    long_requests: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
-    def counted_write(self, account_id: str) -> Iterator[None]:
-        """Count a write of the account while it is processed. Raises TooManyAtOnce beyond the account's share."""
+    def counted_request(self, account_id: str) -> Iterator[None]:
+        """Count a write or a download of the account while it lasts. Raises TooManyAtOnce beyond its share."""
         limit = max(self.settings.max_requests // ACCOUNTS_AT_ONCE, 1)
-        if self.writes[account_id] >= limit:
+        if self.long_requests[account_id] >= limit:
             raise TooManyAtOnce(limit)
-        self.writes[account_id] += 1
+        self.long_requests[account_id] += 1
         try:
             yield
         finally:
-            self.writes[account_id] -= 1
-            if not self.writes[account_id]:
-                del self.writes[account_id]
+            self.long_requests[account_id] -= 1
+            if not self.long_requests[account_id]:
+                del self.long_requests[account_id]
 
     @property
     def doorbell(self) -> Doorbell:

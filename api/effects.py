@@ -55,7 +55,7 @@ class _Replay(Exception):
 
 @dataclass
 class Effect:
-    """The effect of one request with an API key; `route` and below are those of its endpoint."""
+    """The effect of one `request` with an API key; `route` to `exclude_none` are those of its endpoint."""
 
     database: Database
     api_key: Key
@@ -64,6 +64,7 @@ class Effect:
     route: str
     status: int
     exclude_none: bool
+    request: Request
     _claim: str | None = field(default=None, init=False)
     _is_answered: bool = field(default=False, init=False)
     _renewal: asyncio.Task[None] | None = field(default=None, init=False)
@@ -76,6 +77,11 @@ class Effect:
         if self.idempotency_key is not None:
             await run_in_threadpool(self._begin, self.idempotency_key, _fingerprint(content))
             self._renewal = asyncio.create_task(self._renew())
+
+    async def abandoned(self) -> None:
+        """Return when the client has closed the connection. Its body must have been received."""
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

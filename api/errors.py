@@ -5,14 +5,17 @@ from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from psycopg.errors import UndefinedColumn, UndefinedTable
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.envelope import Error, ErrorDetail
-from api.rate_limits import Quota
+from api.rate_limits import WriteLimit
+from api.validation_messages import complaint
+from api.validation_messages import path as format_path
 from farm.errors import (
     BodyTooLarge,
     FarmError,
@@ -31,9 +34,11 @@ from farm.errors import (
     Sha256Required,
     TokenExpired,
     TooMany,
+    TooManyAtOnce,
     Unauthorized,
     Unavailable,
     UrlRequired,
+    WrongVersion,
     is_disk_full,
 )
 
@@ -66,8 +71,9 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {
 def handle_error(request: Request, error: Exception) -> JSONResponse:
     """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
     response = error_response(_to_farm_error(error))
-    if quota := getattr(request.state, "quota", None):
-        response.headers.update(quota.headers)
+    write_limit = getattr(request.state, "write_limit", None)
+    if write_limit and not isinstance(error, TooManyAtOnce):  # which is no limit of a minute
+        response.headers.update(write_limit.headers)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
@@ -88,8 +94,8 @@ def error_response(error: FarmError) -> JSONResponse:
         headers["Content-Range"] = f"bytes */{error.size}"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, RateLimited):
-        headers |= Quota(error.limit, 0, error.retry_after or 0).headers
+    if isinstance(error, RateLimited) and not isinstance(error, TooManyAtOnce):
+        headers |= WriteLimit(error.limit, 0, error.retry_after or 0).headers
     return JSONResponse(body.model_dump(), error.status, headers)
 
 
@@ -130,6 +136,9 @@ def _to_farm_error(error: Exception) -> FarmError:
         case OperationalError():
             log.warning("database_failed", error=str(error.orig))
             return Unavailable("The farm's database is unavailable: try again shortly")
+        case ProgrammingError() if isinstance(error.orig, (UndefinedTable, UndefinedColumn)):
+            log.warning("database_failed", error=str(error.orig))  # the tables were changed a moment ago
+            return WrongVersion()
         case PoolTimeout():
             log.warning("database_busy", error=str(error))
             return Unavailable("All connections to the farm's database are busy: try again shortly")
@@ -147,21 +156,17 @@ def _from_validation(problem: dict[str, Any]) -> FarmError:
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == InvalidSettings.code:
-        return InvalidSettings(_format_path([*path[:-1], problem["msg"]]))  # the message names the field
+        within = path[:-1] if path[-1] == "renderSettings" else path
+        return InvalidSettings(format_path([*within, problem["msg"]]))  # the message names the field
     if location == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
         return _about_field(FIELD_ERRORS[path[-1]], path, problem)
-    return InvalidRequest(f"{(_format_path(path) or location)[:100]}: {problem['msg']}")
+    what = format_path(path) or ("The body" if location == "body" else location)
+    return InvalidRequest(f"{what[:100]} {complaint(problem)}")
 
 
 def _about_field(kind: type[FarmError], path: list[str | int], problem: dict[str, Any]) -> FarmError:
     if kind is InvalidSettings:
-        return InvalidSettings(f"{_format_path(path)}: {problem['msg']}")
+        return InvalidSettings(f"{format_path(path)} {complaint(problem)}")
     if kind is RendersRequired and problem["type"] == "too_long":
         return TooMany()
-    return kind() if len(path) == 1 else kind(f"{_format_path(path[:-1])}: {kind.default}")
-
-
-def _format_path(path: list[str | int]) -> str:
-    """A path in a body in JavaScript notation: renders[3].modelId."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    return kind() if len(path) == 1 else kind(f"{format_path(path[:-1])}: {kind.default}")

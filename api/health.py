@@ -14,7 +14,7 @@ from api.envelope import ApiModel, Data
 from api.errors import errors
 from farm.db.accounts import accounts_exist
 from farm.db.session import Database
-from farm.errors import Unavailable
+from farm.errors import Unavailable, WrongVersion
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 
@@ -34,7 +34,7 @@ class Health(ApiModel):
 
 
 @router.get("/health", responses=errors(Unavailable, public=True))
-async def health(request: Request) -> Data[Health]:
+async def get_health(request: Request) -> Data[Health]:
     """Query the database and Redis, for at most 2 seconds. 503 names the parts that are down."""
     checks: Checks = request.app.state.health
     if down := await checks.failed():
@@ -50,17 +50,17 @@ class Checks:
         self._checks = [Check("database", self._query_database), Check("redis", self._redis.ping)]
 
     async def failed(self) -> list[str]:
-        """The names of the parts that are down."""
-        results = await asyncio.gather(*(check.passes() for check in self._checks))
-        return [check.part for check, passed in zip(self._checks, results, strict=True) if not passed]
+        """The names of the parts that are down, each with what to do where that is known."""
+        return [found for found in await asyncio.gather(*(check.failure() for check in self._checks)) if found]
 
     def close(self) -> None:
         self._redis.close()
         self._database.close()
 
     def _query_database(self) -> None:
+        self._database.check_version()
         with self._database.read() as db:
-            accounts_exist(db)  # reads a table, so that a database that was never migrated counts as down
+            accounts_exist(db)
 
 
 class Check:
@@ -71,23 +71,24 @@ class Check:
 
     def __init__(self, part: str, call: Callable[[], object]) -> None:
         self.part, self._call = part, call
-        self._running: Future[str | None] | None = None
+        self._running: Future[Exception | None] | None = None
 
-    async def passes(self) -> bool:
-        """Whether the part responds, without an error, within CHECK_SECONDS."""
+    async def failure(self) -> str | None:
+        """None if the part responds, without an error, within CHECK_SECONDS."""
         if self._running is None or self._running.done():
             self._running = Future()
             threading.Thread(target=self._run, args=(self._running,), name=f"health-{self.part}", daemon=True).start()
         done, _ = await asyncio.wait([asyncio.wrap_future(self._running)], timeout=CHECK_SECONDS)
-        error = done.pop().result() if done else f"no response within {CHECK_SECONDS:g} seconds"
-        if error is not None:
-            log.warning("health_check_failed", part=self.part, error=error)
-        return error is None
+        error = done.pop().result() if done else TimeoutError(f"no response within {CHECK_SECONDS:g} seconds")
+        if error is None:
+            return None
+        log.warning("health_check_failed", part=self.part, error=str(error) or type(error).__name__)
+        return f"{self.part} ({error.message})" if isinstance(error, WrongVersion) else self.part
 
-    def _run(self, result: Future[str | None]) -> None:
+    def _run(self, result: Future[Exception | None]) -> None:
         try:
             self._call()
         except Exception as error:  # whatever it is: the part is not usable
-            result.set_result(f"{type(error).__name__}: {error}")
+            result.set_result(error)
         else:
             result.set_result(None)

@@ -60,7 +60,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Quota:
+class WriteLimit:
     """Of the bucket with the fewest tokens: its size, the tokens left, and the seconds until it is full again."""
 
     limit: int
@@ -93,7 +93,7 @@ class RateLimiter:
     def close(self) -> None:
         self._redis.close()
 
-    def take(self, key: Key) -> Quota | None:
+    def take(self, key: Key) -> WriteLimit | None:
         """Take a token for a write with this key; None while Redis is down. Raises RateLimited."""
         if self._down and time.monotonic() < self._ask_again_at:
             return None
@@ -104,10 +104,10 @@ class RateLimiter:
             self._note_outage(error)
             return None
         self._down = False
-        quota = min(map(_quota, self._limits, busy), key=lambda each: each.remaining)
+        write_limit = min(map(_quota, self._limits, busy), key=lambda each: each.remaining)
         if wait:
-            raise RateLimited(quota.limit, math.ceil(wait))
-        return quota
+            raise RateLimited(write_limit.limit, math.ceil(wait))
+        return write_limit
 
     def _note_outage(self, error: RedisError) -> None:
         with self._lock:
@@ -117,5 +117,5 @@ class RateLimiter:
             self._down = True
 
 
-def _quota(limit: int, busy_seconds: float) -> Quota:
-    return Quota(limit, math.floor(limit * (1 - busy_seconds / WINDOW_SECONDS) + 0.001), math.ceil(busy_seconds))
+def _quota(limit: int, busy_seconds: float) -> WriteLimit:
+    return WriteLimit(limit, math.floor(limit * (1 - busy_seconds / WINDOW_SECONDS) + 0.001), math.ceil(busy_seconds))

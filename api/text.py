@@ -36,7 +36,7 @@ class ForbidCharacters:
     def _trimmed(self, text: str) -> str:
         # JSON can contain a lone surrogate, which no database can store.
         if re.search(f"[{self.characters}\\ud800-\\udfff]", text):
-            raise PydanticCustomError("characters", "Input should be text without {name}", {"name": self.name})
+            raise PydanticCustomError("characters", "must be text without {name}", {"name": self.name})
         return text.strip()
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
+
+from farm.errors import InvalidRequest
 
 
 class Turns:
@@ -18,24 +21,37 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # the next account first
 
     @asynccontextmanager
-    async def turn(self, account_id: str) -> AsyncIterator[None]:
-        """Wait for the account's turn, and hold a slot inside the block."""
-        await self._wait(account_id)
+    async def turn(self, account_id: str, abandoned: Callable[[], Coroutine[Any, Any, Any]]) -> AsyncIterator[None]:
+        """Wait for the account's turn, and hold a slot inside the block.
+
+        Raises InvalidRequest if `abandoned`, which waits for the client to close its connection, returns before.
+        """
+        turn = self._queue(account_id)
         try:
+            if not turn.done():
+                await self._wait(turn, abandoned)
             yield
         finally:
-            self._leave(account_id)
+            if turn.done() and not turn.cancelled():
+                self._leave(account_id)
+            turn.cancel()
 
-    async def _wait(self, account_id: str) -> None:
+    def _queue(self, account_id: str) -> asyncio.Future[None]:
+        """A place in the account's queue, done as soon as it is the account's turn."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(account_id, deque()).append(turn)
         self._admit()
+        return turn
+
+    @staticmethod
+    async def _wait(turn: asyncio.Future[None], abandoned: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        hang_up = asyncio.create_task(abandoned())
         try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._leave(account_id)
-            raise
+            await asyncio.wait([turn, hang_up], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hang_up.cancel()
+        if not turn.done():
+            raise InvalidRequest("The connection was closed during the request")
 
     def _leave(self, account_id: str) -> None:
         self._running[account_id] -= 1

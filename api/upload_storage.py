@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from api.dependencies import Farm
 from api.effects import Effect
 from farm.db import cleanups, quotas
+from farm.db.session import DATABASE_DOWN
 from farm.db.tables import Model, Overlay
 from farm.storage import discard
 
@@ -41,6 +42,6 @@ def store_upload(farm: Farm, effect: Effect, row: Model | Overlay, path: Path) -
         raise
     except BaseException:
         if not discard(farm.storage, [row.storage_key]):
-            with suppress(OperationalError), farm.database.write() as db:
+            with suppress(*DATABASE_DOWN), farm.database.write() as db:  # the reaper finds nothing to clean up
                 cleanups.cancel(db, cleanup)
         raise

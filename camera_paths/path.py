@@ -1,9 +1,12 @@
 """A camera path, which is a pose for every normalised time, and the registry of all paths."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+RESERVED = "dataset"  # an effect that is no camera path
 COMMON = frozenset({"easing", "rotate_y", "zoom"})  # the options that every path reads
 
 
@@ -66,10 +69,12 @@ PATHS: dict[str, CameraPath] = {}
 def register(name: str, *, loops: bool) -> Callable[[Callable[..., Pose]], Callable[..., Pose]]:
     """Register a pose function under the effect's public name.
 
-    Raises ValueError when the name is taken, or when the function lacks an option that every path reads.
+    Raises ValueError when the name is invalid or taken, or when the function lacks an option that every path reads.
     """
 
     def add(pose: Callable[..., Pose]) -> Callable[..., Pose]:
+        if not re.fullmatch(NAME, name) or name == RESERVED:
+            raise ValueError(f'"{name}" cannot be a camera path: use lower-case words with hyphens, not "{RESERVED}"')
         if name in PATHS:
             raise ValueError(f'There are two camera paths named "{name}"')
         missing = COMMON.difference(inspect.signature(pose).parameters)

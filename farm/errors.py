@@ -9,7 +9,7 @@ FarmError                  code, status, message: all that a client sees
 +- NoFile                  400 no_file
 +- InvalidFormat           400 invalid_format
 |  +- IntakeCrashed        400 invalid_format, the process that opened the file crashed
-|  +- HarmfulModel         400 invalid_format, the file has crashed or hung Blender on sound nodes
+|  +- HarmfulModel         400 invalid_format, the file has crashed or hung Blender on nodes that draw other models
 +- FileTooLarge            400 file_too_large
 +- InvalidSettings         400 invalid_settings, names the field, the value and what is allowed
 +- ModelIdRequired         400 model_id_required
@@ -38,7 +38,9 @@ FarmError                  code, status, message: all that a client sees
 +- RangeNotSatisfiable     416 range_not_satisfiable
 +- UploadLimit             429 upload_limit
 +- RateLimited             429 rate_limited, with the limit and the seconds to wait
+|  +- TooManyAtOnce        429 rate_limited, the account has too many requests at a time
 +- Unavailable             503 unavailable, names the part of the farm that is down
+|  +- WrongVersion         503 unavailable, the tables are not of this code's version
 +- SandboxTooWeak          500 internal, this machine cannot confine Blender as FARM_SANDBOX_REQUIRED asks
 +- RenderFailed            500 internal; its message becomes the render's errorMessage
    +- BadModel             the file itself is the cause: a retry cannot help
@@ -255,6 +257,12 @@ class TooManyAtOnce(RateLimited):
 
 class Unavailable(FarmError):
     code, status, default = "unavailable", 503, "A part of the farm is down"
+
+
+class WrongVersion(Unavailable):
+    """The database's tables are not of this code's version; the message says what to run."""
+
+    default = "The farm is being upgraded: try again shortly"
 
 
 class SandboxTooWeak(FarmError):

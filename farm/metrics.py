@@ -41,7 +41,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_credits_left": ("Credits that all accounts together can spend", ()),
     "plinth_stored_bytes": ("Bytes of stored files, at most a minute old", ("what",)),
     "plinth_redis_up": ("1 when Redis responds", ()),
-    "plinth_rings": ("Wake-ups in Redis that no worker has received yet", ("queue",)),
+    "plinth_wake_ups": ("Wake-ups in Redis that no worker has received yet", ("queue",)),
 }
 
 
@@ -93,7 +93,7 @@ class FarmCollector(Collector):
             yield _gauge("plinth_redis_up", [([], 0)])
             return
         yield _gauge("plinth_redis_up", [([], 1)])
-        yield _gauge("plinth_rings", pending)
+        yield _gauge("plinth_wake_ups", pending)
 
 
 def _gauge(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:

@@ -1,12 +1,13 @@
 """All settings of the farm. Each is an environment variable FARM_<NAME>."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HTTP_URL = r"^https?://\S+$"
+ORIGIN = r"^(\*|https?://[^/\s]+)$"
 MAX_DAYS = 36_500
 
 
@@ -82,6 +83,10 @@ class Settings(BaseSettings, ModelLimits):
     client_rate: int = Field(
         4096, ge=1, description="Bytes per second at which a client must send bodies and read responses"
     )
+    cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = Field(
+        (),
+        description='Origins of web pages that may call the API, written as `["https://shop.example"]`; `["*"]`: all',
+    )
     max_upload_bytes: int = Field(100 * 1024 * 1024, gt=0, description="Largest model file accepted, in bytes")
     upload_limit: int = Field(500, ge=0, description="Maximum number of new models of an account in 24 hours")
     key_writes_per_minute: int = Field(
@@ -111,6 +116,9 @@ class Settings(BaseSettings, ModelLimits):
 
     templates: DirectoryPath | None = Field(
         None, description="Folder of the studio's own scene templates, which take precedence over built-in ones"
+    )
+    camera_paths: DirectoryPath | None = Field(
+        None, description="Folder of the studio's own camera paths, which take precedence over built-in ones"
     )
     ingest_ports: tuple[int, ...] = Field(
         (80, 443), description="Ports of the URLs that ingest may fetch from, written as `[80, 443]`"
@@ -174,6 +182,9 @@ class Settings(BaseSettings, ModelLimits):
         30.0, gt=0, description="Seconds without a renewal after which a worker loses its chunk"
     )
     attempts: int = Field(3, ge=1, description="Maximum attempts at a chunk before its render ends as an error")
+    retry_seconds: float = Field(
+        5.0, ge=0, description="Seconds before a chunk is tried again after a failure, doubled with each further one"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum severity of log lines")
 
     @property

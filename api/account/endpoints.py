@@ -22,6 +22,6 @@ def get_account(account: AccountRead) -> Data[AccountDetail]:
     responses=errors(RendersRequired, TooMany, InvalidSettings, BodyTooLarge),
     response_model_exclude_none=True,
 )
-def quote(body: QuoteRequest, account: AccountRead) -> Data[Quote]:
+def get_quote(body: QuoteRequest, account: AccountRead) -> Data[Quote]:
     """The price of up to 100 renders, without creating them."""
     return Data(data=Quote.of(body.renders, account.credits))

@@ -1,14 +1,18 @@
 """Request and response bodies of the account and of quotes."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from api.envelope import ApiModel
 from api.ids import AccountId
 from api.renders.schemas import MAX_BATCH_SIZE
 from farm.db.tables import Account
+from farm.errors import InvalidSettings
 from farm.orders.price import Cost
+from farm.orders.render_settings import FIELDS, unknown_field
 from farm.tiers import DatasetQuality, Quality
 
 
@@ -24,11 +28,21 @@ class AccountDetail(ApiModel):
         return cls(id=row.id, email=row.email, credits=row.credits)
 
 
+def _known_fields(raw: Any) -> Any:
+    for name in raw if isinstance(raw, dict) else ():
+        if name not in FIELDS:
+            raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": unknown_field(name)})
+    return raw
+
+
 class QuoteRequest(ApiModel):
     """Renders to be priced, each with fields of render settings; those that do not affect the price are ignored."""
 
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
     renders: Annotated[
-        list[Cost], Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders")
+        list[Annotated[Cost, BeforeValidator(_known_fields)]],
+        Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders"),
     ]
 
 

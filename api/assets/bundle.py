@@ -1,8 +1,11 @@
 """All files of a finished render as one zip: stored as such for a dataset, streamed for a video."""
 
 import hashlib
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
@@ -16,7 +19,16 @@ from farm.errors import VideoNotFound
 from farm.storage import Storage
 
 # Names of the files in the zip by kind of asset, without suffix; the small poster is left out.
+MODE = stat.S_IFREG | 0o644
 NAMES = {"video": "video", "web": "web", "poster-full": "poster", "thumb": "thumb"}
+
+
+class Archive(ZipStream):  # type: ignore[misc] # has no types
+    """A zip whose files everyone may read once they are unpacked: the library's are for their owner only."""
+
+    def _gen_file_entry(self, **entry: Any) -> Iterator[bytes]:
+        yield from super()._gen_file_entry(**entry)
+        self._filelist[-1].external_attr = MODE << 16  # written at the end of the zip
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ def bundle_response(request: Request, storage: Storage, bundle: Bundle | StoredF
     }
     if is_not_modified(request, tag):
         return Response(status_code=304, headers=headers)
-    archive = ZipStream(compress_type=ZIP_STORED, sized=True)
+    archive = Archive(compress_type=ZIP_STORED, sized=True)
     for name, asset in bundle.assets.items():
         try:
             archive.add(storage.read(asset.storage_key), name, size=asset.size)

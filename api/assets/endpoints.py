@@ -70,7 +70,10 @@ def get_poster(
     farm: FarmDep,
     quality: Annotated[Literal["full"] | None, Query(description="`full`: at the size of the video")] = None,
 ) -> Response:
-    """The first frame, available from status `poster-done` on: small, or at the size of the video."""
+    """The poster, available from status `poster-done` on: small, or at the size of the video.
+
+    The first frame; the last where the camera path does not loop.
+    """
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "poster-full" if quality else "poster", PosterNotFound)
     return service.file_response(request, farm.storage, file)
@@ -82,6 +85,17 @@ def get_thumb(request: Request, render_id: RenderInPath, account: RendersRead, f
     """The video at a quarter of its width and height."""
     with farm.database.read() as db:
         file = service.asset(db, account, render_id, "thumb", ThumbNotFound)
+    return service.file_response(request, farm.storage, file)
+
+
+@router.head("/thumb.jpg", include_in_schema=False)
+@router.get(
+    "/thumb.jpg", response_class=Response, responses=file_responses(["image/jpeg"], RenderNotFound, ThumbNotFound)
+)
+def get_thumb_still(request: Request, render_id: RenderInPath, account: RendersRead, farm: FarmDep) -> Response:
+    """The poster as a JPEG at a quarter of its width and height, available as early."""
+    with farm.database.read() as db:
+        file = service.asset(db, account, render_id, "thumb-still", ThumbNotFound)
     return service.file_response(request, farm.storage, file)
 
 

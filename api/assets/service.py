@@ -16,9 +16,11 @@ from farm.db.tables import Account, Render
 from farm.errors import NotFound
 from farm.orders.render_settings import parse
 from farm.storage import Storage
+from farm.tiers import TIERS
 
 # Appended to the model's name in the file names of a render, by kind of asset.
 NAME_SUFFIXES = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
+NAME_SUFFIXES["thumb-still"] = NAME_SUFFIXES["thumb"]  # they differ in .mp4 and .jpg
 
 
 VIDEOS = ("video", "web", "thumb")
@@ -48,9 +50,13 @@ def asset(db: Session, account: Account, render_id: str, kind: str, missing: typ
     """One finished file of a render. Raises RenderNotFound, or `missing` while there is no file of this kind."""
     render = renders.owned(db, account.id, render_id)
     found = {asset.kind: asset for asset in render.assets}.get(kind)
-    if found is None and parse(render.settings).is_dataset and kind in VIDEOS:
-        raise missing("This render is a dataset, which has no video: download its bundle")
     if found is None:
+        request = parse(render.settings)
+        if request.is_dataset and kind in VIDEOS:
+            raise missing("This render is a dataset, which has no video: download its bundle")
+        if kind == "web" and (render.is_system_preview or not TIERS[request.quality].has_web):
+            tier = "a system preview" if render.is_system_preview else f"quality {request.quality}"
+            raise missing(f"There is no web variant of {tier}: download the video without ?quality=web")
         raise missing
     name = f"{stem(render)}{NAME_SUFFIXES[kind]}{PurePath(found.storage_key).suffix}"
     return StoredFile(

@@ -15,12 +15,15 @@ from api.errors import errors
 from api.ids import ModelInPath
 from api.models import service, tags
 from api.models.schemas import (
+    FORM_FIELDS,
     CheckHash,
     HashChecked,
     IngestModel,
     ModelDeleted,
     ModelDetail,
+    ModelFields,
     ModelItem,
+    ModelQuery,
     UpdateModel,
     Uploaded,
 )
@@ -48,6 +51,8 @@ from farm.orders.render_settings import RenderSettings, parse_json
 router = APIRouter(prefix="/models", tags=["Models"], route_class=KeyedRoute)
 
 SETTINGS = TextField("renderSettings", 64 * 1024, InvalidSettings)
+MAX_FIELD_BYTES = 8192
+FIELDS = [TextField(field.alias or name, MAX_FIELD_BYTES) for name, field in ModelFields.model_fields.items()]
 
 FORM = form(
     "A `.glb`, a `.gltf` with everything embedded, or a `.zip` with an OBJ scan",
@@ -56,14 +61,15 @@ FORM = form(
         SETTINGS.name: {
             "$ref": "#/components/schemas/RenderSettings",
             "description": "Render settings as JSON, at most 64 KB. Default: all defaults",
-        }
+        },
+        **FORM_FIELDS,
     },
     encoding={SETTINGS.name: {"contentType": "application/json"}},
 )
 
 
 async def _received(request: Request) -> AsyncIterator[Upload]:
-    async with receive(request, farm_of(request).settings.max_upload_bytes, [SETTINGS]) as upload:
+    async with receive(request, farm_of(request).settings.max_upload_bytes, [SETTINGS, *FIELDS]) as upload:
         await effect_of(request).begin(upload)
         yield upload
 
@@ -81,12 +87,14 @@ Received = Annotated[Upload, Depends(_received, scope="function")]
 async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep, effect: EffectDep) -> Data[Uploaded]:
     """Upload a model and queue a render of it, and a free preview that also tests the model's integrity.
 
-    A file that the account has uploaded before gets another render, and `duplicate: true` in the response. A zipped OBJ
-    scan, and a model with meshopt compression or KTX2 textures, is converted to GLB.
+    A file that the account has uploaded before gets another render, and `duplicate: true` in the response; its title,
+    SKU, external id and tags are changed to those sent. A zipped OBJ scan, and a model with meshopt compression or KTX2
+    textures, is converted to GLB.
     """
     text = upload.fields.get(SETTINGS.name)
     render_settings = RenderSettings() if text is None else parse_json(text)
-    return Data(data=await service.accept_upload(farm, account, effect, upload, render_settings))
+    fields = ModelFields.from_form(upload.fields)
+    return Data(data=await service.accept_upload(farm, account, effect, upload, render_settings, fields))
 
 
 @router.post(
@@ -100,7 +108,7 @@ async def upload_model(upload: Received, account: ModelsWrite, farm: FarmDep, ef
 )
 async def ingest_model(body: IngestModel, account: ModelsWrite, farm: FarmDep, effect: EffectDep) -> Data[Uploaded]:
     """Like an upload, for a GLB or glTF that the farm downloads from a public URL within 2 minutes."""
-    return Data(data=await service.ingest(farm, account, effect, body.url, body.render_settings))
+    return Data(data=await service.ingest(farm, account, effect, body))
 
 
 @router.post("/check-hash", responses=errors(Sha256Required, BodyTooLarge), response_model_exclude_none=True)
@@ -112,27 +120,19 @@ def check_hash(body: CheckHash, account: ModelsRead, farm: FarmDep) -> Data[Hash
 
 
 @router.get("", responses=errors())
-def list_models(
-    account: ModelsRead,
-    farm: FarmDep,
-    tags_: Annotated[
-        str,
-        Query(
-            alias="tags",
-            description="Comma-separated, at most 20: only models with at least one of these tags",
-            examples=["furniture,office"],
-            json_schema_extra={"pattern": tags.QUERY_PATTERN},
-        ),
-    ] = "",
-    archived: Annotated[bool, Query(description="Include archived models")] = False,
-    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of models to return, 1 to 100")] = 50,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest models to skip")] = 0,
-) -> Page[ModelItem]:
-    """The account's models, newest first."""
-    tag_filter = tags.from_query(tags_)
+def list_models(account: ModelsRead, farm: FarmDep, query: Annotated[ModelQuery, Query()]) -> Page[ModelItem]:
+    """The account's models, newest first unless `sort` says otherwise."""
     with farm.database.read() as db:
-        rows, total = models.page(db, account.id, tags=tag_filter, archived=archived, limit=limit, offset=offset)
-    return Page(data=[ModelItem.from_row(row) for row in rows], meta=Meta(total=total, offset=offset, limit=limit))
+        rows, total = models.page(
+            db,
+            account.id,
+            query.listing(query.sort, query.q),
+            tags=tags.from_query(query.tags),
+            external_id=query.external_id,
+            archived=query.archived,
+        )
+    meta = Meta(total=total, offset=query.offset, limit=query.limit)
+    return Page(data=[ModelItem.from_row(row) for row in rows], meta=meta)
 
 
 @router.get("/{model_id}", responses=errors(ModelNotFound))
@@ -144,7 +144,7 @@ def get_model(model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Data
 
 @router.patch("/{model_id}", responses=errors(ModelNotFound, BodyTooLarge))
 def update_model(model_id: ModelInPath, body: UpdateModel, account: ModelsWrite, effect: EffectDep) -> Data[ModelItem]:
-    """Change title, SKU or tags. Fields that are not sent stay unchanged."""
+    """Change title, SKU, external id or tags. Fields that are not sent stay unchanged."""
     with effect.transaction() as db:
         return Data(data=ModelItem.from_row(service.update(db, account, model_id, body)))
 

@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from api.assets.service import StoredFile, disposition
 from api.dependencies import Farm
 from api.effects import Effect
-from api.models.schemas import UpdateModel, Uploaded
+from api.models.schemas import IngestModel, ModelFields, UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
 from farm.accounts import credits
-from farm.db import clock, models, renders, suspect_models
+from farm.db import clock, models, quotas, renders, suspect_models
 from farm.db.tables import Account, Model, Tag
 from farm.errors import FileNotFound, HarmfulModel, InvalidFormat, UploadLimit
 from farm.ids import new_id
@@ -43,27 +43,35 @@ class PreparedModel:
 
 
 async def accept_upload(
-    farm: Farm, account: Account, effect: Effect, upload: Upload, render_settings: RenderSettings
+    farm: Farm,
+    account: Account,
+    effect: Effect,
+    upload: Upload,
+    render_settings: RenderSettings,
+    fields: ModelFields,
 ) -> Uploaded:
-    """Store an uploaded model and queue its preview and its render; a known file only gets another render.
+    """Store an uploaded model and queue its preview and its render; a known file gets another render and the
+    fields only.
 
     Raises InvalidSettings, InvalidFormat (also for a file that is refused for good), NoCredits or UploadLimit. On any
     failure, no row and no file is left.
     """
     if not is_scan(upload.name):
         format_of(upload.name)
-    if known := await run_in_threadpool(_render_existing, farm, account, effect, upload, render_settings):
+    if known := await run_in_threadpool(_render_existing, farm, account, effect, upload, render_settings, fields):
         return known  # without another check or conversion
     await run_in_threadpool(_check_account, farm, account, render_settings)
-    async with _prepare(farm, account, upload) as prepared:
-        return await run_in_threadpool(_store_unless_known, farm, account, effect, upload, prepared, render_settings)
+    async with _prepare(farm, account, effect, upload) as prepared:
+        return await run_in_threadpool(
+            _store_unless_known, farm, account, effect, upload, prepared, render_settings, fields
+        )
 
 
-async def ingest(farm: Farm, account: Account, effect: Effect, url: str, render_settings: RenderSettings) -> Uploaded:
-    """Like `accept_upload`, for a GLB or glTF that is fetched from `url`. Also raises the errors of `fetch`."""
+async def ingest(farm: Farm, account: Account, effect: Effect, order: IngestModel) -> Uploaded:
+    """Like `accept_upload`, for a GLB or glTF that is fetched from a URL. Also raises the errors of `fetch`."""
     with _limit_concurrent_ingests(farm, account), TemporaryFile(dir=farm.settings.data) as file:
         fetched = await fetch(
-            url,
+            order.url,
             file,
             max_bytes=farm.settings.max_upload_bytes,
             timeout_seconds=INGEST_TIMEOUT_SECONDS,
@@ -71,7 +79,7 @@ async def ingest(farm: Farm, account: Account, effect: Effect, url: str, render_
         )
         name = _gltf_name(clean_name(fetched.name), file)
         upload = Upload(path_of(file), name, fetched.size, fetched.sha256, fields={})
-        return await accept_upload(farm, account, effect, upload, render_settings)
+        return await accept_upload(farm, account, effect, upload, order.render_settings, order)
 
 
 @contextmanager
@@ -110,23 +118,24 @@ def _check_account(farm: Farm, account: Account, render_settings: RenderSettings
         validation.check_without_model(db, account, render_settings)
         credits.check(db, account.id, price_of(render_settings.to_wire()))
         models.check_limit(db, account.id, farm.settings.upload_limit, new=1)
+        quotas.check_early(db, account.id, Model, farm.settings)
 
 
 @asynccontextmanager
-async def _prepare(farm: Farm, account: Account, upload: Upload) -> AsyncIterator[PreparedModel]:
+async def _prepare(farm: Farm, account: Account, effect: Effect, upload: Upload) -> AsyncIterator[PreparedModel]:
     """Yield the model of an upload, converted if Blender could not read it."""
-    checked = None if is_scan(upload.name) else await _check(farm, account, upload.path, upload.name)
+    checked = None if is_scan(upload.name) else await _check(farm, account, effect, upload.path, upload.name)
     if checked and not checked.packed:
         yield PreparedModel(upload.path, checked)
         return
     with TemporaryFile(dir=farm.settings.data) as glb:
-        async with farm.conversions.turn(account.id):
+        async with farm.conversions.turn(account.id, effect.abandoned):
             await (unpack_model(upload.path, glb) if checked else convert_scan(upload.path, glb, farm.settings))
-        yield PreparedModel(path_of(glb), await _check(farm, account, path_of(glb), "converted.glb"))
+        yield PreparedModel(path_of(glb), await _check(farm, account, effect, path_of(glb), "converted.glb"))
 
 
-async def _check(farm: Farm, account: Account, path: Path, name: str) -> CheckedModel:
-    async with farm.checks.turn(account.id):
+async def _check(farm: Farm, account: Account, effect: Effect, path: Path, name: str) -> CheckedModel:
+    async with farm.checks.turn(account.id, effect.abandoned):
         return await check_upload(path, name, farm.settings)
 
 
@@ -137,10 +146,11 @@ def _store_unless_known(
     upload: Upload,
     prepared: PreparedModel,
     render_settings: RenderSettings,
+    fields: ModelFields,
 ) -> Uploaded:
     with farm.database.read() as db:
-        validation.check(db, account, prepared.checked.clips, render_settings)
-    if known := _render_existing(farm, account, effect, upload, render_settings):
+        completed = validation.check(db, account, prepared.checked.clips, render_settings)
+    if known := _render_existing(farm, account, effect, upload, render_settings, fields):
         return known
     model = Model(
         id=new_id(),
@@ -151,17 +161,23 @@ def _store_unless_known(
         file_size=prepared.path.stat().st_size,
         sha256=upload.sha256,
     )
+    _change(model, fields)
     try:
-        return _store(farm, account, effect, model, prepared.path, render_settings)
+        return _store(farm, account, effect, model, prepared.path, completed)
     except IntegrityError:
         # A concurrent request with the same file was first.
-        if known := _render_existing(farm, account, effect, upload, render_settings):
+        if known := _render_existing(farm, account, effect, upload, render_settings, fields):
             return known
         raise
 
 
 def _render_existing(
-    farm: Farm, account: Account, effect: Effect, upload: Upload, render_settings: RenderSettings
+    farm: Farm,
+    account: Account,
+    effect: Effect,
+    upload: Upload,
+    render_settings: RenderSettings,
+    fields: ModelFields,
 ) -> Uploaded | None:
     with effect.transaction() as db:
         if suspect_models.refused(db, [upload.sha256], account.id):
@@ -169,9 +185,10 @@ def _render_existing(
         model = models.with_content(db, account.id, upload.sha256)
         if model is None:
             return None
-        validation.check(db, account, model.clips, render_settings)
+        completed = validation.check(db, account, model.clips, render_settings)
+        _change(model, fields)
         model.archived_at = None  # an upload of an archived model shows it again
-        render = submit.render(db, model, render_settings, farm.settings, farm.doorbell)
+        render = submit.render(db, model, completed, farm.settings, farm.doorbell)
         return effect.answered(db, Uploaded(model_id=model.id, render_id=render.id, duplicate=True))
 
 
@@ -189,11 +206,15 @@ def _store(
 def update(db: Session, account: Account, model_id: str, change: UpdateModel) -> Model:
     """Change the fields that were sent. Raises ModelNotFound."""
     model = models.owned(db, account.id, model_id)
-    for field in change.model_fields_set & {"title", "sku"}:
+    _change(model, change)
+    return model
+
+
+def _change(model: Model, change: ModelFields) -> None:
+    for field in change.model_fields_set & {"title", "sku", "external_id"}:
         setattr(model, field, getattr(change, field) or None)
     if "tags" in change.model_fields_set:
         model.tags = [Tag(tag=tag, position=position) for position, tag in enumerate(change.tags)]
-    return model
 
 
 def archive(db: Session, account: Account, model_id: str) -> Model:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from api.text import CONTROL_CHARACTERS, ForbidCharacters
+from api.validation_messages import complaint
 from farm.errors import InvalidRequest
 
 MAX_TAGS = 20
@@ -38,4 +39,4 @@ def from_query(text: str) -> list[str]:
     try:
         return _adapter.validate_python(text.split(","))
     except ValidationError as error:
-        raise InvalidRequest(f"tags: {error.errors()[0]['msg']}") from error
+        raise InvalidRequest(f"tags {complaint(error.errors()[0])}") from error

@@ -13,7 +13,7 @@ from api.errors import errors
 from api.ids import OverlayInPath
 from api.multipart import TextField, Upload, form, receive
 from api.overlays import service
-from api.overlays.schemas import Layer, OverlayCreated, OverlayDeleted, OverlayDetail, OverlayFields
+from api.overlays.schemas import OverlayCreated, OverlayDeleted, OverlayDetail, OverlayFields, OverlayQuery
 from farm.db import overlays
 from farm.errors import FileTooLarge, InvalidFormat, NoFile, OverlayNotFound, Unavailable, UploadLimit
 
@@ -47,17 +47,12 @@ async def upload_overlay(
 
 
 @router.get("", responses=errors())
-def list_overlays(
-    account: OverlaysRead,
-    farm: FarmDep,
-    layer: Annotated[Layer | None, Query(description="Only overlays of this layer")] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of overlays to return, 1 to 100")] = 100,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest overlays to skip")] = 0,
-) -> Page[OverlayDetail]:
-    """The account's overlays and all published ones, newest first."""
+def list_overlays(account: OverlaysRead, farm: FarmDep, query: Annotated[OverlayQuery, Query()]) -> Page[OverlayDetail]:
+    """The account's overlays and all published ones, newest first unless `sort` says otherwise."""
     with farm.database.read() as db:
-        rows, total = overlays.page(db, account.id, layer=layer, limit=limit, offset=offset)
-    return Page(data=[OverlayDetail.from_row(row) for row in rows], meta=Meta(total=total, offset=offset, limit=limit))
+        rows, total = overlays.page(db, account.id, query.listing(query.sort, query.q), layer=query.layer)
+    meta = Meta(total=total, offset=query.offset, limit=query.limit)
+    return Page(data=[OverlayDetail.from_row(row) for row in rows], meta=meta)
 
 
 @router.patch("/{overlay_id}/publish", responses=errors(OverlayNotFound))

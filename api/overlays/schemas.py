@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from api.envelope import ApiModel, Timestamp
 from api.ids import OverlayId
+from api.queries import ListQuery, SearchText
 from api.text import NO_CONTROL_CHARACTERS
 from farm.db.tables import Overlay
 from farm.orders.render_settings import Anchor
@@ -40,6 +41,17 @@ class OverlayFields(ApiModel):
         Anchor,
         Field(description="Side or corner that stays visible when cropped to a video's aspect ratio"),
     ] = "top-left"
+
+
+class OverlayQuery(ListQuery):
+    """Which overlays to list."""
+
+    layer: Annotated[Layer | None, Field(description="Only overlays of this layer")] = None
+    q: Annotated[SearchText, Field(description="Only overlays with this text in name or description, in any case")] = ""
+    sort: Annotated[
+        Literal["createdAt", "-createdAt", "name", "-name"], Field(description="Order, descending with a minus")
+    ] = "-createdAt"
+    limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of overlays to return, 1 to 100")] = 100
 
 
 class OverlayCreated(ApiModel):

@@ -12,7 +12,8 @@ from api.effects import Effect
 from api.multipart import Upload, path_of
 from api.overlays.schemas import OverlayCreated, OverlayFields
 from api.upload_storage import store_upload
-from farm.db import audit, clock, overlays
+from api.validation_messages import explain
+from farm.db import audit, clock, overlays, quotas
 from farm.db.tables import Account, Overlay
 from farm.errors import Forbidden, InvalidRequest
 from farm.ids import new_id
@@ -25,8 +26,9 @@ SUFFIXES = {"image/webp": "webp", "image/jpeg": "jpg"}
 async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Upload) -> OverlayCreated:
     """Re-encode and store an image. Raises InvalidFormat or InvalidRequest; on failure, no row or file is left."""
     fields = _checked(upload.fields)
+    await run_in_threadpool(_check_quotas, farm, account)
     with TemporaryFile(dir=farm.settings.data) as file:
-        async with farm.pictures.turn(account.id):
+        async with farm.pictures.turn(account.id, effect.abandoned):
             facts = await confined_process.run(
                 "farm.intake.picture",
                 upload.path,
@@ -49,12 +51,16 @@ async def accept_upload(farm: Farm, account: Account, effect: Effect, upload: Up
         return await run_in_threadpool(_store, farm, effect, overlay, path)
 
 
+def _check_quotas(farm: Farm, account: Account) -> None:
+    with farm.database.read() as db:
+        quotas.check_early(db, account.id, Overlay, farm.settings)
+
+
 def _checked(fields: dict[str, str]) -> OverlayFields:
     try:
         return OverlayFields.model_validate(fields)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InvalidRequest(f"{problem['loc'][0]}: {problem['msg']}") from error
+        raise InvalidRequest(explain(error.errors()[0])) from error
 
 
 def _store(farm: Farm, effect: Effect, overlay: Overlay, path: Path) -> OverlayCreated:

@@ -9,7 +9,7 @@ from api.dependencies import FarmDep
 from api.effects import EffectDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
-from api.ids import ModelInQuery, RenderInPath
+from api.ids import RenderInPath
 from api.renders import service
 from api.renders.schemas import (
     CreateBatch,
@@ -17,8 +17,8 @@ from api.renders.schemas import (
     RenderCreated,
     RenderDeleted,
     RenderDetail,
+    RenderQuery,
     RenderQueued,
-    Status,
 )
 from farm.db import renders
 from farm.errors import (
@@ -32,18 +32,19 @@ from farm.errors import (
     RenderNotFound,
     RendersRequired,
     TooMany,
+    UploadLimit,
 )
 
 router = APIRouter(prefix="/renders", tags=["Renders"], route_class=KeyedRoute)
 
-CREATE_ERRORS = (InvalidSettings, InvalidFormat, ModelIdRequired, ModelNotFound, NoCredits, BodyTooLarge)
+CREATE_ERRORS = (InvalidSettings, InvalidFormat, ModelIdRequired, ModelNotFound, NoCredits, UploadLimit, BodyTooLarge)
 
 
 @router.post("", status_code=201, responses=errors(*CREATE_ERRORS))
 def create_render(body: CreateRender, account: RendersWrite, farm: FarmDep, effect: EffectDep) -> Data[RenderCreated]:
     """Queue one render of a model."""
     with effect.transaction() as db:
-        render = service.create(db, farm, account, body.model_id, body.render_settings)
+        render = service.create(db, farm, account, body)
         return Data(data=effect.answered(db, RenderCreated.from_row(render)))
 
 
@@ -52,26 +53,25 @@ def create_batch(
     body: CreateBatch, account: RendersWrite, farm: FarmDep, effect: EffectDep
 ) -> Data[list[RenderQueued]]:
     """Queue up to 100 renders: all of them, or none when a setting is wrong or the credits do not suffice."""
-    requests = [(render_settings.model_id, render_settings.render_settings) for render_settings in body.renders]
     with effect.transaction() as db:
-        rows = service.create_batch(db, farm, account, requests)
+        rows = service.create_batch(db, farm, account, body.renders)
         return Data(data=effect.answered(db, [RenderQueued.from_row(row) for row in rows]))
 
 
 @router.get("", responses=errors())
-def list_renders(
-    account: RendersRead,
-    farm: FarmDep,
-    model: ModelInQuery = None,
-    status: Annotated[Status | None, Query(description="Only renders with this status")] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of renders to return, 1 to 100")] = 50,
-    offset: Annotated[int, Query(ge=0, le=2**31 - 1, description="Number of newest renders to skip")] = 0,
-) -> Page[RenderDetail]:
-    """The account's renders, newest first."""
+def list_renders(account: RendersRead, farm: FarmDep, query: Annotated[RenderQuery, Query()]) -> Page[RenderDetail]:
+    """The account's renders, newest first unless `sort` says otherwise."""
     with farm.database.read() as db:
-        details, total = renders.page(db, account.id, model_id=model, status=status, limit=limit, offset=offset)
-    data = [RenderDetail.from_detail(detail) for detail in details]
-    return Page(data=data, meta=Meta(total=total, offset=offset, limit=limit))
+        details, total = renders.page(
+            db,
+            account.id,
+            query.listing(query.sort, query.q),
+            model_id=query.chosen_model,
+            statuses=query.status,
+            metadata=query.pairs,
+        )
+    meta = Meta(total=total, offset=query.offset, limit=query.limit)
+    return Page(data=[RenderDetail.from_detail(detail) for detail in details], meta=meta)
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))

@@ -1,23 +1,32 @@
 """Request and response bodies of renders."""
 
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
+from api.queries import MAX_TEXT_LENGTH, SPLIT, ListQuery, SearchText
+from api.text import NO_CONTROL_CHARACTERS
 from farm.db.renders import Detail
 from farm.db.tables import Render
-from farm.errors import InvalidSettings
+from farm.errors import InvalidRequest, InvalidSettings
+from farm.ids import LENGTH
 from farm.orders.render_settings import RenderSettings, parse
 
 MAX_BATCH_SIZE = 100
 
 Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
 
+STATUSES: tuple[Status, ...] = get_args(Status)
+
 # Fields of responses.
+MetadataField = Annotated[
+    dict[str, str], Field(description="The metadata that the order had", examples=[{"order": "4711"}])
+]
 StatusField = Annotated[Status, Field(description="Stage of the render", examples=["pending"])]
 SettingsField = Annotated[RenderSettings, Field(description="The requested settings, defaults included")]
 
@@ -33,6 +42,40 @@ def _parse(raw: Any) -> RenderSettings:
 RenderSettingsInput = Annotated[RenderSettings, BeforeValidator(_parse)]
 
 
+def _key(text: str) -> str:
+    if not METADATA_KEY.fullmatch(text):
+        raise PydanticCustomError("metadata", "must be a key of 1 to 64 letters, digits, and the characters _ . -")
+    return text
+
+
+def _pair(text: str) -> str:
+    key, colon, value = text.partition(":")
+    if not colon or not METADATA_KEY.fullmatch(key) or len(value) > MAX_TEXT_LENGTH:
+        raise PydanticCustomError("metadata", "must have the form key:value, such as order:4711")
+    return text
+
+
+METADATA_KEY = re.compile("[A-Za-z0-9_.-]{1,64}")
+MAX_METADATA = 20
+METADATA = (
+    f"The client's own data: up to {MAX_METADATA} texts of at most {MAX_TEXT_LENGTH} characters, by keys of at most 64 "
+    "letters, digits, and the characters _ . -"
+)
+MetadataPair = Annotated[
+    str,
+    Field(max_length=MAX_TEXT_LENGTH + 65, json_schema_extra={"pattern": f"^{METADATA_KEY.pattern}:"}),
+    NO_CONTROL_CHARACTERS,
+    AfterValidator(_pair),
+]
+MetadataKey = Annotated[
+    str, AfterValidator(_key), WithJsonSchema({"type": "string", "pattern": f"^{METADATA_KEY.pattern}$"})
+]
+Metadata = Annotated[
+    dict[MetadataKey, Annotated[str, Field(max_length=MAX_TEXT_LENGTH), NO_CONTROL_CHARACTERS]],
+    Field(max_length=MAX_METADATA),
+]
+
+
 class CreateRender(ApiModel):
     """One render of a model."""
 
@@ -42,6 +85,7 @@ class CreateRender(ApiModel):
     render_settings: Annotated[
         RenderSettingsInput, Field(description="Settings of the render. Default: all defaults")
     ] = RenderSettings()
+    metadata: Annotated[Metadata, Field(description=METADATA, examples=[{"order": "4711"}])] = {}  # noqa: RUF012
 
 
 class CreateBatch(ApiModel):
@@ -54,16 +98,54 @@ class CreateBatch(ApiModel):
     ]
 
 
+class RenderQuery(ListQuery):
+    """Which renders to list."""
+
+    model: Annotated[str | None, Field(max_length=LENGTH, description="Only renders of the model with this id")] = None
+    model_id: Annotated[str | None, Field(max_length=LENGTH, description="The same as `model`")] = None
+    status: Annotated[
+        list[Status], SPLIT, Field(max_length=len(STATUSES), description="Only these statuses; separated by commas")
+    ] = []  # noqa: RUF012
+    metadata: Annotated[
+        list[MetadataPair],
+        Field(max_length=MAX_METADATA, description="Only renders with this metadata, key:value; may be repeated"),
+    ] = []  # noqa: RUF012
+    q: Annotated[
+        SearchText,
+        Field(description="Only renders of models with this text in title, SKU, external id or file name, in any case"),
+    ] = ""
+    sort: Annotated[
+        Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"],
+        Field(description="Order, descending with a minus"),
+    ] = "-createdAt"
+
+    @property
+    def chosen_model(self) -> str | None:
+        """The model by either name of the parameter. Raises InvalidRequest when both are sent."""
+        if self.model is not None and self.model_id is not None:
+            raise InvalidRequest("model and modelId are the same parameter: send one of them")
+        return self.model if self.model_id is None else self.model_id
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """The requested metadata. Raises InvalidRequest when a key is sent twice."""
+        pairs = dict(pair.split(":", 1) for pair in self.metadata)
+        if len(pairs) < len(self.metadata):
+            raise InvalidRequest("metadata: send each key only once")
+        return pairs
+
+
 class RenderQueued(ApiModel):
     """A queued render of a batch."""
 
     id: RenderId
     model_id: ModelId
     status: StatusField
+    metadata: MetadataField
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
-        return cls(id=row.id, model_id=row.model_id, status=row.status)
+        return cls(id=row.id, model_id=row.model_id, status=row.status, metadata=row.client_metadata)
 
 
 class RenderCreated(RenderQueued):
@@ -73,7 +155,13 @@ class RenderCreated(RenderQueued):
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
-        return cls(id=row.id, model_id=row.model_id, status=row.status, render_settings=parse(row.settings))
+        return cls(
+            id=row.id,
+            model_id=row.model_id,
+            status=row.status,
+            metadata=row.client_metadata,
+            render_settings=parse(row.settings),
+        )
 
 
 class RenderSummary(ApiModel):
@@ -90,6 +178,7 @@ class RenderSummary(ApiModel):
         ),
     ]
     render_settings: SettingsField
+    metadata: MetadataField
     created_at: Annotated[Timestamp, Field(description="Time of creation, UTC")]
     updated_at: Annotated[Timestamp, Field(description="Time of the last change of its status, UTC")]
 
@@ -104,6 +193,7 @@ class RenderSummary(ApiModel):
             "status": row.status,
             "is_system_preview": row.is_system_preview,
             "render_settings": parse(row.settings),
+            "metadata": row.client_metadata,
             "created_at": row.created_at,
             "updated_at": row.updated_at,
         }

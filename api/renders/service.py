@@ -5,41 +5,44 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
+from api.renders.schemas import CreateRender
 from farm.accounts import credits
 from farm.db import models, renders
 from farm.db.session import after_commit
 from farm.db.tables import Account, Render
 from farm.errors import Conflict, InvalidSettings, ModelNotFound
-from farm.orders.render_settings import RenderSettings
 from farm.scheduling import render_status, submit, validation
 from farm.storage import discard
 
 
-def create(db: Session, farm: Farm, account: Account, model_id: str, render_settings: RenderSettings) -> Render:
-    """Queue one render of a model. Raises ModelNotFound, InvalidSettings, HarmfulModel or NoCredits."""
-    model = models.owned(db, account.id, model_id)
-    validation.check(db, account, model.clips, render_settings)
-    return submit.render(db, model, render_settings, farm.settings, farm.doorbell)
+def create(db: Session, farm: Farm, account: Account, order: CreateRender) -> Render:
+    """Queue one render of a model. Raises ModelNotFound, InvalidSettings, HarmfulModel, NoCredits or UploadLimit."""
+    model = models.owned(db, account.id, order.model_id)
+    completed = validation.check(db, account, model.clips, order.render_settings)
+    render = submit.render(db, model, completed, farm.settings, farm.doorbell)
+    render.client_metadata = order.metadata
+    return render
 
 
-def create_batch(
-    db: Session, farm: Farm, account: Account, items: Sequence[tuple[str, RenderSettings]]
-) -> list[Render]:
-    """Queue a render for each pair of model id and settings, or none.
+def create_batch(db: Session, farm: Farm, account: Account, orders: Sequence[CreateRender]) -> list[Render]:
+    """Queue a render for each order, or none.
 
-    Raises ModelNotFound or InvalidSettings, which name the wrong item, HarmfulModel or NoCredits.
+    Raises ModelNotFound or InvalidSettings, which name the wrong item, HarmfulModel, NoCredits or UploadLimit.
     """
     accepted = []
-    for number, (model_id, render_settings) in enumerate(items):
+    for number, order in enumerate(orders):
         try:
-            model = models.owned(db, account.id, model_id)
-            validation.check(db, account, model.clips, render_settings)
+            model = models.owned(db, account.id, order.model_id)
+            completed = validation.check(db, account, model.clips, order.render_settings)
         except ModelNotFound as error:
             raise ModelNotFound(f"renders[{number}]: {error.message}") from error
         except InvalidSettings as error:
             raise InvalidSettings(f"renders[{number}].{error.message}") from error
-        accepted.append((model, render_settings))
-    return submit.renders(db, account.id, accepted, farm.settings, farm.doorbell)
+        accepted.append((model, completed))
+    rows = submit.renders(db, account.id, accepted, farm.settings, farm.doorbell)
+    for row, order in zip(rows, orders, strict=True):
+        row.client_metadata = order.metadata
+    return rows
 
 
 def dismiss(db: Session, account: Account, render_id: str) -> None:

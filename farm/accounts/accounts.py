@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from farm.accounts import credits
 from farm.db import clock, counters
 from farm.db.accounts import find_account, key_with_digest
-from farm.db.tables import Account, Key, LedgerEntry, now
+from farm.db.tables import Account, Key, LedgerEntry
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
 
@@ -92,15 +92,15 @@ def _check_allowed(db: Session, key: Key, scope: str) -> None:
         raise InsufficientScope(scope)
 
 
-def is_use_recorded_long_ago(key: Key) -> bool:
+def is_use_recorded_long_ago(db: Session, key: Key) -> bool:
     """Whether the recorded last use is so old that it should be updated."""
-    return key.last_used_at is None or key.last_used_at < now() - USE_RECORDED_EVERY
+    return key.last_used_at is None or key.last_used_at < clock.now(db) - USE_RECORDED_EVERY
 
 
 def record_use(db: Session, key: Key) -> None:
     """Record that a key is used now; does nothing if it was deleted with its account."""
     if row := db.get(Key, key.id, with_for_update=True):
-        row.last_used_at = now()
+        row.last_used_at = clock.now(db)
 
 
 def _key(db: Session, raw: str) -> Key:

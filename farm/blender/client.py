@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
 MIN_TIMEOUT_SECONDS = 0.01  # a socket with a timeout of 0 does not wait at all
 MAX_RESPONSE_BYTES, READ_BYTES = 16 * 1024**2, 64 * 1024
-OUT_OF_MEMORY, MAX_LOG_BYTES = (b"bad_alloc", b"alloc returns null"), 8192
+OUT_OF_MEMORY = (b"bad_alloc", b"alloc returns null")
+MAX_LOG_BYTES = 8192  # of the host's log, from the end
 INPUT_FOLDER, LOG_NAME = "input", "blender.log"  # in a host's folder, beside its own
 
 

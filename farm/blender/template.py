@@ -6,6 +6,7 @@ import bpy
 
 from farm.blender.importing import Object
 from farm.blender.unsafe import unsafe_content
+from farm.blender.unseen import unseen_content
 from farm.blender.violations import find_violations
 from farm.errors import BadTemplate
 from farm.templates import contract
@@ -37,7 +38,8 @@ def examine(path: Path) -> list[Violation]:
     except RuntimeError as error:
         raise BadTemplate(f"Blender cannot open {path.name}: {error}") from error
     bpy.context.view_layer.update()
-    return [*unsafe_content(), *find_violations(bpy.context.scene)]
+    scene = bpy.context.scene
+    return [*unsafe_content(), *find_violations(scene), *unseen_content(scene)]
 
 
 def _linked(library: str) -> Violation:

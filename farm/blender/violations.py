@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from farm.blender.importing import Object
+from farm.blender.unseen import is_lit
 from farm.templates import contract
 from farm.templates.contract import Part, Property, Violation
 
@@ -23,13 +24,14 @@ def find_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
         yield Violation(scene.name, f"there is more than one scene: {names}", "Delete all but one")
     for name in contract.COLLECTIONS:
         if name not in scene.collection.children:
-            yield Violation(
-                name, "there is no collection of this name", f"Right-click Scene Collection > New, call it {name}"
-            )
+            fix = f"Right-click Scene Collection > New, call it {name}"
+            if renamed := _renamed_collection(scene, name):
+                fix = f"Rename the collection {renamed.name} to {name}"
+            yield Violation(name, "there is no collection of this name", fix)
     for part in contract.PARTS:
         object_ = scene.objects.get(part.name)
         if object_ is None or object_.type != part.type:
-            yield _missing(part, object_)
+            yield _missing(scene, part, object_)
             continue
         yield from _check_collection(part, object_)
         yield from _check_unmoved(object_)
@@ -42,11 +44,44 @@ def find_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
     yield from _check_ignored_features(scene)
 
 
-def _missing(part: Part, found: Object | None) -> Violation:
+def _missing(scene: bpy.types.Scene, part: Part, found: Object | None) -> Violation:
+    if found is None and (renamed := _renamed_object(scene, part)):
+        return Violation(
+            part.name,
+            "there is no such object",
+            f"Rename {renamed.name} to {part.name}: double-click it in the Outliner",
+        )
     problem = f"it is of type {found.type}, not {KIND[part.type]}" if found else "there is no such object"
     rename = "Rename that object, then " if found else ""
     add = f"{HOW_TO_ADD[part.type]}, call it {part.name}, move it into the collection {part.collection}"
     return Violation(part.name, problem, rename + add)
+
+
+def _renamed_object(scene: bpy.types.Scene, part: Part) -> Object | None:
+    """The only object that could be this missing part under another name: of its type, in its collection."""
+    collection = bpy.data.collections.get(part.collection)
+    names = {other.name for other in contract.PARTS}
+    found = [
+        object_
+        for object_ in (collection.objects if collection else ())
+        if object_.type == part.type and object_.name not in names and object_.name in scene.objects
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _renamed_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection | None:
+    """The only collection that has the content of the missing one: lights, or any part."""
+    parts = {part.name for part in contract.PARTS}
+    found = [
+        collection
+        for collection in scene.collection.children
+        if collection.name not in contract.COLLECTIONS
+        and any(
+            object_.type == "LIGHT" if name == contract.LIGHTS else object_.name in parts
+            for object_ in collection.all_objects
+        )
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _check_collection(part: Part, object_: Object) -> Iterator[Violation]:
@@ -137,8 +172,15 @@ CHECKS = {"Subject": _check_subject, "Camera": _check_camera, "Ground": _check_g
 def _check_lights(scene: bpy.types.Scene) -> Iterator[Violation]:
     lights = bpy.data.collections.get(contract.LIGHTS)
     inside = set(lights.all_objects) if lights else set()
-    if lights and not any(object_.type == "LIGHT" and not object_.hide_render for object_ in inside):
+    inside_lights = [object_ for object_ in inside if object_.type == "LIGHT"]
+    if lights and not inside_lights:
         yield Violation(contract.LIGHTS, "there is no light in this collection", "Add > Light, and move it there")
+    elif lights and not any(map(is_lit, inside_lights)):
+        yield Violation(
+            contract.LIGHTS,
+            "all of its lights are hidden in renders",
+            "Enable at least one: camera icon in the Outliner",
+        )
     for object_ in scene.objects:
         if object_.type == "LIGHT" and object_ not in inside:
             yield Violation(
@@ -147,9 +189,11 @@ def _check_lights(scene: bpy.types.Scene) -> Iterator[Violation]:
 
 
 def _check_extra_objects(scene: bpy.types.Scene) -> Iterator[Violation]:
+    missing = [part for part in contract.PARTS if part.name not in scene.objects]
+    renamed = [_renamed_object(scene, part) for part in missing]
     for object_ in scene.objects:
         drawn = object_.type in RENDERED_TYPES or object_.instance_type != "NONE"
-        if drawn and not object_.hide_render and object_.name != "Ground":
+        if drawn and not object_.hide_render and object_.name != "Ground" and object_ not in renamed:
             yield Violation(
                 object_.name,
                 "it would be drawn beside the model",

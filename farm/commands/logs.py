@@ -1,27 +1,39 @@
-"""`farm logs`: the logs of a render, from all nodes that worked on it."""
+"""`farm logs`: all attempts at a render and their logs, from all nodes that worked on it."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import typer
 
-from farm.commands.shared import Data, console, fail, open_database
+from farm.commands.shared import Data, Json, console, fail, open_database, optional_iso_time
 from farm.db import attempt_logs
 from farm.db.tables import AttemptLog, Chunk, Render
 
+NO_LOG = "(no log: it is lost with the worker, or is not stored yet)"
 
-def print_logs(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None) -> None:
-    """Print the logs of all attempts at a render's chunks: those of the farm, of Blender and of ffmpeg."""
+
+def print_logs(
+    render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None, as_json: Json = False
+) -> None:
+    """Print all attempts at a render's chunks: node, how each ended, who noticed, and its log.
+
+    A log has the lines of the farm, of Blender and of ffmpeg.
+    """
     with open_database(data) as database, database.read() as db:
         render = db.get(Render, render_id)
         if render is None:
             fail(f"There is no render {render_id}: it was deleted or never existed")
+        parts = attempt_logs.of_render(db, render)
+        if as_json:
+            console.print(json.dumps(_render_json(render, parts)), markup=False)
+            return
         why = f": {render.error_message}" if render.error_message else ""
         console.print(f"render {render.id} is {render.status}{why}", markup=False)
-        for chunk, entries in attempt_logs.of_render(db, render):
+        for chunk, entries in parts:
             console.print(f"\n{chunk_line(chunk)}", style="bold", markup=False)
             for entry in entries:
                 console.print(_attempt_line(entry), style="bold", markup=False)
-                console.print(entry.text.rstrip(), markup=False)
+                console.print(entry.text.rstrip() or NO_LOG, markup=False)
 
 
 def chunk_line(chunk: Chunk) -> str:
@@ -36,4 +48,45 @@ def _last_frame(chunk: Chunk) -> int:
 
 
 def _attempt_line(entry: AttemptLog) -> str:
-    return f"--- attempt {entry.attempt} on {entry.worker}, ended {entry.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    line = f"--- attempt {entry.attempt} on {entry.worker}"
+    if not entry.ended_at:
+        return f"{line}, not ended"
+    seconds = f" after {(entry.ended_at - entry.began_at).total_seconds():.0f} s" if entry.began_at else ""
+    reason = f": {entry.reason}" if entry.reason else ""
+    noticed = f"noticed by the {entry.noticed_by}"
+    return f"{line}, {entry.outcome}{seconds}, {noticed}, {entry.ended_at:%Y-%m-%d %H:%M:%S} UTC{reason}"
+
+
+def _render_json(render: Render, parts: list[tuple[Chunk, list[AttemptLog]]]) -> dict[str, Any]:
+    """A render's attempts as `--json` prints them; times are ISO 8601 in UTC."""
+    return {
+        "render": render.id,
+        "status": render.status,
+        "errorMessage": render.error_message,
+        "chunks": [
+            {
+                "chunk": chunk.id,
+                "kind": chunk.kind,
+                "firstFrame": chunk.first_frame,
+                "frames": chunk.frames,
+                "state": chunk.state,
+                "node": chunk.worker,
+                "attempt": chunk.attempt,
+                "attempts": [_attempt_json(entry) for entry in entries],
+            }
+            for chunk, entries in parts
+        ],
+    }
+
+
+def _attempt_json(entry: AttemptLog) -> dict[str, Any]:
+    return {
+        "attempt": entry.attempt,
+        "node": entry.worker,
+        "began": optional_iso_time(entry.began_at),
+        "ended": optional_iso_time(entry.ended_at),
+        "outcome": entry.outcome,
+        "reason": entry.reason,
+        "noticedBy": entry.noticed_by,
+        "log": entry.text,
+    }

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -12,11 +11,15 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
 from farm.commands.shared import Json, Set, console, fail, settings_with
+from farm.orders.render_settings import RenderSettings as OrderSettings
 from farm.orders.render_settings import read_pairs
 from plinth_client import Plinth, PlinthError, Render, RenderSettings
+from plinth_client.responses import to_json
 
 PLAIN_PROGRESS_INTERVAL_SECONDS = 5.0  # between progress lines when stdout is not a terminal
-FileKind = Literal["video", "web", "poster", "poster-full", "thumb", "bundle"]
+FileKind = Literal["video", "web", "poster", "poster-full", "thumb", "thumb-still", "bundle"]
+
+DEFAULTS = OrderSettings().to_wire()
 
 app = typer.Typer(no_args_is_help=True, help="A remote farm, over its API.")
 
@@ -52,7 +55,7 @@ def upload(
         )
     known = " (already uploaded)" if uploaded.duplicate else ""
     console.print(
-        json.dumps(asdict(uploaded)) if as_json else f"Model {uploaded.model_id}{known}, render {uploaded.render_id}"
+        json.dumps(to_json(uploaded)) if as_json else f"Model {uploaded.model_id}{known}, render {uploaded.render_id}"
     )
 
 
@@ -67,7 +70,7 @@ def render(
     """Queue another render of an uploaded model."""
     with _client(url, key) as plinth:
         queued = plinth.renders.create(model_id, _render_settings(set_))
-    console.print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
+    console.print(json.dumps(to_json(queued)) if as_json else f"Render {queued.id}")
 
 
 @app.command("list")
@@ -82,10 +85,11 @@ def list_renders(
     with _client(url, key) as plinth:
         page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # validated by the farm
     if as_json:
-        console.print(json.dumps([asdict(item) for item in page.items], default=str))
+        console.print(json.dumps(to_json(page.items)))
         return
     for item in page.items:
-        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  model {item.model_id}  {_status_line(item)}")
+        what = f"model {item.model_id}  {_variant(item)}"
+        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  {what}  {_status_line(item)}")
     if page.total > len(page.items):
         console.print(f"... of {page.total}")
 
@@ -95,7 +99,7 @@ def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json 
     """Show the status of a render."""
     with _client(url, key) as plinth:
         found = plinth.renders.get(render_id)
-    console.print(json.dumps(asdict(found), default=str) if as_json else _status_line(found))
+    console.print(json.dumps(to_json(found)) if as_json else _status_line(found))
 
 
 @app.command()
@@ -109,16 +113,25 @@ def wait(
     with _client(url, key) as plinth, _bar("{task.description}", MofNCompleteColumn()) as bar:
         task = bar.add_task("pending", total=None)
         last_printed, line = 0.0, ""
+        began: tuple[float, int] | None = None
 
         def show(render: Render) -> None:
-            nonlocal last_printed, line
+            nonlocal last_printed, line, began
+            now = time.monotonic()
             if render.progress:
-                bar.update(task, description=render.status, completed=render.progress.frames, total=render.progress.of)
-            now, status = time.monotonic(), _status_line(render)
+                began = began if began and began[1] <= render.progress.frames else (now, render.progress.frames)
+                left = _time_left(render, began, now) if render.status == "video-processing" else ""
+                bar.update(
+                    task,
+                    description=f"{render.status}{left}",
+                    completed=render.progress.frames,
+                    total=render.progress.of,
+                )
+            status = _status_line(render)
             due = now - last_printed > PLAIN_PROGRESS_INTERVAL_SECONDS or render.status == "done"
             if not console.is_terminal and status != line and due:
                 last_printed, line = now, status
-                console.print(line)
+                console.print(line + (_time_left(render, began, now) if render.status != "done" else ""))
 
         plinth.renders.wait(render_id, on_progress=show, timeout=timeout)
 
@@ -148,6 +161,8 @@ def download(
                 plinth.renders.download_poster(render_id, out, quality=size, on_progress=show)
             case "thumb":
                 plinth.renders.download_thumb(render_id, out, on_progress=show)
+            case "thumb-still":
+                plinth.renders.download_thumb_still(render_id, out, on_progress=show)
             case "bundle":
                 plinth.renders.download_bundle(render_id, out, on_progress=show)
     console.print(str(out))
@@ -156,6 +171,23 @@ def download(
 def _render_settings(pairs: list[str] | None) -> RenderSettings:
     """Settings from key=value pairs, which only the farm validates."""
     return cast(RenderSettings, read_pairs(pairs or []))
+
+
+def _variant(render: Render) -> str:
+    """The settings that tell a render apart from others of its model: those that are not defaults."""
+    if render.is_system_preview:
+        return "preview"
+    chosen = {name: value for name, value in render.render_settings.items() if value != DEFAULTS.get(name)}
+    shown = {"quality": render.render_settings.get("quality"), **chosen} if "output" not in chosen else chosen
+    return " ".join(f"{name}={value}" for name, value in shown.items())
+
+
+def _time_left(render: Render, began: tuple[float, int] | None, now: float) -> str:
+    """The time until all frames are rendered at the speed since `began`, a time and its number of frames."""
+    if not (began and render.progress and render.progress.frames > began[1]):
+        return ""
+    rate = (render.progress.frames - began[1]) / max(now - began[0], 0.001)
+    return f", about {(render.progress.of - render.progress.frames) / rate:.0f} s left"
 
 
 def _status_line(render: Render) -> str:

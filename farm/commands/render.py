@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from farm import logs
-from farm.commands.shared import Set, console
+from farm.commands.shared import BackgroundFile, Set, console
 from farm.orders.render_settings import parse, parse_pairs, read_pairs
 from farm.rendering import local
 from farm.settings import Settings
@@ -18,16 +18,19 @@ PLAIN_PROGRESS_INTERVAL_SECONDS = 2.0  # between progress lines when stdout is n
 
 
 def render_video(
-    model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .glb or self-contained .gltf.")],
+    model: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A .glb, a self-contained .gltf, or the .zip of a scan.")
+    ],
     out: Annotated[
         Path,
         typer.Option("-o", "--out", help="Video file to write: .mp4, or .mov for pro. The poster goes beside it."),
     ],
     set_: Set = None,
+    background: BackgroundFile = None,
 ) -> None:
     """Render one model on this machine, without a server."""
     logs.configure("warning")
-    with local.render(model, parse_pairs(set_ or []), out, Settings()) as job:
+    with local.render(model, parse_pairs(set_ or []), out, Settings(), background) as job:
         _show_progress(job.steps, job.frames, "frames")
     console.print(f"{out} and {out.with_suffix('.png')}")
 

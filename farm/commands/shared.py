@@ -28,6 +28,10 @@ MAX_OPERATOR_LENGTH = 255
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BackgroundFile = Annotated[
+    Path | None,
+    typer.Option("--background", exists=True, dir_okay=False, help="A picture behind the model, instead of bgColor."),
+]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")]
 
 
@@ -38,10 +42,10 @@ def settings_with(**overrides: Any) -> Settings:
 
 @contextmanager
 def open_database(data: Path | None) -> Iterator[Database]:
-    """The database, migrated; closed at the end of the block."""
+    """The database, closed at the end of the block. Raises WrongVersion if `farm db upgrade` must be run first."""
     database = Database(settings_with(data=data).database)
     try:
-        database.upgrade()
+        database.check_version()
         yield database
     finally:
         database.close()

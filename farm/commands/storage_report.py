@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from farm.commands.shared import console, fail, iso_time
+from farm.commands.shared import console, iso_time
 from farm.db import clock, stored_files
 from farm.db.cleanups import UPLOAD_GRACE
 from farm.db.session import Database
@@ -25,8 +25,7 @@ def print_storage_report(settings: Settings, *, as_json: bool) -> bool:
     """Print all differences between storage and database. Returns whether there are none."""
     database = Database(settings.database)
     try:
-        if database.version() is None:
-            fail("The database has no tables yet: `farm up` or `farm db upgrade` creates them")
+        database.check_version()
         unknown, missing = compare(database, open_storage(settings))
     finally:
         database.close()

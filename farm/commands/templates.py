@@ -12,7 +12,8 @@ from rich.console import Console
 from farm import logs, templates
 from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
-from farm.errors import BadTemplate, FarmError
+from farm.commands.shared import BackgroundFile, Set
+from farm.errors import BadTemplate, FarmError, InvalidSettings
 from farm.processes import sandbox
 from farm.processes.scratch import own_scratch
 from farm.settings import Settings
@@ -70,7 +71,7 @@ def check(file: File) -> None:
 @app.command("preview")
 def preview_template(
     file: File,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The still to write, .png.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture to write, .png.")],
     model: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="A .glb or .gltf instead of the stand-in.")
     ] = templates.STAND_IN,
@@ -78,27 +79,35 @@ def preview_template(
         Literal["eevee", "cycles"] | None,
         typer.Option(help="The render engine. Default: the farm's choice."),
     ] = None,
+    set_: Set = None,
+    background: BackgroundFile = None,
+    sheet: Annotated[bool, typer.Option("--sheet", help="A sheet of eight stills along the effect.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Draw again whenever the file is saved, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Draw a still with a template."""
-    from farm.intake.check import check_model
-    from farm.rendering import template_still
+    """Draw a still with a template, or a contact sheet."""
+    from farm.orders.render_settings import parse, read_pairs
+    from farm.rendering import local, template_still
     from farm.rendering.engine import choose_engine
 
     logs.configure("warning")
     settings = Settings(engine=engine) if engine else Settings()
     confined_by = sandbox.of_blender(settings)
     path = templates.locate(file)
-    check_model(model, model.name, settings)
+    chosen = read_pairs(set_ or [])
+    if "scene" in chosen:
+        raise InvalidSettings("renderSettings.scene is the template that is previewed: leave it out")
+    request = parse(chosen)
+    local.check(model, request, settings)
+    preview = template_still.Preview(path, model, request, background, sheet)
     with own_scratch(settings.scratch) as scratch, contextlib.suppress(KeyboardInterrupt):
         chosen_engine = choose_engine(settings, scratch)
         with BlenderHost(scratch, confined_by) as host:
             for _ in template_still.saves(path) if watch else [None]:
                 began = time.monotonic()
                 try:
-                    template_still.still(host, path, model, out, chosen_engine, settings)
+                    template_still.draw(host, preview, out, chosen_engine, settings)
                 except FarmError as error:
                     if not watch:
                         raise

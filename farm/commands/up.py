@@ -1,5 +1,7 @@
 """`farm up`: the whole farm in one process tree (Redis, API, workers, reaper), and its clean shutdown."""
 
+import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -7,7 +9,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,7 @@ COLD_STOP_DELAY_SECONDS = 1.2  # RQ ignores a second signal within one second of
 STOP_TIMEOUT_SECONDS = 15.0
 ADMIN_EMAIL = "admin@localhost"
 ADMIN_KEY_FILE = "admin-key"
+LOCK_FILE = "farm-up.lock"
 ADMIN_CREDITS = 1000  # enough for trying everything
 
 
@@ -55,10 +58,14 @@ def start_farm(
 
 def _run(settings: Settings, workers: int) -> None:
     """Start the farm and keep it running until SIGINT or SIGTERM. Raises CannotStart."""
-    _check_port(settings)
     child_process.adopt_orphans()
     stop = threading.Event()
-    with on_stop_signal(stop.set), tempfile.TemporaryDirectory(prefix="plinth-") as runtime:
+    with (
+        _sole_farm(settings),
+        on_stop_signal(stop.set),
+        tempfile.TemporaryDirectory(prefix="plinth-") as runtime,
+    ):
+        _check_port(settings)
         children: list[Child] = []
         try:
             url = _start_redis(children, Path(runtime))
@@ -81,6 +88,21 @@ def _run(settings: Settings, workers: int) -> None:
         finally:
             stop.set()
             _stop(children)
+
+
+@contextlib.contextmanager
+def _sole_farm(settings: Settings) -> Iterator[None]:
+    """Lock the data folder, until the block or this process ends in any way. Raises CannotStart."""
+    settings.make_data_folder()
+    with (settings.data / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotStart(
+                f"Another `farm up` runs on the data folder {settings.data}: stop it first, or choose another folder"
+                " with --data"
+            ) from error
+        yield
 
 
 def _check_port(settings: Settings) -> None:

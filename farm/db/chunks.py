@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from statistics import median_low
 
-from sqlalchemy import ScalarSelect, exists, func, or_, select, update
+from sqlalchemy import ScalarSelect, Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from farm.db import clock
@@ -15,15 +15,17 @@ FINISHING, PREVIEW, DRAWING = 0, 1, 2
 UNFINISHED = ("queued", "running")
 # Chunks of a suspended account wait until it is resumed. Uncorrelated, so that it is evaluated once for all chunks.
 NOT_SUSPENDED = Chunk.account_id.not_in(select(Account.id).where(Account.suspended_at.is_not(None)))
+DUE = or_(Chunk.due_at.is_(None), Chunk.due_at <= func.clock_timestamp())
 MEASURED_CHUNKS = 200  # the latest ones of a tier, of which each account counts with
 MEASURED_CHUNKS_PER_ACCOUNT = 20
 
 
-def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str]:
+def next_waiting(priority: int, engine: str, *, draws: bool, held_back: Select[str]) -> ScalarSelect[str]:
     """The id of the chunk of a priority whose turn it is, locked with its shot.
 
     Skips chunks of suspended accounts, chunks that another transaction has locked, and frames of shots that another
-    engine has begun. Without `draws` it also skips shots that no engine has begun, unless they are previews.
+    engine has begun. Without `draws` it also skips shots that no engine has begun, unless they are previews. It skips
+    those that are `held_back`, too.
     """
     begins = draws or priority == PREVIEW
     mine = or_(Shot.engine == engine, Shot.engine.is_(None)) if begins else Shot.engine == engine
@@ -34,6 +36,7 @@ def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str
             Chunk.state == "queued",
             Chunk.priority == priority,
             NOT_SUSPENDED,
+            Chunk.id.not_in(held_back),
             or_(Chunk.kind == "finish", mine),
         )
         .order_by(Chunk.turn, Chunk.created_at)
@@ -76,7 +79,7 @@ def move_back_resumed(db: Session, account_id: str) -> None:
 
 def count_waiting(db: Session, priority: int, *, limit: int, account_id: str | None = None) -> int:
     """The number of chunks that wait for a worker, of one account or of all, counted up to `limit`."""
-    some = select(Chunk.id).where(Chunk.state == "queued", NOT_SUSPENDED, Chunk.priority == priority).limit(limit)
+    some = select(Chunk.id).where(Chunk.state == "queued", NOT_SUSPENDED, DUE, Chunk.priority == priority).limit(limit)
     if account_id:
         some = some.where(Chunk.account_id == account_id)
     return db.scalar(select(func.count()).select_from(some.subquery())) or 0

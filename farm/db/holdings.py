@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, exists, func, select, union
 from sqlalchemy.orm import Session
 
-from farm.db import cleanups, clock, nodes, quotas
+from farm.db import cleanups, clock, nodes, overlays, quotas
 from farm.db.tables import Account, Asset, Cleanup, Key, Model, Overlay, Render, Segment, Shot, SuspectModel
 
 
@@ -22,12 +22,12 @@ class Holdings(NamedTuple):
 
 def of(db: Session, account_id: str) -> Holdings:
     """What erasing the account removes."""
-    keys, models, overlays, renders = (
+    keys, models, pictures, renders = (
         db.scalar(select(func.count()).where(table.account_id == account_id)) or 0
         for table in (Key, Model, Overlay, Render)
     )
     size = quotas.usage(db, account_id).bytes
-    return Holdings(keys, models, overlays, renders, len(files(db, account_id)), size)
+    return Holdings(keys, models, pictures, renders, len(files(db, account_id)), size)
 
 
 def files(db: Session, account_id: str) -> list[str]:
@@ -50,7 +50,7 @@ def lock(db: Session, account_id: str) -> Account | None:
 
 def uses_by_others(db: Session, account_id: str, over: tuple[str, ...]) -> int:
     """The number of other accounts' renders with a status that is not `over` and an overlay of this account."""
-    uses_one = exists().where(Overlay.account_id == account_id, Render.settings["bgImageId"].as_string() == Overlay.id)
+    uses_one = exists().where(Overlay.account_id == account_id, overlays.uses_overlay())
     others = select(func.count()).where(Render.account_id != account_id, Render.status.not_in(over), uses_one)
     return db.scalar(others) or 0
 

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session, selectinload
 
-from farm.db import clock
+from farm.db import clock, lists
+from farm.db.lists import Listing
 from farm.db.session import rows_changed
 from farm.db.tables import Model, Render, Tag
 from farm.errors import ModelNotFound, UploadLimit
@@ -49,20 +50,32 @@ def detail(db: Session, account_id: str, model_id: str) -> Detail:
 
 
 def page(
-    db: Session, account_id: str, *, tags: Collection[str], archived: bool, limit: int, offset: int
+    db: Session, account_id: str, listing: Listing, *, tags: Collection[str], external_id: str | None, archived: bool
 ) -> tuple[list[Model], int]:
-    """The account's models, newest first: one page of them with their tags, and their total number.
+    """The account's models: one page of them with their tags, and their total number.
 
-    With `tags`, only models with at least one of them; archived models only with `archived`.
+    With `tags`, only models with at least one of them; with `external_id`, only models with this one; archived models
+    only with `archived`.
     """
     wanted = select(Model).where(Model.account_id == account_id, Model.deleted_at.is_(None))
+    wanted = wanted.where(*lists.conditions(Model, listing))
+    if listing.text:
+        wanted = wanted.where(has_text(listing.text))
+    if external_id is not None:
+        wanted = wanted.where(Model.external_id == external_id)
     if tags:
         wanted = wanted.where(Model.id.in_(select(Tag.model_id).where(Tag.tag.in_(tags))))
     if not archived:
         wanted = wanted.where(Model.archived_at.is_(None))
     total = db.scalar(wanted.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    newest = wanted.order_by(Model.created_at.desc(), Model.id.desc()).limit(limit).offset(offset)
-    return list(db.scalars(newest.options(selectinload(Model.tags)))), total
+    columns = {"createdAt": Model.created_at, "title": func.lower(func.coalesce(Model.title, Model.original_name))}
+    rows = wanted.order_by(*lists.order(Model, listing.sort, columns)).limit(listing.limit).offset(listing.offset)
+    return list(db.scalars(rows.options(selectinload(Model.tags)))), total
+
+
+def has_text(text: str) -> ColumnElement[bool]:
+    """Whether a model's title, SKU, external id or file name contains the text."""
+    return lists.contains(text, Model.title, Model.sku, Model.external_id, Model.original_name)
 
 
 def with_content(db: Session, account_id: str, sha256: str) -> Model | None:

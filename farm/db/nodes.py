@@ -85,9 +85,14 @@ def draws(db: Session, node: Node) -> bool:
     return node.has_gpu or node.always_draws or not db.scalar(select(exists().where(_accepts_work(db), Node.has_gpu)))
 
 
+def may_work(db: Session) -> ColumnElement[bool]:
+    """Whether a node is alive, and neither drained nor in quarantine; it may be checked just now."""
+    return and_(_alive(db), Node.drain_at.is_(None), Node.quarantined_at.is_(None))
+
+
 def _alive(db: Session) -> ColumnElement[bool]:
     return and_(Node.stopped_at.is_(None), Node.seen_at > clock.now(db) - HEARTBEAT_TIMEOUT)
 
 
 def _accepts_work(db: Session) -> ColumnElement[bool]:
-    return and_(_alive(db), Node.drain_at.is_(None), Node.quarantined_at.is_(None), Node.check_due_at.is_(None))
+    return and_(may_work(db), Node.check_due_at.is_(None))

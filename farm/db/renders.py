@@ -1,14 +1,16 @@
 """Every query about renders and their assets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, delete, exists, func, or_, select, union
 from sqlalchemy.orm import Session, joinedload
 
-from farm.db import chunks, cleanups
-from farm.db.tables import Asset, Chunk, Render, Segment, Shot
+from farm.db import chunks, cleanups, lists
+from farm.db.lists import Listing
+from farm.db.models import has_text
+from farm.db.tables import Asset, Chunk, Model, Render, Segment, Shot
 from farm.errors import RenderNotFound
 from farm.ids import well_formed
 
@@ -53,21 +55,36 @@ def detail(db: Session, account_id: str, render_id: str) -> Detail:
 
 
 def page(
-    db: Session, account_id: str, *, model_id: str | None, status: str | None, limit: int, offset: int
+    db: Session,
+    account_id: str,
+    listing: Listing,
+    *,
+    model_id: str | None,
+    statuses: Sequence[str],
+    metadata: Mapping[str, str],
 ) -> tuple[list[Detail], int]:
-    """The account's renders, newest first: one page of them, and their total number."""
-    wanted = [Render.account_id == account_id]
+    """The account's renders: one page of them, and their total number.
+
+    The text is looked for in their models. With `metadata`, only renders that have all of these pairs.
+    """
+    wanted = [Render.account_id == account_id, *lists.conditions(Render, listing)]
     if model_id is not None:
         if not well_formed(model_id):
             return [], 0
         wanted.append(Render.model_id == model_id)
-    if status is not None:
-        wanted.append(Render.status == status)
+    if statuses:
+        wanted.append(Render.status.in_(statuses))
+    if listing.text:
+        wanted.append(
+            Render.model_id.in_(select(Model.id).where(Model.account_id == account_id, has_text(listing.text)))
+        )
+    wanted += [Render.client_metadata[key].as_string() == value for key, value in metadata.items()]
     total = db.scalar(select(func.count()).select_from(Render).where(*wanted)) or 0
-    newest = (Render.created_at.desc(), Render.id.desc())
+    columns = {"createdAt": Render.created_at, "updatedAt": Render.updated_at}
+    order = lists.order(Render, listing.sort, columns)
     # The ids first, from an index only: a large offset then skips index entries instead of whole rows.
-    ids = list(db.scalars(select(Render.id).where(*wanted).order_by(*newest).limit(limit).offset(offset)))
-    rows = db.execute(_details().where(Render.id.in_(ids)).order_by(*newest))
+    page = select(Render.id).where(*wanted).order_by(*order).limit(listing.limit).offset(listing.offset)
+    rows = db.execute(_details().where(Render.id.in_(list(db.scalars(page)))).order_by(*order))
     return [Detail(*row) for row in rows], total
 
 

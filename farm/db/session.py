@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from farm.db import clock
+from farm.errors import WrongVersion
 
 # The locks of a client that is stopped or disconnected during a transaction would block all others. Our transactions
 # wait only for the database, so none is idle for that long.
@@ -54,7 +55,12 @@ class Database:
             call()
 
     def upgrade(self) -> None:
-        """Migrate the tables to the newest version; does nothing when they are up to date."""
+        """Migrate the tables to the newest version; does nothing when they are up to date.
+
+        Raises WrongVersion when they are of a later version.
+        """
+        if (found := self.version()) and not self.knows(found):
+            self.check_version()
         command.upgrade(self._alembic(), "head")
 
     def version(self) -> str | None:
@@ -69,6 +75,19 @@ class Database:
     def knows(self, version: str) -> bool:
         """Whether this code has a migration to that version; if not, the tables are of a later version."""
         return any(version == known.revision for known in ScriptDirectory.from_config(self._alembic()).walk_revisions())
+
+    def check_version(self) -> None:
+        """Raises WrongVersion when the tables are not of the version that this code needs."""
+        found, needed = self.version(), self.newest_version()
+        if found == needed:
+            return
+        if found is None:
+            raise WrongVersion("The database has no tables yet: run `farm db upgrade`")
+        if self.knows(found):
+            raise WrongVersion(f"The database is at version {found}, Plinth needs {needed}: run `farm db upgrade`")
+        raise WrongVersion(
+            f"The database is at version {found}, newer than {needed} of this Plinth: update Plinth on this machine"
+        )
 
     def _alembic(self) -> Config:
         config = Config()

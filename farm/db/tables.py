@@ -123,9 +123,9 @@ class Model(Table):
     """An uploaded file. An account has at most one undeleted model per content (sha256).
 
     `format` and `file_size` describe the stored file; `sha256` is that of the uploaded one, for a scan the zip.
-    `clips` names its animations in order; only its use loads it. The row of a deleted model stays, as its renders refer
-    to it; its file stays as long as `has_file`. `failed_at` is the time at which its preview failed because of the file
-    itself.
+    `external_id` is the client's own id of it. `clips` names its animations in order; only its use loads it. The row of
+    a deleted model stays, as its renders refer to it; its file stays as long as `has_file`. `failed_at` is the time at
+    which its preview failed because of the file itself.
     """
 
     __tablename__ = "models"
@@ -138,6 +138,7 @@ class Model(Table):
             postgresql_where=text("deleted_at IS NULL"),
         ),
         Index(None, "account_id", "created_at"),
+        Index(None, "account_id", "external_id"),
         Index(None, "deleted_at"),
     )
 
@@ -146,6 +147,7 @@ class Model(Table):
     format: Mapped[str] = mapped_column(String(8))
     title: Mapped[str | None] = mapped_column(String(255))
     sku: Mapped[str | None] = mapped_column(String(255))
+    external_id: Mapped[str | None] = mapped_column(String(256))
     clips: Mapped[list[str]] = mapped_column(default=list, deferred=True)
     file_size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
@@ -214,7 +216,7 @@ class Shot(Table):
 
 
 class Render(Table):
-    """One client request. Only farm.scheduling.render_status writes `status`.
+    """One client request. Only farm.scheduling.render_status writes `status`. `client_metadata` is the client's own.
 
     `retries` is the number of times that an operator queued it again after an error.
     """
@@ -233,6 +235,7 @@ class Render(Table):
     is_system_preview: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(String(20), default="pending")
     settings: Mapped[dict[str, Any]]
+    client_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
     error_message: Mapped[str | None] = mapped_column(Text)
     retries: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime] = mapped_column(default=func.clock_timestamp())
@@ -249,7 +252,8 @@ class Chunk(Table):
     Only farm.scheduling.leases writes state, attempt, failures and lease. Waiting chunks are claimed by `priority`,
     0 first, then by `turn`, which alternates between accounts. `tier` is that of the shot; `seconds` is the time that
     drawing took, set only if every frame was drawn and none came from the cache; `seconds_lost` is the time that nodes
-    spent on attempts that failed.
+    spent on attempts that failed. A chunk that has failed has `due_at`, before which it is not
+    claimed, while it waits.
     """
 
     __tablename__ = "chunks"
@@ -257,6 +261,7 @@ class Chunk(Table):
         # The order of claims: a claim reads one entry of this index, and sorts no waiting chunks.
         Index(None, "state", "priority", "turn", "created_at"),
         Index(None, "account_id", "state", "priority", "turn"),
+        Index(None, "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
         Index(None, "tier", "created_at", sqlite_where=text("seconds > 0"), postgresql_where=text("seconds > 0")),
     )
 
@@ -277,6 +282,7 @@ class Chunk(Table):
     seconds_lost: Mapped[float] = mapped_column(Float, default=0.0)
     claimed_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(255))
 
     shot: Mapped[Shot] = relationship(back_populates="chunks")
@@ -302,7 +308,11 @@ class Segment(Table):
 
 
 class AttemptLog(Table):
-    """The log of one attempt at a chunk: our own lines, ffmpeg's and Blender's."""
+    """One attempt at a chunk: how it ended, and its log, with our own lines, ffmpeg's and Blender's.
+
+    `outcome` is finished, failed, expired, released, postponed or cancelled, `noticed_by` one of worker, reaper and
+    operator. Both are null while a log is stored whose attempt has not ended. The log of a lost worker is empty.
+    """
 
     __tablename__ = "attempt_logs"
     __table_args__ = (UniqueConstraint("chunk_id", "attempt"),)
@@ -310,7 +320,12 @@ class AttemptLog(Table):
     chunk_id: Mapped[str] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
     attempt: Mapped[int]
     worker: Mapped[str] = mapped_column(String(255))
-    text: Mapped[str] = mapped_column(Text)
+    began_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    noticed_by: Mapped[str | None] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text, default="")
 
 
 class SuspectModel(Table):
@@ -369,7 +384,7 @@ class AuditEntry(Table):
 
 
 class Asset(Table):
-    """A finished file of a render, by kind: video, web, thumb, poster, poster-full, dataset."""
+    """A finished file of a render, by kind: video, web, thumb, thumb-still, poster, poster-full, dataset."""
 
     __tablename__ = "assets"
     __table_args__ = (UniqueConstraint("render_id", "kind"),)
@@ -391,8 +406,9 @@ class Node(Table):
     EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
     `sandbox` is the tier of its Blender's sandbox (farm.processes.sandbox).
     `failures` lists the models that failed here recently as (SHA-256, account id, time, message); they count until the
-    next success, `succeeded_at`. From `check_due_at` on the node has to draw a model that is known to be good, and gets
-    no work before. `clock_offset` is how many seconds its clock is ahead of the database's.
+    next success, `succeeded_at`, as do the `quick_failures`, attempts that failed soon. From `check_due_at` on the node
+    has to draw a model that is known to be good, and gets no work before. `clock_offset` is how many seconds its clock
+    is ahead of the database's.
     """
 
     __tablename__ = "nodes"
@@ -422,6 +438,7 @@ class Node(Table):
     check_due_at: Mapped[datetime | None]
     clock_offset: Mapped[float] = mapped_column(Float, default=0.0)
     failures: Mapped[list[list[str]] | None] = mapped_column(JSON(none_as_null=True))
+    quick_failures: Mapped[int] = mapped_column(default=0)
     succeeded_at: Mapped[datetime | None]
 
     last_chunk_id: Mapped[str | None] = mapped_column(String(12))

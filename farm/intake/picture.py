@@ -17,7 +17,9 @@ MAX_PIXELS = 50_000_000
 MAX_STORED_PIXELS = 16_000_000  # a 4K frame of any shape needs less
 MAX_STORED_SIDE_PIXELS = 16_383  # of WebP
 MAX_GROWTH = 2  # a lossless file may be this many times as large as the file sent
-QUALITY = 95
+# Tried in this order. Method 0 takes a quarter of the time, and a tenth more bytes for photos, but many times more for
+# gradients.
+WEBP_OPTIONS: list[dict[str, Any]] = [{"lossless": True, "method": 0}, {"lossless": True, "method": 1}, {"quality": 95}]
 FORMATS = ["PNG", "JPEG", "WEBP"]
 
 
@@ -60,11 +62,11 @@ def as_sent(jpeg: JpegImageFile) -> dict[str, Any]:
 
 def as_webp(picture: Image.Image, max_lossless_bytes: int) -> bytes:
     """The image as lossless WebP, or with losses if that takes more bytes; its transparency is always exact."""
-    file = io.BytesIO()
-    picture.save(file, "WEBP", lossless=True)
-    if file.tell() > max_lossless_bytes:
+    for options in WEBP_OPTIONS:
         file = io.BytesIO()
-        picture.save(file, "WEBP", quality=QUALITY)
+        picture.save(file, "WEBP", **options)
+        if file.tell() <= max_lossless_bytes:
+            break
     return file.getvalue()
 
 

@@ -1,7 +1,8 @@
 """Quarantine: a node that cannot draw a model that is known to be good gets no work.
 
-A node on which several models in a row fail, or two Blenders in a row end with the same model, gets no work until it
-has drawn that model (farm.worker.node_check), which tells whether it was the node's fault or the models'.
+A node on which attempts in a row fail quickly, or several models in a row fail, or two Blenders in a row end with the
+same model, gets no work until it has drawn that model (farm.worker.node_check), which tells whether it was the node's
+fault or the models'.
 """
 
 import errno
@@ -20,6 +21,10 @@ from farm.errors import BadModel, BadTemplate, BlenderCrashed, BlenderTimeout, R
 log = structlog.get_logger()
 
 MAX_FAILED_MODELS = 3  # in a row, with no success between them
+MAX_QUICK_FAILURES = (
+    2  # in a row: a sick node fails at once, and would take all work before that of the sound ones ends
+)
+QUICK = timedelta(seconds=30)  # of an attempt, from its claim
 WINDOW = timedelta(hours=1)
 CHECK_INTERVAL = timedelta(minutes=5)  # after which a node in quarantine is checked again
 
@@ -40,8 +45,13 @@ class Failure(NamedTuple):
         return datetime.fromisoformat(self.time)
 
 
-def record_failure(db: Session, name: str, model: Model, error: BaseException) -> None:
-    """Count a failed attempt against the node, unless the model failed elsewhere too, and against the model."""
+def record_failure(
+    db: Session, name: str, model: Model, error: BaseException, claimed_at: datetime | None = None
+) -> None:
+    """Count a failed attempt against the node, unless the model failed elsewhere too, and against the model.
+
+    One that failed soon after `claimed_at` counts against the node in any case.
+    """
     node = nodes.find(db, name, lock=True) if _may_be_the_nodes_fault(error) else None
     if node is None:
         return
@@ -53,7 +63,10 @@ def record_failure(db: Session, name: str, model: Model, error: BaseException) -
     if isinstance(error, BlenderCrashed | BlenderTimeout):
         hung_for = model.account_id if isinstance(error, BlenderTimeout) else None
         hosts = suspect_models.record(db, model.sha256, str(error), hung_for=hung_for)
-    if len(in_a_row - _failed_elsewhere(db, name, at - WINDOW)) >= MAX_FAILED_MODELS or hosts >= MAX_HOSTS:
+    if claimed_at and at - claimed_at < QUICK:
+        node.quick_failures += 1
+    is_sick = node.quick_failures >= MAX_QUICK_FAILURES
+    if is_sick or len(in_a_row - _failed_elsewhere(db, name, at - WINDOW)) >= MAX_FAILED_MODELS or hosts >= MAX_HOSTS:
         node.check_due_at = node.check_due_at or at
         log.warning("node_check_due", node=name, models=len(in_a_row), error=str(error))
 
@@ -77,6 +90,7 @@ def end_check(db: Session, name: str, error: str | None) -> None:
         return
     failures = _in_a_row(node, at)
     models = {failure.sha256 for failure in failures}
+    node.quick_failures = 0
     if error is None:
         suspect_models.confirm(db, models)
         node.failures = node.quarantined_at = node.quarantine_reason = node.check_due_at = None
@@ -96,8 +110,9 @@ def end_check(db: Session, name: str, error: str | None) -> None:
 
 
 def is_being_checked(db: Session, name: str) -> bool:
+    """Whether a check has begun. One that is only due has not: `begin_check` defers the next one."""
     node = nodes.find(db, name)
-    return node is not None and node.check_due_at is not None
+    return node is not None and node.check_due_at is not None and node.check_due_at > clock.now(db)
 
 
 def _may_be_the_nodes_fault(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from farm.db import clock, models, nodes
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
-from farm.errors import Conflict, NodeRefused, Unavailable
+from farm.errors import Conflict, NodeRefused, Unavailable, WrongVersion
 from farm.nodes.facts import Facts
 from farm.scheduling.leases import Claimant
 from farm.storage import Storage
@@ -38,16 +38,10 @@ class Assignment:
 
 def check_version(database: Database) -> None:
     """Raises NodeRefused when the tables are not of this code's version."""
-    found, needed = database.version(), database.newest_version()
-    if found == needed:
-        return
-    if found is None or database.knows(found):
-        raise NodeRefused(
-            f"The database is at version {found or 'none'}, this node needs {needed}: run `farm db upgrade`"
-        )
-    raise NodeRefused(
-        f"The database is at version {found}, newer than this node's {needed}: update Plinth on this node"
-    )
+    try:
+        database.check_version()
+    except WrongVersion as error:
+        raise NodeRefused(error.message) from error
 
 
 def check_storage(database: Database, storage: Storage) -> None:
@@ -170,15 +164,17 @@ def _is_of(node: Node, facts: Facts) -> bool:
     return (node.machine, node.started_at) == (facts.machine, facts.started_at)
 
 
-def leave(db: Session, facts: Facts) -> None:
-    """Remove the node from the registry; one that is drained, quarantined or to be checked stays, marked as stopped.
+def leave(db: Session, facts: Facts, *, failed: bool = False) -> None:
+    """Remove the node from the registry.
+
+    One that has `failed`, is drained, quarantined or to be checked stays, marked as stopped.
 
     Does nothing if the node has not joined, or another process has joined under its name since.
     """
     node = nodes.find(db, facts.name, lock=True)
     if node is None or not has_joined(db, facts):
         return
-    if node.drain_at or node.quarantined_at or node.check_due_at:
+    if failed or node.drain_at or node.quarantined_at or node.check_due_at:
         node.stopped_at = clock.now(db)
     else:
         db.delete(node)
@@ -192,7 +188,7 @@ def record_frame(db: Session, name: str, chunk_id: str, frame: int) -> None:
 
 def record_success(db: Session, name: str, chunk_id: str, frame: int | None) -> None:
     """Record that a chunk was completed, `frame` its last: the node's earlier failures no longer count."""
-    rows_changed(db, update(Node).where(Node.name == name).values(succeeded_at=clock.now(db)))
+    rows_changed(db, update(Node).where(Node.name == name).values(succeeded_at=clock.now(db), quick_failures=0))
     if frame is not None:
         record_frame(db, name, chunk_id, frame)
 
@@ -208,6 +204,7 @@ def resume(db: Session, name: str) -> Node:
     """Let a drained or quarantined node work again. Raises NotFound."""
     node = nodes.named(db, name, lock=True)
     node.drain_at = node.quarantined_at = node.quarantine_reason = node.failures = node.check_due_at = None
+    node.quick_failures = 0
     return node
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from camera_paths import PATHS
+from farm.orders.effects import PATHS
 
 DATASET_DEFAULTS = {"dataset_quality": "100x800", "coverage": "hemisphere"}  # fields that only datasets have
-VIDEO_FIELDS = ("animation", "bg_image_id", "vignette")  # optional fields that only videos have
+VIDEO_FIELDS = ("animation", "bg_image_id", "fg_image_id", "vignette")  # optional fields that only videos have
 
 JsonSchema = dict[str, Any]
 

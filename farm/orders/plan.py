@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from camera_paths import PATHS, Pose
+from camera_paths import Pose
 from farm import templates
+from farm.orders.effects import PATHS
 from farm.orders.render_settings import Aspect, RenderSettings
 from farm.settings import Settings
 from farm.tiers import TIERS
@@ -62,6 +63,11 @@ class ShotSpec:
     def min_chunk_frames(self) -> int:
         """Smallest number of frames in a chunk: one GOP."""
         return self.fps
+
+    @property
+    def poster_frame(self) -> int:
+        """Number of the frame that is the poster: where the camera path does not loop, the last, which it leads to."""
+        return 0 if PATHS[self.effect].loops else self.frames - 1
 
     @property
     def max_renders(self) -> int:

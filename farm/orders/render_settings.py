@@ -8,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from camera_paths import PATHS
 from farm import templates
 from farm.errors import InvalidSettings
 from farm.ids import ID
 from farm.orders import field_rules
+from farm.orders.effects import BROKEN, PATHS
 from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
 from farm.orders.settings_messages import describe_allowed, not_allowed
 from farm.tiers import MAX_LENGTH_SECONDS, Coverage, DatasetQuality, Quality
@@ -26,7 +26,7 @@ Anchor = Literal[
 if TYPE_CHECKING:
     Effect = str
 else:
-    Effect = Literal[(*PATHS, "dataset")]  # every file in camera_paths/
+    Effect = Literal[(*PATHS, "dataset")]  # every usable file of both folders
 
 MAX_CLIPS_SHOWN = 20  # in an error message
 RULE_VIOLATION = "rule_violation"  # pydantic's error type for fields that do not go together
@@ -77,9 +77,11 @@ class RenderSettings(BaseModel):
         Coverage | None,
         _optional(description="Camera positions of a dataset: hemisphere (above) or sphere. Default: hemisphere"),
     ] = None
-    effect: Annotated[Effect, Field(description='Camera path of a video; "dataset" is the same as in `output`')] = (
-        "turntable"
-    )
+    effect: Annotated[
+        Effect,
+        # The default is validated, too: its file may be broken.
+        Field(description='Camera path of a video; "dataset" is the same as in `output`', validate_default=True),
+    ] = "turntable"
     sweep_angle: Annotated[
         float | None,
         _optional(ge=10, le=1080, description="Degrees that hero-spin or reveal turn. Default: 540 or 180"),
@@ -102,7 +104,11 @@ class RenderSettings(BaseModel):
     ] = None
     scale_from: Annotated[
         float | None,
-        _optional(ge=0, le=1, description="Size of the model at the start of reveal; 1 is its full size. Default: 0"),
+        _optional(
+            ge=0,
+            le=1,
+            description="Size of the model at the start of reveal; 1 is its full size. Default: 0, shown as 0.02",
+        ),
     ] = None
     scene: Annotated[
         str,
@@ -127,8 +133,19 @@ class RenderSettings(BaseModel):
             description="Overlay behind the model; `bgColor` then shows only where the overlay is transparent",
         ),
     ] = None
+    fg_image_id: Annotated[
+        str | None,
+        _optional(
+            pattern=f"^{ID.pattern}$",
+            description="Overlay in front of the model, over the finished picture, with its transparency",
+        ),
+    ] = None
     bg_align: Annotated[
-        Anchor, Field(description="Side or corner of the overlay that stays visible when it has to be cropped")
+        Anchor,
+        Field(
+            description="Side or corner of the background overlay that stays visible when it has to be cropped. "
+            "Default: the overlay's own `alignment`"
+        ),
     ] = "top-left"
     length: Annotated[
         float, Field(ge=3, le=600, description="Duration of the video in seconds, 3 to 30; admin accounts up to 600")
@@ -263,6 +280,11 @@ def allowed(field: str) -> str:
     return describe_allowed(field, SCHEMA["properties"][field])
 
 
+def unknown_field(name: str) -> str:
+    """The message about a field that render settings do not have."""
+    return f"{name} is not a known field. Known fields: {', '.join(FIELDS)}"
+
+
 def parse(raw: Any) -> RenderSettings:
     """Settings from a decoded JSON value; None is all defaults.
 
@@ -282,7 +304,12 @@ def _message(problem: ErrorDetails) -> str:
         return "renderSettings must be a JSON object"
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        return f"renderSettings.{field} is not a known field. Known fields: {', '.join(FIELDS)}"
+        return f"renderSettings.{unknown_field(field)}"
+    if field == "effect" and (broken := BROKEN.get(str(problem["input"]))):
+        return (
+            f'renderSettings.effect is "{broken.name}", a camera path that this farm cannot use: its file is broken, as'
+            " `farm camera-paths list` shows"
+        )
     return not_allowed(field, problem["input"], allowed(field))
 
 

@@ -11,6 +11,7 @@ MAX_QUOTED_CHARACTERS = 60
 IN_WORDS = {
     "bgColor": 'a colour such as "#ff8800": # and six hex digits',
     "bgImageId": "the id of an overlay, 12 letters and digits",
+    "fgImageId": "the id of an overlay, 12 letters and digits",
     "length": f"a number from 3 to {MAX_LENGTH_SECONDS} (to 600 for admins)",
 }
 

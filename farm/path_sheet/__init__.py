@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from PIL import Image
 from pydantic.alias_generators import to_camel
 
-from camera_paths import PATHS
+from farm.orders.effects import PATHS
 from farm.orders.render_settings import RenderSettings
 from farm.path_sheet.canvas import HAIRLINE, INK, SOFT, WASH, Canvas, text_width
 from farm.path_sheet.charts import draw_charts

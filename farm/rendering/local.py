@@ -27,6 +27,7 @@ from farm.scene.shot import Engine
 from farm.settings import DEFAULT_LIMITS, ModelLimits, Settings
 from farm.tiers import TIERS
 from farm.video import backgrounds
+from farm.video.backgrounds import OverlayPicture
 from farm.video.composite import Compositor
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
@@ -45,22 +46,28 @@ class LocalRender:
 
 
 @contextmanager
-def render(model: Path, request: RenderSettings, out: Path, settings: Settings) -> Iterator[LocalRender]:
-    """Check the model, start Blender, and yield the render, to be run inside the block. Raises FarmError.
+def render(
+    model: Path, request: RenderSettings, out: Path, settings: Settings, background: Path | None = None
+) -> Iterator[LocalRender]:
+    """Check the model or a scan's ZIP, start Blender, and yield the render, to be run inside the block.
 
-    Writes the video to `out` and the poster beside it, with the suffix .png, when the block ends.
+    `background` is a picture that replaces the settings' background colour. Raises FarmError. Writes the video to `out`
+    and the poster beside it, with the suffix .png, when the block ends.
     """
-    _check(model, request, settings)
+    _check_settings(request)
     prepare_output(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
     spec = plan.shot(_digest(model), request, settings)
-    with _blender(settings) as (blender, engine, scratch):
-        files = Files(scratch, spec.tier)
-        variant = Variant(spec, request, None, files, executable(settings.ffmpeg))
-        shot = shot_setup(spec, as_gltf(model, scratch, settings).absolute(), engine)
-        frames = draw_frames(blender, shot, spec, range(spec.frames))
-        yield LocalRender(spec.frames, produce(frames, [variant]))
-        shutil.move(files.videos["video"], out)
-        shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
+    with tempfile.TemporaryDirectory() as folder:
+        gltf = as_gltf(model, Path(folder), settings)
+        request.check_against(check_model(gltf, gltf.name, settings).clips, admin=True)
+        with _blender(settings) as (blender, engine, scratch):
+            files = Files(scratch, spec.tier)
+            picture = OverlayPicture(background, request.bg_align) if background else None
+            variant = Variant(spec, request, picture, files, executable(settings.ffmpeg))
+            frames = draw_frames(blender, shot_setup(spec, gltf.absolute(), engine), spec, range(spec.frames))
+            yield LocalRender(spec.frames, produce(frames, [variant]))
+            shutil.move(files.videos["video"], out)
+            shutil.move(files.posters["poster-full"], out.with_suffix(".png"))
 
 
 @contextmanager
@@ -108,7 +115,7 @@ def stills(
 
     Raises FarmError.
     """
-    _check(model, request, settings)
+    check(model, request, settings)
     video = plan.shot(_digest(model), request, settings.model_copy(update={"fps": STILL_FPS}))
     side = plan.even(STILL_SUPERSAMPLING * size)
     spec = replace(video, width=side, height=side, samples=settings.samples or STILL_SAMPLES)
@@ -123,15 +130,25 @@ def stills(
         ]
 
 
-def _check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
+def check(model: Path, request: RenderSettings, limits: ModelLimits) -> None:
     """Raises FarmError when the file is not a valid model, or cannot be rendered as requested here."""
+    _check_settings(request)
+    request.check_against(check_model(model, model.name, limits).clips, admin=True)
+
+
+def _check_settings(request: RenderSettings) -> None:
+    """Raises InvalidSettings when they cannot be rendered here, whatever the model."""
     if request.is_dataset:
-        raise InvalidSettings("renderSettings request a dataset, and this command makes videos: use `farm dataset`")
+        raise InvalidSettings("renderSettings request a dataset, which this command does not make: use `farm dataset`")
     if request.bg_image_id:
         raise InvalidSettings(
-            "renderSettings.bgImageId names a picture stored by a farm, and this command runs without one: use bgColor"
+            "renderSettings.bgImageId names a picture stored by a farm, and this command runs without one: use"
+            " --background FILE, or bgColor"
         )
-    request.check_against(check_model(model, model.name, limits).clips, admin=True)
+    if request.fg_image_id:
+        raise InvalidSettings(
+            "renderSettings.fgImageId names a picture stored by a farm, and this command runs without one"
+        )
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
+from redis import ConnectionError as RedisConnectionError
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
@@ -25,12 +28,17 @@ NO_TIMEOUT = -1  # the job limits the time for each frame, and a job that hangs 
 MAX_WAKE_UPS = 256  # per queue: wake-ups beyond the number of workers have no effect, and would only fill Redis
 FAILURE_TTL_SECONDS = 60
 MAX_SHOWN_CHARACTERS = 80
-TIMEOUT_SECONDS = 5.0  # a Redis that does not respond within this time counts as down
+TIMEOUT_SECONDS = 2.0  # a Redis that does not respond within this time counts as down
 
 
-def connect(url: str, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
-    """A connection; `timeout` is the limit for every response in seconds. A worker, which waits for work, has None."""
-    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=TIMEOUT_SECONDS)
+def connect(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Redis:
+    """A connection; `timeout` is the limit for every response in seconds.
+
+    A connection that Redis has closed, by restarting for example, is opened again at once. No other error is retried:
+    callers have something else to do during an outage.
+    """
+    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=TIMEOUT_SECONDS, retry=retry)
 
 
 def queue(priority: int, redis: Redis) -> Queue:
@@ -104,8 +112,8 @@ class Doorbell:
 
     def wake_for_waiting(self, database: Database) -> None:
         """Wake workers for waiting chunks if their queue holds no wake-up."""
-        for priority in QUEUE_NAMES:
-            with _outage_logged():
+        with _outage_logged():
+            for priority in QUEUE_NAMES:
                 if queue(priority, self.redis).count == 0:
                     with database.read() as db:
                         waiting = chunks.count_waiting(db, priority, limit=MAX_WAKE_UPS)

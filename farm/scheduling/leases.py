@@ -16,11 +16,12 @@ import structlog
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
-from farm.db import chunks, clock, counters, renders
+from farm.db import attempt_logs, chunks, clock, counters, renders, retries
+from farm.db.attempt_logs import Observer, Outcome
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW, UNFINISHED
 from farm.db.session import after_commit, rows_changed
 from farm.db.tables import Chunk, Render, Shot
-from farm.errors import Conflict, FarmError, RenderFailed, WorkerLost
+from farm.errors import BadModel, Conflict, FarmError, OpeningTimeout, OverBudget, RenderFailed, WorkerLost
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.doorbell import Doorbell
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 # Turns by which a postponed chunk moves back. One would not be enough: of two chunks with the same turn the older one
 # is claimed first.
 POSTPONED_TURNS = 2
+
+MAX_PAUSE_SECONDS = 600.0  # before a retry
 
 WAKE_UPS = "wake_ups"  # in a session's info: numbers of wake-ups by priority, sent together after the commit
 
@@ -78,6 +81,7 @@ class ClaimedChunk:
     first_frame: int
     frames: int
     created_at: datetime
+    claimed_at: datetime | None
     shot_id: str
     spec: dict[str, Any]
     model_key: str
@@ -98,6 +102,7 @@ class ClaimedChunk:
             first_frame=chunk.first_frame,
             frames=chunk.frames,
             created_at=chunk.created_at,
+            claimed_at=chunk.claimed_at,
             shot_id=chunk.shot_id,
             spec=chunk.shot.spec,
             model_key=chunk.shot.model.storage_key,
@@ -114,15 +119,24 @@ class ClaimedChunk:
 def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChunk | None:
     """Lease the chunk whose turn it is to a worker, for `seconds`. None when no chunk waits that it can work on.
 
-    The first claim of a shot's frames decides which engine draws all of them, and begins its renders.
+    A chunk that has failed on this worker's node is left to nodes on which it has not, while one is alive. The first
+    claim of a shot's frames decides which engine draws all of them, and begins its renders.
     """
     options = {"synchronize_session": False, "populate_existing": True}
-    at = clock.now(db)
+    at, held_back = clock.now(db), retries.held_back(db, claimant.worker)
     for priority in claimant.priorities:
         claim = (
             update(Chunk)
-            .where(Chunk.id == chunks.next_waiting(priority, claimant.engine, draws=claimant.draws))
-            .values(state="running", worker=claimant.worker, claimed_at=at, lease_until=at + timedelta(seconds=seconds))
+            .where(
+                Chunk.id == chunks.next_waiting(priority, claimant.engine, draws=claimant.draws, held_back=held_back)
+            )
+            .values(
+                state="running",
+                worker=claimant.worker,
+                claimed_at=at,
+                lease_until=at + timedelta(seconds=seconds),
+                due_at=None,
+            )
             .returning(Chunk)
         )
         if chunk := db.scalars(claim, execution_options=options).one_or_none():
@@ -165,6 +179,7 @@ def complete(
     )
     if not rows_changed(db, done):
         return None
+    _record_end(db, chunk, "finished", "worker")
     unfinished = [render for render in renders.of_shot(db, chunk.shot_id) if render.status not in render_status.OVER]
     if chunk.kind == "draw" and chunks.all_drawn(db, chunk.shot_id):
         for render in unfinished:
@@ -191,38 +206,46 @@ def fail(
     error: FarmError,
     *,
     max_attempts: int,
+    retry_seconds: float = 0.0,
     was_working: bool = True,
+    noticed_by: Observer = "worker",
 ) -> Chunk | None:
     """Record a failed attempt at a chunk.
 
     Returns the chunk if it is retried. A final error, or `max_attempts` failures, end it and the rest of its shot, and
-    its renders with the error's message. Does nothing when the attempt is not the current one. If the node
-    `was_working` until now, the attempt's time counts against the chunk's budget.
+    its renders with the error's message; not if all failures are of one node and another could take the chunk. Does
+    nothing when the attempt is not the current one. If the node `was_working` until now, the attempt's time counts
+    against the chunk's budget, and the retry waits `retry_seconds`, doubled for each earlier failure.
     """
     chunk = chunks.lock(db, chunk_id)
     if chunk is None or chunk.attempt != attempt or chunk.state not in UNFINISHED:
         return None
     chunk.failures += 1
+    if chunk.state == "running":
+        _record_end(db, chunk, "failed" if noticed_by == "worker" else "expired", noticed_by, error.message)
     if was_working and chunk.claimed_at:
         chunk.seconds_lost += (clock.now(db) - chunk.claimed_at).total_seconds()
     is_final = isinstance(error, RenderFailed) and error.is_final
-    retried = not is_final and chunk.failures < max_attempts
+    retried = not is_final and (chunk.failures < max_attempts or retries.is_one_nodes_fault(db, chunk))
     reason, then = type(error).__name__, "retried" if retried else "ended"
     counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason=reason, then=then)
     if retried:
         _requeue(chunk)
-        _wake(db, doorbell, chunk.priority)
+        _free_engine(db, chunk)
+        pause = min(retry_seconds * 2 ** (chunk.failures - 1), MAX_PAUSE_SECONDS) if was_working else 0.0
+        chunk.due_at = clock.now(db) + timedelta(seconds=pause)
+        if not pause:  # otherwise the reaper wakes a worker when it is due
+            _wake(db, doorbell, chunk.priority)
         return chunk
     attempts = "" if is_final else f" ({chunk.failures} attempts)"
     for render in chunk.renders:
         render_status.advance(db, render, "error", message=error.message + attempts)
-        if render.is_system_preview and is_final:  # the file is the cause
+        if render.is_system_preview and isinstance(error, BadModel | OpeningTimeout | OverBudget):
             render.model.failed_at = clock.now(db)
     chunk.state, chunk.lease_until = "failed", None
     if chunk.kind == "draw":
         for other in chunks.of_shot(db, chunk.shot_id):
-            if other.state in UNFINISHED:
-                other.state, other.lease_until = "failed", None
+            _abandon(db, other, noticed_by, "Another part of the render failed")
     return None
 
 
@@ -231,7 +254,9 @@ def expire(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int, *, max_
     chunk = chunks.lock(db, chunk_id)
     if chunk is None or chunk.lease_until is None or chunk.lease_until >= clock.now(db):
         return None
-    return fail(db, doorbell, chunk_id, attempt, WorkerLost(), max_attempts=max_attempts, was_working=False)
+    return fail(
+        db, doorbell, chunk_id, attempt, WorkerLost(), max_attempts=max_attempts, was_working=False, noticed_by="reaper"
+    )
 
 
 def release(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int) -> Chunk | None:
@@ -242,18 +267,21 @@ def release(db: Session, doorbell: Doorbell, chunk_id: str, attempt: int) -> Chu
     chunk = chunks.lock(db, chunk_id)
     if chunk is None or chunk.attempt != attempt or chunk.state != "running":
         return None
+    _record_end(db, chunk, "released", "worker")
     _requeue(chunk)
     _wake(db, doorbell, chunk.priority)
     return chunk
 
 
-def postpone(db: Session, chunk_id: str, attempt: int) -> None:
-    """Release a chunk because a service that the whole farm shares is down. The reaper wakes a worker for it.
+def postpone(db: Session, chunk_id: str, attempt: int, reason: str) -> None:
+    """Release a chunk because a service that the whole farm shares is down: the `reason` says which.
 
-    It moves back in the queue, so that a chunk that meets an outage every time does not block all others.
+    The reaper wakes a worker for it. It moves back in the queue, so that a chunk that meets an outage every time does
+    not block all others.
     """
     chunk = chunks.lock(db, chunk_id)
     if chunk and chunk.attempt == attempt and chunk.state == "running":
+        _record_end(db, chunk, "postponed", "worker", reason)
         _requeue(chunk)
         chunk.turn += POSTPONED_TURNS
         counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason="Outage", then="retried")
@@ -270,7 +298,7 @@ def cancel(db: Session, render: Render, message: str) -> None:
     shared = any(other.status not in render_status.OVER for other in renders.of_shot(db, render.shot_id))
     for chunk in chunks.unfinished_of_shot(db, render.shot_id):
         if chunk.render_id == render.id or not shared:
-            chunk.state, chunk.lease_until = "failed", None
+            _abandon(db, chunk, "operator", message)
 
 
 def start_over(db: Session, shot_id: str) -> None:
@@ -290,10 +318,30 @@ def _held(chunk_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
     return Chunk.id == chunk_id, Chunk.attempt == attempt, Chunk.state == "running"
 
 
+def _record_end(
+    db: Session, chunk: ClaimedChunk | Chunk, outcome: Outcome, noticed_by: Observer, reason: str | None = None
+) -> None:
+    attempt_logs.record_end(db, chunk.id, chunk.attempt, chunk.worker, chunk.claimed_at, outcome, noticed_by, reason)
+
+
+def _abandon(db: Session, chunk: Chunk, noticed_by: Observer, reason: str) -> None:
+    """End a chunk that is not over, as its render is; its worker loses it."""
+    if chunk.state == "running":
+        _record_end(db, chunk, "cancelled", noticed_by, reason)
+    if chunk.state in UNFINISHED:
+        chunk.state, chunk.lease_until = "failed", None
+
+
+def _free_engine(db: Session, chunk: Chunk) -> None:
+    """Let any engine retry a chunk if no other part of its shot is drawn, as no part must match it then."""
+    if chunk.kind == "draw" and all(other.state == "queued" for other in chunks.of_shot(db, chunk.shot_id)):
+        chunk.shot.engine = None
+
+
 def _requeue(chunk: Chunk) -> None:
     # A worker that still works on the old attempt is refused by its number.
     chunk.state, chunk.attempt, chunk.frames_done = "queued", chunk.attempt + 1, 0
-    chunk.lease_until = chunk.worker = None
+    chunk.lease_until = chunk.due_at = chunk.worker = None
 
 
 def _wake(db: Session, doorbell: Doorbell, priority: int, number: int = 1) -> None:

@@ -27,19 +27,19 @@ def purge(database: Database, storage: Storage, settings: Settings) -> None:
         with database.read() as db:
             finished_before = _days_ago(db, settings.retention_renders_days)
             old_renders = renders.finished(db, finished_before, OVER, limit=MAX_ROWS_PER_PASS)
-        _each(database, "renders", old_renders, partial(remove_render, finished_before=finished_before))
+        _each(database, old_renders, partial(remove_render, finished_before=finished_before))
     with database.read() as db:
         failed_before = _days_ago(db, settings.retention_failed_models_days)
         failed = models.failed(db, failed_before, [*UNFINISHED, "done"], limit=MAX_ROWS_PER_PASS)
         deleted_before = _days_ago(db, settings.retention_deleted_days)
         deleted = models.unneeded_rows(db, deleted_before, limit=MAX_ROWS_PER_PASS)
-    _each(database, "models", failed, partial(_delete_failed_model, remove_render=remove_render))
-    _each(database, "models", deleted, _remove_model)
+    _each(database, failed, partial(_delete_failed_model, remove_render=remove_render))
+    _each(database, deleted, _remove_model)
 
 
-def _each(database: Database, what: str, ids: list[str], action: Callable[[Session, str], object]) -> None:
+def _each(database: Database, ids: list[str], action: Callable[[Session, str], object]) -> None:
     for id_ in ids:
-        with attempted(database, what, id_), database.write() as db:
+        with attempted(database, "purge", id_), database.write() as db:
             action(db, id_)
 
 

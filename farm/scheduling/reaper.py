@@ -8,6 +8,7 @@ import structlog
 
 from farm.db import chunks, counters, nodes
 from farm.db.session import Database
+from farm.errors import WrongVersion
 from farm.scheduling import leases
 from farm.scheduling.attempted import attempted
 from farm.scheduling.cleanup import clean_up
@@ -30,18 +31,24 @@ def run(settings: Settings, stop: threading.Event) -> None:
     database, doorbell = Database(settings.database), Doorbell(connect(settings.redis_url))
     storage = open_storage(settings)
     interval = settings.lease_seconds / PASSES_PER_LEASE
-    cleaning = partial(repeat, partial(clean_up, database, storage), interval, stop)
+    cleaning = partial(repeat, database, partial(clean_up, database, storage), interval, stop)
     threading.Thread(target=cleaning, name="cleanup", daemon=True).start()
-    purging = partial(repeat, partial(purge, database, storage, settings), PURGE_INTERVAL_SECONDS, stop)
+    purging = partial(repeat, database, partial(purge, database, storage, settings), PURGE_INTERVAL_SECONDS, stop)
     threading.Thread(target=purging, name="purge", daemon=True).start()
-    repeat(partial(reap, database, doorbell, settings), interval, stop)
+    repeat(database, partial(reap, database, doorbell, settings), interval, stop)
 
 
-def repeat(action: Callable[[], None], interval: float, stop: threading.Event) -> None:
-    """Run `action` every `interval` seconds until `stop` is set. A failure is logged, and the next run retries."""
+def repeat(database: Database, action: Callable[[], None], interval: float, stop: threading.Event) -> None:
+    """Run `action` every `interval` seconds until `stop` is set. A failure is logged, and the next run retries.
+
+    While the tables are not of this code's version, nothing is run.
+    """
     while not stop.wait(interval):
         try:
+            database.check_version()
             action()
+        except WrongVersion as error:
+            log.error("database_version_wrong", error=error.message)
         except Exception:
             log.exception("reaper_failed")
 

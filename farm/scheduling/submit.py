@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
-from farm.db import chunks, nodes, suspect_models
+from farm.db import chunks, nodes, quotas, suspect_models
 from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.renders import move
 from farm.db.tables import Chunk, Model, Render, Shot
@@ -36,7 +36,7 @@ def renders(
 ) -> list[Render]:
     """Charge the credits for all requests and queue a render of each.
 
-    Or raise NoCredits or HarmfulModel, and change nothing.
+    Or raise NoCredits, HarmfulModel or UploadLimit, and change nothing.
 
     Requests for the same model whose frames are equal share a shot: it is drawn once for as many of them as a node can
     encode in parallel.
@@ -44,6 +44,7 @@ def renders(
     if harmful := suspect_models.refused(db, [model.sha256 for model, _ in requests], account_id):
         model_id = next(model.id for model, _ in requests if model.sha256 == harmful.sha256)
         raise HarmfulModel(f"Model {model_id}: {HarmfulModel.default}")
+    quotas.check_order(db, account_id, settings)
     prices = {new_id(): price_of(request.to_wire()) for _, request in requests}
     credits.charge(db, account_id, prices)
     shots: dict[tuple[str, str, int], Shot] = {}
@@ -63,7 +64,7 @@ def renders(
 
 
 def render(db: Session, model: Model, request: RenderSettings, settings: Settings, doorbell: Doorbell) -> Render:
-    """Charge the credits for one render and queue it, or raise NoCredits and change nothing."""
+    """Charge the credits for one render and queue it, or raise as `renders` and change nothing."""
     return renders(db, model.account_id, [(model, request)], settings, doorbell)[0]
 
 
@@ -91,7 +92,7 @@ def again(db: Session, render: Render, settings: Settings, doorbell: Doorbell) -
         raise Conflict(f"The model of {render.id} was deleted")
     if suspect_models.refused(db, [model.sha256], model.account_id):
         raise HarmfulModel
-    validation.check(db, render.account, model.clips, request)
+    request = validation.check(db, render.account, model.clips, request)
     credits.charge_again(db, render)
     if render.is_system_preview:
         shot, model.failed_at = _queue_preview(db, model, settings, doorbell), None

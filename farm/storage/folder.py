@@ -14,6 +14,8 @@ from farm.storage.protocol import BLOCK_BYTES, StoredFile
 if TYPE_CHECKING:
     from tempfile import _TemporaryFileWrapper
 
+MAX_FOLDER_ATTEMPTS = 1000  # to create a folder that others remove while it is empty
+
 
 class FolderStorage:
     """Storage in a folder. Writes go to a temporary file, which is flushed to disk and renamed into place."""
@@ -56,7 +58,7 @@ class FolderStorage:
     def keys(self, prefix: str) -> Iterator[str]:
         folder, _, start = prefix.rpartition("/")
         top = self._path(folder)
-        for path, folders, names in os.walk(top, onerror=_raise_unless_missing):
+        for path, folders, names in os.walk(top, onerror=_raise):
             here = Path(path)
             if here == top:  # a prefix that names a file enters no folder beside it
                 folders[:] = [name for name in folders if name.startswith(start)]
@@ -80,12 +82,6 @@ class FolderStorage:
         return path
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    """A folder that is missing has no files; one that cannot be read may have some."""
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
 def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
     with file:
         file.seek(start)
@@ -99,12 +95,17 @@ def _blocks(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
 def _temporary_file(target: Path) -> "_TemporaryFileWrapper[bytes]":
     """A file beside `target` with the same name prefix, so that `keys` finds it if this process is killed.
 
-    Creates the folder if necessary; retries, because a concurrent `delete` may remove the empty folder.
+    Creates the folder if necessary; retries, because a concurrent `delete` may remove the empty folder. Raises
+    FileNotFoundError where no folder can be created, as under /proc.
     """
-    while True:
-        with contextlib.suppress(FileNotFoundError):
+    for attempt in range(1, MAX_FOLDER_ATTEMPTS + 1):
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
             return NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.put-", delete=False)
+        except FileNotFoundError:
+            if attempt == MAX_FOLDER_ATTEMPTS:
+                raise
+    raise AssertionError
 
 
 def _sync_folder(folder: Path) -> None:
@@ -114,3 +115,9 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _raise(error: OSError) -> None:
+    """Raise the error of a folder that cannot be read: its files are not gone. One that is missing has none."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

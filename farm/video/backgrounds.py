@@ -1,4 +1,4 @@
-"""Backgrounds of frames: a plain colour, or a picture scaled to cover the frame."""
+"""What lies behind and in front of frames: a plain colour, or overlays scaled to cover the frame."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class BackgroundPicture:
+class OverlayPicture:
     """A picture file, and the anchor: the side or corner that cropping keeps."""
 
     path: Path
@@ -24,19 +24,31 @@ def plain(colour: Colour, width: int, height: int) -> Image.Image:
     return Image.new("RGB", (width, height), colour)
 
 
-def cover(picture: BackgroundPicture, colour: Colour, width: int, height: int) -> Image.Image:
+def cover(picture: OverlayPicture, colour: Colour, width: int, height: int) -> Image.Image:
     """The picture, scaled to cover width x height and cropped, as RGB. `colour` shows where the picture is transparent.
 
     Raises RenderFailed when the file is not a readable picture.
     """
-    try:
-        with Image.open(picture.path) as file:
-            upright = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, ValueError) as error:
-        raise RenderFailed(f"The background picture cannot be read: {error}") from error
+    upright = _read(picture, "background")
     opaque = Image.alpha_composite(Image.new("RGBA", upright.size, (*colour, 255)), upright).convert("RGB")
     box = crop(*upright.size, width, height, picture.anchor)
     return opaque.resize((width, height), Image.Resampling.LANCZOS, box)
+
+
+def foreground(picture: OverlayPicture, width: int, height: int) -> Image.Image:
+    """The picture, scaled to cover width x height and cropped, as RGBA. Raises RenderFailed as `cover` does."""
+    upright = _read(picture, "foreground")
+    box = crop(*upright.size, width, height, picture.anchor)
+    return upright.resize((width, height), Image.Resampling.LANCZOS, box)  # Pillow multiplies by alpha meanwhile
+
+
+def _read(picture: OverlayPicture, layer: str) -> Image.Image:
+    """The picture upright, as RGBA."""
+    try:
+        with Image.open(picture.path) as file:
+            return ImageOps.exif_transpose(file).convert("RGBA")
+    except (OSError, ValueError) as error:
+        raise RenderFailed(f"The {layer} picture cannot be read: {error}") from error
 
 
 def crop(

@@ -1,4 +1,4 @@
-"""Composite a drawn frame over a background: the ground's shadow, the mirror image, the subject.
+"""Composite a drawn frame over a background: the ground's shadow, the mirror image, the subject, a foreground.
 
 Blending works on display values, as artists expect, which keeps the background colour exact.
 """
@@ -19,15 +19,17 @@ STRIP_ROWS = 32  # so that intermediate results fit the processor's cache
 class Compositor:
     """Composites the frames of one shot over one background picture, which has the frames' size.
 
+    `foreground`, RGBA of the same size, lies over the finished frames, the vignette included.
+
     Only the part that a frame's layers touch is computed; the rest is precomputed.
     """
 
-    def __init__(self, background: Image.Image, vignette: float) -> None:
-        self._background = background
+    def __init__(self, background: Image.Image, vignette: float, foreground: Image.Image | None = None) -> None:
+        self._background, self._foreground = background, foreground
         self._shadows = ShadowCaster(*background.size)
         self._vignette = Vignette(*background.size, vignette) if vignette else None
         self._touched = Box(0, 0, *background.size)
-        self._empty = self._finish(background, self._touched)
+        self._empty = self._finish(background.copy(), self._touched)
         self._picture = self._empty.copy()
 
     def over(self, frame: Frame) -> Pixels:
@@ -53,11 +55,14 @@ class Compositor:
         self._picture[box.slices] = self._finish(part, box)
 
     def _finish(self, part: Image.Image, box: Box) -> Pixels:
-        if self._vignette is None:
-            return np.asarray(part)
-        pixels = np.array(part)
-        self._vignette.darken(pixels, box)
-        return pixels
+        if self._vignette:
+            pixels = np.array(part)
+            self._vignette.darken(pixels, box)
+            part = Image.fromarray(pixels)
+        if self._foreground:
+            above = self._foreground.crop(box)
+            part.paste(above, mask=above)
+        return np.asarray(part)
 
 
 def strips(box: Box) -> Iterator[Box]:

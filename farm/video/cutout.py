@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from farm.scene.shot import Frame
 from farm.video.layers import Box, DeepPixels, bounding_box, read_deep
@@ -21,14 +22,18 @@ BLOCK = 8  # pixels per side of the blocks that ProRes transforms
 
 
 class Cutout:
-    """Cuts out the frames of one shot."""
+    """Cuts out the frames of one shot. `foreground`, RGBA of the frames' size, lies over them, with its alpha."""
 
-    def __init__(self, width: int, height: int, vignette: float) -> None:
+    def __init__(self, width: int, height: int, vignette: float, foreground: Image.Image | None = None) -> None:
         self._shadows = ShadowCaster(width, height)
         self._vignette = Vignette(width, height, vignette) if vignette else None
         # Padded to whole blocks; the frame is the top left part.
         self._whole = np.zeros((-(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK, 4), dtype=np.uint16)
         self._pixels = self._whole[:height, :width]
+        self._foreground_box = Box(*((foreground and foreground.getchannel("A").getbbox()) or (0, 0, 0, 0)))
+        self._foreground = None
+        if foreground and (part := foreground.crop(self._foreground_box)).size != (0, 0):
+            self._foreground = np.asarray(part).astype(np.uint16) * np.uint16(257)
         self._touched = Box(0, 0, 0, 0)
 
     def of(self, frame: Frame) -> DeepPixels:
@@ -49,6 +54,9 @@ class Cutout:
         box = bounding_box(boxes)
         if self._vignette:
             self._vignette.darken_deep(self._pixels[box.slices], box)
+        if self._foreground is not None:
+            composite_over(self._pixels[self._foreground_box.slices], self._foreground)
+            box = bounding_box([box, self._foreground_box])
         self._touched = self._with_blocks_bounding_box(box)
         extend_colours(self._whole[self._touched.slices])
         return self._pixels

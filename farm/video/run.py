@@ -26,7 +26,7 @@ PIPE_BYTES = 1 << 20  # the maximum that Linux allows unprivileged processes: fe
 MAX_LOG_BYTES = 4096  # of ffmpeg's messages, from the end
 MAX_MEMORY_BYTES, MAX_FILE_BYTES, MAX_CPU_HOURS = 8 * 1024**3, 64 * 1024**3, 100  # of one ffmpeg
 # It reads files and its stdin only, whatever a file names, and never asks on a terminal.
-CAREFUL = ["-nostdin", "-protocol_whitelist", "file,pipe"]
+INPUT_OPTIONS = ["-nostdin", "-protocol_whitelist", "file,pipe"]
 FINISH_TIMEOUT_SECONDS = 600.0  # for encoding and writing the frames that are buffered after the last one
 
 
@@ -55,7 +55,7 @@ class Encoder:
         # A file, not a pipe: an unread pipe that fills up would block ffmpeg.
         self._log_file = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            sandbox.strongest().command([ffmpeg, *CAREFUL, *arguments], rules),
+            sandbox.strongest().command([ffmpeg, *INPUT_OPTIONS, *arguments], rules),
             env=sandbox.clean_environment(home=folder, temporary=folder),
             bufsize=0,
             pipesize=PIPE_BYTES,

@@ -4,6 +4,7 @@ It holds our own log lines, ffmpeg's among them, and Blender's output.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 
 PREFIX = "attempt-"
 MAX_CHARACTERS_SUCCESS, MAX_CHARACTERS_FAILURE = 2_000, 16_000
+MAX_BYTES = 4 * MAX_CHARACTERS_FAILURE  # read of Blender's output at either end: a host may write gigabytes
 # Beginnings of lines that Blender prints many times per frame; the first reports progress.
 PROGRESS, REPEATED = "Fra:", ("Saved: ", "Time: ")
 
@@ -95,15 +97,25 @@ def _read(context: WorkerContext, path: Path) -> str:
 
 
 def _blender_output(path: Path) -> str:
-    """Blender's output, with only the last line of its progress reports."""
+    """Blender's output, with only the last line of its progress reports; of a long one, the beginning and the end."""
     output, progress = [], ""
-    with contextlib.suppress(FileNotFoundError), path.open(errors="replace") as lines:
-        for line in lines:
-            if line.startswith(PROGRESS):
-                progress = line
-            elif line.strip() and not line.startswith(REPEATED):
-                output.append(line)
+    for line in _ends(path).splitlines(keepends=True):
+        if line.startswith(PROGRESS):
+            progress = line
+        elif line.strip() and not line.startswith(REPEATED):
+            output.append(line)
     return f"Blender:\n{''.join(output)}{progress}" if output or progress else ""
+
+
+def _ends(path: Path) -> str:
+    """The text of a file, without what lies between its first and last MAX_BYTES; "" if there is none."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        head = file.read(MAX_BYTES)
+        left_out = file.seek(0, os.SEEK_END) - 2 * MAX_BYTES
+        file.seek(MAX_BYTES + max(left_out, 0))
+        note = f"\n[{left_out} bytes left out]\n" if left_out > 0 else ""
+        return head.decode(errors="replace") + note + file.read(MAX_BYTES).decode(errors="replace")
+    return ""
 
 
 def shortened(text: str, limit: int) -> str:

@@ -31,7 +31,7 @@ class WorkerContext:
     scratch: Path
     worker_pid: int = field(default_factory=os.getpid)
     _stop: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)  # a byte of shared memory
-    turns: "Turns" = field(default_factory=lambda: Turns(), init=False)
+    previews: "PreviewsInARow" = field(default_factory=lambda: PreviewsInARow(), init=False)
     _tenant: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, TENANT_BYTES), init=False)
     _stale: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1), init=False)
 
@@ -75,18 +75,18 @@ class WorkerContext:
         return bool(self._stop[0])
 
 
-class Turns:
-    """The turns of previews and other drawing, in memory that a worker shares with its work-horses.
+class PreviewsInARow:
+    """Counts the previews that were claimed in a row, in memory that a worker shares with its work-horses.
 
     Previews come first, as they are quick, but not without end: then drawing has a turn, if any waits.
     """
 
     def __init__(self) -> None:
-        self._previews = memoryview(mmap.mmap(-1, 16)).cast("d")  # number in a row, and when the first was claimed
+        self._row = memoryview(mmap.mmap(-1, 16)).cast("d")  # number in a row, and when the first was claimed
 
     @property
     def drawing_first(self) -> bool:
-        number, began = self._previews
+        number, began = self._row
         return number >= MAX_PREVIEWS_IN_A_ROW or (number > 0 and time.monotonic() - began > MAX_PREVIEW_SECONDS)
 
     def count(self, priority: int | None) -> None:
@@ -94,11 +94,11 @@ class Turns:
         if priority == FINISHING:
             return
         if self.drawing_first or priority != PREVIEW:  # drawing had its turn, or did not wait
-            self._previews[0] = 0
+            self._row[0] = 0
         if priority == PREVIEW:
-            self._previews[0] += 1
-            if self._previews[0] == 1:
-                self._previews[1] = time.monotonic()
+            self._row[0] += 1
+            if self._row[0] == 1:
+                self._row[1] = time.monotonic()
 
 
 _current: WorkerContext | None = None

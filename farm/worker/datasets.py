@@ -18,7 +18,7 @@ from farm.orders.dataset_plan import DatasetSpec
 from farm.processes.scratch import own_scratch
 from farm.scheduling import render_status
 from farm.storage import Storage, discard
-from farm.video.variant import save_thumbnail
+from farm.video import variant
 from farm.worker import budget, publishing
 from farm.worker.context import WorkerContext
 from farm.worker.drawing import DrawingStats, adopt_template
@@ -95,10 +95,10 @@ def _publish_part(lease: Lease, storage: Storage, render_id: str, number: int, p
 
 def _publish_posters(lease: Lease, storage: Storage, render_id: str, part: Path) -> None:
     """The first view, small and full size, as the render's posters."""
-    posters = {"poster": part.with_name("poster-small.png"), "poster-full": part.with_name("poster.png")}
+    posters = variant.posters(part.parent)
     with zipfile.ZipFile(part) as files:
         posters["poster-full"].write_bytes(files.read("images.png"))
-    save_thumbnail(Image.open(posters["poster-full"]), posters["poster"])
+    variant.save_thumbnails(Image.open(posters["poster-full"]), posters)
     keys = {publishing.key(render_id, lease, path): path for path in posters.values()}
     with publishing.stored(storage, lease, keys), lease.publishing() as db:
         render = db.get(Render, render_id)

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy.orm import Session
 
@@ -13,14 +13,14 @@ from farm.db.tables import Chunk, Overlay, Segment
 from farm.errors import BadTemplate, RenderFailed
 from farm.orders.dataset_plan import DatasetSpec
 from farm.orders.plan import ShotSpec
-from farm.orders.render_settings import RenderSettings, parse
+from farm.orders.render_settings import Anchor, RenderSettings, parse
 from farm.rendering.frame_cache import FrameCache
 from farm.rendering.production import draw_frames, produce, shot_setup
 from farm.scene.shot import Engine
 from farm.scheduling import render_status
 from farm.scheduling.leases import ClaimedRender
 from farm.storage import Storage, discard
-from farm.video.backgrounds import BackgroundPicture
+from farm.video.backgrounds import OverlayPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
 from farm.worker import budget, publishing
@@ -31,12 +31,21 @@ Spec = TypeVar("Spec", ShotSpec, DatasetSpec)
 
 
 @dataclass(frozen=True)
+class StoredOverlay:
+    """The storage key of an overlay's picture, and the side or corner that cropping keeps."""
+
+    key: str
+    anchor: Anchor
+
+
+@dataclass(frozen=True)
 class RenderTarget:
-    """One render that the frames are drawn for; `background_key` is the storage key of its background picture."""
+    """One render that the frames are drawn for; the overlays are those that its settings name."""
 
     render_id: str
     request: RenderSettings
-    background_key: str | None
+    background: StoredOverlay | None
+    foreground: StoredOverlay | None
     files: Files
 
 
@@ -70,7 +79,8 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
     if templates.version(spec.template) != spec.template_version:
         spec = adopt_template(lease, spec)
     cache = FrameCache.of(context.settings, spec, context.engine)
-    cached = sum(cache.holds(number) for number in numbers) if cache else 0
+    needed = {spec.poster_frame, *numbers} if numbers.start == 0 else set(numbers)
+    cached = sum(cache.holds(number) for number in needed) if cache else 0
     with (
         context.blender() as blender,
         lease.renewed(on_loss=blender.hang_up),
@@ -82,16 +92,23 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
         shot = shot_setup(spec, model, context.engine)
         blender.limit(budget.seconds_in_all(context, lease, spec, model), chunk.frames, spent=chunk.seconds_lost)
         began = time.monotonic()
+        if numbers.start == 0 and spec.poster_frame != 0 and variants:
+            # Drawn first, so that a client sees the poster early; the last chunk may find it in the cache.
+            poster = range(spec.poster_frame, spec.poster_frame + 1)
+            for frame in draw_frames(blender, shot, spec, poster, cache, scratch):
+                for target, variant in variants.items():
+                    variant.save_posters(frame)
+                    publish_posters(lease, storage, target)
         frames = draw_frames(blender, shot, spec, numbers, cache, scratch) if variants else ()
         for done in produce(frames, list(variants.values())):
             lease.frames_done = done
-            if numbers.start == 0 and done == 1:
+            if numbers.start + done - 1 == spec.poster_frame == 0:
                 for target in variants:
                     publish_posters(lease, storage, target)
     if not variants:  # all renders have ended meanwhile: there was nothing left to draw
         with lease.completing():
             return
-    stats = DrawingStats(spec.tier, context.engine, len(numbers) - cached, cached, time.monotonic() - began)
+    stats = DrawingStats(spec.tier, context.engine, len(needed) - cached, cached, time.monotonic() - began)
     publish_segments(lease, storage, list(variants), stats)
 
 
@@ -113,34 +130,38 @@ def adopt_template(lease: Lease, spec: Spec) -> Spec:
 
 
 def target_of(lease: Lease, render: ClaimedRender, scratch: Path, tier: str) -> RenderTarget:
-    request, background_key = parse(render.settings), None
-    if request.bg_image_id:
-        with lease.database.read() as db:
-            # The file of a deleted overlay stays as long as a render needs it.
-            background_key = db.get_one(Overlay, request.bg_image_id).storage_key
-    return RenderTarget(render.id, request, background_key, Files(scratch / render.id, tier))
+    request, background, foreground = parse(render.settings), None, None
+    with lease.database.read() as db:
+        # The file of a deleted overlay stays as long as a render needs it.
+        if request.bg_image_id:
+            background = StoredOverlay(db.get_one(Overlay, request.bg_image_id).storage_key, request.bg_align)
+        if request.fg_image_id:
+            overlay = db.get_one(Overlay, request.fg_image_id)
+            foreground = StoredOverlay(overlay.storage_key, cast(Anchor, overlay.alignment))
+    return RenderTarget(render.id, request, background, foreground, Files(scratch / render.id, tier))
 
 
 def _variants(
     context: WorkerContext, storage: Storage, spec: ShotSpec, targets: list[RenderTarget]
 ) -> tuple[dict[RenderTarget, Variant], dict[RenderTarget, str]]:
-    """A variant for each target, or the error message about its background picture."""
+    """A variant for each target, or the error message about one of its overlays."""
     ffmpeg = executable(context.settings.ffmpeg)
     variants, failures = {}, {}
     for target in targets:
         target.files.folder.mkdir()
         try:
-            picture = None
-            if target.background_key:
-                picture = BackgroundPicture(storage.local(target.background_key), target.request.bg_align)
-            variants[target] = Variant(spec, target.request, picture, target.files, ffmpeg)
+            background, foreground = (
+                OverlayPicture(storage.local(overlay.key), overlay.anchor) if overlay else None
+                for overlay in (target.background, target.foreground)
+            )
+            variants[target] = Variant(spec, target.request, background, target.files, ffmpeg, foreground=foreground)
         except RenderFailed as error:
             failures[target] = error.message
     return variants, failures
 
 
 def _end_with_errors(lease: Lease, failures: dict[RenderTarget, str]) -> None:
-    """End the renders whose background picture cannot be read, and only these."""
+    """End the renders with an overlay that cannot be read, and only these."""
     with lease.publishing() as db:
         for target, message in failures.items():
             if render := renders.unfinished(db, target.render_id, render_status.OVER):

@@ -94,14 +94,14 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
             claimant = registry.claimant(db, context.name)
             if claimant is None:  # drained, quarantined or being checked
                 return None
-            claimant = replace(claimant, drawing_first=context.turns.drawing_first)
+            claimant = replace(claimant, drawing_first=context.previews.drawing_first)
             chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)
             if chunk and chunk.kind == "draw" and not context.host_admits(chunk.account_id):
                 raise OtherTenant  # which undoes the claim
             priorities = claimant.priorities if claimant.draws else (FINISHING, PREVIEW)
             waits = chunk or any(chunks.count_waiting(db, priority, limit=1) for priority in priorities)
         if chunk or not waits:
-            context.turns.count(chunk.priority if chunk else None)
+            context.previews.count(chunk.priority if chunk else None)
             return chunk
         time.sleep(CLAIM_RETRY_SECONDS)
     return None
@@ -147,11 +147,19 @@ def record_failure(
     if isinstance(error, OUTAGE):
         with database.write() as db:
             if chunk.created_at > clock.now(db) - MAX_OUTAGE:
-                leases.postpone(db, chunk.id, chunk.attempt)
+                leases.postpone(db, chunk.id, chunk.attempt, str(error))
                 return
     reason = error if isinstance(error, FarmError) else DiskFull() if is_disk_full(error) else RenderFailed()
     with database.write() as db:
         model = chunks.model(db, chunk.shot_id)
-        leases.fail(db, doorbell, chunk.id, chunk.attempt, reason, max_attempts=context.settings.attempts)
+        leases.fail(
+            db,
+            doorbell,
+            chunk.id,
+            chunk.attempt,
+            reason,
+            max_attempts=context.settings.attempts,
+            retry_seconds=context.settings.retry_seconds,
+        )
         if model:  # None if the render was deleted meanwhile
-            quarantine.record_failure(db, context.name, model, error)
+            quarantine.record_failure(db, context.name, model, error, chunk.claimed_at)

@@ -14,7 +14,7 @@ from farm.db.session import Database
 from farm.errors import RenderFailed
 from farm.nodes import quarantine
 from farm.orders import plan
-from farm.orders.render_settings import RenderSettings
+from farm.orders.render_settings import parse
 from farm.processes.scratch import work_folder
 from farm.rendering.production import draw_frames, produce, shot_setup
 from farm.video.run import executable
@@ -23,7 +23,7 @@ from farm.worker.context import WorkerContext
 
 log = structlog.get_logger()
 
-REQUEST = RenderSettings(length=3, bg_color="#ffffff")
+REQUEST = {"length": 3, "bgColor": "#ffffff"}
 WIDTH, HEIGHT, FRAMES, SAMPLES = 64, 36, 2, 4
 TIMEOUT_SECONDS = 120.0  # for one response: the first frame on a GPU compiles shaders
 MIN_WHITE, MAX_SUBJECT = 240, 200  # of 255: the darkest background, and the brightest that the subject's darkest may be
@@ -48,10 +48,11 @@ def check(context: WorkerContext, database: Database) -> bool:
 
 def draw_known_model(context: WorkerContext, scratch: Path) -> None:
     """Raises RenderFailed, or OSError, when this node does not draw or encode the model as it should."""
-    spec = plan.shot("", REQUEST, context.settings, preview=True)
+    request = parse(REQUEST)
+    spec = plan.shot("", request, context.settings, preview=True)
     spec = replace(spec, width=WIDTH, height=HEIGHT, frames=FRAMES, samples=SAMPLES)
     files = Files(scratch, spec.tier)
-    variant = Variant(spec, REQUEST, None, files, executable(context.settings.ffmpeg))
+    variant = Variant(spec, request, None, files, executable(context.settings.ffmpeg))
     # The built-in template: a studio's own of the same name may be at fault itself.
     template = templates.BUILT_IN / f"{spec.template}.blend"
     shot = replace(shot_setup(spec, templates.STAND_IN, context.engine), template=str(template))

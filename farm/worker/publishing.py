@@ -17,6 +17,7 @@ CONTENT_TYPES = {
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
     ".png": "image/png",
+    ".jpg": "image/jpeg",
     ".zip": "application/zip",
 }
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import structlog
 from redis import Redis
-from rq import Queue, Worker
-from rq.exceptions import StopRequested
+from rq import Queue
+from rq.exceptions import DequeueTimeout, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -41,21 +42,15 @@ from farm.worker import (
     context,
     jobs,  # noqa: F401 - loaded before the first fork, so that no work-horse has to
 )
+from farm.worker.resilient_worker import HEARTBEAT_SECONDS, ResilientWorker
 
 log = structlog.get_logger()
 
-HEARTBEAT_SECONDS = 5
 MIN_HEARTBEAT_SECONDS = HEARTBEAT_SECONDS / 2  # between two heartbeats, however often RQ calls
 
 
-class ChunkWorker(Worker):
-    """Forks a work-horse per wake-up, and provides each with a Blender host that is alive and idle.
-
-    RQ is pinned to a minor version, as these overrides and `_ordered_queues` depend on how its loop works;
-    tests/worker/test_rq_seams.py has a test for each.
-    """
-
-    max_connection_wait_time = HEARTBEAT_SECONDS
+class ChunkWorker(ResilientWorker):
+    """Forks a work-horse per wake-up, and provides each with a Blender host that is alive and idle."""
 
     def __init__(self, settings: Settings, redis: Redis, host: BlenderHost, own_facts: Facts) -> None:
         self._queues = {priority: queue(priority, redis) for priority in QUEUE_NAMES}
@@ -78,11 +73,10 @@ class ChunkWorker(Worker):
         self._next_heartbeat = 0.0
         gc.freeze()  # collecting inherited objects would cost every work-horse 0.2 s
 
-    def subscribe(self) -> None:
-        """Listen to no commands: RQ would stop and kill workers for any client that publishes to Redis."""
-
     def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
+        self,
+        timeout: int | None,  # noqa: ARG002 - RQ's
+        max_idle_time: int | None = None,  # noqa: ARG002
     ) -> tuple[Job, Queue] | None:
         """Wait, without a time limit, for a wake-up that this node may act on."""
         while True:
@@ -91,23 +85,43 @@ class ChunkWorker(Worker):
             if self.is_stopping or self.is_outdated or self.refusal or self.assignment.drain:
                 self.is_stopping = True
                 raise StopRequested
-            if self.assignment.check:
-                Doorbell(self.connection).wake_for_check(self.facts.name)
-                queues = [self._check_queue]
-            else:
-                queues = [self._queues[priority] for priority in self.assignment.priorities]
-            if queues:
-                self.queues = self._ordered_queues = queues
-                if wake_up := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time or HEARTBEAT_SECONDS):
+            if self.is_redis_lost:
+                self.look_for_redis()
+                continue
+            with self.redis_optional():
+                if wake_up := self._dequeue():
                     return wake_up
-            else:  # quarantined
-                time.sleep(HEARTBEAT_SECONDS)
+
+    def _dequeue(self) -> tuple[Job, Queue] | None:
+        """Wait for a wake-up until the next heartbeat is due. Raises RedisError."""
+        self.set_state(WorkerStatus.IDLE)  # a stop signal ends the wait
+        if self.should_run_maintenance_tasks:
+            self.run_maintenance_tasks()
+        if self.assignment.check:
+            Doorbell(self.connection).wake_for_check(self.facts.name)
+            self.queues = [self._check_queue]
+        else:
+            self.queues = [self._queues[priority] for priority in self.assignment.priorities]
+        if not self.queues:  # quarantined
+            time.sleep(HEARTBEAT_SECONDS)
+            return None
+        try:
+            return self.queue_class.dequeue_any(
+                self.queues,
+                HEARTBEAT_SECONDS,
+                self.connection,
+                job_class=self.job_class,
+                serializer=self.serializer,
+                death_penalty_class=self.death_penalty_class,
+            )
+        except DequeueTimeout:
+            return None
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """RQ's heartbeat, and the node's in the database.
 
-        RQ calls this while it waits, watches a work-horse, or reconnects to Redis. It runs in the main thread, so that
-        no lock of the database's driver is held while RQ forks.
+        RQ calls this while it waits or watches a work-horse, whether Redis responds or not. It runs in the main thread,
+        so that no lock of the database's driver is held while RQ forks.
         """
         if not self.is_horse and time.monotonic() >= self._next_heartbeat:
             self._next_heartbeat = time.monotonic() + MIN_HEARTBEAT_SECONDS
@@ -131,9 +145,14 @@ class ChunkWorker(Worker):
             context.current().request_stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        self._node_heartbeat()  # the work-horse before may have made a check due
+        if self.assignment.check:
+            self.host.kill()  # the models under suspicion ran in it, and may have changed what it draws
         self._provide_host()
         self.database.close()  # two processes must not share the connection of the heartbeats
         super().execute_job(job, queue)
+        if self.horse_status:
+            self._record_killed(self.horse_status)
         # A host that is not idle still draws for a work-horse that has ended: it is replaced.
         self._provide_host()
         reap_orphans([self.host.pid])
@@ -153,16 +172,15 @@ class ChunkWorker(Worker):
         context.current().request_stop()
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
-    def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
-        """Record the failed attempt, which a killed work-horse cannot do itself."""
-        super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
+    def _record_killed(self, status: int) -> None:
+        """Record the failed attempt of a work-horse, as one that was killed cannot."""
         name = self.facts.name
         with _opened(self.settings) as database:
             with database.write() as db:
                 if quarantine.is_being_checked(db, name):  # before its chunks: they may make a check due
-                    quarantine.end_check(db, name, f"the process that drew it was killed: wait status {ret_val}")
+                    quarantine.end_check(db, name, f"the process that drew it was killed: wait status {status}")
             _for_held_chunks(database, self.settings, name, partial(_fail, self.settings, name))
-            chunk_log.rescue(context.current(), database, f"The work-horse was killed: wait status {ret_val}")
+            chunk_log.rescue(context.current(), database, f"The work-horse was killed: wait status {status}")
 
 
 def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, tags: Sequence[str] = ()) -> None:
@@ -183,6 +201,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
         own_facts = _gather(settings, own_name, tags, scratch)
         host = BlenderHost(scratch, confined_by, settings.blender_bytes, shares_shaders=not settings.isolate_tenants)
+        failed = False
         try:
             if not _join(settings, own_facts):
                 log.info("node_is_drained")
@@ -196,14 +215,18 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
                 tags=own_facts.tags,
                 sandbox=f"{confined_by.tier} ({confined_by.description})",
             )
-            with connect(settings.redis_url, timeout=None) as redis:
+            with connect(settings.redis_url, timeout=ChunkWorker.connection_timeout) as redis:
                 worker = ChunkWorker(settings, redis, host, own_facts)
                 if is_stopped():
                     sys.exit(exit_codes.STOPPED)
                 worker.work(logging_level="WARNING")
+                failed = not worker.is_stopping
+        except Exception:
+            failed = True
+            raise
         finally:  # also for a stop signal that arrives before the worker is ready
             host.stop()
-            _leave(settings, own_facts)
+            _leave(settings, own_facts, failed=failed)
         if worker.refusal:
             raise worker.refusal
         if worker.is_outdated:
@@ -234,8 +257,11 @@ def _join(settings: Settings, own_facts: Facts) -> bool:
     return True
 
 
-def _leave(settings: Settings, own_facts: Facts) -> None:
-    """Release unfinished chunks at once, instead of letting their leases expire, and leave the farm."""
+def _leave(settings: Settings, own_facts: Facts, *, failed: bool) -> None:
+    """Release unfinished chunks at once, instead of letting their leases expire, and leave the farm.
+
+    The node of a worker that `failed` stays in the list as gone.
+    """
     try:
         with _opened(settings) as database:
             with database.read() as db:
@@ -243,7 +269,7 @@ def _leave(settings: Settings, own_facts: Facts) -> None:
             if joined:  # before leaving: the next node of this name fails chunks that its predecessor holds
                 _for_held_chunks(database, settings, own_facts.name, _release)
             with database.write() as db:
-                registry.leave(db, own_facts)
+                registry.leave(db, own_facts, failed=failed)
     except Exception as error:
         log.warning("node_could_not_leave", error=str(error))
 
@@ -275,7 +301,14 @@ def _fail(settings: Settings, node: str | None, db: Session, doorbell: Doorbell,
     model = chunks.model(db, chunk.shot_id)
     was_working = node is not None
     leases.fail(
-        db, doorbell, chunk.id, chunk.attempt, WorkerLost(), max_attempts=settings.attempts, was_working=was_working
+        db,
+        doorbell,
+        chunk.id,
+        chunk.attempt,
+        WorkerLost(),
+        max_attempts=settings.attempts,
+        retry_seconds=settings.retry_seconds,
+        was_working=was_working,
     )
     if node and model:  # None if the render was deleted meanwhile
         quarantine.record_failure(db, node, model, WorkerLost())

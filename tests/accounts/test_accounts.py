@@ -102,11 +102,11 @@ class TestKey:
     def test_records_its_use_once_a_minute(self, database: Database, client: Client) -> None:
         with database.write() as db:
             (key,) = keys_of(db, client.account)
-            assert accounts.is_use_recorded_long_ago(key)
+            assert accounts.is_use_recorded_long_ago(db, key)
             accounts.record_use(db, key)
-            assert not accounts.is_use_recorded_long_ago(key)
+            assert not accounts.is_use_recorded_long_ago(db, key)
             key.last_used_at = now() - timedelta(seconds=61)
-            assert accounts.is_use_recorded_long_ago(key)
+            assert accounts.is_use_recorded_long_ago(db, key)
 
     def test_records_no_use_after_the_erasure_of_its_account(self, database: Database, client: Client) -> None:
         with database.write() as db:

@@ -19,6 +19,7 @@ UNKNOWN_ID = "0" * 12
 EXISTING = {
     "modelId": os.environ["MODEL_ID"],
     "bgImageId": os.environ["OVERLAY_ID"],
+    "fgImageId": os.environ["FOREGROUND_ID"],
     "url": os.environ["FETCHABLE"],
     "scene": "studio",
     "animation": None,  # the model has no clips

@@ -66,7 +66,6 @@ class TestQuote:
             "length": 6,
             "bgColor": "#000000",
             "animation": None,
-            "unheard-of": [],
         }
         assert quote(api, item).json()["data"]["breakdown"] == [{"quality": "pro", "credits": 64}]
 

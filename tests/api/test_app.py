@@ -1,5 +1,7 @@
 """The application as a whole: its imports and its OpenAPI document."""
 
+import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -7,9 +9,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.openapi import SUMMARIES
 from farm import __version__
 from farm.orders.render_settings import FIELDS
-from tests.api.calls import CALLS, MODEL, OVERLAY, RENDER
+from tests.api.calls import CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
 
 
 @pytest.fixture
@@ -27,7 +30,8 @@ def operations(openapi: Any) -> dict[str, Any]:
 
 def template_of(path: str) -> str:
     """A path in OpenAPI's notation."""
-    for example, template in ((MODEL, "model_id"), (RENDER, "render_id"), (OVERLAY, "overlay_id")):
+    ids = {MODEL: "model_id", RENDER: "render_id", OVERLAY: "overlay_id", SCENE: "name", EFFECT: "name"}
+    for example, template in ids.items():
         path = path.replace(example, f"{example.rpartition('/')[0]}/{{{template}}}")
     return path
 
@@ -67,12 +71,17 @@ class TestOpenApi:
             "GET /v1/renders/{render_id}/video",
             "GET /v1/renders/{render_id}/poster",
             "GET /v1/renders/{render_id}/thumb",
+            "GET /v1/renders/{render_id}/thumb.jpg",
             "GET /v1/renders/{render_id}/bundle",
             "POST /v1/overlays",
             "GET /v1/overlays",
             "DELETE /v1/overlays/{overlay_id}",
             "PATCH /v1/overlays/{overlay_id}/publish",
             "PATCH /v1/overlays/{overlay_id}/unpublish",
+            "GET /v1/scenes",
+            "GET /v1/scenes/{name}/still",
+            "GET /v1/effects",
+            "GET /v1/effects/{name}/still",
             "GET /v1/account",
             "POST /v1/quote",
             "GET /v1/health",
@@ -89,6 +98,32 @@ class TestOpenApi:
             operation = openapi["paths"][template_of(path)][method.lower()]
             assert operation["security"] == [{"apiKey": [scope]}], path
             assert "insufficient_scope" in operation["responses"]["403"]["content"]["application/json"]["examples"]
+
+    def test_shows_the_scope_of_each_call_to_people(self, openapi: Any) -> None:
+        for name, operation in operations(openapi).items():
+            for security in operation.get("security", []):
+                assert f"Requires the scope `{security['apiKey'][0]}`" in operation["description"], name
+
+    def test_has_names_for_generated_clients(self, openapi: Any) -> None:
+        ids = {name: operation["operationId"] for name, operation in operations(openapi).items()}
+        assert (ids["POST /v1/renders"], ids["GET /v1/health"]) == ("createRender", "getHealth")
+        assert len(set(ids.values())) == len(ids)
+        assert set(ids.values()) == set(SUMMARIES), "each has a summary, and there are no others"
+        for name in [*ids.values(), *openapi["components"]["schemas"]]:
+            assert re.fullmatch("[A-Za-z][A-Za-z0-9]*", name)
+        for name, schema in openapi["components"]["schemas"].items():
+            assert schema["title"] == name
+            assert [field for field, content in schema["properties"].items() if "title" in content] == []
+        text = json.dumps(openapi)
+        for name in re.findall('#/components/schemas/([^"]+)', text):
+            assert name in openapi["components"]["schemas"]
+
+    def test_summarises_calls_in_phrases_and_explains_tags(self, openapi: Any) -> None:
+        for operation in operations(openapi).values():
+            assert re.fullmatch("[A-Z][^.]{5,60}", operation["summary"])
+        used = {tag for operation in operations(openapi).values() for tag in operation["tags"]}
+        assert used == {tag["name"] for tag in openapi["tags"]}
+        assert all(tag["description"].endswith(".") for tag in openapi["tags"])
 
     def test_uses_the_canonical_shape_for_all_errors(self, openapi: Any) -> None:
         for name, operation in operations(openapi).items():

@@ -36,6 +36,7 @@ class TestFiles:
         [
             ("video", "video", "video/mp4"),
             ("thumb", "thumb", "video/mp4"),
+            ("thumb.jpg", "thumb-still", "image/jpeg"),
             ("poster", "poster", "image/png"),
             ("poster?quality=full", "poster-full", "image/png"),
         ],
@@ -47,9 +48,9 @@ class TestFiles:
         assert answer.headers["content-length"] == str(len(FILES[kind][0]))
         assert answer.headers["accept-ranges"] == "bytes"
 
-    @pytest.mark.parametrize("file", ["video", "poster", "thumb"])
+    @pytest.mark.parametrize("file", ["video", "poster", "thumb", "thumb.jpg"])
     def test_are_not_found_before_they_exist(self, api: TestClient, waiting: str, file: str) -> None:
-        assert_error(api.get(f"{waiting}/{file}"), f"{file}_not_found", 404)
+        assert_error(api.get(f"{waiting}/{file}"), f"{file.removesuffix('.jpg')}_not_found", 404)
         assert_error(api.get(f"/v1/renders/Xz7pQ4w8nR2k/{file}"), "render_not_found", 404)
 
     def test_include_the_poster_before_the_video(self, api: TestClient, done: str, database: Database) -> None:
@@ -61,7 +62,13 @@ class TestFiles:
         assert_error(api.get(f"{done}/video"), "video_not_found", 404)
 
     def test_include_no_web_variant_for_share(self, api: TestClient, done: str) -> None:
-        assert_error(api.get(f"{done}/video?quality=web"), "video_not_found", 404)
+        answer = api.get(f"{done}/video?quality=web")
+        assert_error(answer, "video_not_found", 404, "no web variant of quality share")
+
+    def test_include_a_web_variant_later_where_the_tier_has_one(self, api: TestClient, waiting: str) -> None:
+        body = {"modelId": api.get(waiting).json()["data"]["modelId"], "renderSettings": {"quality": "standard"}}
+        render_id = api.post("/v1/renders", json=body).json()["data"]["id"]
+        assert_error(api.get(f"/v1/renders/{render_id}/video?quality=web"), "video_not_found", 404, "not yet")
 
     @pytest.mark.parametrize("path", ["video?quality=4k", "poster?quality=web"])
     def test_refuse_an_unknown_variant(self, api: TestClient, done: str, path: str) -> None:
@@ -147,6 +154,7 @@ class TestNames:
         [
             ("video", "chair.mp4"),
             ("thumb", "chair-thumb.mp4"),
+            ("thumb.jpg", "chair-thumb.jpg"),
             ("poster", "chair-poster-small.png"),
             ("poster?quality=full", "chair-poster.png"),
         ],
@@ -171,6 +179,7 @@ class TestBundle:
                 "poster.png": FILES["poster-full"][0],
                 "thumb.mp4": FILES["thumb"][0],
             }
+            assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
             assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
     def test_may_be_cached_permanently(self, api: TestClient, done: str) -> None:

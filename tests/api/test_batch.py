@@ -29,7 +29,7 @@ class TestBatch:
         answer = batch(api, *({"modelId": id_, "renderSettings": {"aspect": aspect}} for aspect, id_ in requests))
         assert answer.status_code == 201
         data = answer.json()["data"]
-        assert [set(render) for render in data] == [{"id", "modelId", "status"}] * 3
+        assert [set(render) for render in data] == [{"id", "modelId", "status", "metadata"}] * 3
         assert [(render["modelId"], render["status"]) for render in data] == [(id_, "pending") for _, id_ in requests]
         kept = [api.get(f"/v1/renders/{render['id']}").json()["data"] for render in data]
         assert [render["renderSettings"]["aspect"] for render in kept] == [aspect for aspect, _ in requests]

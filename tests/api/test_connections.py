@@ -232,6 +232,22 @@ class TestResponse:
                 assert block, "the connection was closed"
                 rest += len(block)
 
+    def test_of_one_piece_may_be_read_slowly(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It waits in the API's buffer after the request has ended, for longer than the next head may take."""
+        monkeypatch.setattr(connection, "KERNEL_BYTES", 4096)
+        monkeypatch.setattr(connection, "STALL_SECONDS", 2.0)
+        with dial(url) as talk:
+            talk.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            talk.sendall(head("GET", "/openapi.json"))
+            received = talk.recv(4096)
+            size = int(received.lower().split(b"content-length: ")[1].split(b"\r")[0])
+            assert size > 100_000
+            while len(received) < size:
+                block = talk.recv(4096)
+                assert block, "the connection was closed"
+                received += block
+                time.sleep(PAUSE_SECONDS)
+
 
 class TestTooManyRequests:
     @pytest.fixture
@@ -253,6 +269,16 @@ class TestTooManyRequests:
             assert refused.headers["retry-after"] == "1"
             assert httpx.get(f"{url}/v1/health").status_code == 200
         until(ask, lambda answer: answer.status_code == 200)
+
+    def test_are_not_those_whose_responses_are_read_slowly(self, url: str, client: Client) -> None:
+        """A page that needs no key: 1.4 MB, more than the kernel takes."""
+        with ExitStack() as readers:
+            for _ in range(3):
+                talk = readers.enter_context(dial(url))
+                talk.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+                talk.sendall(head("GET", "/docs/swagger-ui-bundle.js"))
+                assert talk.recv(12) == b"HTTP/1.1 200"
+            assert httpx.get(f"{url}/v1/account", headers=client.headers).status_code == 200
 
 
 class TestTooManyConnections:

@@ -34,7 +34,7 @@ class TestHealth:
 
     def test_names_all_parts_that_are_down(self, settings: Settings) -> None:
         with asked(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})) as api:
-            assert_error(api.get("/v1/health"), "unavailable", 503, "database, redis")
+            assert_error(api.get("/v1/health"), "unavailable", 503, "Down: database", ", redis")
 
 
 class TestHangingParts:

@@ -84,7 +84,7 @@ class TestQueue:
         assert value(seen, "plinth_chunks_waiting", kind="draw", queue="drawing") == len(of_render)
         age = value(seen, "plinth_oldest_waiting_seconds", kind="draw", queue="drawing")
         assert age == pytest.approx(300, abs=20)
-        assert value(seen, "plinth_rings", queue="drawing") == len(of_render)
+        assert value(seen, "plinth_wake_ups", queue="drawing") == len(of_render)
 
     def test_ignores_chunks_that_wait_for_a_suspended_account(
         self, api: TestClient, prometheus: TestClient, database: Database, client: Client

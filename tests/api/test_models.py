@@ -30,7 +30,18 @@ class TestGetModel:
         assert set(answer) == {"data"}
         model = answer["data"]
         assert set(model) == {
-            *("id", "originalName", "title", "sku", "tags", "archived", "fileSize", "sha256", "createdAt"),
+            *(
+                "id",
+                "originalName",
+                "title",
+                "sku",
+                "externalId",
+                "tags",
+                "archived",
+                "fileSize",
+                "sha256",
+                "createdAt",
+            ),
             *("renders", "rendersTotal"),
         }
         assert model["rendersTotal"] == len(model["renders"]) == 2
@@ -38,7 +49,7 @@ class TestGetModel:
         assert MOMENT.fullmatch(model["createdAt"])
         for render in model["renders"]:
             assert set(render) == {
-                *("id", "status", "is_system_preview", "renderSettings", "createdAt", "updatedAt"),
+                *("id", "status", "is_system_preview", "renderSettings", "metadata", "createdAt", "updatedAt"),
             }
             assert render["status"] == "pending"
             assert MOMENT.fullmatch(render["updatedAt"])
@@ -125,7 +136,7 @@ class TestListModels:
         assert [model["id"] for model in answer["data"]] == three[1:]
         assert answer["meta"] == {"total": 3, "offset": 1, "limit": 2}
         assert set(answer["data"][0]) == {
-            *("id", "originalName", "title", "sku", "tags", "archived", "fileSize", "sha256", "createdAt")
+            *("id", "originalName", "title", "sku", "externalId", "tags", "archived", "fileSize", "sha256", "createdAt")
         }
 
     @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 def existing(url: str, database: Database, client: Client, finished: Finish) -> Iterator[dict[str, str]]:
-    """The environment of the hooks: ids of a model, a finished render and an overlay, and the URL of a model.
+    """The environment of the hooks: ids of a model, a finished render and two overlays, and the URL of a model.
 
     They belong to an admin account with enough credits.
     """
@@ -57,9 +57,13 @@ def existing(url: str, database: Database, client: Client, finished: Finish) -> 
     with HttpClient(base_url=url, headers=client.headers) as api:
         model = uploaded(api)
         finished(model["renderId"])
-        overlay = api.post("/v1/overlays", files={"file": ("a.png", picture("PNG"))}).json()["data"]
+        overlay, foreground = (
+            api.post("/v1/overlays", files={"file": ("a.png", picture("PNG"))}, data={"layer": layer}).json()["data"]
+            for layer in ("background", "foreground")
+        )
     with serving() as address:
         ids = {"MODEL_ID": model["modelId"], "RENDER_ID": model["renderId"], "OVERLAY_ID": overlay["id"]}
+        ids["FOREGROUND_ID"] = foreground["id"]
         yield ids | {"FETCHABLE": f"{address}/chair.glb"}
 
 

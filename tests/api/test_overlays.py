@@ -1,6 +1,7 @@
 """Overlays over HTTP."""
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -191,6 +192,28 @@ class TestInRenders:
         assert_error(order(theirs), "invalid_settings", 400, "bgImageId", theirs, "overlay of your own")
         api.delete(f"/v1/overlays/{own}")
         assert_error(order(own), "invalid_settings", 400, "bgImageId", own)
+
+    def test_refuse_an_overlay_of_the_other_layer_with_the_reason(self, api: TestClient) -> None:
+        model = uploaded(api)["modelId"]
+        for layer, wrong, right in (("foreground", "bgImageId", "fgImageId"), ("background", "fgImageId", "bgImageId")):
+            overlay = sent(api, layer=layer)
+            answer = api.post("/v1/renders", json={"modelId": model, "renderSettings": {wrong: overlay}})
+            assert_error(answer, "invalid_settings", 400, f"renderSettings.{wrong}", f"layer {layer}", right)
+            answer = api.post("/v1/renders", json={"modelId": model, "renderSettings": {right: overlay}})
+            assert answer.status_code == 201, answer.text
+
+    def test_crop_by_the_overlays_alignment_unless_told_otherwise(self, api: TestClient) -> None:
+        model, overlay = uploaded(api)["modelId"], sent(api, alignment="bottom-right")
+        orders = {
+            "bottom-right": {"bgImageId": overlay},
+            "center": {"bgImageId": overlay, "bgAlign": "center"},
+            "top-left": {},
+        }
+        for align, render_settings in orders.items():
+            answer = api.post("/v1/renders", json={"modelId": model, "renderSettings": render_settings})
+            assert answer.json()["data"]["renderSettings"]["bgAlign"] == align
+        render_id = uploaded(api, settings=json.dumps(orders["bottom-right"]))["renderId"]
+        assert api.get(f"/v1/renders/{render_id}").json()["data"]["renderSettings"]["bgAlign"] == "bottom-right"
 
     def test_name_the_item_with_a_foreign_overlay(self, api: TestClient, admin: Client) -> None:
         model, theirs = uploaded(api)["modelId"], sent(api, headers=admin.headers)

@@ -17,7 +17,7 @@ from farm.settings import Settings
 from farm.storage import Storage
 from tests.intake.scans import picture
 from tests.support.api import assert_error, count, credits_of, stored, upload, uploaded
-from tests.support.clients import Client
+from tests.support.clients import Client, new_client
 from tests.support.finished_renders import Finish
 from tests.support.glb import glb
 
@@ -52,8 +52,19 @@ class TestModels:
             before = credits_of(api)
             assert_error(upload(api, MODELS[2]), "upload_limit", 429, "2 models", "delete")
             assert credits_of(api) == before
+            broken = upload(api, b"PK is no scan", "scan.zip")
+            assert_error(broken, "upload_limit", 429, "2 models")  # without a look at the file
         assert (count(database, Model), count(database, Render)) == (2, 4)
         assert stored(storage) == sorted(f"models/{id_}.glb" for id_ in kept)
+
+    def test_that_are_refused_once_they_are_stored_leave_nothing_to_clean_up(
+        self, public_api: TestClient, database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As when another upload has spent the last credit meanwhile."""
+        monkeypatch.setattr("farm.accounts.credits.check", lambda *_: None)
+        poor = new_client(database, "poor@example.com", credits=0)
+        assert_error(upload(public_api, MODELS[0], headers=poor.headers), "no_credits", 402)
+        assert (stored(storage), count(database, Cleanup)) == ([], 0)
 
     def test_that_are_known_are_rendered_at_the_limit(self, limited: Any) -> None:
         with limited(quota_models=1) as api:
@@ -116,6 +127,17 @@ class TestBytes:
             assert_error(upload(api, MODELS[1]), "upload_limit", 429, "renders")
             api.delete(f"/v1/renders/{render_id}")
             uploaded(api, MODELS[1])
+
+    def test_above_the_quota_refuse_orders_of_renders(self, limited: Any, finished: Finish) -> None:
+        with limited(quota_bytes=2 * MODEL_BYTES) as api:
+            model = uploaded(api, MODELS[0])
+            finished(model["renderId"])
+            order, before = {"modelId": model["modelId"]}, credits_of(api)
+            assert_error(api.post("/v1/renders", json=order), "upload_limit", 429, "bytes", "delete")
+            assert_error(api.post("/v1/renders/batch", json={"renders": [order]}), "upload_limit", 429)
+            assert credits_of(api) == before
+            api.delete(f"/v1/renders/{model['renderId']}")
+            assert api.post("/v1/renders", json=order).status_code == 201
 
     def test_of_a_deleted_model_count_until_its_file_is_removed(
         self, limited: Any, database: Database, storage: Storage

@@ -75,8 +75,10 @@ class TestWrites:
         farm = api.app.state.farm  # type: ignore[attr-defined]
         with ExitStack() as busy:
             for _ in range(farm.settings.max_requests // ACCOUNTS_AT_ONCE):
-                busy.enter_context(farm.counted_write(client.account.id))
-            assert_error(write(api), "rate_limited", 429, "100 requests of this account are being processed")
+                busy.enter_context(farm.counted_request(client.account.id))
+            refused = write(api)
+            assert_error(refused, "rate_limited", 429, "100 requests of this account are being processed")
+            assert not {name for name in refused.headers if name.startswith("ratelimit")}, "a limit of another kind"
             assert write(api, headers=stranger.headers).status_code == 200
         assert write(api).status_code == 200
 

@@ -1,4 +1,4 @@
-"""Files that have crashed or hung Blender on sound nodes: refused at once, for every account, and never charged."""
+"""Files that crashed or hung Blender on nodes that draw other models: refused at once, for all, and never charged."""
 
 import hashlib
 

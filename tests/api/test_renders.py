@@ -33,7 +33,7 @@ def ordered(api: TestClient, model_id: str, **settings: Any) -> dict[str, Any]:
 class TestCreateRender:
     def test_returns_the_pending_render_with_all_settings(self, api: TestClient, model_id: str) -> None:
         data = ordered(api, model_id, aspect="9:16", length=4.5)
-        assert set(data) == {"id", "modelId", "status", "renderSettings"}
+        assert set(data) == {"id", "modelId", "status", "metadata", "renderSettings"}
         assert (data["modelId"], data["status"]) == (model_id, "pending")
         assert data["renderSettings"]["aspect"] == "9:16"
         assert data["renderSettings"]["shadows"] is True
@@ -158,6 +158,7 @@ class TestGetRender:
             "modelId": data["modelId"],
             "status": "pending",
             "is_system_preview": False,
+            "metadata": {},
             "fileSize": None,
             "errorMessage": None,
             "hasWebVariant": False,
@@ -268,7 +269,7 @@ class TestDeleteRender:
     ) -> None:
         data = uploaded(api)
         finished(data["renderId"])
-        assert len(files_in(settings.files)) == 5
+        assert len(files_in(settings.files)) == 6
         answer = api.delete(f"/v1/renders/{data['renderId']}")
         assert (answer.status_code, answer.json()) == (200, {"data": {"id": data["renderId"], "deleted": True}})
         assert_error(api.get(f"/v1/renders/{data['renderId']}"), "render_not_found", 404)

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.turns import Turns
 from farm.db.session import Database
 from farm.db.tables import Model
+from farm.errors import InvalidRequest
 from farm.settings import Settings
 from tests.intake.gltf_bytes import glb as model
 from tests.intake.gltf_bytes import triangle
@@ -30,6 +31,7 @@ class Order:
         self.turns = Turns(slots)
         self.started: list[str] = []
         self._leave: dict[str, asyncio.Event] = {}
+        self._hang_ups: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, *names: str) -> None:
@@ -50,8 +52,13 @@ class Order:
         await asyncio.wait([self._tasks[name]])
         await asyncio.sleep(0)
 
+    async def hang_up(self, name: str) -> None:
+        self._hang_ups[name].set()
+        with pytest.raises(InvalidRequest, match="connection was closed"):
+            await self._tasks[name]
+
     async def _hold(self, name: str) -> None:
-        async with self.turns.turn(name[0]):
+        async with self.turns.turn(name[0], self._hang_ups.setdefault(name, asyncio.Event()).wait):
             self.started.append(name)
             await self._leave[name].wait()
 
@@ -94,10 +101,21 @@ class TestTurns:
 
         assert asyncio.run(run())[-1] == "b1"
 
+    def test_are_not_waited_for_once_the_client_has_hung_up(self) -> None:
+        async def run() -> list[str]:
+            order = Order(slots=1)
+            await order.ask("a1", "a2", "b1")
+            await order.hang_up("a2")
+            await order.leave("a1", "b1")
+            await order.ask("a3")
+            return order.started
+
+        assert asyncio.run(run()) == ["a1", "b1", "a3"]
+
     def test_are_passed_on_when_a_request_is_cancelled_as_its_turn_comes(self) -> None:
         async def run() -> list[str]:
             order = Order(slots=1)
-            async with order.turns.turn("a"):
+            async with order.turns.turn("a", asyncio.Event().wait):
                 await order.ask("b1", "c1")
             await order.cancel("b1")  # which has the turn, but has not run since
             await order.leave("c1")

@@ -212,6 +212,60 @@ def linked_light(bpy: Any) -> None:
     bpy.data.collections["Lights"].objects.link(lamp)
 
 
+def world_volume(bpy: Any) -> None:
+    tree = bpy.data.worlds["World"].node_tree
+    [output] = [node for node in tree.nodes if node.type == "OUTPUT_WORLD"]
+    tree.links.new(tree.nodes.new("ShaderNodeVolumeScatter").outputs["Volume"], output.inputs["Volume"])
+
+
+def exclude_lights(bpy: Any) -> None:
+    bpy.context.view_layer.layer_collection.children["Lights"].exclude = True
+
+
+def disable_lights_in_renders(bpy: Any) -> None:
+    bpy.data.collections["Lights"].hide_render = True
+
+
+def material_on_ground(bpy: Any) -> None:
+    bpy.data.objects["Ground"].data.materials.append(bpy.data.materials.new("Oak"))
+
+
+def moving_light(bpy: Any) -> None:
+    bpy.data.objects["Key"].keyframe_insert("location", frame=1)
+
+
+def pulsing_light(bpy: Any) -> None:
+    bpy.data.lights["Key"].keyframe_insert("energy", frame=1)
+
+
+def light_driven_by_time(bpy: Any) -> None:
+    bpy.data.lights["Key"].driver_add("energy").driver.expression = "sin(frame) * 3 + 200"
+
+
+def animated_world(bpy: Any) -> None:
+    strength = bpy.data.worlds["World"].node_tree.nodes["Background"].inputs["Strength"]
+    strength.keyframe_insert("default_value", frame=1)
+
+
+def moving_rig(bpy: Any) -> None:
+    rig = bpy.data.objects.new("Rig", None)
+    bpy.context.scene.collection.objects.link(rig)
+    bpy.data.objects["Key"].parent = rig
+    rig.keyframe_insert("rotation_euler", frame=1)
+
+
+def unsaved_tiles(bpy: Any) -> None:
+    bpy.data.images.new("Tiles", 8, 8, tiled=True).use_fake_user = True
+
+
+def rename_ground(bpy: Any) -> None:
+    bpy.data.objects["Ground"].name = "Floor"
+
+
+def rename_lights(bpy: Any) -> None:
+    bpy.data.collections["Lights"].name = "Lamps"
+
+
 VIOLATIONS: list[tuple[Change, str, str]] = [
     (rename_subject, "Subject", "there is no such object"),
     (camera_is_an_empty, "Camera", "of type EMPTY, not a camera"),
@@ -238,7 +292,17 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (raw_view, "Scene", "view transform is Raw"),
     (other_display, "Scene", "display device is Display P3"),
     (remove_lights, "Lights", "no light"),
-    (hide_lights, "Lights", "no light"),
+    (hide_lights, "Lights", "all of its lights are hidden in renders"),
+    (exclude_lights, "Lights", "excluded from the view layer"),
+    (disable_lights_in_renders, "Lights", "disabled in renders"),
+    (world_volume, "World", "it has a volume"),
+    (material_on_ground, "Ground", "a material, which is never seen"),
+    (moving_light, "Key", "it is animated"),
+    (pulsing_light, "Key", "it is animated"),
+    (light_driven_by_time, "Key", "it is animated"),
+    (animated_world, "World", "it is animated"),
+    (moving_rig, "Rig", "it is animated"),
+    (unsaved_tiles, "Tiles", "some of its tiles are not saved"),
     (light_outside, "Lamp", "not in the collection Lights"),
     (add_backdrop, "Backdrop", "drawn beside the model"),
     (add_collection_instance, "Many", "drawn beside the model"),
@@ -269,11 +333,27 @@ def test_reports_each_violation_with_its_fix(
     assert not (tmp_path / "changed.blend.ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "name", "fix"),
+    [
+        (rename_subject, "Subject", "Rename Product to Subject"),
+        (rename_ground, "Ground", "Rename Floor to Ground"),
+        (rename_lights, "Lights", "Rename the collection Lamps to Lights"),
+    ],
+)
+def test_suggests_to_rename_what_has_another_name(
+    inside: InsideBlender, tmp_path: Path, change: Change, name: str, fix: str
+) -> None:
+    found = inside(examine_changed, change, tmp_path / "changed.blend")
+    assert next(violation.fix for violation in found if violation.object == name).startswith(fix)
+    assert not [violation for violation in found if "beside the model" in violation.problem], "it is not to be deleted"
+
+
 def nothing(_: Any) -> None: ...
 
 
 def simple_driver(bpy: Any) -> None:
-    bpy.data.lights["Key"].driver_add("energy").driver.expression = "sin(frame) * 3 + 200"
+    bpy.data.lights["Key"].driver_add("energy").driver.expression = "sqrt(4) * 3 + 200"
 
 
 def notes(bpy: Any) -> None:

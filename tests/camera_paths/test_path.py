@@ -2,7 +2,6 @@
 
 import math
 import re
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import camera_paths
 from camera_paths import PATHS, CameraPath, Pose
+from camera_paths.loading import load_folder
 from camera_paths.path import register
 from farm.orders.render_settings import EFFECT_FIELDS, allowed
 from tests.camera_paths.strategies import options
@@ -109,19 +108,17 @@ class TestEveryPath:
 
 class TestNewFile:
     @pytest.fixture(autouse=True)
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-        """A folder for one more file in camera_paths/; paths registered meanwhile are removed afterwards."""
+    def folder(self, tmp_path: Path) -> Iterator[Path]:
+        """A folder of one more camera path; paths registered meanwhile are removed afterwards."""
         known = dict(PATHS)
-        monkeypatch.setattr(camera_paths, "__path__", [str(tmp_path)])
         yield tmp_path
         PATHS.clear()
         PATHS.update(known)
-        sys.modules.pop("camera_paths.pendulum", None)
 
     def test_becomes_an_effect_as_in_the_docs_example(self, folder: Path) -> None:
         [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
         (folder / "pendulum.py").write_text(example)
-        camera_paths.discover()
+        load_folder(folder)
         path = PATHS["pendulum"]
         assert (path.title, path.options) == ("Pendulum", ["amplitude"])
         assert path.description == "swings like a clock's, wide at first, and comes to rest facing front."

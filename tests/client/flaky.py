@@ -10,6 +10,7 @@ class Flaky(ThreadingHTTPServer):
     """Serves `content` with `etag` at every path.
 
     Each of `breaks` is the number of bytes after which a response is interrupted; -1 sends no response at all.
+    The first `refusals` requests are answered with 429 and may be repeated at once.
     `bodies` and `keys` are the bodies of the requests and their Idempotency-Keys.
     """
 
@@ -18,6 +19,7 @@ class Flaky(ThreadingHTTPServer):
         self.content = content
         self.etag = '"one"'
         self.breaks = breaks
+        self.refusals = 0
         self.requests: list[tuple[str, str | None]] = []  # method and Range of each request
         self.bodies: list[bytes] = []
         self.keys: list[str | None] = []
@@ -35,6 +37,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, byte_range))
         self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         self.server.keys.append(self.headers.get("Idempotency-Key"))
+        if self.server.refusals:
+            self.server.refusals -= 1
+            self.send_response(429)
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         start = 0
         if byte_range and self.headers.get("If-Range") == self.server.etag:
             start = int(byte_range.removeprefix("bytes=").removesuffix("-"))

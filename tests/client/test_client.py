@@ -163,6 +163,23 @@ class TestCredits:
         assert plinth.renders.get(render_id) == dismissed
 
 
+class TestWaitAll:
+    def test_returns_done_and_failed_renders_in_order(
+        self, plinth: Plinth, chair: Path, finished: Finish, database: Database
+    ) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        good, bad = (plinth.renders.create(model_id).id for _ in range(2))
+        finished(good)
+        with database.write() as db:
+            render_status.advance(db, db.get_one(RenderRow, bad), "error", message="The model has no mesh")
+        one, two = plinth.renders.wait_all([bad, good], timeout=30)
+        assert [(one.id, one.status, two.id, two.status)] == [(bad, "error", good, "done")]
+        assert one.error_message == "The model has no mesh"
+        waiting = plinth.renders.create(model_id).id
+        with pytest.raises(WaitTimeout):
+            plinth.renders.wait_all([good, waiting], timeout=0)
+
+
 class TestWait:
     def test_ends_when_the_render_is_done(self, plinth: Plinth, chair: Path, finished: Finish) -> None:
         render_id = plinth.models.upload(chair).render_id
@@ -278,6 +295,13 @@ class TestConnection:
         assert server.bodies[0] != b""
         assert len({without_boundary(body) for body in server.bodies}) == 1, "the file was read again"
 
+    def test_restarts_the_progress_when_an_upload_is_repeated(self, chair: Path) -> None:
+        seen: list[int] = []
+        with serving(POSTED, -1) as server, Plinth(server.url) as plinth:
+            plinth.models.upload(chair, on_progress=lambda done, _: seen.append(done))
+        assert seen.count(chair.stat().st_size) == 2
+        assert max(seen) == chair.stat().st_size
+
     def test_is_not_tried_again_for_deletions(self) -> None:
         with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
@@ -327,6 +351,15 @@ class TestRetryAfter:
         with Plinth(url, client.key) as plinth, pytest.raises(RateLimited) as refused:
             plinth.quote([{}])
         assert (refused.value.code, refused.value.status) == ("rate_limited", 429)
+
+    def test_is_no_less_than_the_doubling_delay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waits: list[float] = []
+        monkeypatch.setattr("time.sleep", waits.append)
+        monkeypatch.setattr("plinth_client.transport.MAX_RETRY_DELAY_SECONDS", 0.004)
+        with serving(POSTED) as server, Plinth(server.url) as plinth:
+            server.refusals = 4
+            plinth.quote([{}])
+        assert waits == [0.001, 0.002, 0.004, 0.004]
 
 
 class TestErrors:

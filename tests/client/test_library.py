@@ -63,6 +63,17 @@ class TestModels:
         page = plinth.models.list(limit=1, offset=1)
         assert ([model.id for model in page.items], page.total, page.offset, page.limit) == ([made[1]], 3, 1, 1)
 
+    def test_are_uploaded_with_fields_and_found_by_them(self, plinth: Plinth, chair: Path) -> None:
+        upload = plinth.models.upload(chair, title="Chair", sku="EC-1", external_id="shop-1", tags=["a", "b"])
+        [model] = plinth.models.list(external_id="shop-1", q="ec-", ids=[upload.model_id], sort="title").items
+        assert (model.title, model.sku, model.external_id, model.tags) == ("Chair", "EC-1", "shop-1", ("a", "b"))
+        assert plinth.models.list(created_after=model.created_at).total == 0
+        render = plinth.renders.create(upload.model_id, metadata={"order": "1", "shop": "2"})
+        found = plinth.renders.list(metadata=render.metadata, status=["pending", "done"], model_id=upload.model_id)
+        assert [item.id for item in found.items] == [render.id]
+        assert [item.metadata for item in plinth.renders.list_all(metadata={"order": "1"})] == [render.metadata]
+        assert list(plinth.renders.list_all(status="done")) == []
+
     def test_are_archived_and_unarchived(self, plinth: Plinth, chair: Path) -> None:
         model_id = plinth.models.upload(chair).model_id
         assert plinth.models.archive(model_id).archived

@@ -45,23 +45,26 @@ def refused(*arguments: str) -> str:
 
 def test_works_from_upload_to_download(finished: Finish) -> None:
     uploaded = json.loads(done("upload", "chair.glb", "--set", "aspect=1:1", "--json"))
-    render_id = uploaded["render_id"]
+    render_id = uploaded["renderId"]
     assert done("status", render_id).startswith("pending, 0/")
     files = finished(render_id)
     assert done("wait", render_id).startswith("done, ")
     for what, kind in (("video", "video"), ("thumb", "thumb"), ("poster", "poster"), ("poster-full", "poster-full")):
         assert done("download", render_id, "--what", what, "-o", f"out/{what}") == f"out/{what}\n"
         assert Path("out", what).read_bytes() == files[kind]
-    again = json.loads(done("render", uploaded["model_id"], "--set", "length=4", "--json"))
-    assert again["render_settings"]["length"] == 4
+    again = json.loads(done("render", uploaded["modelId"], "--set", "length=4", "--json"))
+    assert again["renderSettings"]["length"] == 4
     listed = done("list").splitlines()
     assert len(listed) == 3
     assert again["id"] in listed[0]
+    assert [words in line for words, line in zip(("length=4", "aspect=1:1", "preview"), listed, strict=True)] == [
+        True
+    ] * 3
     assert [item["id"] for item in json.loads(done("list", "--status", "done", "--json"))] == [render_id]
 
 
 def test_prints_the_reason_of_a_failure(database: Database) -> None:
-    render_id = json.loads(done("upload", "chair.glb", "--json"))["render_id"]
+    render_id = json.loads(done("upload", "chair.glb", "--json"))["renderId"]
     with database.write() as db:
         render_status.advance(db, db.get_one(Render, render_id), "error", message="The model has no mesh")
     assert refused("wait", render_id) == "The model has no mesh"

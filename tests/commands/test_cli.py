@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -24,9 +26,11 @@ NO_MESH = ASSETS / "no_mesh.glb"
 
 
 @pytest.fixture(autouse=True)
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new farm with low resolution and quality, and the test's folder as working directory."""
     (tmp_path / "scratch").mkdir()
+    (tmp_path / "data").mkdir()
+    shutil.copyfile(sqlite_template, tmp_path / "data" / "plinth.db")
     values = {"SCRATCH": "scratch", "DATA": "data", "SCALE": "0.1", "FPS": "2", "SAMPLES": "1", "ENGINE": "cycles"}
     for name, value in values.items():
         monkeypatch.setenv(f"FARM_{name}", str(tmp_path / value) if name in {"SCRATCH", "DATA"} else value)
@@ -206,6 +210,7 @@ class TestDatabase:
         assert done("db", "upgrade") == first
 
     def test_is_created_in_the_given_folder(self, tmp_path: Path) -> None:
+        shutil.rmtree(tmp_path / "data")
         done("db", "upgrade", "--data", tmp_path / "elsewhere")
         assert (tmp_path / "elsewhere" / "plinth.db").is_file()
         assert not (tmp_path / "data").exists()
@@ -231,6 +236,41 @@ class TestRender:
         assert lines[-1] == f"{out} and {out.with_suffix('.png')}"
         assert "\x1b" not in result.output, "plain lines without a terminal"
         assert sorted(path.name for path in out.parent.iterdir()) == ["radio.mp4", "radio.png"]
+        assert not list((tmp_path / "scratch").iterdir())
+
+    def test_shows_a_picture_from_disk_behind_the_model(self, tmp_path: Path) -> None:
+        halves = Image.new("RGB", (16, 30), (255, 0, 0))
+        halves.paste((0, 0, 255), (0, 15, 16, 30))
+        halves.save(tmp_path / "halves.png")
+        out = tmp_path / "radio.mp4"
+        done("render", PRODUCT, "--background", "halves.png", "--set", "length=3", "-o", out)
+        with Image.open(out.with_suffix(".png")) as poster:
+            assert poster.convert("RGB").getpixel((0, 0)) == (255, 0, 0), "the top, as bgAlign is top-left"
+        done(
+            "render",
+            PRODUCT,
+            "--background",
+            "halves.png",
+            "--set",
+            "bgAlign=bottom-left",
+            "--set",
+            "length=3",
+            "-o",
+            out,
+        )
+        with Image.open(out.with_suffix(".png")) as poster:
+            assert poster.convert("RGB").getpixel((0, 0)) == (0, 0, 255)
+
+    def test_refuses_a_background_that_is_no_picture(self, tmp_path: Path) -> None:
+        said = refused("render", PRODUCT, "--background", PRODUCT, "--set", "length=3", "-o", tmp_path / "radio.mp4")
+        assert "The background picture cannot be read" in said
+        assert not list(tmp_path.glob("radio*"))
+
+    def test_renders_a_scan(self, tmp_path: Path) -> None:
+        result = farm("render", SCAN, "--set", "length=3", "-o", tmp_path / "stone.mp4")
+        assert result.exit_code == 0, result.output
+        poster = np.asarray(Image.open(tmp_path / "stone.png"))
+        assert poster.min() < 200, "the stone is in the picture"
         assert not list((tmp_path / "scratch").iterdir())
 
     def test_reports_a_model_without_a_mesh(self, tmp_path: Path) -> None:

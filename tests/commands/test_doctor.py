@@ -37,6 +37,7 @@ NAMES = [
     "clocks",
     "storage",
     "scratch",
+    "paths",
 ]
 Usage = namedtuple("Usage", "total used free")
 

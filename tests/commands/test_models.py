@@ -1,6 +1,7 @@
 """The commands `farm models ...`."""
 
 import json
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -26,7 +27,7 @@ def farm(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def listed() -> list[dict[str, str | None]]:
+def listed() -> list[dict[str, Any]]:
     return list(json.loads(farm("models", "refused", "--json").stdout))
 
 

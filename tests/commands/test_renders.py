@@ -9,9 +9,10 @@ from typer.testing import CliRunner, Result
 
 from farm.accounts import credits
 from farm.cli import app
+from farm.db import attempt_logs
 from farm.db.chunks import DRAWING
 from farm.db.session import Database
-from farm.db.tables import Account, Asset, AttemptLog, Chunk, Model, Overlay, Render, Shot, now
+from farm.db.tables import Account, Asset, Chunk, Model, Overlay, Render, Shot, now
 from farm.errors import BadModel, DiskFull, FarmError
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import leases, render_status, submit
@@ -237,7 +238,7 @@ class TestRetry:
             leases.queue(db, doorbell, [finish], row.account_id, DRAWING)
             claimed(db, finish)
             leases.fail(db, doorbell, finish.id, 1, DiskFull(), max_attempts=1)
-            db.add(AttemptLog(chunk_id=finish.id, attempt=1, worker="w", text="disk full"))
+            attempt_logs.store(db, finish.id, 1, "w", "disk full")
         done("retry", render.id)
         finished(render.id)
         with database.read() as db:

@@ -63,7 +63,7 @@ class TestCheck:
         result = farm("templates", "check", copy)
         assert result.exit_code == 1
         assert "bad Subject: there is no such object" in result.stdout
-        assert "Add > Empty > Plain Axes, call it Subject" in result.stdout
+        assert "Rename Product to Subject" in result.stdout
         assert "bad shop.toml: shop.toml is missing" in result.stdout
 
     def test_refuses_other_files_with_one_line(self, tmp_path: Path) -> None:
@@ -86,6 +86,45 @@ class TestPreview:
         done("templates", "preview", "studio", "--model", PRODUCT, "-o", tmp_path / "product.png")
         done("templates", "preview", "studio", "-o", tmp_path / "stand-in.png")
         assert (pixels(tmp_path / "product.png") != pixels(tmp_path / "stand-in.png")).any()
+
+    def test_draws_render_settings(self, tmp_path: Path) -> None:
+        settings = ["bgColor=#334455", "aspect=1:1", "rotateY=180", "shadows=false"]
+        options = [option for setting in settings for option in ("--set", setting)]
+        done("templates", "preview", "studio", *options, "-o", tmp_path / "back.png")
+        done("templates", "preview", "studio", *options, "--set", "reflector=true", "-o", tmp_path / "mirror.png")
+        back, mirror = pixels(tmp_path / "back.png"), pixels(tmp_path / "mirror.png")
+        assert back.shape == (54, 54, 3)
+        assert (back[0, 0] == (0x33, 0x44, 0x55)).all()
+        assert back[20:35, 20:35].max() < 120, "the dark back of the colour board"
+        assert (back != mirror).any()
+
+    def test_draws_a_sheet_along_the_effect_over_a_picture(self, tmp_path: Path) -> None:
+        Image.new("RGB", (8, 8), (18, 171, 159)).save(tmp_path / "teal.png")
+        options = ["--set", "effect=reveal", "--background", str(tmp_path / "teal.png"), "--sheet"]
+        done("templates", "preview", "studio", *options, "-o", tmp_path / "sheet.png")
+        sheet = pixels(tmp_path / "sheet.png")
+        height, width = 28, 48
+        assert sheet.shape == (2 * height + 8, 4 * width + 3 * 8, 3)
+        rows, columns = np.arange(2) * (height + 8), np.arange(4) * (width + 8)
+        stills = [sheet[top : top + height, left : left + width] for top in rows for left in columns]
+        assert all((still[0, 0] == (18, 171, 159)).all() for still in stills)
+        covered = [(np.abs(still.astype(int) - (18, 171, 159)).max(axis=-1) > 30).mean() for still in stills]
+        assert covered[0] < 0.05 < covered[3] <= covered[-1] + 0.05, "the model grows"
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--set", "scene=dark"], "renderSettings.scene is the template"),
+            (["--set", "bgColor=red"], "bgColor"),
+            (["--set", "bgImageId=Ab3kF9x2qL1m"], "--background FILE"),
+            (["--set", "output=dataset"], "farm dataset"),
+            (["--set", "animation=Dance"], "no animation clips"),
+            (["--background", PRODUCT], "The background picture cannot be read"),
+        ],
+    )
+    def test_refuses_wrong_settings(self, options: list[str], said: str) -> None:
+        assert said in refused("templates", "preview", "studio", *options, "-o", "still.png")
+        assert not Path("still.png").exists()
 
     def test_refuses_a_template_with_violations(self, inside: InsideBlender, copy: Path) -> None:
         inside(save_changed, rename_subject, copy)

@@ -77,3 +77,12 @@ def test_api_keeps_its_environment_from_its_children(tmp_path: Path) -> None:
         [api] = [child for child in psutil.Process().children(recursive=True) if "serve" in command_line(child)]
         assert not may_read(api.pid, "environ")
         assert may_read(api.ppid(), "environ"), "which has no such children"
+
+
+def test_a_second_farm_on_the_same_data_folder_is_refused(tmp_path: Path) -> None:
+    with farm_up(tmp_path):
+        command = [str(FARM), "up", "--workers", "0", "--port", str(free_port()), "--data", str(tmp_path / "data")]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    [line] = second.stderr.strip().splitlines()
+    assert f"Another `farm up` runs on the data folder {tmp_path / 'data'}" in line

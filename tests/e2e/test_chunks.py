@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from farm.accounts import accounts
 from farm.db.session import Database
-from farm.db.tables import Chunk, Render, Segment
+from farm.db.tables import Asset, Chunk, Render, Segment
 from tests.support.farms import Farm, farm_up
 from tests.support.interruptions import failed_attempts, worker_paused
 from tests.support.polling import until
@@ -81,6 +81,25 @@ def test_does_not_render_the_same_shot_again(pair: Farm, shared: list[str], data
     with database.read() as db:
         chunks = db.scalars(select(Chunk).where(Chunk.shot_id == db.get_one(Render, render).shot_id)).all()
         assert [chunk.seconds for chunk in chunks] == [None] * len(chunks), "frames were rendered again"
+
+
+def test_shows_the_end_of_an_entrance_as_its_poster_early(pair: Farm, shared: list[str], database: Database) -> None:
+    model = pair.render(shared[0])["modelId"]
+    render = pair.order(model, effect="reveal", length=6, bgColor="#ffffff")
+    pair.wait(render, "video-processing")
+    poster = np.asarray(Image.open(io.BytesIO(pair.download(render, "poster?quality=full")))).astype(int)
+    with database.read() as db:
+        shot = db.get_one(Render, render).shot
+        [first] = [chunk for chunk in shot.chunks if chunk.kind == "draw" and chunk.first_frame == 0]
+        [key] = db.scalars(select(Asset.storage_key).where(Asset.render_id == render, Asset.kind == "poster"))
+        assert first.id in key, "the first chunk draws it, not the last"
+    assert pair.wait_until_done(render)["progress"] == {"frames": 24, "of": 24}
+    with av.open(io.BytesIO(pair.download(render, "video")), mode="r") as container:
+        pictures = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+    differences = [np.abs(picture - poster).mean() for picture in pictures]
+    assert differences.index(min(differences)) == 23
+    assert (poster < 200).any()
+    assert (pictures[0] < 240).any(), "the first frame is empty"
 
 
 def test_counts_frames_and_rendering_time_in_metrics(pair: Farm, shared: list[str], database: Database) -> None:

@@ -117,6 +117,22 @@ class TestPoster:
         picture = np.asarray(Image.open(io.BytesIO(farm.download(render, "poster?quality=full"))))
         assert tuple(picture[0, 0]) == (10, 120, 200)
 
+    def test_shows_a_foreground_overlay_over_the_product(self, farm: Farm, product: str) -> None:
+        logo, file = Image.new("RGBA", (96, 54), (0, 0, 0, 0)), io.BytesIO()
+        logo.paste((200, 30, 40, 255), (0, 0, 48, 54))
+        logo.save(file, "PNG")
+        form = {"layer": "foreground"}
+        answer = farm.client.post("/v1/overlays", files={"file": ("logo.png", file.getvalue())}, data=form)
+        render_settings = {"length": 3, "fgImageId": answer.json()["data"]["id"]}
+        body = {"modelId": farm.render(product)["modelId"], "renderSettings": render_settings}
+        render = farm.client.post("/v1/renders", json=body).json()["data"]["id"]
+        farm.wait_until_done(render)
+        picture, bare = (
+            np.asarray(Image.open(io.BytesIO(farm.download(each, "poster?quality=full")))) for each in (render, product)
+        )
+        assert (picture[:, :48] == (200, 30, 40)).all()
+        assert (picture[:, 50:] == bare[:, 50:]).all()
+
 
 class TestAnimation:
     def test_makes_a_video_with_the_requested_clip(self, farm: Farm) -> None:

@@ -13,6 +13,7 @@ from tests.support.farms import Farm, farm_up
 FRAGILE: dict[str, Any] = {
     "FARM_ENGINE": "cycles",
     "FARM_LEASE_SECONDS": "3",
+    "FARM_RETRY_SECONDS": "0.1",
     "FARM_CHUNK_SECONDS": "0.001",
     "FARM_FRAME_CACHE_BYTES": "0",
     "FARM_LOG_LEVEL": "error",

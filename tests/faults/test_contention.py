@@ -17,6 +17,7 @@ from api.dependencies import Farm
 from api.models import service as models_service
 from api.rate_limits import RateLimiter
 from api.renders import service
+from api.version_check import VersionCheck
 from farm.accounts import credits
 from farm.db import chunks, counters, session
 from farm.db import renders as renders_of_account
@@ -175,7 +176,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(settings: Settings, database: Database, redis: Redis) -> Crowd:
-    return Crowd(Farm(settings, database, open_storage(settings), redis, RateLimiter(settings)))
+    return Crowd(Farm(settings, database, open_storage(settings), redis, RateLimiter(settings), VersionCheck(database)))
 
 
 @pytest.fixture

@@ -53,6 +53,13 @@ def fail(
         db.flush()
 
 
+def fail_quickly(db: Session, model: str, seconds: float = 1) -> None:
+    claimed_at = clock.now(db) - timedelta(seconds=seconds)
+    row = Model(sha256=model, account_id="one")
+    quarantine.record_failure(db, "cpu", row, EncodingFailed(), claimed_at)
+    db.flush()
+
+
 def is_due(db: Session, node: str = "cpu") -> bool:
     db.expire_all()
     return nodes.named(db, node).check_due_at is not None
@@ -88,6 +95,23 @@ class TestCheckDue:
         assert not is_due(db)
         fail(db, "model", node="other", error=error)
         assert (is_due(db), is_due(db, "other")) == (False, True), "a sound node tells whose fault it is"
+
+    def test_follows_two_attempts_in_a_row_that_fail_quickly(self, joined: Database) -> None:
+        with joined.write() as db:
+            fail_quickly(db, "a model")
+            registry.record_success(db, "cpu", "a chunk", None)
+            fail_quickly(db, "a model")
+            assert not is_due(db)
+            fail_quickly(db, "a model")
+            assert is_due(db)
+            check(db)
+            fail_quickly(db, "a model")
+            assert not is_due(db), "it begins to count again"
+
+    def test_does_not_follow_two_attempts_that_failed_after_a_while(self, db: Session) -> None:
+        for _ in range(2):
+            fail_quickly(db, "a model", seconds=40)
+        assert not is_due(db)
 
     def test_starts_counting_again_after_resume(self, db: Session) -> None:
         fail(db, *MANY)
@@ -151,6 +175,13 @@ class TestCheck:
             assert registry.heartbeat(db, cpu).check
             check(db, "no GPU")
             assert f"{MAX_FAILED_MODELS} models in a row failed here" in str(nodes.named(db, "cpu").quarantine_reason)
+
+    def test_has_not_begun_when_it_is_only_due(self, db: Session) -> None:
+        fail(db, *MANY)
+        assert not quarantine.is_being_checked(db, "cpu")
+        assert quarantine.begin_check(db, "cpu")
+        db.flush()
+        assert quarantine.is_being_checked(db, "cpu")
 
     def test_lets_a_sound_node_work_again(self, db: Session, cpu: Facts) -> None:
         """No number of bad models quarantines a node that draws a good one."""

@@ -69,7 +69,7 @@ class TestCheckVersion:
     def test_asks_to_update_a_node_older_than_the_database(self, database: Database) -> None:
         with database.engine.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        with pytest.raises(NodeRefused, match=r"9999.*update Plinth on this node"):
+        with pytest.raises(NodeRefused, match=r"9999.*update Plinth on this machine"):
             registry.check_version(database)
 
     def test_asks_to_upgrade_an_empty_database(self, settings: Settings) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from farm.db import counters, renders
+from farm.db import attempt_logs, counters, renders
 from farm.db.session import Database
 from farm.db.tables import Asset, AttemptLog, Chunk, Cleanup, LedgerEntry, Model, Overlay, Render, Shot, Tag, now
 from farm.errors import BadModel, BlenderCrashed, FarmError, OpeningTimeout, OverBudget
@@ -84,7 +84,7 @@ class TestFinishedRender:
         with database.write() as db:
             chunk = db.scalars(select(Chunk).where(Chunk.shot_id == render.shot_id)).first()
             assert chunk
-            db.add(AttemptLog(chunk_id=chunk.id, attempt=1, worker="w", text="log"))
+            attempt_logs.store(db, chunk.id, 1, "w", "log")
         purge.purge(database, storage, keeping)
         assert len(stored(storage)) == count(database, Asset) > 0
         age(database)
@@ -148,6 +148,7 @@ class TestFinishedRender:
 
 class TestFailedModel:
     @pytest.mark.usefixtures("file")
+    @pytest.mark.parametrize("error", [BadModel("no mesh"), OpeningTimeout(1), OverBudget(1, 1)])
     def test_is_removed_with_its_file_and_its_failed_renders(
         self,
         database: Database,
@@ -156,9 +157,10 @@ class TestFailedModel:
         preview: Render,
         render: Render,
         doorbell: Doorbell,
+        error: FarmError,
     ) -> None:
         for each in (preview, render):
-            end(database, each, BadModel("no mesh"), doorbell)
+            end(database, each, error, doorbell)
         purge.purge(database, storage, keeping)
         assert count(database, Render) == 2
         age(database)
@@ -169,23 +171,6 @@ class TestFailedModel:
         purge.purge(database, storage, keeping)
         assert (count(database, Model), stored(storage)) == (0, [])
         assert purged(database) == {"renders": 2, "models": 1}
-
-    @pytest.mark.parametrize("error", [OpeningTimeout(60), OverBudget(600, 90)], ids=["opening", "drawing"])
-    def test_is_removed_when_it_hangs(
-        self,
-        database: Database,
-        storage: Storage,
-        keeping: Settings,
-        model: Model,
-        preview: Render,
-        doorbell: Doorbell,
-        error: FarmError,
-    ) -> None:
-        end(database, preview, error, doorbell)
-        age(database)
-        purge.purge(database, storage, keeping)  # the preview, and with it the model
-        with database.read() as db:
-            assert db.get_one(Model, model.id).deleted_at
 
     @pytest.mark.usefixtures("model")
     def test_stays_when_the_farm_was_the_cause(
@@ -293,7 +278,7 @@ class TestPass:
         purge.purge(database, storage, keeping)
         with database.read() as db:
             assert list(db.scalars(select(Render.id))) == [first.id]
-            assert counters.REAPER_FAILURES.totals(db) == {("renders",): 1}
+            assert counters.REAPER_FAILURES.totals(db) == {("purge",): 1}
 
     def test_comes_to_every_row_even_if_the_oldest_ones_fail(
         self,

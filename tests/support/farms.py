@@ -25,6 +25,7 @@ SMALL = {"FARM_SCALE": "0.1", "FARM_FPS": "4", "FARM_SAMPLES": "1", "FARM_LOG_LE
 FRAGILE: dict[str, Any] = {
     "FARM_ENGINE": "cycles",
     "FARM_LEASE_SECONDS": "3",
+    "FARM_RETRY_SECONDS": "0.1",
     "FARM_CHUNK_SECONDS": "0.001",
     "FARM_FRAME_CACHE_BYTES": "0",
     "FARM_LOG_LEVEL": "error",
@@ -142,6 +143,7 @@ def farm_up(
     variables = os.environ | SMALL | {"FARM_DATA": str(data), "FARM_SCRATCH": str(scratch)} | environment
     if key is None:
         for arguments in (
+            ["db", "upgrade"],
             ["accounts", "create", "tester@localhost", "--credits", "1000"],
             ["keys", "create", "tester@localhost"],
         ):

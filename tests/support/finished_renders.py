@@ -19,12 +19,14 @@ Finish = Callable[[str], dict[str, bytes]]
 FILES = {
     "video": (b"the video " * 1000, ".mp4", "video/mp4"),
     "thumb": (b"the thumb " * 100, ".mp4", "video/mp4"),
+    "thumb-still": (b"the still", ".jpg", "image/jpeg"),
     "poster": (b"the small poster", ".png", "image/png"),
     "poster-full": (b"the large poster " * 10, ".png", "image/png"),
 }
 DATASET = {
     "dataset": (b"the dataset " * 1000, ".zip", "application/zip"),
     "poster": FILES["poster"],
+    "thumb-still": FILES["thumb-still"],
     "poster-full": FILES["poster-full"],
 }
 WEB = {"web": (b"the web variant " * 100, ".mp4", "video/mp4")}

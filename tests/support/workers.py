@@ -37,6 +37,7 @@ def start_worker(settings: Settings, database: Database, tmp_path: Path) -> Iter
         "FARM_REDIS_URL": settings.redis_url,
         "FARM_SCRATCH": str(tmp_path / "tmp"),
         "FARM_ENGINE": "cycles",
+        "FARM_RETRY_SECONDS": "0",  # no reaper runs that would wake a worker later
     }
 
     @contextmanager

@@ -13,7 +13,7 @@ from PIL import Image
 from farm.errors import RenderFailed
 from farm.orders.render_settings import Anchor
 from farm.video import backgrounds
-from farm.video.backgrounds import BackgroundPicture, cover, crop
+from farm.video.backgrounds import OverlayPicture, cover, crop
 
 SIDES = st.integers(1, 5000)
 ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
@@ -67,7 +67,7 @@ class TestCover:
         rows, columns = np.indices(thirds.shape[:2])
         thirds[..., 0] = (rows // 30 if size[1] > size[0] else columns // 30) * 100
         path = saved(tmp_path, Image.fromarray(thirds))
-        seen = np.asarray(cover(BackgroundPicture(path, anchor), WHITE, 60, 60))
+        seen = np.asarray(cover(OverlayPicture(path, anchor), WHITE, 60, 60))
         word = anchor.split("-")[0] if size[1] > size[0] else anchor.split("-")[-1]
         third = {"left": 0, "top": 0, "center": 1, "right": 2, "bottom": 2}[word]
         assert (seen[20:40, 20:40, 0] == third * 100).all()
@@ -75,20 +75,20 @@ class TestCover:
     def test_keeps_a_picture_of_the_frames_size_unchanged(self, tmp_path: Path) -> None:
         pixels = np.random.default_rng(1).integers(0, 256, (54, 96, 3)).astype(np.uint8)
         path = saved(tmp_path, Image.fromarray(pixels))
-        assert (np.asarray(cover(BackgroundPicture(path, "center"), WHITE, 96, 54)) == pixels).all()
+        assert (np.asarray(cover(OverlayPicture(path, "center"), WHITE, 96, 54)) == pixels).all()
 
     def test_keeps_a_circle_round(self, tmp_path: Path) -> None:
         x, y = np.meshgrid(np.arange(400), np.arange(300))
         disc = np.where(np.hypot(x - 199.5, y - 149.5) < 60, 0, 255).astype(np.uint8)
         path = saved(tmp_path, Image.fromarray(disc))
         for width, height in ((960, 540), (540, 960), (540, 540)):
-            dark = np.argwhere(np.asarray(cover(BackgroundPicture(path, "center"), WHITE, width, height))[..., 0] < 128)
+            dark = np.argwhere(np.asarray(cover(OverlayPicture(path, "center"), WHITE, width, height))[..., 0] < 128)
             tall, wide = np.ptp(dark, axis=0) + 1
             assert abs(tall - wide) <= 2
 
     def test_shows_the_colour_through_a_transparent_picture(self, tmp_path: Path) -> None:
         half = Image.new("RGBA", (10, 10), (0, 0, 0, 51))
-        seen = np.asarray(cover(BackgroundPicture(saved(tmp_path, half), "center"), (200, 100, 50), 20, 20))
+        seen = np.asarray(cover(OverlayPicture(saved(tmp_path, half), "center"), (200, 100, 50), 20, 20))
         assert (seen == (160, 80, 40)).all()
 
     def test_applies_the_exif_orientation(self, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ class TestCover:
         exif[0x0112] = 6  # to be rotated clockwise: its left side is the top
         path = tmp_path / "photo.jpg"
         photo.save(path, exif=exif, quality=95)
-        seen = np.asarray(cover(BackgroundPicture(path, "center"), WHITE, 20, 40)).astype(int)
+        seen = np.asarray(cover(OverlayPicture(path, "center"), WHITE, 20, 40)).astype(int)
         assert (seen[5, :, 2] > 200).all()
         assert (seen[35, :, 0] > 200).all()
 
@@ -107,7 +107,7 @@ class TestCover:
         path = tmp_path / "broken.png"
         path.write_bytes(content)
         with pytest.raises(RenderFailed, match="background picture"):
-            cover(BackgroundPicture(path, "center"), WHITE, 20, 20)
+            cover(OverlayPicture(path, "center"), WHITE, 20, 20)
 
 
 def test_fills_a_plain_background_with_the_colour() -> None:

@@ -36,6 +36,35 @@ def scene(folder: Path) -> Frame:
     )
 
 
+class TestForeground:
+    @pytest.mark.parametrize("vignette", [0, 0.7])
+    def test_lies_over_the_finished_frame_with_its_alpha(self, tmp_path: Path, vignette: float) -> None:
+        above = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
+        above.paste((10, 20, 30, 255), (0, 0, 40, 20))
+        above.paste((10, 20, 30, 128), (40, 0, 80, 20))
+        compositor = Compositor(backgrounds.plain(BACKGROUND, WIDTH, HEIGHT), vignette, above)
+        drawn = scene(tmp_path)
+        for seen, below in [
+            (compositor.over(d).astype(int), composite(d, vignette).astype(int)) for d in (drawn, drawn)
+        ]:
+            assert (seen[:20, :40] == (10, 20, 30)).all(), "opaque: over subject and vignette"
+            mixed = (below[:20, 40:80] * 127 + np.array([10, 20, 30]) * 128) / 255
+            assert np.abs(seen[:20, 40:80] - mixed).max() <= 1
+            assert (seen[20:] == below[20:]).all(), "transparent: the frame as it was"
+
+    def test_covers_its_frame_from_its_anchor_without_dark_edges(self, tmp_path: Path) -> None:
+        picture = Image.new("RGBA", (20, 60), (0, 0, 0, 0))
+        picture.paste((255, 255, 255, 255), (0, 50, 20, 60))
+        picture.save(tmp_path / "logo.png")
+        above = np.asarray(
+            backgrounds.foreground(backgrounds.OverlayPicture(tmp_path / "logo.png", "bottom-center"), 200, 150)
+        )
+        assert above.shape == (150, 200, 4)
+        assert (above[-20:, :, 3] == 255).all()
+        assert (above[:20, :, 3] == 0).all()
+        assert (above[above[..., 3] > 0][:, :3] == 255).all(), "a soft edge stays white"
+
+
 class TestBackground:
     def test_is_exact_where_nothing_covers_it(self, tmp_path: Path) -> None:
         empty = shadow_map(tmp_path, np.zeros((64, 64), dtype=np.float32))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from farm.scene import edges
 from farm.scene.shot import Frame
@@ -95,6 +96,19 @@ class TestFrame:
         pixels = Cutout(width, height, 0).of(frame(tmp_path, subject))
         assert pixels.shape == (height, width, 4)
         assert (pixels[..., :3] == OPAQUE).all()
+
+    def test_has_the_foreground_over_subject_and_nothing(self, tmp_path: Path) -> None:
+        above = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
+        above.paste((255, 0, 0, 128), (0, 0, 30, 20))
+        cutout = Cutout(WIDTH, HEIGHT, 1.0, above)
+        subject = np.full((4, 4, 4), (0, 0, OPAQUE, OPAQUE), dtype=np.uint16)
+        for x in (40, 10):  # a frame without an overlap, then one with it
+            pixels = cutout.of(frame(tmp_path, subject, at=(x, 8)))
+            assert (pixels[2:6, 2:6] == (OPAQUE, 0, 0, 128 * 257)).all(), "its own alpha, no vignette"
+            assert (pixels[30:, :, 3] == 0).all()
+        mixed = pixels[9, 11].astype(int)
+        assert mixed[3] == OPAQUE
+        assert abs(mixed[0] - 128 * 257) <= 2
 
     def test_darkens_colours_but_not_alpha_by_a_vignette(self, tmp_path: Path) -> None:
         subject = np.full((HEIGHT, WIDTH, 4), 50000, dtype=np.uint16)

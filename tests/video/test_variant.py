@@ -18,7 +18,7 @@ from farm.orders.plan import ShotSpec
 from farm.orders.render_settings import RenderSettings, parse
 from farm.settings import Settings
 from farm.tiers import TIERS
-from farm.video.backgrounds import BackgroundPicture
+from farm.video.backgrounds import OverlayPicture
 from farm.video.run import executable
 from farm.video.variant import Files, Variant
 from tests.video.frames import DISC_COLOUR, disc
@@ -37,7 +37,7 @@ def order(tier: str, **settings: object) -> tuple[ShotSpec, RenderSettings]:
     return replace(spec, width=160, height=90), render_settings
 
 
-def make(folder: Path, tier: str, picture: BackgroundPicture | None = None, **settings: object) -> Files:
+def make(folder: Path, tier: str, picture: OverlayPicture | None = None, **settings: object) -> Files:
     spec, render_settings = order(tier, **settings)
     files = Files(folder, tier)
     with Variant(spec, render_settings, picture, files, FFMPEG) as variant:
@@ -76,6 +76,8 @@ class TestFiles:
                 assert path.suffix == (".mov" if video.codec_context.name == "prores" else ".mp4")
         with Image.open(files.posters["poster-full"]) as poster:
             assert (poster.size, poster.mode) == ((160, 90), "RGB")
+        with Image.open(files.posters["thumb-still"]) as still:
+            assert (still.size, still.format) == (sizes["thumb"], "JPEG")
 
     def test_include_the_first_frame_as_posters(self, tmp_path: Path) -> None:
         spec, render_settings = order("share")
@@ -87,6 +89,19 @@ class TestFiles:
             poster = files.posters["poster-full"].read_bytes()
             variant.write(disc(tmp_path, 8, 30))
         assert files.posters["poster-full"].read_bytes() == poster
+
+    def test_include_the_last_frame_as_posters_without_a_loop(self, tmp_path: Path) -> None:
+        spec, render_settings = order("share", effect="reveal")
+        files = Files(tmp_path, "share")
+        variant = Variant(spec, render_settings, None, files, FFMPEG)
+        variant.save_posters(disc(tmp_path, 8, spec.frames - 1))
+        last = files.posters["poster-full"].read_bytes()
+        with variant:
+            variant.write(disc(tmp_path, 8, 0))
+            assert files.posters["poster-full"].read_bytes() == last
+            files.posters["poster-full"].unlink()
+            variant.write(disc(tmp_path, 8, spec.frames - 1))
+        assert files.posters["poster-full"].read_bytes() == last
 
 
 class TestBackground:
@@ -104,7 +119,7 @@ class TestBackground:
         picture = Image.new("RGB", (10, 30), (255, 0, 0))
         picture.paste((0, 0, 255), (0, 20, 10, 30))
         picture.save(tmp_path / "overlay.png")
-        files = make(tmp_path, "share", BackgroundPicture(tmp_path / "overlay.png", "bottom-center"))
+        files = make(tmp_path, "share", OverlayPicture(tmp_path / "overlay.png", "bottom-center"))
         poster = np.asarray(Image.open(files.posters["poster-full"]))
         assert (poster[[0, -1], [0, -1]] == (0, 0, 255)).all()
 
@@ -151,6 +166,22 @@ class TestProRes:
         shadow = decoded[0][72:80, 60:100]
         assert 0.2 < shadow[..., 3].max() < 0.6
         assert np.abs(shadow[..., :3] * shadow[..., 3:]).max() < 2 / 255
+
+    def test_has_the_foreground_with_its_alpha(self, tmp_path: Path) -> None:
+        logo = Image.new("RGBA", (160, 90), (0, 0, 0, 0))
+        logo.paste((0, 0, 255, 128), (0, 0, 80, 90))
+        logo.save(tmp_path / "logo.png")
+        spec, render_settings = order("pro")
+        files, above = Files(tmp_path, "pro"), OverlayPicture(tmp_path / "logo.png", "center")
+        with Variant(spec, render_settings, None, files, FFMPEG, foreground=above) as variant:
+            variant.write(disc(tmp_path, 16))
+        [frame] = frames(files.videos["video"], "rgba64le")
+        assert np.abs(frame[5, 20] / 65535 - (0, 0, 1, 0.5)).max() < 0.02
+        assert frame[5, 120, 3] == 0
+        assert frame[40, 75, 3] > 65000, "over the opaque subject"
+        assert np.abs(frame[40, 75, :3] / 65535 - (DISC_COLOUR + np.array([0, 0, 1])) / 2).max() < 0.02
+        poster = np.asarray(Image.open(files.posters["poster-full"]))
+        assert np.abs(poster[5, 20].astype(int) - (120, 120, 248)).max() <= 2
 
     @pytest.mark.parametrize("background", BACKGROUNDS)
     def test_has_no_fringe_on_any_background(self, decoded: list[Values], background: tuple[int, int, int]) -> None:

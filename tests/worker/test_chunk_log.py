@@ -19,7 +19,10 @@ from farm.blender.client import LOG_NAME
 from farm.db import renders
 from farm.db.session import Database
 from farm.db.tables import AttemptLog, Chunk, Render
-from farm.scheduling.leases import ClaimedChunk
+from farm.errors import EncodingFailed, WorkerLost
+from farm.scheduling import leases
+from farm.scheduling.doorbell import Doorbell
+from farm.scheduling.leases import Claimant, ClaimedChunk
 from farm.settings import Settings
 from farm.worker import chunk_log
 from farm.worker.context import WorkerContext
@@ -144,6 +147,18 @@ class TestStore:
         assert "number=999 " in text
         assert "characters left out" in text
 
+    def test_reads_only_the_ends_of_what_blender_wrote(
+        self, node: WorkerContext, database: Database, chunk: ClaimedChunk
+    ) -> None:
+        """The file has a hole of 1 TiB, which no memory holds."""
+        with chunk_log.recorded(node, database, chunk), (node.scratch / LOG_NAME).open("wb") as blender:
+            blender.write(b"the first line\n")
+            blender.seek(1 << 40)
+            blender.write(b"\nthe last line\n")
+        [text] = texts(database)
+        assert "the first line" in text
+        assert text.endswith("the last line\n")
+
     def test_deletes_the_log_with_the_render(
         self, node: WorkerContext, database: Database, chunk: ClaimedChunk, render: Render
     ) -> None:
@@ -174,6 +189,35 @@ class TestFarmLogs:
         assert shown.stdout.index("--- attempt 1 on gpu-7") < shown.stdout.index("--- attempt 2 on gpu-7")
         assert "a line [bold]in[/] attempt" in shown.stdout
         assert f"frames 0 to {chunk.frames - 1}: waiting" in shown.stdout
+
+    def test_shows_how_each_attempt_ended_and_who_noticed(
+        self, database: Database, render: Render, settings: Settings, doorbell: Doorbell
+    ) -> None:
+        """The worker of the second attempt is killed, and the operator cancels the third."""
+        for attempt, seconds in ((1, 30), (2, -1), (3, 30)):
+            with database.write() as db:
+                held = leases.claim_next(db, Claimant(f"node{attempt}", "cycles"), seconds=seconds)
+            assert held
+            with database.write() as db:
+                if attempt == 1:
+                    leases.fail(db, doorbell, held.id, 1, EncodingFailed(), max_attempts=9)
+                elif attempt == 2:
+                    leases.expire(db, doorbell, held.id, 2, max_attempts=9)
+                else:
+                    leases.cancel(db, db.get_one(Render, render.id), "Not wanted")
+        command = ["logs", render.id, "--data", str(settings.data)]
+        shown = CliRunner().invoke(cli.app, command).stdout
+        assert "--- attempt 1 on node1, failed after 0 s, noticed by the worker, " in shown
+        assert "UTC: The video could not be encoded" in shown
+        assert "--- attempt 2 on node2, expired after 0 s, noticed by the reaper, " in shown
+        assert "(no log: it is lost with the worker, or is not stored yet)" in shown
+        found = json.loads(CliRunner().invoke(cli.app, [*command, "--json"]).stdout)
+        attempts = found["chunks"][0]["attempts"]
+        assert [(each["node"], each["outcome"], each["noticedBy"], each["reason"]) for each in attempts] == [
+            ("node1", "failed", "worker", EncodingFailed.default),
+            ("node2", "expired", "reaper", WorkerLost.default),
+            ("node3", "cancelled", "operator", "Not wanted"),
+        ]
 
     def test_refuses_an_unknown_render(self, settings: Settings, database: Database) -> None:  # noqa: ARG002 - migrated
         refused = CliRunner().invoke(cli.app, ["logs", "nosuchrender", "--data", str(settings.data)])

@@ -22,7 +22,7 @@ from farm.blender.host_process import BlenderHost
 from farm.db import clock, nodes
 from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database
-from farm.nodes import facts, registry
+from farm.nodes import facts, quarantine, registry
 from farm.nodes.registry import Assignment
 from farm.scheduling.doorbell import JOB, NO_TIMEOUT, QUEUE_NAMES, queue
 from farm.settings import Settings
@@ -38,10 +38,13 @@ class IdleHost:
     pid = None
 
     def __init__(self) -> None:
-        self.checks = 0
+        self.checks = self.kills = 0
 
     def ensure_ready(self) -> None:
         self.checks += 1
+
+    def kill(self) -> None:
+        self.kills += 1
 
 
 @pytest.fixture
@@ -99,10 +102,10 @@ FORGERIES: dict[str, dict[str, Any]] = {
 
 
 def work_horse(worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch, end: Any) -> list[int]:
-    """Makes work-horses call `end`; returns the wait statuses of the ones that RQ considers killed."""
+    """Makes work-horses call `end`; returns the wait statuses of the ones that the worker considers killed."""
     statuses: list[int] = []
     monkeypatch.setattr(worker, "main_work_horse", lambda *_: end())
-    monkeypatch.setattr(worker, "handle_work_horse_killed", lambda _job, _pid, status, _usage: statuses.append(status))
+    monkeypatch.setattr(worker, "_record_killed", statuses.append)
     return statuses
 
 
@@ -137,10 +140,19 @@ class TestRqWorker:
         assert worker.is_stopping
         assert heartbeats, "the worker sends a heartbeat first"
 
-    def test_calls_heartbeat_while_it_waits(self, worker: ChunkWorker, heartbeats: list[float], redis: Redis) -> None:
-        job(redis)
-        worker.dequeue_job_and_maintain_ttl(1)
-        assert len(heartbeats) >= 2
+    def test_sends_heartbeats_while_it_waits(
+        self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        heartbeats = []
+
+        def send() -> None:
+            heartbeats.append(time.monotonic())
+            if len(heartbeats) == 2:
+                job(redis)
+
+        monkeypatch.setattr(worker, "_node_heartbeat", send)
+        assert worker.dequeue_job_and_maintain_ttl(1)
+        assert len(heartbeats) == 2
 
     def test_calls_heartbeat_while_a_work_horse_runs(
         self, worker: ChunkWorker, heartbeats: list[float], redis: Redis, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +160,7 @@ class TestRqWorker:
         worker.job_monitoring_interval = 1
         monkeypatch.setattr("farm.worker.jobs.work", lambda: time.sleep(2.5))
         worker.execute_job(job(redis), queue(DRAWING, redis))
-        assert len(heartbeats) >= 2
+        assert len(heartbeats) >= 3, "one of them is sent before"
 
     def test_forks_work_horses_without_a_connection(
         self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
@@ -174,14 +186,36 @@ class TestRqWorker:
         worker.execute_job(job(redis), queue(DRAWING, redis))
         assert killed == [signal.SIGKILL]
 
-    def test_counts_a_check_whose_work_horse_was_killed_as_failed(
-        self, worker: ChunkWorker, database: Database, redis: Redis
+    def test_replaces_the_host_for_a_check_that_has_just_become_due(
+        self, worker: ChunkWorker, database: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host = cast(IdleHost, worker.host)
+        worker.heartbeat()
+        with database.write() as db:
+            nodes.named(db, "one").check_due_at = clock.now(db)
+        work_horse(worker, monkeypatch, lambda: os._exit(0))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
+        assert host.kills == 1
+
+    @pytest.mark.parametrize("has_begun", [True, False])
+    def test_counts_a_check_as_failed_if_its_work_horse_was_killed(
+        self,
+        worker: ChunkWorker,
+        database: Database,
+        redis: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+        has_begun: bool,
     ) -> None:
         with database.write() as db:
             nodes.named(db, "one").check_due_at = clock.now(db)
-        worker.handle_work_horse_killed(job(redis), 1, signal.SIGKILL, None)
+        if has_begun:
+            with database.write() as db:
+                assert quarantine.begin_check(db, "one")
+        monkeypatch.setattr(worker, "main_work_horse", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        worker.execute_job(job(redis), queue(DRAWING, redis))
         with database.read() as db:
-            assert "was killed" in (nodes.named(db, "one").quarantine_reason or "")
+            reason = nodes.named(db, "one").quarantine_reason
+        assert ("was killed" in (reason or "")) is has_begun
 
     def test_reports_a_stop_signal_before_it_stops(self, worker: ChunkWorker, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(signal, "signal", lambda *_: None)  # RQ would install handlers for a second signal

@@ -17,13 +17,14 @@ from farm.db.session import Database
 from farm.db.tables import Chunk, Render, now
 from farm.errors import HarmfulModel
 from farm.nodes import facts, registry
-from farm.nodes.quarantine import MAX_FAILED_MODELS
+from farm.nodes.quarantine import MAX_QUICK_FAILURES
 from farm.processes import exit_codes
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from farm.video.run import executable
 from farm.worker.context import WorkerContext, enter
-from farm.worker.worker import HEARTBEAT_SECONDS, ChunkWorker
+from farm.worker.resilient_worker import HEARTBEAT_SECONDS
+from farm.worker.worker import ChunkWorker
 from tests.support.api import assert_error, credits_of
 from tests.support.assets import ASSETS
 from tests.support.clients import INITIAL_CREDITS, Client
@@ -116,7 +117,7 @@ class TestFailedStart:
         assert worker.wait(30) == 1
         assert worker.stderr
         assert worker.stderr.read().splitlines()[-1].startswith("Redis does not ")
-        assert state(database, "one") is None
+        assert state(database, "one") == "gone", "the loss is visible"
 
     def test_leaves_nothing_when_stopped_while_it_starts(
         self, start_worker: StartWorker, database: Database, tmp_path: Path
@@ -298,11 +299,11 @@ class TestQuarantine:
         reason = node(database, "one").quarantine_reason
         assert reason
         assert "does not draw its test model: The video could not be encoded" in reason
-        assert f"{MAX_FAILED_MODELS} models in a row failed here (accounts: 1)" in reason
+        assert f"{MAX_QUICK_FAILURES} models in a row failed here (accounts: 1)" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
-        assert sorted(statuses) == ["error"] * MAX_FAILED_MODELS + ["pending"] * (len(models) - MAX_FAILED_MODELS)
+        assert sorted(statuses) == ["error"] * MAX_QUICK_FAILURES + ["pending"] * (len(models) - MAX_QUICK_FAILURES)
         assert worker.poll() is None
         assert node(database, "one").seen_at > now() - timedelta(seconds=10)
         worker.send_signal(signal.SIGTERM)
@@ -326,6 +327,17 @@ class TestQuarantine:
             nodes.named(db, "one").check_due_at = clock.now(db)
         until(lambda: state(database, "one") in ("idle", "working"))
         until(lambda: "done" in {render.status for render in renders(database)})
+
+    def test_is_decided_by_a_fresh_blender(self, start_worker: StartWorker, database: Database) -> None:
+        """The one before may have been changed by a model."""
+        worker = start_worker("--name", "one")
+        until(lambda: state(database, "one") == "idle")
+        [before] = until(lambda: blenders_of(worker))
+        with database.write() as db:
+            nodes.named(db, "one").check_due_at = clock.now(db)
+        until(lambda: state(database, "one") == "idle")
+        [after] = until(lambda: blenders_of(worker))
+        assert after != before
 
 
 class TestBadModels:

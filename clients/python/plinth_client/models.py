@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from plinth_client import download, upload
-from plinth_client.paging import MAX_PAGE_SIZE, list_all, page
-from plinth_client.render_settings import RenderSettings
+from plinth_client.paging import MAX_PAGE_SIZE, flag, joined, list_all, page
+from plinth_client.render_settings import ModelSort, RenderSettings
 from plinth_client.responses import HashCheck, Model, ModelDetail, Page, Upload, from_json
 from plinth_client.transport import Transport
 
@@ -28,25 +29,46 @@ class Models:
         render_settings: RenderSettings | None = None,
         *,
         name: str | None = None,
+        title: str | None = None,
+        sku: str | None = None,
+        external_id: str | None = None,
+        tags: Sequence[str] | None = None,
         on_progress: upload.Progress | None = None,
     ) -> Upload:
         """Upload a .glb, a self-contained .gltf or a .zip with an OBJ scan, and queue a render of it.
 
         `file` is a path, or a file open for reading bytes whose `name` has the right suffix. `on_progress` is called
-        with the bytes sent and the total. A file that the account already has gets another render of that model.
+        with the bytes sent and the total. A file that the account already has gets another render of that model, which
+        gets the given title, SKU, external id and tags.
         """
-        fields = {} if render_settings is None else {"renderSettings": json.dumps(render_settings)}
+        given = {
+            "renderSettings": None if render_settings is None else json.dumps(render_settings),
+            **{"title": title, "sku": sku, "externalId": external_id},
+            "tags": None if tags is None else ",".join(tags),
+        }
+        fields = {field: value for field, value in given.items() if value is not None}
         with upload.open_source(file, name, on_progress) as content:
             response = self._api.request(
                 "POST", "models", repeatable=content[1].seekable(), files={"file": content}, data=fields
             )
         return from_json(Upload, response["data"])
 
-    def ingest(self, url: str, render_settings: RenderSettings | None = None) -> Upload:
+    def ingest(
+        self,
+        url: str,
+        render_settings: RenderSettings | None = None,
+        *,
+        title: str | None = None,
+        sku: str | None = None,
+        external_id: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Upload:
         """Let the server download a .glb or .gltf from a public URL, and queue a render of it."""
-        body: dict[str, Any] = {"url": url}
-        if render_settings is not None:
-            body["renderSettings"] = render_settings
+        given = {
+            **{"url": url, "renderSettings": render_settings, "title": title, "sku": sku, "externalId": external_id},
+            "tags": None if tags is None else [*tags],
+        }
+        body: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
         # The server may take two minutes for the download.
         response = self._api.request("POST", "models/ingest", json=body, timeout=150)
         return from_json(Upload, response["data"])
@@ -56,17 +78,50 @@ class Models:
         *,
         tags: Sequence[str] | None = None,
         archived: bool | None = None,
+        external_id: str | None = None,
+        sort: ModelSort | None = None,
+        q: str | None = None,
+        created_after: datetime | None = None,
+        ids: Sequence[str] | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Page[Model]:
-        """One page of models, newest first. `tags`: models with any of these; `archived`: include archived models."""
-        flag = None if archived is None else str(archived).lower()
-        joined = ",".join(tags) if tags else None
-        return page(Model, self._api.get("models", limit=limit, offset=offset, tags=joined, archived=flag))
+        """One page of models, newest first unless `sort` says otherwise.
 
-    def list_all(self, *, tags: Sequence[str] | None = None, archived: bool | None = None) -> Iterator[Model]:
-        """All models, fetched page by page."""
-        return list_all(lambda offset: self.list(tags=tags, archived=archived, limit=MAX_PAGE_SIZE, offset=offset))
+        `tags`: models with any of these; `archived`: include archived models; `q`: a text in title, SKU, external id or
+        file name; `created_after`: a time with its time zone; `ids`: up to 100.
+        """
+        return page(
+            Model,
+            self._api.get(
+                "models",
+                **{"limit": limit, "offset": offset, "tags": joined(tags), "archived": flag(archived)},
+                **{"externalId": external_id, "sort": sort, "q": q},
+                **{"createdAfter": created_after and created_after.isoformat(), "ids": joined(ids)},
+            ),
+        )
+
+    def list_all(
+        self,
+        *,
+        tags: Sequence[str] | None = None,
+        archived: bool | None = None,
+        external_id: str | None = None,
+        q: str | None = None,
+        created_after: datetime | None = None,
+    ) -> Iterator[Model]:
+        """All models, newest first, fetched page by page."""
+        return list_all(
+            lambda offset: self.list(
+                tags=tags,
+                archived=archived,
+                external_id=external_id,
+                q=q,
+                created_after=created_after,
+                limit=MAX_PAGE_SIZE,
+                offset=offset,
+            )
+        )
 
     def get(self, model_id: str) -> ModelDetail:
         """One model with its system preview and its newest renders, up to 100."""
@@ -78,10 +133,11 @@ class Models:
         *,
         title: str | None = None,
         sku: str | None = None,
+        external_id: str | None = None,
         tags: Sequence[str] | None = None,
     ) -> Model:
-        """Change the given fields only. "" removes a title or a SKU, [] all tags."""
-        given = {"title": title, "sku": sku, "tags": None if tags is None else [*tags]}
+        """Change the given fields only. "" removes a title, a SKU or an external id, [] all tags."""
+        given = {"title": title, "sku": sku, "externalId": external_id, "tags": None if tags is None else [*tags]}
         body = {field: value for field, value in given.items() if value is not None}
         return self._patch(f"models/{model_id}", json=body)
 

@@ -25,7 +25,7 @@ class Overlays:
         alignment: Anchor = "top-left",
         on_progress: upload.Progress | None = None,
     ) -> Overlay:
-        """Upload a PNG, JPEG or WebP of at most 10 MB; its id is the value of `bgImageId`."""
+        """Upload a PNG, JPEG or WebP of at most 10 MB; its id is the value of `bgImageId`, or `fgImageId`."""
         given = {"layer": layer, "name": name, "description": description, "alignment": alignment}
         fields = {field: value for field, value in given.items() if value is not None}
         with upload.open_source(file, None, on_progress) as content:

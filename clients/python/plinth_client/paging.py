@@ -1,6 +1,6 @@
 """Pages of a list, and iteration over all of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from plinth_client.responses import Page, from_json
@@ -16,6 +16,16 @@ class Identified(Protocol):
 
 
 T = TypeVar("T", bound=Identified)
+
+
+def joined(values: Sequence[str] | None) -> str | None:
+    """Several values as one parameter of a query; None, which is omitted, without any."""
+    return ",".join(values) if values else None
+
+
+def flag(value: bool | None) -> str | None:
+    """A flag as a parameter of a query."""
+    return None if value is None else str(value).lower()
 
 
 def page(kind: type[T], body: Any) -> Page[T]:

@@ -12,6 +12,9 @@ Anchor = Literal[
 ]  # fmt: skip
 DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 
+ModelSort = Literal["createdAt", "-createdAt", "title", "-title"]
+RenderSort = Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"]
+
 
 class RenderSettings(TypedDict, total=False):
     """The settings of one render; fields that are left out have the defaults of the API reference.
@@ -31,6 +34,7 @@ class RenderSettings(TypedDict, total=False):
     aspect: Literal["16:9", "1:1", "9:16"]
     bgColor: str
     bgImageId: str
+    fgImageId: str
     bgAlign: Anchor
     length: float
     animation: str
@@ -54,3 +58,4 @@ class BatchItem(TypedDict, total=False):
 
     modelId: str
     renderSettings: RenderSettings
+    metadata: dict[str, str]

@@ -1,15 +1,16 @@
 """/v1/renders: create renders, wait for them, download their files."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from plinth_client import download
 from plinth_client.errors import RenderFailed, WaitTimeout
-from plinth_client.paging import MAX_PAGE_SIZE, list_all, page
-from plinth_client.render_settings import BatchItem, RenderSettings, Status
+from plinth_client.paging import MAX_PAGE_SIZE, joined, list_all, page
+from plinth_client.render_settings import BatchItem, RenderSettings, RenderSort, Status
 from plinth_client.responses import Page, QueuedRender, Render, from_json
 from plinth_client.transport import Transport
 
@@ -24,11 +25,16 @@ class Renders:
     def __init__(self, transport: Transport) -> None:
         self._api = transport
 
-    def create(self, model_id: str, render_settings: RenderSettings | None = None) -> QueuedRender:
-        """Queue one render of a model."""
-        body: dict[str, Any] = {"modelId": model_id}
-        if render_settings is not None:
-            body["renderSettings"] = render_settings
+    def create(
+        self,
+        model_id: str,
+        render_settings: RenderSettings | None = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> QueuedRender:
+        """Queue one render of a model. `metadata`: up to 20 texts of your own, by which the render is found again."""
+        given = {"modelId": model_id, "renderSettings": render_settings, "metadata": metadata}
+        body = {field: value for field, value in given.items() if value is not None}
         return from_json(QueuedRender, self._api.request("POST", "renders", json=body)["data"])
 
     def batch(self, renders: Sequence[BatchItem]) -> tuple[QueuedRender, ...]:
@@ -37,14 +43,56 @@ class Renders:
         return tuple(from_json(QueuedRender, item) for item in response["data"])
 
     def list(
-        self, *, model_id: str | None = None, status: Status | None = None, limit: int = 50, offset: int = 0
+        self,
+        *,
+        model_id: str | None = None,
+        status: Status | Sequence[Status] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        sort: RenderSort | None = None,
+        q: str | None = None,
+        created_after: datetime | None = None,
+        ids: Sequence[str] | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> Page[Render]:
-        """One page of renders, newest first."""
-        return page(Render, self._api.get("renders", model=model_id, status=status, limit=limit, offset=offset))
+        """One page of renders, newest first unless `sort` says otherwise.
 
-    def list_all(self, *, model_id: str | None = None, status: Status | None = None) -> Iterator[Render]:
-        """All renders, fetched page by page."""
-        return list_all(lambda offset: self.list(model_id=model_id, status=status, limit=MAX_PAGE_SIZE, offset=offset))
+        `status`: one, or several; `metadata`: renders with all of these; `q`: a text in title, SKU, external id or file
+        name of the model; `created_after`: a time with its time zone; `ids`: up to 100.
+        """
+        statuses = [status] if isinstance(status, str) else status
+        return page(
+            Render,
+            self._api.get(
+                "renders",
+                **{"modelId": model_id, "status": joined(statuses), "sort": sort, "q": q, "ids": joined(ids)},
+                metadata=[f"{key}:{value}" for key, value in metadata.items()] if metadata else None,
+                createdAfter=created_after and created_after.isoformat(),
+                **{"limit": limit, "offset": offset},
+            ),
+        )
+
+    def list_all(
+        self,
+        *,
+        model_id: str | None = None,
+        status: Status | Sequence[Status] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        q: str | None = None,
+        created_after: datetime | None = None,
+    ) -> Iterator[Render]:
+        """All renders, newest first, fetched page by page."""
+        return list_all(
+            lambda offset: self.list(
+                model_id=model_id,
+                status=status,
+                metadata=metadata,
+                q=q,
+                created_after=created_after,
+                limit=MAX_PAGE_SIZE,
+                offset=offset,
+            )
+        )
 
     def get(self, render_id: str) -> Render:
         """One render, with its progress."""
@@ -85,6 +133,24 @@ class Renders:
                 delay = min(delay, remaining)
             time.sleep(delay)
 
+    def wait_all(
+        self, render_ids: Sequence[str], *, on_progress: OnRender | None = None, timeout: float | None = None
+    ) -> tuple[Render, ...]:
+        """Poll until every render is done or has failed, and return them in the given order.
+
+        `on_progress` and `timeout` are as in `wait`. A failed render raises nothing: its `status` and `error_message`
+        tell. Raises WaitTimeout with the first render that is not over.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        over: dict[str, Render] = {}
+        for render_id in render_ids:
+            remaining = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            try:
+                over[render_id] = self.wait(render_id, on_progress=on_progress, timeout=remaining)
+            except RenderFailed as failure:
+                over[render_id] = failure.render
+        return tuple(over[render_id] for render_id in render_ids)
+
     def download_video(
         self,
         render_id: str,
@@ -104,12 +170,18 @@ class Renders:
         quality: Literal["full"] | None = None,
         on_progress: download.Progress | None = None,
     ) -> Path:
-        """Save the first frame as `target`, a PNG: small, or with `quality="full"` at the size of the video."""
+        """Save the poster as `target`, a PNG: small, or with `quality="full"` at the size of the video."""
         return self._file(render_id, "poster", target, on_progress, quality)
 
     def download_thumb(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
         """Save the thumbnail as `target`: an MP4 at a quarter of the video's width and height."""
         return self._file(render_id, "thumb", target, on_progress)
+
+    def download_thumb_still(
+        self, render_id: str, target: Target, *, on_progress: download.Progress | None = None
+    ) -> Path:
+        """Save the poster as `target`: a JPEG at a quarter of the video's width and height."""
+        return self._file(render_id, "thumb.jpg", target, on_progress)
 
     def download_bundle(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
         """Save all of the render's files as `target`, a zip."""

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -29,6 +29,7 @@ class Model:
     created_at: datetime
     title: str | None = None
     sku: str | None = None
+    external_id: str | None = None
     tags: tuple[str, ...] = ()
     archived: bool = False
 
@@ -43,6 +44,7 @@ class ModelRender:
     updated_at: datetime
     render_settings: Mapping[str, Any] = field(default_factory=dict)
     is_system_preview: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class QueuedRender:
     model_id: str
     status: str
     render_settings: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,12 @@ class Render:
     has_web_variant: bool = False
     is_system_preview: bool = False
     progress: Progress | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """An image behind or in front of renders; its `id` is the value of `bgImageId`."""
+    """An image behind or in front of renders; its `id` is the value of `bgImageId` or `fgImageId`."""
 
     id: str
     layer: str
@@ -184,6 +188,21 @@ def from_json(kind: type[T], value: Any) -> T:
         elif entry.default is MISSING and entry.default_factory is MISSING:
             raise ValueError(f"{kind.__name__} lacks the field {_camel(entry.name)}")
     return kind(**values)
+
+
+def to_json(value: Any) -> Any:
+    """A dataclass, or a tuple of them, as JSON with the names of the API."""
+    if is_dataclass(value):
+        return {_wire_name(entry.name): to_json(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _wire_name(name: str) -> str:
+    return name if name == "is_system_preview" else _camel(name)
 
 
 def _value(hint: Any, wire: Any) -> Any:

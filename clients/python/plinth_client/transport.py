@@ -12,6 +12,7 @@ from plinth_client.errors import ConnectionFailed, ServerError, error_from_body
 
 MAX_ATTEMPTS = 4
 FIRST_RETRY_DELAY_SECONDS = 0.5  # doubles with each further retry
+MAX_RETRY_DELAY_SECONDS = 30.0  # unless the server names a longer one
 MAX_WAIT_SECONDS = 600.0  # in all, for a server that names the time after which to repeat the call
 
 
@@ -30,24 +31,26 @@ class Transport:
         """The JSON of the response. Raises ApiError or ConnectionFailed.
 
         The call is repeated when the connection fails, unless it is a DELETE, and when the server names the seconds
-        after which to repeat it. A POST keeps its Idempotency-Key, so that it has its effect once. A call whose body
-        cannot be read again is not `repeatable`.
+        after which to repeat it, but never before the doubling delay. A POST keeps its Idempotency-Key, so that it has
+        its effect once. A call whose body cannot be read again is not `repeatable`.
         """
         headers = {"Idempotency-Key": f'"{uuid.uuid4()}"'} if method == "POST" else {}
         deadline = time.monotonic() + MAX_WAIT_SECONDS
-        failures = 0
+        failures, delay = 0, FIRST_RETRY_DELAY_SECONDS
         while True:
+            wait = delay
             try:
                 response = self._http.request(method, path, headers=headers, **request)
-                wait = _seconds_to_wait(response)
-                if wait is None or not repeatable or time.monotonic() + wait > deadline:
+                named = _seconds_to_wait(response)
+                wait = max(delay, named or 0)
+                if named is None or not repeatable or time.monotonic() + wait > deadline:
                     return _body(response)
             except httpx.TransportError as error:
                 failures += 1
                 if not repeatable or method == "DELETE" or failures == MAX_ATTEMPTS:
                     raise ConnectionFailed(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
-                wait = FIRST_RETRY_DELAY_SECONDS * 2 ** (failures - 1)
             time.sleep(wait)
+            delay = min(2 * delay, MAX_RETRY_DELAY_SECONDS)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """GET; parameters that are None are omitted."""

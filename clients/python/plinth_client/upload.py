@@ -35,7 +35,8 @@ class _ProgressReader(io.RawIOBase):
         return self._total is not None
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        self._done = self._file.seek(offset, whence)  # a call that is repeated reads the file from its start
+        return self._done
 
     def tell(self) -> int:
         return self._file.tell()

@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("check_due_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("clock_offset", sa.Float(), nullable=False),
         sa.Column("failures", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("quick_failures", sa.Integer(), nullable=False),
         sa.Column("succeeded_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("last_chunk_id", sa.String(length=12), nullable=True),
         sa.Column("last_frame", sa.Integer(), nullable=True),
@@ -161,6 +162,7 @@ def upgrade() -> None:
         sa.Column("format", sa.String(length=8), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=True),
         sa.Column("sku", sa.String(length=255), nullable=True),
+        sa.Column("external_id", sa.String(length=256), nullable=True),
         sa.Column("clips", sa.JSON(), nullable=False),
         sa.Column("file_size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -176,6 +178,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
     )
     op.create_index(op.f("ix_models_account_id_created_at"), "models", ["account_id", "created_at"], unique=False)
+    op.create_index(op.f("ix_models_account_id_external_id"), "models", ["account_id", "external_id"], unique=False)
     op.create_index(
         op.f("ix_models_account_id_sha256"),
         "models",
@@ -244,6 +247,7 @@ def upgrade() -> None:
         sa.Column("is_system_preview", sa.Boolean(), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("client_metadata", sa.JSON(), nullable=False),
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("updated_at", UtcDateTime(timezone=True), nullable=False),
@@ -308,6 +312,7 @@ def upgrade() -> None:
         sa.Column("seconds_lost", sa.Float(), nullable=False),
         sa.Column("claimed_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("lease_until", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("due_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
@@ -326,6 +331,14 @@ def upgrade() -> None:
         "chunks",
         ["account_id", "state", "priority", "turn"],
         unique=False,
+    )
+    op.create_index(
+        op.f("ix_chunks_due_at"),
+        "chunks",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index(op.f("ix_chunks_shot_id"), "chunks", ["shot_id"], unique=False)
     op.create_index(
@@ -347,6 +360,11 @@ def upgrade() -> None:
         sa.Column("chunk_id", sa.String(length=12), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=255), nullable=False),
+        sa.Column("began_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("noticed_by", sa.String(length=16), nullable=True),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
