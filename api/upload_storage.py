@@ -28,6 +28,10 @@ def store_upload(farm: Farm, effect: Effect, row: Model | Overlay, path: Path) -
     # The file first, so that no worker finds a row without a file; outside the transaction, which is thus short.
     try:
         farm.storage.put(row.storage_key, path)
+    except BaseException:
+        discard(farm.storage, [row.storage_key])
+        raise  # the cleanup stays: a storage that did not answer in time may still store the file
+    try:
         with effect.transaction() as db:
             quotas.check(db, row, farm.settings)
             cleanups.cancel(db, cleanup)

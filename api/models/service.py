@@ -18,8 +18,8 @@ from api.models.schemas import IngestModel, ModelFields, UpdateModel, Uploaded
 from api.multipart import Upload, clean_name, path_of
 from api.upload_storage import store_upload
 from farm.accounts import credits
-from farm.db import chunks, clock, models, quotas, renders, suspect_models
-from farm.db.tables import Account, Model, Render, Tag
+from farm.db import clock, models, quotas, renders, suspect_models
+from farm.db.tables import Account, Model, Tag
 from farm.errors import FileNotFound, HarmfulModel, InvalidFormat, UploadLimit
 from farm.ids import new_id
 from farm.intake import CheckedModel, check_upload, convert_scan, format_of, is_scan, unpack_model
@@ -237,10 +237,9 @@ def delete(db: Session, account: Account, model_id: str) -> None:
     Its other renders stay, and its file until no render needs it.
     """
     model = models.owned(db, account.id, model_id)
-    # The shots are locked before the model, as by a worker whose attempt fails: no deadlock.
+    # The shots first, as a preview that fails locks its shot and then its model (farm.scheduling.leases).
     for preview in renders.previews(db, model_id):
-        chunks.lock_shot(db, preview.shot_id)
-        waiting = db.get(Render, preview.id, populate_existing=True)
+        waiting = renders.locked(db, preview.id)
         if waiting and waiting.status == "pending":
             renders.remove(db, waiting)
     model.deleted_at = clock.now(db)

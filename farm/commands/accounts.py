@@ -21,7 +21,7 @@ from farm.commands.shared import (
     optional_iso_time,
     settings_with,
 )
-from farm.db import audit, clock, holdings
+from farm.db import audit, chunks, clock, holdings
 from farm.db.accounts import all_accounts, keys_of
 from farm.db.tables import Account, Key
 from farm.errors import FarmError
@@ -83,9 +83,10 @@ def suspend_account(email: str, data: Data = None) -> None:
 
 @accounts_app.command("resume")
 def resume_account(email: str, data: Data = None) -> None:
-    """Lift the suspension of an account."""
+    """Lift the suspension of an account: its queued work shares the farm from now on."""
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
+        chunks.move_back_resumed(db, account.id)
         account.suspended_at = None
         _record(db, "accounts resume", account.id, account.id)
     console.print(f"Resumed {email}")

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from statistics import median_low
 
-from sqlalchemy import ScalarSelect, Select, exists, func, or_, select
+from sqlalchemy import ScalarSelect, Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from farm.db import clock
@@ -58,6 +58,23 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, NOT_SUSPENDED)) or 0
     last = db.scalar(select(func.max(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
     return first if last is None else max(first, last + 1)
+
+
+def move_back_resumed(db: Session, account_id: str) -> None:
+    """Move the waiting chunks of an account behind the first turn of the others, before its suspension is lifted.
+
+    They have kept turns that have long passed, and would all be drawn before any other account's.
+    """
+    own = (Chunk.state == "queued", Chunk.account_id == account_id)
+    shots = select(Shot.id).where(Shot.id.in_(select(Chunk.shot_id).where(*own)))
+    db.execute(shots.order_by(Shot.id).with_for_update())
+    for priority in (FINISHING, PREVIEW, DRAWING):
+        waiting = (Chunk.state == "queued", Chunk.priority == priority)
+        first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, NOT_SUSPENDED))
+        own_first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
+        if first is not None and own_first is not None and own_first < first:
+            turn = Chunk.turn + (first - own_first + 1)
+            db.execute(update(Chunk).where(*own, Chunk.priority == priority).values(turn=turn))
 
 
 def count_waiting(db: Session, priority: int, *, limit: int, account_id: str | None = None) -> int:
@@ -119,8 +136,8 @@ def orphaned_shots(db: Session, engines: Collection[str]) -> list[Shot]:
 def lock_shot(db: Session, shot_id: str) -> None:
     """Lock a shot, its renders and its chunks against changes by other transactions until this one ends.
 
-    Every transaction that changes more than one of these begins with this, or with a claim, which locks the shot too
-    (farm.scheduling.leases), so that no two of them deadlock.
+    Every transaction that changes more than one of these, or one of these and its model, begins with this, or with a
+    claim, which locks the shot too (farm.scheduling.leases), so that no two of them deadlock.
     """
     db.execute(select(Shot.id).where(Shot.id == shot_id).with_for_update())
 

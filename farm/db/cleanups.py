@@ -31,6 +31,11 @@ def schedule_upload(db: Session, key: str) -> Cleanup:
     return cleanup
 
 
+def schedule_retry(db: Session, key: str) -> None:
+    """Remove a file that no row needs and that could not be removed now."""
+    db.add(Cleanup(prefix=key, due_at=clock.now(db) + RETRY_INTERVAL))
+
+
 def cancel(db: Session, cleanup: Cleanup) -> None:
     db.execute(delete(Cleanup).where(Cleanup.id == cleanup.id))
 
@@ -46,11 +51,11 @@ def due(db: Session, *, limit: int) -> list[Cleanup]:
 
 
 def keys_in_use(db: Session, prefix: str) -> set[str]:
-    """The storage keys under `prefix` that a row names."""
+    """The storage keys under `prefix` that a row names, but those of models that have given up their files."""
     kind, owner = prefix.split("/")[:2]
     if kind == "renders":
         rows = (select(table.storage_key).where(table.render_id == owner) for table in (Asset, Segment))
         return set(db.scalars(union(*rows)))
     name = PurePath(owner).stem
     row = db.get(Model, name) if kind == "models" else db.get(Overlay, name)
-    return {row.storage_key} if row else set()
+    return set() if row is None or (isinstance(row, Model) and not row.has_file) else {row.storage_key}

@@ -88,24 +88,28 @@ def newest_with_file(db: Session, number: int) -> list[Model]:
     return list(db.scalars(select(Model).where(Model.has_file).order_by(Model.created_at.desc()).limit(number)))
 
 
-def with_unneeded_file(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Model]:
+def with_unneeded_file(db: Session, deleted_before: datetime, unfinished: Sequence[str], *, limit: int) -> list[Model]:
     """Models deleted before that time that still have a file, and no render with one of the `unfinished` statuses."""
     in_use = exists().where(Render.model_id == Model.id, Render.status.in_(unfinished))
-    return list(db.scalars(select(Model).where(Model.deleted_at < deleted_before, Model.has_file, ~in_use)))
+    wanted = select(Model).where(Model.deleted_at < deleted_before, Model.has_file, ~in_use)
+    return list(db.scalars(wanted.order_by(Model.deleted_at).limit(limit)))
 
 
 def failed(db: Session, failed_before: datetime, needed: Sequence[str], *, limit: int) -> list[str]:
-    """The ids of undeleted models that failed before that time and have no render with one of the `needed` statuses."""
+    """The ids of any `limit` undeleted models that failed before that time.
+
+    Only those that have no render with one of the `needed` statuses.
+    """
     in_use = exists().where(Render.model_id == Model.id, Render.status.in_(needed))
     wanted = select(Model.id).where(Model.failed_at < failed_before, Model.deleted_at.is_(None), ~in_use)
-    return list(db.scalars(wanted.order_by(Model.failed_at).limit(limit)))
+    return list(db.scalars(wanted.order_by(func.random()).limit(limit)))
 
 
 def unneeded_rows(db: Session, deleted_before: datetime, *, limit: int) -> list[str]:
-    """The ids of models deleted before that time that have neither a file nor a render."""
+    """The ids of any `limit` models deleted before that time that have neither a file nor a render."""
     in_use = exists().where(Render.model_id == Model.id)
     wanted = select(Model.id).where(Model.deleted_at < deleted_before, ~Model.has_file, ~in_use)
-    return list(db.scalars(wanted.order_by(Model.deleted_at).limit(limit)))
+    return list(db.scalars(wanted.order_by(func.random()).limit(limit)))
 
 
 def remove(db: Session, model_id: str) -> bool:

@@ -43,10 +43,11 @@ def page(db: Session, account_id: str, listing: Listing, *, layer: str | None) -
     return list(db.scalars(rows)), total
 
 
-def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str]) -> list[Overlay]:
+def unneeded(db: Session, deleted_before: datetime, unfinished: Sequence[str], *, limit: int) -> list[Overlay]:
     """Overlays deleted before that time that no render with one of the `unfinished` statuses uses."""
     in_use = exists().where(Render.status.in_(unfinished), uses_overlay())
-    return list(db.scalars(select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)))
+    wanted = select(Overlay).where(Overlay.deleted_at < deleted_before, ~in_use)
+    return list(db.scalars(wanted.order_by(Overlay.deleted_at).limit(limit)))
 
 
 def uses_overlay() -> ColumnElement[bool]:

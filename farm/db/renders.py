@@ -147,8 +147,9 @@ def unfinished(db: Session, render_id: str, over: Sequence[str]) -> Render | Non
 
 
 def previews(db: Session, model_id: str) -> list[Render]:
-    """The system previews of a model."""
-    return list(db.scalars(select(Render).where(Render.model_id == model_id, Render.is_system_preview)))
+    """The system previews of a model, in the order in which their shots are locked."""
+    wanted = select(Render).where(Render.model_id == model_id, Render.is_system_preview)
+    return list(db.scalars(wanted.order_by(Render.shot_id)))
 
 
 def add_assets(db: Session, assets: Sequence[Asset]) -> list[str]:
@@ -205,10 +206,11 @@ def _drop_unused_shot(db: Session, shot_id: str) -> None:
 
 
 def finished(db: Session, finished_before: datetime, over: Sequence[str], *, limit: int) -> list[str]:
-    """The ids of renders that reached one of the statuses `over` before that time, the oldest first."""
+    """The ids of renders that reached one of the statuses `over` before that time, any `limit` of them."""
     wanted = select(Render.id).where(Render.status.in_(over), Render.updated_at < finished_before)
-    return list(db.scalars(wanted.order_by(Render.updated_at).limit(limit)))
+    return list(db.scalars(wanted.order_by(func.random()).limit(limit)))
 
 
 def ids_of_model(db: Session, model_id: str) -> list[str]:
-    return list(db.scalars(select(Render.id).where(Render.model_id == model_id)))
+    """The ids of all renders of a model, in the order in which their shots are locked."""
+    return list(db.scalars(select(Render.id).where(Render.model_id == model_id).order_by(Render.shot_id)))

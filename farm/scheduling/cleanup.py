@@ -12,8 +12,8 @@ from farm.storage import Storage
 
 # A request that found a model before its deletion may be about to commit a render of it.
 DELETION_GRACE = timedelta(minutes=1)
-CLEANUPS_AT_ONCE = 100
-MAX_CLEANUPS_PER_PASS = 10_000  # so that files of models and overlays are not kept waiting for long
+BATCH = 100  # rows that are read at a time
+MAX_BATCHES_PER_PASS = 100
 
 
 def clean_up(database: Database, storage: Storage) -> None:
@@ -24,45 +24,49 @@ def clean_up(database: Database, storage: Storage) -> None:
     """
     with database.read() as db:
         deleted_before = clock.now(db) - DELETION_GRACE
-        dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED)
+        dead_models = models.with_unneeded_file(db, deleted_before, UNFINISHED, limit=BATCH)
     dead_overlays: list[Overlay] = []
     with attempted(database, "overlays"), database.read() as db:
-        dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED)
+        dead_overlays = overlays.unneeded(db, deleted_before, UNFINISHED, limit=BATCH)
     for model in dead_models:
-        with attempted(database, "files", model.storage_key):
-            storage.delete(model.storage_key)
-            with database.write() as db:
-                if found := db.get(Model, model.id):  # its account may have been deleted meanwhile
-                    found.has_file = False
+        _remove_for_good(database, storage, model)
     for overlay in dead_overlays:
-        with attempted(database, "files", overlay.storage_key):
-            storage.delete(overlay.storage_key)
-            with database.write() as db:
-                if row := db.get(Overlay, overlay.id):  # another reaper may have been faster
-                    db.delete(row)
-                    counters.PURGED.add(db, what="overlays")
-    for _ in range(MAX_CLEANUPS_PER_PASS // CLEANUPS_AT_ONCE):
+        _remove_for_good(database, storage, overlay)
+    for _ in range(MAX_BATCHES_PER_PASS):
         with database.read() as db:
-            due = cleanups.due(db, limit=CLEANUPS_AT_ONCE)
-        for cleanup in due:
-            _work_off(database, storage, cleanup)
-        if len(due) < CLEANUPS_AT_ONCE:
+            due = cleanups.due(db, limit=BATCH)
+        done = [_clean(database, storage, cleanup) for cleanup in due]
+        if len(due) < BATCH or not all(done):  # a storage that is down is not asked for every file
             break
     with attempted(database, "answers", "all"), database.write() as db:
         answers.prune(db)
 
 
-def _work_off(database: Database, storage: Storage, cleanup: Cleanup) -> None:
-    """Remove what is stored under the cleanup's prefix and needed by no row; postpone it if that fails."""
-    is_done = False
+def _remove_for_good(database: Database, storage: Storage, owner: Model | Overlay) -> None:
+    """Remove the file of a deleted model or overlay; a cleanup takes it over if that fails."""
+    removed = _remove(database, storage, owner.storage_key)
+    with attempted(database, "files", owner.storage_key), database.write() as db:
+        if not removed:
+            cleanups.schedule_retry(db, owner.storage_key)
+        row = db.get(type(owner), owner.id)  # its account may have been deleted, or another reaper have been faster
+        if isinstance(row, Model):
+            row.has_file = False
+        elif isinstance(row, Overlay):
+            db.delete(row)
+            counters.PURGED.add(db, what="overlays")
+
+
+def _clean(database: Database, storage: Storage, cleanup: Cleanup) -> bool:
+    """Whether all files of a cleanup that no row names could be removed; it is postponed if not."""
+    removed = [False]
     with attempted(database, "cleanups", cleanup.prefix):
         stored = set(storage.keys(cleanup.prefix))  # before the rows are read: a file stored in between stays
         with database.read() as db:
             unwanted = stored - cleanups.keys_in_use(db, cleanup.prefix)
         removed = [_remove(database, storage, key) for key in unwanted]
-        is_done = all(removed)
-    with database.write() as db:
-        cleanups.cancel(db, cleanup) if is_done else cleanups.postpone(db, cleanup)
+    with attempted(database, "cleanups", cleanup.prefix), database.write() as db:
+        cleanups.cancel(db, cleanup) if all(removed) else cleanups.postpone(db, cleanup)
+    return all(removed)
 
 
 def _remove(database: Database, storage: Storage, key: str) -> bool:

@@ -17,7 +17,7 @@ from farm.scheduling.render_status import OVER, UNFINISHED
 from farm.settings import Settings
 from farm.storage import Storage, discard
 
-MAX_ROWS_PER_PASS = 100  # of each kind
+MAX_ROWS_PER_PASS = 1000  # of each kind, taken at random, so that rows that fail keep no others for ever
 
 
 def purge(database: Database, storage: Storage, settings: Settings) -> None:

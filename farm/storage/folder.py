@@ -56,11 +56,15 @@ class FolderStorage:
                 break
 
     def keys(self, prefix: str) -> Iterator[str]:
-        for folder, _, names in os.walk(self._path(prefix.rpartition("/")[0]), onerror=_raise):
+        folder, _, start = prefix.rpartition("/")
+        top = self._path(folder)
+        for path, folders, names in os.walk(top, onerror=_raise):
+            here = Path(path)
+            if here == top:  # a prefix that names a file enters no folder beside it
+                folders[:] = [name for name in folders if name.startswith(start)]
+                names = [name for name in names if name.startswith(start)]
             for name in names:
-                key = (Path(folder) / name).relative_to(self.root).as_posix()
-                if key.startswith(prefix):
-                    yield key
+                yield (here / name).relative_to(self.root).as_posix()
 
     def files(self) -> Iterator[StoredFile]:
         for key in self.keys(""):

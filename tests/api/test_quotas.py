@@ -91,6 +91,7 @@ class TestModels:
             assert sorted(answers) == [201, 201, 429, 429, 429, 429]
             assert before - credits_of(api) == 2
         assert count(database, Model) == len(stored(storage)) == 2
+        assert count(database, Cleanup) == 0, "refused uploads leave the reaper nothing to do"
 
 
 class TestOverlays:

@@ -9,11 +9,12 @@ from functools import partial
 
 import pytest
 from redis import Redis
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm
+from api.models import service as models_service
 from api.rate_limits import RateLimiter
 from api.renders import service
 from api.version_check import VersionCheck
@@ -241,6 +242,37 @@ def test_does_not_deadlock_reaper_and_deleting_client(crowd: Crowd, owners: list
         assert set(db.scalars(select(Render.status))) == {"error"}
         assert_books_balance(db, deleted={deleted.id})
         assert counters.REAPER_FAILURES.totals(db) == {}
+
+
+def test_does_not_deadlock_failing_preview_and_deleting_client(
+    crowd: Crowd, owners: list[tuple[Account, Model]]
+) -> None:
+    """The model is deleted while the worker that found it bad is about to say so."""
+    account, model = owners[0]
+    with crowd.database.write() as db:
+        preview = submit.preview(db, model, crowd.farm.settings, crowd.farm.doorbell)
+        chunk = claimed(db, preview.shot.chunks[0])
+
+    def delete() -> None:
+        with crowd.database.write() as db:
+            models_service.delete(db, account, model.id)
+
+    def is_waiting() -> bool:
+        with crowd.database.read() as db:
+            return bool(db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    client = threading.Thread(target=crowd.repeat, args=[partial(crowd.once, delete)])
+    with crowd.database.write() as db:
+        chunks.lock(db, chunk.id)
+        client.start()
+        until(is_waiting, bool)
+        leases.fail(db, crowd.farm.doorbell, chunk.id, chunk.attempt, BadModel(), max_attempts=1)
+    client.join()
+    assert not crowd.errors, crowd.errors
+    with crowd.database.read() as db:
+        row = db.get_one(Model, model.id)
+        assert row.deleted_at
+        assert row.failed_at
 
 
 def test_frees_the_locks_of_a_client_that_was_cut_off(

@@ -12,7 +12,7 @@ from farm.db import answers, cleanups, clock, counters, overlays
 from farm.db.session import Database
 from farm.db.tables import Account, Answer, Cleanup, Model, Overlay, Render, now
 from farm.orders.render_settings import RenderSettings
-from farm.scheduling import render_status, submit
+from farm.scheduling import cleanup, render_status, submit
 from farm.scheduling.cleanup import DELETION_GRACE, clean_up
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
@@ -195,13 +195,55 @@ class TestStuckFile:
         with database.read() as db:
             assert counters.REAPER_FAILURES.totals(db) == {("files",): 4}
             assert db.query(Cleanup).filter(Cleanup.due_at < clock.now(db)).count() == 0, "others come first"
-            assert db.get_one(Model, stuck.id).has_file
+            assert db.query(Cleanup).filter_by(prefix=stuck.storage_key).count() == 1
+            assert not db.get_one(Model, stuck.id).has_file
             assert not db.get_one(Model, stored.id).has_file
+
+    def test_of_a_deleted_row_is_tried_again_only_later(
+        self, settings: Settings, database: Database, storage: Storage, client: Client
+    ) -> None:
+        with database.write() as db:
+            model = Model(account_id=client.account.id, original_name="b.glb", format="glb", file_size=1)
+            model.id, model.sha256, model.deleted_at = f"{STUCK}0000000", "1" * 64, now() - LONG_AGO
+            overlay = Overlay(account_id=client.account.id, layer="background", alignment="center")
+            overlay.storage_key, overlay.content_type = f"overlays/{STUCK}0000001.png", "image/png"
+            overlay.id, overlay.deleted_at = f"{STUCK}0000001", now() - LONG_AGO
+            overlay.width = overlay.height = overlay.file_size = 1
+            db.add_all([model, overlay])
+        keys = [model.storage_key, overlay.storage_key]
+        for key in keys:
+            storage.put(key, Path(__file__))
+        for _ in range(3):
+            clean_up(database, StorageWithStuckFiles(settings.files))
+        with database.write() as db:
+            assert counters.REAPER_FAILURES.totals(db) == {("files",): 2}, "each once"
+            assert sorted(db.scalars(select(Cleanup.prefix))) == keys
+            db.execute(update(Cleanup).values(due_at=now() - LONG_AGO))
+        clean_up(database, storage)
+        assert not any(is_stored(storage, key) for key in keys)
+
+    def test_in_a_folder_that_cannot_be_read_is_tried_again_later(
+        self, database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key = "renders/Xz7pQ4w8nR2k/video.mp4"
+        storage.put(key, Path(__file__))
+        with database.write() as db:
+            db.add(Cleanup(prefix=key, due_at=now() - LONG_AGO))
+        with monkeypatch.context() as broken:
+            broken.setattr(type(storage), "keys", lambda *_: iter(1 / 0 for _ in range(1)))
+            for _ in range(2):
+                clean_up(database, storage)
+        assert is_stored(storage, key)
+        with database.write() as db:
+            assert counters.REAPER_FAILURES.totals(db) == {("cleanups",): 1}
+            db.query(Cleanup).one().due_at = now() - LONG_AGO
+        clean_up(database, storage)
+        assert not is_stored(storage, key)
 
     def test_and_a_query_that_fails_keep_no_other_file(
         self, database: Database, storage: Storage, stored: Model, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(overlays, "unneeded", lambda *_: 1 / 0)
+        monkeypatch.setattr(overlays, "unneeded", lambda *_, **__: 1 / 0)
         delete(database, stored)
         clean_up(database, storage)
         assert not is_stored(storage, stored.storage_key)
@@ -220,6 +262,36 @@ class TestStuckFile:
         assert not is_stored(storage, key)
         with database.read() as db:
             assert db.query(Cleanup).count() == 0
+
+
+@pytest.mark.on_both_databases
+class TestPass:
+    @pytest.fixture(autouse=True)
+    def _due(self, database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Seven files to be removed, in batches of two."""
+        monkeypatch.setattr(cleanup, "BATCH", 2)
+        with database.write() as db:
+            for number in range(7):
+                storage.put(f"renders/Xz7pQ4w8nR2{number}/video.mp4", Path(__file__))
+                db.add(Cleanup(prefix=f"renders/Xz7pQ4w8nR2{number}/", due_at=now() - LONG_AGO))
+
+    def test_goes_on_until_no_cleanup_is_due(self, database: Database, storage: Storage) -> None:
+        clean_up(database, storage)
+        assert list(storage.keys("renders/")) == []
+
+    def test_ends_when_the_storage_fails(self, settings: Settings, database: Database, storage: Storage) -> None:
+        storage.put(f"renders/Xz7pQ4w8nR20/{STUCK}.mp4", Path(__file__))
+        with database.write() as db:
+            first = db.query(Cleanup).filter_by(prefix="renders/Xz7pQ4w8nR20/").one()
+            first.due_at = now() - 2 * LONG_AGO
+        clean_up(database, StorageWithStuckFiles(settings.files))
+        with database.read() as db:
+            assert db.query(Cleanup).filter(Cleanup.due_at < clock.now(db)).count() == 5
+
+    def test_is_bounded(self, database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cleanup, "MAX_BATCHES_PER_PASS", 2)
+        clean_up(database, storage)
+        assert len(list(storage.keys("renders/"))) == 3
 
 
 class TestUpload:

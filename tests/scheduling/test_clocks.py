@@ -178,6 +178,16 @@ class TestClockThatIsOffByMoreThanADay:
             with pytest.raises(TokenExpired):
                 accounts.authenticate(db, expired, "models:read")
 
+    def test_of_the_api_dates_the_use_of_a_key_as_it_is(
+        self, database: Database, client: Client, offset: timedelta
+    ) -> None:
+        with clock_off_by(offset), database.write() as db:
+            [key] = keys_of(db, client.account)
+            accounts.record_use(db, key)
+            assert key.last_used_at
+            assert abs(key.last_used_at - clock.now(db)) < timedelta(minutes=1)
+            assert not accounts.is_use_recorded_long_ago(db, key)
+
     def test_of_an_operator_dates_commands_as_they_are(
         self,
         database: Database,

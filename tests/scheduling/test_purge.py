@@ -21,6 +21,7 @@ from farm.storage import Storage
 from tests.support.api import count, stored
 from tests.support.chunks import claimed
 from tests.support.finished_renders import Finish
+from tests.support.polling import until
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -277,6 +278,40 @@ class TestPass:
         purge.purge(database, storage, keeping)
         with database.read() as db:
             assert list(db.scalars(select(Render.id))) == [first.id]
+            assert counters.REAPER_FAILURES.totals(db) == {("purge",): 1}
+
+    def test_comes_to_every_row_even_if_the_oldest_ones_fail(
+        self,
+        database: Database,
+        storage: Storage,
+        keeping: Settings,
+        model: Model,
+        settings: Settings,
+        doorbell: Doorbell,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(purge, "MAX_ROWS_PER_PASS", 2)
+        with database.write() as db:
+            rows = [submit.render(db, model, RenderSettings(), settings, doorbell) for _ in range(4)]
+            for render in rows:
+                render_status.advance(db, render, "error", message="why")
+        age(database)
+        with database.write() as db:
+            db.execute(update(Render).where(Render.id != rows[-1].id).values(updated_at=now() - 2 * LONG_AGO))
+        remove = renders.remove
+
+        def fail_but_for_the_newest(db: Session, render: Render) -> list[str]:
+            if render.id != rows[-1].id:
+                raise ZeroDivisionError
+            return remove(db, render)
+
+        monkeypatch.setattr("farm.db.renders.remove", fail_but_for_the_newest)
+
+        def is_removed() -> bool:
+            purge.purge(database, storage, keeping)
+            return count(database, Render) == 3
+
+        until(is_removed)
 
     def test_is_bounded(
         self,

@@ -1,12 +1,15 @@
 """The shares of previews and drawing, and of accounts: no account's uploads stop another account's render."""
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
+from farm.cli import app
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
 from farm.db.tables import Chunk, Model, Render
@@ -129,6 +132,42 @@ class TestPreviews:
         assert len(drawn) >= 4 * MAX_WAITING_PREVIEWS
         for model, tier in drawn:
             assert drawn.index((model, "preview")) <= drawn.index((model, tier))
+
+
+class TestResumedAccount:
+    def test_shares_the_farm_with_those_that_went_on(
+        self,
+        node: WorkerContext,
+        database: Database,
+        model: Model,
+        client: Client,
+        stranger: Client,
+        settings: Settings,
+        doorbell: Doorbell,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("FARM_DATA", str(settings.data))
+        monkeypatch.setenv("FARM_DATABASE_URL", database.url)
+        with database.write() as db:
+            other = Model(account_id=stranger.account.id, original_name="b", format="glb", file_size=1, sha256="1" * 64)
+            db.add(other)
+
+        def drawn(number: int) -> list[str]:
+            """The accounts of the chunks that are drawn next."""
+            accounts: list[str] = []
+            while len(accounts) < number:
+                chunk = claim(node, database, doorbell)
+                accounts += [chunk.account_id] if chunk.priority == DRAWING else []
+            return accounts
+
+        order(database, model, settings, doorbell, times=10)
+        assert CliRunner().invoke(app, ["accounts", "suspend", client.account.email]).exit_code == 0
+        order(database, other, settings, doorbell, times=10)
+        assert set(drawn(5)) == {stranger.account.id}
+        for _ in range(2):  # the second one changes nothing
+            assert CliRunner().invoke(app, ["accounts", "resume", client.account.email]).exit_code == 0
+        shares = Counter(drawn(6))
+        assert shares[stranger.account.id] == pytest.approx(3, abs=1)
 
 
 class TestAnotherAccount:

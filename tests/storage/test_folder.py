@@ -1,5 +1,6 @@
 """Storage in a folder, beyond `test_storage.py`."""
 
+import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -58,6 +59,25 @@ def test_lists_files_left_by_a_killed_put(storage: FolderStorage) -> None:
     left.parent.mkdir(parents=True)
     left.touch()
     assert list(storage.keys("renders/Xz7pQ4w8nR2k/")) == ["renders/Xz7pQ4w8nR2k/1/video.mp4.put-x"]
+
+
+def test_lists_only_what_can_have_the_prefix(
+    storage: FolderStorage, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("models/a.glb", "models/a.glb.put-x", "models/b.glb", "models/b/c.glb", "models/a.glb-d/e"):
+        storage.put(key, source)
+    entered: list[str] = []
+    scandir = os.scandir
+
+    def watch(path: str) -> Any:
+        entered.append(Path(path).name)
+        return scandir(path)
+
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "scandir", watch)
+        found = sorted(storage.keys("models/a.glb"))
+    assert found == ["models/a.glb", "models/a.glb-d/e", "models/a.glb.put-x"]
+    assert entered == ["models", "a.glb-d"]
 
 
 def test_recreates_a_folder_deleted_during_a_put(
