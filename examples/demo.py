@@ -49,7 +49,7 @@ def farm(folder: Path) -> Iterator[httpx.Client]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    for command in (["accounts", "create", "demo@localhost"], ["keys", "create", "demo@localhost"]):
+    for command in (["db", "upgrade"], ["accounts", "create", "demo@localhost"], ["keys", "create", "demo@localhost"]):
         created = subprocess.run([FARM, *command, "--data", folder], check=True, capture_output=True, text=True)
     key = created.stdout.strip()
     environment = os.environ | {"FARM_LOG_LEVEL": os.environ.get("FARM_LOG_LEVEL", "warning")}

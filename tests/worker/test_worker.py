@@ -138,7 +138,7 @@ class TestDatabaseVersion:
         assert worker.wait(20) == exit_codes.REFUSED
         assert worker.stderr
         [line] = worker.stderr.read().splitlines()
-        assert "update Plinth on this node" in line
+        assert "update Plinth on this machine" in line
 
     def test_ends_after_its_chunk_when_the_database_is_upgraded(
         self, start_worker: StartWorker, database: Database, api: TestClient
@@ -151,7 +151,7 @@ class TestDatabaseVersion:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         assert worker.wait(60) == exit_codes.REFUSED
         assert worker.stderr
-        assert "newer than this node's" in worker.stderr.read().splitlines()[-1]
+        assert "newer than 0001 of this Plinth" in worker.stderr.read().splitlines()[-1]
         assert state(database, "one") is None
         with database.read() as db:
             found = {(chunk.state, chunk.attempt, chunk.failures) for chunk in db.query(Chunk)}
