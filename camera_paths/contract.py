@@ -22,6 +22,8 @@ def find_problem(path: CameraPath, **options: float | bool) -> str | None:
         t = step / STEPS
         try:
             pose = path.pose(t, **options)
+        except TimeoutError:  # the time limit of loading
+            raise
         except Exception as error:
             return f"it fails at time {t:.3g}: {type(error).__name__}: {error}"
         if problem := _out_of_range(pose):

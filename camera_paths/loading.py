@@ -1,20 +1,28 @@
 """Loads camera paths file by file: one that is broken is kept out of PATHS, and listed in BROKEN with the reason."""
 
 import importlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from camera_paths.contract import find_problem
 from camera_paths.path import PATHS, CameraPath
 
 PARTS = {"__init__", "contract", "loading", "path"}  # files of this folder that are no camera path
+MAX_LOADING_SECONDS = 5.0  # a file; the built-in ones take a hundredth of a second
 
 
 @dataclass(frozen=True)
 class BrokenPath:
-    """A file without a usable camera path. `name` is the effect's, as its file is called; `line` is 0 if unknown."""
+    """A file without a usable camera path. `name` is the effect's, or the file's if it registers none.
+
+    `line` is 0 if unknown.
+    """
 
     name: str
     file: Path
@@ -48,20 +56,43 @@ def load_folder(folder: Path, package: str | None = None) -> None:
 def _load(file: Path, package: str | None) -> None:
     before = dict(PATHS)
     try:
-        if package:
-            importlib.import_module(f"{package}.{file.stem}")
-        else:
-            _execute(file)
-        new = [path for name, path in PATHS.items() if name not in before]
-        problem = _first_problem(new)
+        with _time_limit():
+            if package:
+                importlib.import_module(f"{package}.{file.stem}")
+            else:
+                _execute(file)
+            problem = _first_problem(_new(before))
     except (Exception, SystemExit) as error:
         problem = _line_of(error, file), _reason(error)
     if problem:
+        line, reason = problem
+        for name in [path.name for path in _new(before)] or [file.stem.replace("_", "-")]:
+            BROKEN[name] = BrokenPath(name, file, line, reason)
         PATHS.clear()
         PATHS.update(before)
-        line, reason = problem
-        name = file.stem.replace("_", "-")
-        BROKEN[name] = BrokenPath(name, file, line, reason)
+
+
+def _new(before: dict[str, CameraPath]) -> list[CameraPath]:
+    return [path for name, path in PATHS.items() if name not in before]
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    """Raise TimeoutError after MAX_LOADING_SECONDS, in the main thread, the only one that receives signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expire(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"it takes longer than {MAX_LOADING_SECONDS:g} seconds to load")
+
+    earlier = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, MAX_LOADING_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
 
 
 def _execute(file: Path) -> None:
@@ -97,4 +128,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return error.msg
     text = str(error).partition("\n")[0]
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
+    if isinstance(error, ValueError | TimeoutError) and text:
+        return text
+    return f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -1,6 +1,7 @@
 """Camera paths load one by one: a broken one is named with line and reason, and takes nothing else down."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from camera_paths import BROKEN, PATHS
+from camera_paths import BROKEN, PATHS, loading
 from camera_paths.loading import load_folder
 from farm.commands import doctor
 from farm.rendering.drawing_code import source_digest
@@ -67,10 +68,29 @@ class TestBrokenFile:
         built_in = set(PATHS)
         load_folder(tmp_path)
         assert set(PATHS) == built_in | {"nod"}
-        found = BROKEN["a-swirl"]
+        (found,) = BROKEN.values()
         assert (found.line, found.file.name) == (line, "a_swirl.py")
         assert reason in found.reason
         assert "nod.py" not in str(found)
+
+    @pytest.mark.parametrize(
+        ("source", "line"),
+        [(GOOD + "while True:\n    pass\n", 10), (GOOD.replace("return Pose", "while True: Pose"), 8)],
+    )
+    def test_ends_after_a_time_limit(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, line: int
+    ) -> None:
+        monkeypatch.setattr(loading, "MAX_LOADING_SECONDS", 0.2)
+        (tmp_path / "nod.py").write_text(source)
+        load_folder(tmp_path)
+        assert abs(BROKEN["nod"].line - line) <= 1
+        assert "takes longer than 0.2 seconds to load" in BROKEN["nod"].reason
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+    def test_is_named_by_the_effect_that_it_registers(self, tmp_path: Path) -> None:
+        (tmp_path / "swirl.py").write_text(BAD["jump"][0])
+        load_folder(tmp_path)
+        assert set(BROKEN) == {"nod"}
 
     def test_does_not_replace_a_built_in_path(self, tmp_path: Path) -> None:
         (tmp_path / "turntable.py").write_text("no")
