@@ -44,7 +44,7 @@ class Effect(ApiModel):
 
     name: Annotated[str, Field(description="The value of `effect`", examples=["hero-spin"])]
     title: Annotated[str, Field(description="Display name", examples=["Hero spin"])]
-    description: Annotated[str, Field(description="A short description", examples=["a fast spin that slows down"])]
+    description: Annotated[str, Field(description="A short description", examples=["A fast spin that slows down"])]
     loops: Annotated[bool, Field(description="Whether the video is seamless when it is repeated", examples=[False])]
     fields: Annotated[
         list[str], Field(description="The render settings that only some effects have", examples=[["sweepAngle"]])
@@ -82,7 +82,7 @@ def list_effects(_: RendersRead) -> Data[list[Effect]]:
             Effect(
                 name=path.name,
                 title=path.title,
-                description=path.description,
+                description=path.description[:1].upper() + path.description[1:],
                 loops=path.loops,
                 fields=[to_camel(option) for option in path.options],
                 still=f"/v1/effects/{path.name}/still" if _still_of_effect(path).is_file() else None,

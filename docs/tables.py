@@ -98,11 +98,16 @@ def settings() -> Rows:
     return [
         [
             f"`FARM_{name.upper()}`",
-            "" if field.default is None else f"`{field.default}`",
+            "" if field.default is None else f"`{_as_written(field.default)}`",
             field.description or "",
         ]
         for name, field in fields
     ]
+
+
+def _as_written(default: object) -> str:
+    """A default as one writes it in the environment."""
+    return json.dumps(default) if isinstance(default, tuple) else str(default)
 
 
 def metrics() -> Rows:

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
-from api.models.tags import QUERY_PATTERN, Tags
+from api.models.tags import QUERY_PATTERN, Tags, split
 from api.multipart import MAX_NAME_LENGTH
 from api.queries import MAX_TEXT_LENGTH, ListQuery, SearchText
 from api.renders.schemas import RenderSettingsInput, RenderSummary
@@ -62,7 +62,7 @@ class ModelFields(ApiModel):
         """From the texts of a form, which may have other fields, too. Raises InvalidRequest."""
         sent: dict[str, Any] = {name: text for name, text in texts.items() if name in FORM_FIELDS}
         if "tags" in sent:
-            sent["tags"] = sent["tags"].split(",")
+            sent["tags"] = split(sent["tags"])
         try:
             return cls.model_validate(sent, by_alias=True, by_name=False)
         except ValidationError as error:

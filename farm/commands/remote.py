@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from farm.commands.shared import Json, Set, console, fail, settings_with
 from farm.orders.render_settings import RenderSettings as OrderSettings
 from farm.orders.render_settings import read_pairs
-from plinth_client import Plinth, PlinthError, Render, RenderSettings
+from plinth_client import ConnectionFailed, Plinth, PlinthError, Render, RenderSettings
 from plinth_client.responses import to_json
 
 PLAIN_PROGRESS_INTERVAL_SECONDS = 5.0  # between progress lines when stdout is not a terminal
@@ -32,9 +32,13 @@ RenderId = Annotated[str, typer.Argument(help="The render's id.")]
 def _client(url: str | None, key: str | None) -> Iterator[Plinth]:
     """A client of the chosen farm. Errors of the API become one line on stderr."""
     settings = settings_with(api_url=url, api_key=key)
+    if not settings.api_key:
+        fail("An API key of the farm is missing: set FARM_API_KEY or pass --key")
     try:
         with Plinth(settings.api_url, settings.api_key) as plinth:
             yield plinth
+    except ConnectionFailed as error:
+        fail(f"{error.message}. Is this the farm's URL (FARM_API_URL or --url), and is it up?")
     except PlinthError as error:
         fail(error.message)
 
@@ -179,7 +183,14 @@ def _variant(render: Render) -> str:
         return "preview"
     chosen = {name: value for name, value in render.render_settings.items() if value != DEFAULTS.get(name)}
     shown = {"quality": render.render_settings.get("quality"), **chosen} if "output" not in chosen else chosen
-    return " ".join(f"{name}={value}" for name, value in shown.items())
+    return " ".join(f"{name}={_as_typed(value)}" for name, value in shown.items())
+
+
+def _as_typed(value: object) -> str:
+    """A setting's value as `--set` takes it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _time_left(render: Render, began: tuple[float, int] | None, now: float) -> str:

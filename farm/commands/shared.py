@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from farm.db.accounts import find_account
 from farm.db.session import Database
 from farm.db.tables import Account
+from farm.errors import WrongVersion
 from farm.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
@@ -43,8 +44,13 @@ def settings_with(**overrides: Any) -> Settings:
 @contextmanager
 def open_database(data: Path | None) -> Iterator[Database]:
     """The database, closed at the end of the block. Raises WrongVersion if `farm db upgrade` must be run first."""
-    database = Database(settings_with(data=data).database)
+    settings = settings_with(data=data)
+    database = Database(settings.database)
     try:
+        if not settings.database_url and database.version() is None:
+            raise WrongVersion(
+                "This data folder holds no farm: name another with --data or FARM_DATA, or run `farm db upgrade`"
+            )
         database.check_version()
         yield database
     finally:

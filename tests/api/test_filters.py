@@ -106,6 +106,7 @@ class TestModels:
         [
             *[("title", "x" * 256), ("sku", "a\0b"), ("externalId", "x" * 257), ("tags", ",".join("a" * 21))],
             *[("tags", "x" * 65), ("title", "x" * 9000), ("colour", "red"), ("external_id", "x")],
+            ("tags", '["furniture", "office"]'),
         ],
     )
     def test_are_refused_with_wrong_fields(self, api: TestClient, field: str, value: str) -> None:

@@ -78,6 +78,7 @@ def test_prints_the_reason_of_a_failure(database: Database) -> None:
         (["upload", "chair.glb", "--set", "length"], "key=value"),
         (["list", "--key", "dxgl_sk_wrong"], "API key"),
         (["list", "--url", "http://127.0.0.1:1"], "127.0.0.1:1"),
+        (["list", "--url", "http://127.0.0.1:1"], "FARM_API_URL or --url"),
         (["list", "--url", "nowhere"], "nowhere"),
         (["list", "--status", "asleep"], "status"),
         (["download", "nothing", "-o", "x.mp4"], "not found"),
@@ -85,3 +86,13 @@ def test_prints_the_reason_of_a_failure(database: Database) -> None:
 )
 def test_prints_errors_as_one_line(arguments: list[str], said: str) -> None:
     assert said in refused(*arguments)
+
+
+def test_names_the_ways_to_give_a_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FARM_API_KEY")
+    assert refused("list") == "An API key of the farm is missing: set FARM_API_KEY or pass --key"
+
+
+def test_lists_settings_as_they_are_set() -> None:
+    done("upload", "chair.glb", "--set", "reflector=true", "--set", "length=4", "--set", "zoom=1.5")
+    assert "quality=share length=4 reflector=true zoom=1.5" in done("list").splitlines()[0]

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -428,3 +431,18 @@ class TestRefusedRender:
     def test_names_a_wrong_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_SCALE", "big")
         assert "FARM_SCALE" in refused("render", PRODUCT, "-o", "x.mp4")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("FARM_CORS_ORIGINS", "shop.example", "must be a JSON list"),
+            ("FARM_CORS_ORIGINS", '["https://shop.example/"]', "must be an origin such as https://shop.example"),
+            ("FARM_INGEST_PORTS", "80,443", "must be a JSON list"),
+        ],
+    )
+    def test_names_a_wrong_list_in_a_variable(self, name: str, value: str, words: str) -> None:
+        shell = {**os.environ, name: value}  # the settings are read while the commands are imported, too
+        command = [sys.executable, "-m", "farm.cli", "accounts", "list"]
+        ended = subprocess.run(command, env=shell, capture_output=True, text=True)
+        [line] = ended.stderr.splitlines()
+        assert (ended.returncode, line.startswith(f"{name} is "), words in line) == (1, True, True)

@@ -320,3 +320,5 @@ class TestAgainstTheModel:
         parse({"length": 600}).check_against([], admin=True)
         with pytest.raises(InvalidSettings, match=r"length is 30\.5, but must be a number from 3 to 30"):
             parse({"length": 30.5}).check_against([], admin=False)
+        with pytest.raises(InvalidSettings, match=r"length is 31, but"):
+            parse({"length": 31}).check_against([], admin=False)
