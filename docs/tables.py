@@ -129,8 +129,9 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def template_collections() -> Rows:
-    """Every collection that a template must have."""
-    return [[f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()]
+    """Every collection that a template must or may have."""
+    collections = contract.COLLECTIONS | contract.OPTIONAL_COLLECTIONS
+    return [[f"`{name}`", meaning] for name, meaning in collections.items()]
 
 
 def template_objects() -> Rows:
