@@ -161,10 +161,10 @@ def pedestal() -> dict[str, float]:
 
     The column is the floor: it receives the subject's shadow itself.
     """
-    soft_box("Key", azimuth=-40, elevation=50, distance=5.0, size=(3.0, 3.0), power=330)
-    soft_box("Fill", azimuth=60, elevation=20, distance=6.0, size=(4.0, 4.0), power=60)
+    soft_box("Key", azimuth=-40, elevation=50, distance=5.0, size=(2.8, 2.8), power=380)
+    soft_box("Fill", azimuth=60, elevation=20, distance=6.0, size=(4.0, 4.0), power=50)
     soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=190)
-    surround([(0.0, grey(0.55)), (0.46, grey(0.40)), (0.54, grey(0.40)), (0.8, grey(0.9))], strength=0.55)
+    surround([(0.0, grey(0.5)), (0.46, grey(0.35)), (0.54, grey(0.35)), (0.8, grey(0.85))], strength=0.5)
     column()
     return {"fit_margin": 1.4, "shadow_strength": 0.0, "reflector_strength": 0.0}
 
@@ -186,7 +186,7 @@ def column() -> None:
     plaster = bpy.data.materials.new("Plaster")
     plaster.use_nodes = True
     surface = plaster.node_tree.nodes["Principled BSDF"]
-    surface.inputs["Base Color"].default_value = (0.60, 0.575, 0.545, 1.0)
+    surface.inputs["Base Color"].default_value = (0.50, 0.48, 0.455, 1.0)
     surface.inputs["Roughness"].default_value = 0.6
     mesh.materials.append(plaster)
     object_ = bpy.data.objects.new("Column", mesh)

@@ -141,10 +141,10 @@ def template_objects() -> Rows:
 
 def template_properties() -> Rows:
     """Every custom property of a template's objects."""
+    required = [(f"`{part.name}`", own) for part in contract.PARTS for own in part.properties]
     return [
-        [f"`{part.name}`", f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
-        for part in contract.PARTS
-        for own in part.properties
+        [owner, f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
+        for owner, own in [*required, (f"any in `{contract.SET}`", contract.FOOTPRINT)]
     ]
 
 

@@ -56,8 +56,8 @@ def find_set_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
         elif not np.isfinite(solid.points).all() or np.abs(solid.points).max() > MAX_DISTANCE:
             yield Violation(
                 object_.name,
-                f"it reaches farther than {MAX_DISTANCE:g} from the origin, where no film ends",
-                "Make it smaller, or move it nearer",
+                f"it reaches farther than {MAX_DISTANCE:g} from the origin",
+                "Make it smaller, or move it nearer: the camera sees no farther",
             )
         elif not is_gobo(object_):
             yield from _check_place(scene, object_, solid)
@@ -70,16 +70,19 @@ def _check_kind(object_: Object) -> Iterator[Violation]:
             f"it is in the collection {contract.SET}, too",
             f"Unlink it there: it belongs into {contract.STAGE} alone",
         )
-    elif object_.type not in {"MESH", "EMPTY", "LIGHT"} or object_.instance_type != "NONE" or object_.particle_systems:
-        kind = object_.type.lower() if object_.type not in {"MESH", "EMPTY"} else "a source of instances or particles"
+    elif object_.type not in {"MESH", "EMPTY", "LIGHT"}:  # a light needs the collection Lights as well
         yield Violation(
             object_.name,
-            f"it is {kind}, and a set holds meshes, and empties as their parents",
-            "Object > Convert > Mesh, or Object > Apply > Make Instances Real, or delete it",
+            f"it is of type {object_.type}, and a set holds meshes, and empties as their parents",
+            "Object > Convert > Mesh, or delete it",
         )
-    elif object_.type == "LIGHT" and contract.LIGHTS not in {each.name for each in object_.users_collection}:
-        return  # reported as a light outside of its collection
-    elif object_.is_holdout or object_.is_shadow_catcher:
+    elif object_.instance_type != "NONE" or object_.particle_systems:
+        yield Violation(
+            object_.name,
+            "it makes instances or particles, and a set holds meshes, and empties as their parents",
+            "Object > Apply > Make Instances Real, or delete it",
+        )
+    elif object_.type == "MESH" and (object_.is_holdout or object_.is_shadow_catcher):
         yield Violation(
             object_.name,
             "it is a holdout or a shadow catcher, which has no colour in the film",

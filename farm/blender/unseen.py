@@ -67,7 +67,7 @@ def _animation(scene: bpy.types.Scene) -> Iterator[Violation]:
             if block and _moves(block.animation_data):
                 assert owner
                 yield Violation(
-                    owner.name,
+                    owner.user.name if isinstance(owner, bpy.types.Key) else owner.name,
                     "it is animated, and the farm draws every frame with the light and the set of the first",
                     "Its tab of the Properties: right-click the animated value > Clear Keyframes or Drivers",
                 )
