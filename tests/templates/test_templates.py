@@ -29,7 +29,12 @@ class TestBuiltIn:
 
     @pytest.mark.parametrize("suffix", [".blend", ".toml"])
     def test_have_a_blend_and_a_toml_each(self, suffix: str) -> None:
-        assert sorted(path.stem for path in templates.BUILT_IN.glob(f"*{suffix}")) == ["dark", "daylight", "pedestal", "studio"]
+        assert sorted(path.stem for path in templates.BUILT_IN.glob(f"*{suffix}")) == [
+            "dark",
+            "daylight",
+            "pedestal",
+            "studio",
+        ]
 
     @pytest.mark.parametrize("name", ["dark", "daylight", "pedestal", "studio"])
     def test_have_a_title_and_at_least_four_samples_for_every_tier(self, name: str) -> None:
