@@ -19,7 +19,7 @@ from farm.templates import contract
 from tests.blender.materials import Part, parts, sheet, turned
 from tests.blender.models import box, glb
 from tests.blender.test_set_violations import backdrop, gobo, no_set, textured_floor
-from tests.blender.test_sides import GREEN
+from tests.blender.test_sides import CRATE, GREEN
 from tests.dataset.dataset import Dataset
 from tests.dataset.drawing import drawn, spec
 from tests.support.blender import InsideBlender, shot
@@ -131,12 +131,16 @@ class TestFilm:
         assert (empty == again).all()
 
     def test_shows_a_backdrop_from_its_front_only(
-        self, blender: Blender, changed: Changed, cube: Path, engine: Engine
+        self, blender: Blender, changed: Changed, tmp_path: Path, engine: Engine
     ) -> None:
-        poses = Pose(0), Pose(180)
-        [(_, front), (_, back)] = draw(blender, setup(cube, changed(backdrop), engine=engine), *poses)
+        model = parts(tmp_path / "green.glb", Part(CRATE, GREEN))
+        shot, poses = setup(model, changed(backdrop), engine=engine), (Pose(0), Pose(180))
+        [(_, front), (_, back)] = draw(blender, shot, *poses)
         assert (front[0, :, 3] == 1).all()
         assert (back[0, :, 3] == 0).all()
+        for seen in (front, back):
+            red, green, _ = seen[40:50, 75:85, :3].mean(axis=(0, 1))
+            assert green > 1.5 * red, "the backdrop does not hide the model"
 
     def test_does_not_hold_a_gobo(
         self, blender: Blender, bare: Path, changed: Changed, cube: Path, engine: Engine
