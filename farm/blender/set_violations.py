@@ -30,8 +30,9 @@ def find_set_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
     """All violations of the contract in the collection Set; none if there is no such collection."""
     if contract.SET not in {each.name for each in scene.collection.children_recursive}:
         return
+    instancers = _instancers()
     for object_ in members(scene):
-        yield from _check_kind(object_)
+        yield from _check_kind(object_, makes_instances=object_.name in instancers)
         yield from _check_unmoved(object_, members(scene))
     shown = drawn(scene)
     if not shown:
@@ -42,28 +43,16 @@ def find_set_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
     solids = _solids(shown)
     moved = _moving(scene, shown, solids)
     for object_ in shown:
-        solid = solids.get(object_.name)
         if object_.name in moved:
             yield Violation(
                 object_.name,
                 "it has another shape in other frames, and the farm draws all frames with that of the first",
                 "Apply its modifiers, or remove the simulation",
             )
-        if solid is None:
-            yield Violation(
-                object_.name, "it has no face that could be seen", "Give it faces and a visible material, or delete it"
-            )
-        elif not np.isfinite(solid.points).all() or np.abs(solid.points).max() > MAX_DISTANCE:
-            yield Violation(
-                object_.name,
-                f"it reaches farther than {MAX_DISTANCE:g} from the origin",
-                "Make it smaller, or move it nearer: the camera sees no farther",
-            )
-        elif not is_gobo(object_):
-            yield from _check_place(scene, object_, solid)
+        yield from _check_faces(scene, object_, solids.get(object_.name))
 
 
-def _check_kind(object_: Object) -> Iterator[Violation]:
+def _check_kind(object_: Object, *, makes_instances: bool) -> Iterator[Violation]:
     if object_.name in {part.name for part in contract.PARTS}:
         yield Violation(
             object_.name,
@@ -76,11 +65,11 @@ def _check_kind(object_: Object) -> Iterator[Violation]:
             f"it is of type {object_.type}, and a set holds meshes, and empties as their parents",
             "Object > Convert > Mesh, or delete it",
         )
-    elif object_.instance_type != "NONE" or object_.particle_systems:
+    elif makes_instances or object_.instance_type != "NONE" or object_.particle_systems:
         yield Violation(
             object_.name,
             "it makes instances or particles, and a set holds meshes, and empties as their parents",
-            "Object > Apply > Make Instances Real, or delete it",
+            "Object > Apply > Make Instances Real, add a node Realize Instances, or delete it",
         )
     elif object_.type == "MESH" and (object_.is_holdout or object_.is_shadow_catcher):
         yield Violation(
@@ -88,6 +77,12 @@ def _check_kind(object_: Object) -> Iterator[Violation]:
             "it is a holdout or a shadow catcher, which has no colour in the film",
             "Object Properties > Visibility: untick Holdout and Shadow Catcher",
         )
+
+
+def _instancers() -> set[str]:
+    """The names of the objects that make instances, by geometry nodes for example."""
+    graph = bpy.context.evaluated_depsgraph_get()
+    return {each.parent.original.name for each in graph.object_instances if each.is_instance and each.parent}
 
 
 def _check_unmoved(object_: Object, allowed_parents: list[Object]) -> Iterator[Violation]:
@@ -140,14 +135,12 @@ def _solids(objects: list[Object]) -> dict[str, Solid]:
         mesh = evaluated.data
         mesh.calc_loop_triangles()
         slots = [slot.material for slot in evaluated.material_slots] or [None]
-        seen = [
-            triangle
-            for triangle in mesh.loop_triangles
-            if not ((material := slots[min(triangle.material_index, len(slots) - 1)]) and is_invisible(material))
-        ]
+        is_visible = [not (material and is_invisible(material)) for material in slots]
+        is_culled = [bool(material and material.use_backface_culling) for material in slots]
+        numbered = [(triangle, min(triangle.material_index, len(slots) - 1)) for triangle in mesh.loop_triangles]
+        seen = [(tuple(triangle.vertices), slot) for triangle, slot in numbered if is_visible[slot]]
         if not seen:
             continue
-        culled = [bool(material and material.use_backface_culling) for material in slots]
         size = object_.get(contract.FOOTPRINT.name)
         world = Matrix.Scale(size, 4) @ object_.matrix_world if isinstance(size, int | float) else object_.matrix_world
         positions = np.empty(len(mesh.vertices) * 3)
@@ -155,8 +148,8 @@ def _solids(objects: list[Object]) -> dict[str, Solid]:
         matrix = np.array(world)
         found[object_.name] = Solid(
             positions.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3],
-            [tuple(triangle.vertices) for triangle in seen],
-            [culled[min(triangle.material_index, len(slots) - 1)] for triangle in seen],
+            [corners for corners, _ in seen],
+            [is_culled[slot] for _, slot in seen],
         )
     return found
 
@@ -174,6 +167,21 @@ def _moving(scene: bpy.types.Scene, objects: list[Object], solids: dict[str, Sol
         or later[name].points.shape != solid.points.shape
         or not np.allclose(later[name].points, solid.points, equal_nan=True)
     }
+
+
+def _check_faces(scene: bpy.types.Scene, object_: Object, solid: Solid | None) -> Iterator[Violation]:
+    if solid is None:
+        yield Violation(
+            object_.name, "it has no face that could be seen", "Give it faces and a visible material, or delete it"
+        )
+    elif not np.isfinite(solid.points).all() or np.abs(solid.points).max() > MAX_DISTANCE:
+        yield Violation(
+            object_.name,
+            f"it reaches farther than {MAX_DISTANCE:g} from the origin",
+            "Make it smaller, or move it nearer: the camera sees no farther",
+        )
+    elif not is_gobo(object_):
+        yield from _check_place(scene, object_, solid)
 
 
 def _check_place(scene: bpy.types.Scene, object_: Object, solid: Solid) -> Iterator[Violation]:

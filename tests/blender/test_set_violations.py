@@ -61,6 +61,20 @@ def instances_in_the_set(bpy: Any) -> None:
     made.instance_type, made.instance_collection = "COLLECTION", bpy.data.collections["Lights"]
 
 
+def instances_by_nodes(bpy: Any) -> None:
+    tree = bpy.data.node_groups.new("Scatter", "GeometryNodeTree")
+    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    start, end, cube, scatter = (
+        tree.nodes.new(kind)
+        for kind in ("NodeGroupInput", "NodeGroupOutput", "GeometryNodeMeshCube", "GeometryNodeInstanceOnPoints")
+    )
+    tree.links.new(start.outputs[0], scatter.inputs["Points"])
+    tree.links.new(cube.outputs["Mesh"], scatter.inputs["Instance"])
+    tree.links.new(scatter.outputs["Instances"], end.inputs[0])
+    column(bpy).modifiers.new("Scatter", "NODES").node_group = tree
+
+
 def particles_in_the_set(bpy: Any) -> None:
     column(bpy).modifiers.new("Dust", "PARTICLE_SYSTEM")
 
@@ -190,6 +204,7 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (text_in_the_set, "Slogan", "of type FONT, and a set holds meshes"),
     (light_in_the_set, "Lamp", "not in the collection Lights"),
     (instances_in_the_set, "Many", "instances or particles"),
+    (instances_by_nodes, "Column", "instances or particles"),
     (particles_in_the_set, "Column", "instances or particles"),
     (ground_in_the_set, "Ground", "in the collection Set, too"),
     (holdout, "Column", "holdout or a shadow catcher"),
