@@ -23,7 +23,7 @@ SOFTBOX_GROWTH = 1.15  # of a softbox that is dim towards its edge: shadows stay
 MIDDLE_STRENGTH = 4.57  # of such a softbox, at which it has the power of an even one
 BLACK_LIFT = 0.008  # linear light, added before the view transform
 RIM, RIM_STEPS = 0.03, 6  # the column's rounding, in its radii
-COLUMN_HEIGHT, COLUMN_SIDES = 12.0, 160  # in its radii: it ends below every frame
+COLUMN_HEIGHT, COLUMN_SIDES = 30.0, 160  # in its radii: it ends below every frame, also of the camera farthest away
 WHITE: Colour = (1.0, 1.0, 1.0)
 
 

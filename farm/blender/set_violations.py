@@ -22,7 +22,7 @@ SUBJECT_RADIUS, SUBJECT_HEIGHT = 1.0, 2.0  # of the cylinder that holds every mo
 CYLINDER_SIDES = 48
 SIGHT_STEP_DEGREES = 5
 SIGHT_HEIGHTS, SIGHT_RADIUS, SIGHT_SPOKES = (0.05, 1.0, 1.9), 0.9, 8  # points of the subject that are to be seen
-MAX_ZOOM_OUT = 2.0  # times the distance at which the subject fits
+MAX_ZOOM_OUT = 6.0  # times the distance at which the subject fits: zoom of 2 and zoomEnd of 3
 MAX_CULLED_FACES = 64  # that a line of sight passes
 
 
