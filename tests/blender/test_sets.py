@@ -142,12 +142,14 @@ class TestFilm:
             red, green, _ = seen[40:50, 75:85, :3].mean(axis=(0, 1))
             assert green > 1.5 * red, "the backdrop does not hide the model"
 
-    def test_does_not_hold_a_gobo(
+    def test_holds_the_shadow_of_a_gobo_but_not_the_gobo(
         self, blender: Blender, bare: Path, changed: Changed, cube: Path, engine: Engine
     ) -> None:
         [(_, without)] = draw(blender, setup(cube, bare, engine=engine))
         [(_, seen)] = draw(blender, setup(cube, changed(gobo_alone), engine=engine))
         assert (seen[..., 3] == without[..., 3]).mean() > 0.99
+        darker = (without - seen)[without[..., 3] == 1, :3].mean(axis=1)
+        assert np.percentile(darker, 95) > 0.1, "its shadow falls on the model"
 
 
 class TestPro:
