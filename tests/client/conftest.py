@@ -1,4 +1,4 @@
-"""A client of a real server, and a model's file for it."""
+"""The clients of a real server, and a model's file for it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from plinth_client import Plinth
+from tests.client.driven import KINDS, Connect, driven
 from tests.support.clients import Client
 from tests.support.glb import glb
 
@@ -18,8 +19,14 @@ def chair(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=KINDS)
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """Opens one of the two clients: the test runs with both."""
+    return Plinth if request.param == "synchronous" else driven
+
+
 @pytest.fixture
-def plinth(url: str, client: Client) -> Iterator[Plinth]:
+def plinth(url: str, client: Client, connect: Connect) -> Iterator[Plinth]:
     """A client with the account's key."""
-    with Plinth(url, client.key) as plinth:
+    with connect(url, client.key) as plinth:
         yield plinth

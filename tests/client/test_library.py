@@ -9,6 +9,7 @@ from farm.db.session import Database
 from farm.db.tables import Account as AccountRow
 from farm.settings import Settings
 from plinth_client import Forbidden, InvalidRequest, NotFound, Plinth
+from tests.client.driven import KINDS, Connect
 from tests.intake.scans import picture
 from tests.support.clients import new_client
 from tests.support.glb import glb
@@ -29,12 +30,12 @@ def sky(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def admin(url: str, database: Database) -> Iterator[Plinth]:
+def admin(url: str, database: Database, connect: Connect) -> Iterator[Plinth]:
     """A client with an admin account's key."""
     chief = new_client(database, "chief@example.com")
     with database.write() as db:
         db.get_one(AccountRow, chief.account.id).is_admin = True
-    with Plinth(url, chief.key) as plinth:
+    with connect(url, chief.key) as plinth:
         yield plinth
 
 
@@ -51,7 +52,8 @@ class TestModels:
     def test_are_found_by_tags_over_all_pages(
         self, plinth: Plinth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("plinth_client.models.MAX_PAGE_SIZE", 1)
+        for kind in KINDS:
+            monkeypatch.setattr(f"plinth_client.{kind}.models.MAX_PAGE_SIZE", 1)
         made = []
         for number, tag in enumerate(["office", "garden", "kitchen"]):
             path = tmp_path / f"{tag}.glb"

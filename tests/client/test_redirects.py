@@ -136,7 +136,7 @@ class TestTypedClient:
     def test_resumes_a_download_that_s3_interrupted(
         self, plinth: Plinth, render: str, s3_door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("plinth_client.download.FIRST_RETRY_DELAY_SECONDS", 0.001)
+        monkeypatch.setattr("plinth_client.calls.FIRST_RETRY_DELAY_SECONDS", 0.001)
         s3_door.breaks = [4000, 1000]
         plinth.renders.download_video(render, tmp_path / "chair.mp4")
         assert (tmp_path / "chair.mp4").read_bytes() == VIDEO

@@ -18,7 +18,7 @@ from tests.support.glb import glb
 @pytest.fixture(autouse=True)
 def environment(url: str, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell that knows the farm and the key, with a model in its working directory."""
-    monkeypatch.setattr("plinth_client.transport.FIRST_RETRY_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("plinth_client.calls.FIRST_RETRY_DELAY_SECONDS", 0.001)
     monkeypatch.setenv("FARM_API_URL", url)
     monkeypatch.setenv("FARM_API_KEY", client.key)
     monkeypatch.chdir(tmp_path)
