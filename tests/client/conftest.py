@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from plinth_client import Plinth
@@ -30,3 +31,22 @@ def plinth(url: str, client: Client, connect: Connect) -> Iterator[Plinth]:
     """A client with the account's key."""
     with connect(url, client.key) as plinth:
         yield plinth
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """The requests of both clients, as they are sent."""
+    requests: list[httpx.Request] = []
+    send, send_async = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+
+    def record(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return send(transport, request)
+
+    async def record_async(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return await send_async(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", record)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", record_async)
+    return requests

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import httpx
 import pytest
 from redis import Redis
 
@@ -181,6 +182,53 @@ class TestWaitAll:
         waiting = plinth.renders.create(model_id).id
         with pytest.raises(WaitTimeout):
             plinth.renders.wait_all([good, waiting], timeout=0)
+
+    def test_sends_one_request_for_all_renders_of_a_poll(
+        self, plinth: Plinth, chair: Path, finished: Finish, sent: list[httpx.Request]
+    ) -> None:
+        model_id = plinth.models.upload(chair).model_id
+        # Of three shots.
+        ids = [plinth.renders.create(model_id, {"length": length}).id for length in (4, 5, 6.5)]
+        finished(ids[0])
+        polls: list[tuple[str, str]] = []
+
+        def record(render: Render) -> None:
+            polls.append((render.id, render.status))
+            if len(polls) == 3:
+                finished(ids[1])
+                finished(ids[2])
+
+        sent.clear()
+        assert [render.id for render in plinth.renders.wait_all(ids, on_progress=record, timeout=30)] == ids
+        first, second = (dict(request.url.params) for request in sent)
+        assert (first["ids"], second["ids"]) == (",".join(ids), ",".join(ids[1:]))
+        assert polls == [
+            *((ids[0], "done"), (ids[1], "pending"), (ids[2], "pending")),
+            *((ids[1], "done"), (ids[2], "done")),
+        ]
+
+    def test_asks_for_more_renders_than_a_page_in_several_requests(
+        self, plinth: Plinth, chair: Path, finished: Finish, sent: list[httpx.Request], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for kind in KINDS:
+            monkeypatch.setattr(f"plinth_client.{kind}.renders.MAX_PAGE_SIZE", 2)
+        model_id = plinth.models.upload(chair).model_id
+        # Of three shots.
+        ids = [plinth.renders.create(model_id, {"length": length}).id for length in (4, 5, 6.5)]
+        for render_id in ids:
+            finished(render_id)
+        sent.clear()
+        assert [render.id for render in plinth.renders.wait_all([*ids, ids[0]])] == [*ids, ids[0]]
+        assert [request.url.params["ids"] for request in sent] == [",".join(ids[:2]), ids[2]]
+
+    def test_of_no_renders_ends_at_once(self, plinth: Plinth) -> None:
+        assert plinth.renders.wait_all([]) == ()
+
+    def test_refuses_a_render_that_does_not_exist(self, plinth: Plinth, chair: Path) -> None:
+        render_id = plinth.models.upload(chair).render_id
+        with pytest.raises(NotFound) as refused:
+            plinth.renders.wait_all([render_id, "Xz7pQ4w8nR2k"])
+        assert refused.value.code == "render_not_found"
 
 
 class TestWait:

@@ -1,1 +1,1 @@
-"""The asynchronous client, from which clients/python/make_synchronous.py makes the synchronous one."""
+"""The asynchronous client, from which clients/make_synchronous.py makes the synchronous one."""

@@ -1,4 +1,4 @@
-# Made of plinth_client/asynchronous/ by clients/python/make_synchronous.py: change those files.
+# Made of plinth_client/asynchronous/ by clients/make_synchronous.py: change those files.
 """Downloads that stream, resume after an interruption, and get their final name only when they are complete."""
 
 import time

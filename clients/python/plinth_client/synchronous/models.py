@@ -1,4 +1,4 @@
-# Made of plinth_client/asynchronous/ by clients/python/make_synchronous.py: change those files.
+# Made of plinth_client/asynchronous/ by clients/make_synchronous.py: change those files.
 """/v1/models: uploaded models."""
 
 import json

@@ -1,4 +1,4 @@
-# Made of plinth_client/asynchronous/ by clients/python/make_synchronous.py: change those files.
+# Made of plinth_client/asynchronous/ by clients/make_synchronous.py: change those files.
 """HTTP calls of the API: sends them, repeats them, and returns their JSON."""
 
 import contextlib

@@ -1,4 +1,7 @@
-"""Writes plinth_client/synchronous/ from plinth_client/asynchronous/: the same code without async and await."""
+"""Writes plinth_client/synchronous/ from plinth_client/asynchronous/: the same code without async and await.
+
+python clients/make_synchronous.py [--check]. With --check it writes nothing, and names the files that are not current.
+"""
 
 import subprocess
 import sys
@@ -7,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import unasync
 
-PACKAGE = Path(__file__).parent / "plinth_client"
+PACKAGE = Path(__file__).parent / "python" / "plinth_client"
 SOURCE, TARGET = "asynchronous", "synchronous"
-NOTICE = "# Made of plinth_client/asynchronous/ by clients/python/make_synchronous.py: change those files.\n"
+NOTICE = "# Made of plinth_client/asynchronous/ by clients/make_synchronous.py: change those files.\n"
 CLASSES = ("Plinth", "Models", "Renders", "Overlays", "Scenes", "Effects", "Transport", "Client")
 NAMES = {f"Async{name}": name for name in CLASSES} | {
     SOURCE: TARGET,
@@ -43,5 +46,8 @@ def _formatted(made: Path) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in synchronous_files().items():
+    made = synchronous_files()
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(", ".join(path.name for path, text in made.items() if not path.is_file() or path.read_text() != text))
+    for path, text in made.items():
         path.write_text(text)
