@@ -77,7 +77,7 @@ class TestAsyncPlinth:
                 render_id = (await plinth.models.upload(chair)).render_id
                 finished(render_id)
 
-                def cancel(received: int, total: int | None) -> None:
+                def cancel(*_: int | None) -> None:
                     download.cancel()
 
                 download = asyncio.create_task(
