@@ -30,7 +30,7 @@ StillField = Annotated[
 ]
 
 
-class Scene(ApiModel):
+class SceneItem(ApiModel):
     """A scene template."""
 
     name: Annotated[str, Field(description="The value of `scene`", examples=["studio"])]
@@ -39,7 +39,7 @@ class Scene(ApiModel):
     still: StillField
 
 
-class Effect(ApiModel):
+class EffectItem(ApiModel):
     """A camera path of videos."""
 
     name: Annotated[str, Field(description="The value of `effect`", examples=["hero-spin"])]
@@ -53,7 +53,7 @@ class Effect(ApiModel):
 
 
 @router.get("/scenes", responses=errors())
-def list_scenes(_: RendersRead) -> Data[list[Scene]]:
+def list_scenes(_: RendersRead) -> Data[list[SceneItem]]:
     """List the scenes that `scene` in render settings may name."""
     scenes = []
     for name in templates.names():
@@ -62,7 +62,7 @@ def list_scenes(_: RendersRead) -> Data[list[Scene]]:
         except BadTemplate:  # it cannot be rendered
             continue
         still = f"/v1/scenes/{name}/still" if _still_of_scene(name).is_file() else None
-        scenes.append(Scene(name=name, title=template.title, description=template.description, still=still))
+        scenes.append(SceneItem(name=name, title=template.title, description=template.description, still=still))
     return Data(data=scenes)
 
 
@@ -75,11 +75,11 @@ def get_scene_still(name: NameInPath, _: RendersRead) -> FileResponse:
 
 
 @router.get("/effects", responses=errors())
-def list_effects(_: RendersRead) -> Data[list[Effect]]:
+def list_effects(_: RendersRead) -> Data[list[EffectItem]]:
     """List the camera paths that `effect` in render settings may name."""
     return Data(
         data=[
-            Effect(
+            EffectItem(
                 name=path.name,
                 title=path.title,
                 description=path.description,
