@@ -23,11 +23,11 @@ router = APIRouter(tags=["Scenes and effects"], route_class=KeyedRoute)
 STILL: dict[int | str, dict[str, Any]] = {
     200: {"description": "The still", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
 }
-NameInPath = Annotated[str, InPath(max_length=255, description="A name from the list", examples=["studio"])]
-StillField = Annotated[
-    str | None,
-    Field(description="Path of a JPEG, for the same key; null if there is none", examples=["/v1/scenes/studio/still"]),
+SceneInPath = Annotated[str, InPath(max_length=255, description="A name from the list of scenes", examples=["studio"])]
+EffectInPath = Annotated[
+    str, InPath(max_length=255, description="A name from the list of effects", examples=["hero-spin"])
 ]
+STILL_PATH = "Path of a JPEG, for the same key; null if there is none"
 
 
 class SceneItem(ApiModel):
@@ -36,7 +36,7 @@ class SceneItem(ApiModel):
     name: Annotated[str, Field(description="The value of `scene`", examples=["studio"])]
     title: Annotated[str, Field(description="Display name", examples=["Studio"])]
     description: Annotated[str, Field(description="A short description", examples=["A white studio with soft light"])]
-    still: StillField
+    still: Annotated[str | None, Field(description=STILL_PATH, examples=["/v1/scenes/studio/still"])]
 
 
 class EffectItem(ApiModel):
@@ -49,7 +49,7 @@ class EffectItem(ApiModel):
     fields: Annotated[
         list[str], Field(description="The render settings that only some effects have", examples=[["sweepAngle"]])
     ]
-    still: StillField
+    still: Annotated[str | None, Field(description=STILL_PATH, examples=["/v1/effects/hero-spin/still"])]
 
 
 @router.get("/scenes", responses=errors())
@@ -67,7 +67,7 @@ def list_scenes(_: RendersRead) -> Data[list[SceneItem]]:
 
 
 @router.get("/scenes/{name}/still", response_class=Response, responses=STILL | errors(NotFound))
-def get_scene_still(name: NameInPath, _: RendersRead) -> FileResponse:
+def get_scene_still(name: SceneInPath, _: RendersRead) -> FileResponse:
     """Download a picture of a product in the scene."""
     if name not in templates.names():
         raise NotFound("There is no scene with this name: GET /v1/scenes lists all")
@@ -93,7 +93,7 @@ def list_effects(_: RendersRead) -> Data[list[EffectItem]]:
 
 
 @router.get("/effects/{name}/still", response_class=Response, responses=STILL | errors(NotFound))
-def get_effect_still(name: NameInPath, _: RendersRead) -> FileResponse:
+def get_effect_still(name: EffectInPath, _: RendersRead) -> FileResponse:
     """Download pictures of moments of the effect in a row."""
     if name not in PATHS:
         raise NotFound("There is no effect with this name: GET /v1/effects lists all")

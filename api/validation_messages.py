@@ -31,6 +31,7 @@ MESSAGES = {
     "model_attributes_type": "must be a JSON object",
 }
 UNLISTED = "has a value that is not allowed"
+KEY = "[key]"  # pydantic's mark in the path of an error about a key of a JSON object
 # The types of errors that validators of ours raise.
 OWN_TYPES = {"characters", "metadata", "moment"}
 
@@ -49,5 +50,6 @@ def complaint(problem: Mapping[str, Any]) -> str:
 
 def path(parts: Sequence[str | int]) -> str:
     """A path in a body in JavaScript notation: renders[3].modelId."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    named = [part for part in parts if part != KEY]
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named)
     return text.removeprefix(".")

@@ -145,7 +145,7 @@ class HashChecked(ApiModel):
 
 
 class ModelItem(ApiModel):
-    """A model in a list of models."""
+    """An uploaded model."""
 
     id: ModelId
     original_name: Annotated[str, Field(description="Name of the uploaded file", examples=["chair.glb"])]

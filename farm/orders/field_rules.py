@@ -26,7 +26,7 @@ def add_rules(schema: JsonSchema, effect_fields: Mapping[str, Sequence[str]]) ->
             field: [{"required": ["effect"], **_omitted_or_in("effect", *effects)}]
             for field, effects in effect_fields.items()
         },
-        **{field: is_dataset for field in DATASET_DEFAULTS},
+        **dict.fromkeys(DATASET_DEFAULTS, is_dataset),
         **{field: [is_video] for field in VIDEO_FIELDS},
     }
     schema["dependentSchemas"] = {

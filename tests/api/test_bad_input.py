@@ -171,7 +171,11 @@ class TestWording:
             ("POST /v1/renders", {"modelId": "x", "metadata": 5}, "metadata must be a JSON object"),
             ("POST /v1/renders", {"modelId": "x", "metadata": {"a": 5}}, "metadata.a must be a text"),
             ("POST /v1/renders", {"modelId": "x", "metadata": {"a": "x" * 257}}, "metadata.a must have at most 256"),
-            ("POST /v1/renders", {"modelId": "x", "metadata": {"a b": ""}}, "must be a key of 1 to 64 letters"),
+            (
+                "POST /v1/renders",
+                {"modelId": "x", "metadata": {"a b": ""}},
+                "metadata.a b must have a key of 1 to 64 letters",
+            ),
             ("POST /v1/renders/batch", {"renders": 5}, "Send a list of at least one item as 'renders'"),
             ("POST /v1/quote", {"renders": [{"quality": "hd"}]}, "renders[0].quality must be 'share', 'standard'"),
             ("POST /v1/quote", {"renders": [{"qualty": "4k"}]}, "renders[0].qualty is not a known field. Known fields"),
