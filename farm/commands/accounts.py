@@ -1,6 +1,5 @@
 """`farm accounts` and `farm keys`: accounts, their credits and their API keys."""
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from farm.commands.shared import (
     open_database,
     operator,
     optional_iso_time,
+    print_json,
     settings_with,
 )
 from farm.db import audit, chunks, clock, holdings
@@ -52,7 +52,10 @@ def create_account(
         except ValueError as error:
             fail(str(error))
     line = f"Account {account.id} for {account.email}, {account.credits} credits"
-    console.print(json.dumps(_account_json(account)) if as_json else line)
+    if as_json:
+        print_json(_account_json(account))
+    else:
+        console.print(line)
 
 
 @accounts_app.command("list")
@@ -61,7 +64,7 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
     with open_database(data) as database, database.read() as db:
         rows = all_accounts(db)
     if as_json:
-        console.print(json.dumps([_account_json(row) for row in rows]))
+        print_json([_account_json(row) for row in rows])
         return
     for row in rows:
         marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
@@ -131,7 +134,7 @@ def delete_account(
                 _record(db, "accounts delete", account.id, account.id, **found._asdict())
             left = discard(open_storage(settings_with(data=data)), files)
     if as_json:
-        console.print(json.dumps({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left}))
+        print_json({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left})
         return
     numbers = ", ".join(f"{number} {what}" for what, number in found._asdict().items())
     console.print(f"{'Would delete' if dry_run else 'Deleted'} {email} ({account.id}): {numbers}")
@@ -168,7 +171,7 @@ def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
         at = clock.now(db)
         rows = [_key_json(row, at) for row in keys_of(db, account_of(db, email))]
     if as_json:
-        console.print(json.dumps(rows))
+        print_json(rows)
         return
     for row in rows:
         times = [f"{name} {row[name]}" for name in ("created", "expires", "used") if row[name]]

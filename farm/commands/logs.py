@@ -1,11 +1,10 @@
 """`farm logs`: all attempts at a render and their logs, from all nodes that worked on it."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from farm.commands.shared import Data, Json, console, fail, open_database, optional_iso_time
+from farm.commands.shared import Data, Json, console, fail, open_database, optional_iso_time, print_json
 from farm.db import attempt_logs
 from farm.db.tables import AttemptLog, Chunk, Render
 
@@ -25,7 +24,7 @@ def print_logs(
             fail(f"There is no render {render_id}: it was deleted or never existed")
         parts = attempt_logs.of_render(db, render)
         if as_json:
-            console.print(json.dumps(_render_json(render, parts)), markup=False)
+            print_json(_render_json(render, parts))
             return
         why = f": {render.error_message}" if render.error_message else ""
         console.print(f"render {render.id} is {render.status}{why}", markup=False)

@@ -1,6 +1,5 @@
 """`farm nodes`: list, drain, resume and forget nodes."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,7 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, open_database, operator, optional_iso_time
+from farm.commands.shared import (
+    PLAIN_WIDTH,
+    Data,
+    Json,
+    ago,
+    console,
+    open_database,
+    operator,
+    optional_iso_time,
+    print_json,
+)
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.tables import Chunk, Node
@@ -38,7 +47,7 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
         at = clock.now(db)
         rows = [_node_json(node, chunk, at) for node, chunk in nodes.every(db)]
     if as_json:
-        console.print(json.dumps(rows))
+        print_json(rows)
     elif rows:
         output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
         output.print(_table(rows, at))

@@ -19,6 +19,7 @@ from farm.commands.shared import (
     iso_time,
     open_database,
     operator,
+    print_json,
     print_table,
     settings_with,
 )
@@ -56,7 +57,7 @@ def list_renders(
         nodes = renders.workers(db, [detail.render.id for detail in details])
         at = clock.now(db)
     if as_json:
-        console.print(json.dumps([_render_json(detail, nodes[detail.render.id]) for detail in details]))
+        print_json([_render_json(detail, nodes[detail.render.id]) for detail in details])
         return
     print_table(
         ("ID", "STATUS", "ORDERED", "ACCOUNT", "TIER", "FRAMES", "NODES", "ERROR"),
@@ -90,7 +91,7 @@ def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data
             "chunks": [chunk_line(chunk) for chunk in renders.parts(db, render)],
         }
     if as_json:
-        console.print(json.dumps(found))
+        print_json(found)
         return
     for name, value in found.items():
         for line in value if name == "chunks" else [_text(value)]:

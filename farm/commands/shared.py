@@ -1,5 +1,6 @@
 """Shared by the `farm` commands: common options, settings, the database, output and failure."""
 
+import json
 import os
 import pwd
 import socket
@@ -90,6 +91,11 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*map(escape, row))
     output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
     output.print(table)
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON. Brackets in it are no markup."""
+    console.print(json.dumps(value), markup=False)
 
 
 def iso_time(time: datetime) -> str:
