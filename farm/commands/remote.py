@@ -1,5 +1,6 @@
 """`farm remote`: use a remote farm over its API."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
