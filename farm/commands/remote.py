@@ -67,7 +67,7 @@ def render(
     """Queue another render of an uploaded model."""
     with _client(url, key) as plinth:
         queued = plinth.renders.create(model_id, _render_settings(set_))
-    console.print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
+    print(json.dumps(asdict(queued)) if as_json else f"Render {queued.id}")
 
 
 @app.command("list")
@@ -82,7 +82,7 @@ def list_renders(
     with _client(url, key) as plinth:
         page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # validated by the farm
     if as_json:
-        console.print(json.dumps([asdict(item) for item in page.items], default=str))
+        print(json.dumps([asdict(item) for item in page.items], default=str))
         return
     for item in page.items:
         console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  model {item.model_id}  {_status_line(item)}")
@@ -95,7 +95,7 @@ def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json 
     """Show the status of a render."""
     with _client(url, key) as plinth:
         found = plinth.renders.get(render_id)
-    console.print(json.dumps(asdict(found), default=str) if as_json else _status_line(found))
+    print(json.dumps(asdict(found), default=str) if as_json else _status_line(found))
 
 
 @app.command()

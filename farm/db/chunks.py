@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ScalarSelect, exists, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from farm.db import clock
@@ -16,11 +16,12 @@ NOT_SUSPENDED = Chunk.account_id.not_in(select(Account.id).where(Account.suspend
 MEASURED_CHUNKS = 20  # the seconds per frame are the mean of this many latest chunks
 
 
-def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str]:
+def next_waiting(priority: int, engine: str, *, draws: bool, tags: Collection[str] = ()) -> ScalarSelect[str]:
     """The id of the chunk of a priority whose turn it is, locked with its shot.
 
-    Skips chunks of suspended accounts, chunks that another transaction has locked, and frames of shots that another
-    engine has begun. Without `draws` it also skips shots that no engine has begun, unless they are previews.
+    Skips chunks of accounts that are suspended, or bound to a tag other than `tags`; chunks that another transaction
+    has locked; and frames of shots that another engine has begun. Without `draws` it also skips shots that no engine
+    has begun, unless they are previews.
     """
     begins = draws or priority == PREVIEW
     mine = or_(Shot.engine == engine, Shot.engine.is_(None)) if begins else Shot.engine == engine
@@ -30,7 +31,7 @@ def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str
         .where(
             Chunk.state == "queued",
             Chunk.priority == priority,
-            NOT_SUSPENDED,
+            Chunk.account_id.not_in(select(Account.id).where(_not_for(tags))),
             or_(Chunk.kind == "finish", mine),
         )
         .order_by(Chunk.turn, Chunk.created_at)
@@ -39,6 +40,11 @@ def next_waiting(priority: int, engine: str, *, draws: bool) -> ScalarSelect[str
         .correlate(None)
         .scalar_subquery()
     )
+
+
+def _not_for(tags: Collection[str]) -> ColumnElement[bool]:
+    """Whether an account's chunks are not for a node with these tags now."""
+    return or_(Account.suspended_at.is_not(None), and_(Account.node_tag.is_not(None), Account.node_tag.not_in(tags)))
 
 
 def next_turn(db: Session, account_id: str, priority: int) -> int:
@@ -60,6 +66,23 @@ def count_waiting(db: Session, priority: int, *, limit: int, account_id: str | N
     if account_id:
         some = some.where(Chunk.account_id == account_id)
     return db.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def bound_wait(db: Session, tags: Collection[str]) -> bool:
+    """Whether chunks wait of accounts that are bound to one of these tags."""
+    bound = Chunk.account_id.in_(select(Account.id).where(Account.node_tag.in_(tags)))
+    return db.scalar(select(Chunk.id).where(Chunk.state == "queued", NOT_SUSPENDED, bound).limit(1)) is not None
+
+
+def put_first(db: Session, shot_id: str) -> int:
+    """Give the next turn to the waiting chunks of a locked shot, each in its priority. Returns how many wait."""
+    waiting = [chunk for chunk in unfinished_of_shot(db, shot_id) if chunk.state == "queued"]
+    for priority in {chunk.priority for chunk in waiting}:
+        first = db.scalar(select(func.min(Chunk.turn)).where(Chunk.state == "queued", Chunk.priority == priority)) or 0
+        for chunk in waiting:
+            if chunk.priority == priority:
+                chunk.turn = first - 1
+    return len(waiting)
 
 
 def held_by(db: Session, worker: str) -> list[Chunk]:

@@ -41,6 +41,11 @@ def alive(db: Session) -> list[Node]:
     return list(db.scalars(select(Node).where(_alive(db)).order_by(Node.name)))
 
 
+def with_tag(db: Session, tag: str) -> list[str]:
+    """The names of the nodes with a tag."""
+    return [node.name for node, _ in every(db) if tag in node.tags]
+
+
 def count_drawing(db: Session) -> int:
     """The number of nodes that draw renders."""
     return db.scalar(select(func.count()).select_from(Node).where(_accepts_work(db), Node.draws)) or 0

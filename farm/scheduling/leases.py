@@ -39,13 +39,14 @@ class Claimant:
     """A worker that claims chunks, its engine, and whether it begins to draw more than previews.
 
     One with `draws` False still draws shots that its engine has begun, as no other engine may. With `drawing_first`
-    previews have had their turn.
+    previews have had their turn. `tags` are those of its node, to which accounts may be bound.
     """
 
     worker: str
     engine: Engine
     draws: bool = True
     drawing_first: bool = False
+    tags: tuple[str, ...] = ()
 
     @property
     def priorities(self) -> list[int]:
@@ -121,7 +122,7 @@ def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChu
     for priority in claimant.priorities:
         claim = (
             update(Chunk)
-            .where(Chunk.id == chunks.next_waiting(priority, claimant.engine, draws=claimant.draws))
+            .where(Chunk.id == chunks.next_waiting(priority, claimant.engine, draws=claimant.draws, tags=claimant.tags))
             .values(state="running", worker=claimant.worker, claimed_at=at, lease_until=at + timedelta(seconds=seconds))
             .returning(Chunk)
         )

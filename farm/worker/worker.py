@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,11 @@ class ChunkWorker(Worker):
             if self.is_stopping or self.is_outdated or self.refusal or self.assignment.drain:
                 self.is_stopping = True
                 raise StopRequested
-            if self.assignment.check:
+            if self.assignment.check or self.assignment.is_bound_work_waiting:
                 Doorbell(self.connection).wake_for_check(self.facts.name)
                 queues = [self._check_queue]
+                # Once a heartbeat: it may be that this node cannot take the work.
+                self.assignment = replace(self.assignment, is_bound_work_waiting=False)
             else:
                 queues = [self._queues[priority] for priority in self.assignment.priorities]
             if queues:
