@@ -1,14 +1,23 @@
 """`farm keys`: the API keys of accounts."""
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from farm.accounts import accounts
-from farm.commands.shared import Data, Json, account_of, console, fail, open_database, operator, optional_iso_time
+from farm.commands.shared import (
+    Data,
+    Json,
+    account_of,
+    console,
+    duration,
+    fail,
+    open_database,
+    operator,
+    optional_iso_time,
+)
 from farm.db import audit, clock
 from farm.db.accounts import keys_of
 from farm.db.tables import Key
@@ -17,7 +26,6 @@ from farm.errors import FarmError
 app = typer.Typer(no_args_is_help=True, help="API keys.")
 
 MAX_NAME_LENGTH = 100
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @app.command("create")
@@ -43,7 +51,7 @@ def create_key(
         account = account_of(db, email)
         key = accounts.create_key(db, account, name=name, scopes=allowed, expires_at=expires_at)
         row = keys_of(db, account)[-1]
-        details = {"name": name, "scopes": row.scopes, "expires": optional_iso_time(row.expires_at)}
+        details = {"scopes": row.scopes, "expires": optional_iso_time(row.expires_at)}
         audit.record(db, operator(), "keys create", row.id, account_id=account.id, **details)
     print(key)
 
@@ -103,8 +111,8 @@ def _parse_scopes(text: str) -> list[str]:
 def _parse_expiry(text: str, at: datetime) -> datetime:
     """The time in UTC of --expires: a duration from `at`, or a date with an optional time."""
     try:
-        if match := re.fullmatch(r"([0-9]+)([smhdw])", text):
-            return at + timedelta(**{UNITS[match[2]]: int(match[1])})
+        if after := duration(text):
+            return at + after
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

@@ -2,11 +2,12 @@
 
 import os
 import pwd
+import re
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -25,6 +26,7 @@ from farm.settings import Settings
 console = Console(highlight=False, soft_wrap=True)
 PLAIN_WIDTH = 160  # characters per line of a table when stdout is not a terminal
 MAX_OPERATOR_LENGTH = 255
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -93,6 +95,12 @@ def iso_time(time: datetime) -> str:
 
 def optional_iso_time(time: datetime | None) -> str | None:
     return iso_time(time) if time else None
+
+
+def duration(text: str) -> timedelta | None:
+    """The length of a time such as 12h, 30d or 8w; None if the text is none."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    return timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def ago(time: datetime, at: datetime) -> str:
