@@ -9,6 +9,7 @@ import typer
 from farm.accounts import accounts
 from farm.commands.shared import (
     Data,
+    Email,
     Json,
     account_of,
     console,
@@ -23,14 +24,14 @@ from farm.db.accounts import keys_of
 from farm.db.tables import Key
 from farm.errors import FarmError
 
-app = typer.Typer(no_args_is_help=True, help="API keys.")
+app = typer.Typer(no_args_is_help=True, help="The API keys of accounts.")
 
 MAX_NAME_LENGTH = 100
 
 
 @app.command("create")
 def create_key(
-    email: str,
+    email: Email,
     name: Annotated[
         str | None, typer.Option(help=f"What the key is for, at most {MAX_NAME_LENGTH} characters.")
     ] = None,
@@ -57,7 +58,7 @@ def create_key(
 
 
 @app.command("list")
-def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
+def list_keys(email: Email, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids and names; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
         at = clock.now(db)
@@ -68,12 +69,13 @@ def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     for row in rows:
         times = [f"{name} {row[name]}" for name in ("created", "expires", "used") if row[name]]
         name = f"  {row['name']}" if row["name"] else ""
-        console.print(f"{row['id']}{name}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}", markup=False)
+        console.print(f"{row['id']}{name}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}")
 
 
 @app.command("revoke")
 def revoke_key(
-    key: Annotated[str, typer.Argument(help="The key itself, or its id from `farm keys list`.")], data: Data = None
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key itself, or its id from `farm keys list`.")],
+    data: Data = None,
 ) -> None:
     """Revoke an API key permanently."""
     with open_database(data) as database:

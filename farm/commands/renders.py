@@ -13,6 +13,7 @@ from farm.commands.logs import chunk_line
 from farm.commands.shared import (
     Data,
     Json,
+    RenderId,
     account_of,
     ago,
     console,
@@ -27,6 +28,7 @@ from farm.commands.shared import (
 from farm.db import accounts, attempt_logs, clock, renders
 from farm.db.lists import Listing
 from farm.db.renders import Detail
+from farm.errors import FarmError
 from farm.scheduling import administration
 from farm.scheduling.doorbell import Doorbell, connect
 from farm.scheduling.render_status import NEXT
@@ -35,7 +37,7 @@ MAX_AGE = timedelta(weeks=5200)  # a hundred years
 
 app = typer.Typer(no_args_is_help=True, help="Renders of all accounts.")
 
-Ids = Annotated[list[str], typer.Argument(metavar="RENDER...", help="Ids as shown by `farm renders list`.")]
+Ids = Annotated[list[str], typer.Argument(metavar="RENDER", help="Ids from `farm renders list`.")]
 
 
 @app.command("list")
@@ -94,7 +96,7 @@ def list_renders(
 
 
 @app.command()
-def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None, as_json: Json = False) -> None:
+def show(render_id: RenderId, data: Data = None, as_json: Json = False) -> None:
     """Show a render: its account, model, settings, credits and chunks. `farm logs` shows its logs."""
     with open_database(data) as database, database.read() as db:
         render = administration.find(db, render_id)
@@ -111,12 +113,12 @@ def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data
         return
     for name, value in found.items():
         for line in value if name == "chunks" else [_text(value)]:
-            console.print(f"{name:10} {line}", markup=False)
+            console.print(f"{name:10} {line}")
 
 
 @app.command()
 def cancel(render_ids: Ids, data: Data = None) -> None:
-    """End renders that are not over as errors, and refund their credits. Workers stop drawing them."""
+    """End renders before they are done, as errors, and refund their credits. Workers stop drawing them."""
     _change_each(render_ids, administration.cancel, data, "was cancelled")
 
 
@@ -133,7 +135,7 @@ def retry(render_ids: Ids, data: Data = None) -> None:
 
 @app.command()
 def priority(render_ids: Ids, data: Data = None) -> None:
-    """Give the next turns to renders that wait: before those of all other accounts."""
+    """Let renders that wait be drawn next, before those of all other accounts."""
     _change_each(render_ids, administration.put_first, data, "is next")
 
 
@@ -141,15 +143,18 @@ def _change_each(render_ids: list[str], change: Callable[..., object], data: Any
     with open_database(data) as database:
         for render_id in render_ids:
             with database.write() as db:
-                change(db, render_id, operator())
+                try:
+                    change(db, render_id, operator())
+                except FarmError as error:
+                    fail(error.message if render_id in error.message else f"{render_id}: {error.message}")
             console.print(f"{render_id} {outcome}")
 
 
 def _before(at: datetime, text: str) -> datetime:
     age = duration(text)
-    if age is not None and age < MAX_AGE:
-        return at - age
-    fail(f"--older-than must be a length of time such as 90m, 12h or 2d, not {text!r}")
+    if age is None or age > MAX_AGE:
+        fail(f"--older-than must be a length of time such as 90m, 12h or 2d, not {text!r}")
+    return at - age
 
 
 def _text(value: Any) -> str:

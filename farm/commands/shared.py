@@ -14,7 +14,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.orm import Session
 
@@ -23,12 +22,14 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.settings import Settings
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False)  # what it prints may hold brackets
 PLAIN_WIDTH = 160  # characters per line of a table when stdout is not a terminal
 MAX_OPERATOR_LENGTH = 255
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's email address.")]
+RenderId = Annotated[str, typer.Argument(metavar="RENDER", help="The render's id, from `farm renders list`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BackgroundFile = Annotated[
     Path | None,
@@ -63,7 +64,8 @@ def account_of(db: Session, email: str) -> Account:
     """The account with this address; ends the command if there is none."""
     account = find_account(db, email)
     if account is None:
-        fail(f"There is no account for {email}. Create it: farm accounts create {email}")
+        fix = f"Create it: farm accounts create {email}" if "@" in email else "Name it by its email address"
+        fail(f"There is no account for {email}. {fix}")
     return account
 
 
@@ -83,8 +85,13 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for number, title in enumerate(titles):
         table.add_column(title, no_wrap=number == 0)
     for row in rows:
-        table.add_row(*map(escape, row))
-    output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
+        table.add_row(*row)
+    print_rich(table)
+
+
+def print_rich(table: Table) -> None:
+    """Print a table, as wide as the terminal; brackets in its cells are plain text."""
+    output = console if console.is_terminal else Console(width=PLAIN_WIDTH, markup=False)
     output.print(table)
 
 

@@ -40,7 +40,8 @@ class Operator:
     client: Client
 
     def get(self, path: str) -> Response:
-        return self.api.get(f"/v1/admin/{path}", headers=self.client.headers)
+        response: Response = self.api.get(f"/v1/admin/{path}", headers=self.client.headers)
+        return response
 
     def data(self, path: str) -> Any:
         response = self.get(path)
@@ -51,7 +52,8 @@ class Operator:
         return [row["id"] for row in self.data(f"renders?{query}")]
 
     def change(self, render_id: str, action: str) -> Response:
-        return self.api.patch(f"/v1/admin/renders/{render_id}/{action}", headers=self.client.headers)
+        response: Response = self.api.patch(f"/v1/admin/renders/{render_id}/{action}", headers=self.client.headers)
+        return response
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ class TestAccounts:
 
     def test_give_credits_back(self, client: Client, database: Database) -> None:
         done("accounts", "take", "ada@example.com", "999990")
-        assert "11 needed, 10 left" in refused("accounts", "take", "ada@example.com", "11")
+        assert "ada@example.com has only 10 credits left" in refused("accounts", "take", "ada@example.com", "11")
         with database.read() as db:
             assert db.get_one(Account, client.account.id).credits == 10
             assert [row.credits for row in db.scalars(select(LedgerEntry).where(LedgerEntry.kind == "take"))] == [
