@@ -36,7 +36,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
 @app.command()
 def allow(
     sha256: Annotated[
-        str, typer.Argument(help=f"The SHA-256 of the file, or at least its first {SHORT_LENGTH} digits.")
+        str, typer.Argument(metavar="SHA256", help=f"The file's SHA-256, or at least its first {SHORT_LENGTH} digits.")
     ],
     data: Data = None,
 ) -> None:
