@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import catalogue, health, metrics, reference_page
 from api.access_log import AccessLog
 from api.account import endpoints as account
+from api.admin import endpoints as admin
 from api.assets import endpoints as assets
 from api.body_deadline import BodyDeadline
 from api.dependencies import Farm
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
     )
     routers = [models.router, renders.router, assets.router, overlays.router, catalogue.router]
-    routers += [account.router, health.router]
+    routers += [account.router, admin.router, health.router]
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)

@@ -17,6 +17,7 @@ TAGS = {
     "Overlays": "Pictures behind or in front of the model.",
     "Scenes and effects": "What render settings may name.",
     "Account": "The account that the API key belongs to, its credits, and prices.",
+    "Administration": "Renders and the queue of all accounts, for the farm's operators.",
     "Health": "Whether the farm is up.",
 }
 SUMMARIES = {
@@ -52,6 +53,12 @@ SUMMARIES = {
     "getEffectStill": "Download pictures of an effect",
     "getAccount": "Get the account and its credits",
     "getQuote": "Get the price of up to 100 renders",
+    "listAllRenders": "List the renders of all accounts",
+    "showRender": "Get any account's render with all attempts",
+    "cancelRender": "Cancel any account's render",
+    "retryRender": "Queue any account's failed render again",
+    "putRenderFirst": "Let a render have the next turns",
+    "getQueue": "Get what waits and runs",
     "getHealth": "Check whether the farm is up",
 }
 GENERIC = re.compile(r"(Data|Page)_(list_)?(\w+?)_+")

@@ -23,7 +23,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
             {"sha256": row.sha256, "reason": row.reason, "when": iso_time(row.failed_at), "account": row.account_id}
             for row in rows
         ]
-        console.print(json.dumps(refused))
+        print(json.dumps(refused))
         return
     print_table(
         ("SHA-256", "WHEN (UTC)", "ACCOUNT", "REASON"),
@@ -37,7 +37,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
 @app.command()
 def allow(
     sha256: Annotated[
-        str, typer.Argument(help=f"The SHA-256 of the file, or at least its first {SHORT_LENGTH} digits.")
+        str, typer.Argument(metavar="SHA256", help=f"The file's SHA-256, or at least its first {SHORT_LENGTH} digits.")
     ],
     data: Data = None,
 ) -> None:
