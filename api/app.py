@@ -68,7 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = CompletedApi(
         title="Plinth",
         version=__version__,
-        description="3D models in, product videos out.",
+        description="3D models in, product videos out. Every response in JSON is an object: with `data`, and `meta` in "
+        "lists, or with `error`. Send the API key with every call but `GET /v1/health`, as a bearer token.",
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
         docs_url=None,  # its page loads scripts from other hosts: api.reference_page

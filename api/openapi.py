@@ -61,6 +61,7 @@ SUMMARIES = {
     "getQueue": "Get what waits and runs",
     "getHealth": "Check whether the farm is up",
 }
+UNDESCRIBED = "Successful Response"  # FastAPI's own words
 GENERIC = re.compile(r"(Data|Page)_(list_)?(\w+?)_+")
 
 
@@ -77,10 +78,10 @@ class CompletedApi(FastAPI):
                 tags=[{"name": name, "description": description} for name, description in TAGS.items()],
             )
             document = _renamed(document)
+            schemas = document["components"]["schemas"]
             for operations in document["paths"].values():
                 for operation in operations.values():
-                    _complete(operation)
-            schemas = document["components"]["schemas"]
+                    _complete(operation, schemas)
             for name, schema in schemas.items():
                 schema["title"] = name
                 schema["examples"] = [_example(schema, schemas)]
@@ -93,11 +94,25 @@ def operation_id(route: APIRoute) -> str:
     return to_camel(route.name)
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: Schema, schemas: dict[str, Schema]) -> None:
     operation["summary"] = SUMMARIES[operation["operationId"]]
+    for response in operation["responses"].values():
+        if response["description"] == UNDESCRIBED:
+            response["description"] = _content(response["content"]["application/json"]["schema"], schemas)
     for security in operation.get("security", []):
         for scopes in security.values():
             operation["description"] += f"\n\nRequires the scope `{', '.join(scopes)}`."
+
+
+def _content(envelope: Schema, schemas: dict[str, Schema]) -> str:
+    """What is in an envelope: the description of the object, or of the objects in its list."""
+    data = _referenced(envelope, schemas)["properties"]["data"]
+    many = "A list. Each item: " if "items" in data else ""
+    return many + str(_referenced(data.get("items", data), schemas)["description"])
+
+
+def _referenced(schema: Schema, schemas: dict[str, Schema]) -> Schema:
+    return schemas[schema["$ref"].rpartition("/")[2]]
 
 
 def _renamed(value: Any) -> Any:
@@ -131,7 +146,7 @@ def _example(schema: Schema, schemas: dict[str, Schema]) -> Any:
         if keyword in schema:
             return schema[keyword]
     if "$ref" in schema:
-        return _example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+        return _example(_referenced(schema, schemas), schemas)
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "array":

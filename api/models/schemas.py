@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from api.envelope import ApiModel, Timestamp
@@ -36,7 +36,9 @@ class Uploaded(ApiModel):
     model_id: ModelId
     render_id: RenderId
     duplicate: Annotated[
-        Literal[True] | None, Field(description="Present, and true, when the account had uploaded this file before")
+        Literal[True] | None,
+        Field(description="Present, and true, when the account had uploaded this file before"),
+        WithJsonSchema({"type": "boolean", "const": True}),
     ] = None
 
 
@@ -143,7 +145,7 @@ class HashChecked(ApiModel):
 
 
 class ModelItem(ApiModel):
-    """A model in a list of models."""
+    """An uploaded model."""
 
     id: ModelId
     original_name: Annotated[str, Field(description="Name of the uploaded file", examples=["chair.glb"])]

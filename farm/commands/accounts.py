@@ -1,6 +1,5 @@
 """`farm accounts`: accounts and their credits."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ from farm.commands.shared import (
     iso_time,
     open_database,
     operator,
+    print_json,
     print_table,
     settings_with,
 )
@@ -50,7 +50,10 @@ def create_account(
         except ValueError as error:
             fail(str(error))
     line = f"Account {account.id} for {account.email}, {account.credits} credits"
-    print(json.dumps(_account_json(account)) if as_json else line)
+    if as_json:
+        print_json(_account_json(account))
+    else:
+        console.print(line)
 
 
 @app.command("list")
@@ -59,7 +62,7 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
     with open_database(data) as database, database.read() as db:
         rows = all_accounts(db)
     if as_json:
-        print(json.dumps([_account_json(row) for row in rows]))
+        print_json([_account_json(row) for row in rows])
         return
     for row in rows:
         marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
@@ -137,7 +140,7 @@ def print_ledger(
     if as_json:
         keys = ("time", "kind", "credits", "render")
         values = [(iso_time(row.created_at), row.kind, row.credits, row.render_id) for row in rows]
-        print(json.dumps([dict(zip(keys, value, strict=True)) for value in values]))
+        print_json([dict(zip(keys, value, strict=True)) for value in values])
         return
     print_table(
         ("TIME (UTC)", "KIND", "CREDITS", "RENDER"),
@@ -191,7 +194,7 @@ def delete_account(
                 _record(db, "accounts delete", account.id, account.id, **found._asdict())
             left = discard(open_storage(settings_with(data=data)), files)
     if as_json:
-        print(json.dumps({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left}))
+        print_json({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left})
         return
     numbers = ", ".join(f"{number} {what}" for what, number in found._asdict().items())
     console.print(f"{'Would delete' if dry_run else 'Deleted'} {email} ({account.id}): {numbers}")

@@ -1,9 +1,8 @@
 """`farm logs`: all attempts at a render and their logs, from all nodes that worked on it."""
 
-import json
 from typing import Any
 
-from farm.commands.shared import Data, Json, RenderId, console, fail, open_database, optional_iso_time
+from farm.commands.shared import Data, Json, RenderId, console, fail, open_database, optional_iso_time, print_json
 from farm.db import attempt_logs
 from farm.db.tables import AttemptLog, Chunk, Render
 
@@ -21,7 +20,7 @@ def print_logs(render_id: RenderId, data: Data = None, as_json: Json = False) ->
             fail(f"There is no render {render_id}: it was deleted or never existed")
         parts = attempt_logs.of_render(db, render)
         if as_json:
-            print(json.dumps(_render_json(render, parts)))
+            print_json(_render_json(render, parts))
             return
         why = f": {render.error_message}" if render.error_message else ""
         console.print(f"render {render.id} is {render.status}{why}")

@@ -1,6 +1,5 @@
 """`farm nodes`: list, drain, resume and forget nodes."""
 
-import json
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -12,7 +11,18 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import Data, Json, ago, console, fail, open_database, operator, optional_iso_time, print_rich
+from farm.commands.shared import (
+    Data,
+    Json,
+    ago,
+    console,
+    fail,
+    open_database,
+    operator,
+    optional_iso_time,
+    print_json,
+    print_rich,
+)
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.session import Database
@@ -45,7 +55,7 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
         at = clock.now(db)
         rows = [_node_json(node, chunk, at) for node, chunk in nodes.every(db)]
     if as_json:
-        print(json.dumps(rows))
+        print_json(rows)
     elif rows:
         print_rich(_table(rows, at))
     else:

@@ -22,6 +22,7 @@ from farm.commands.shared import (
     iso_time,
     open_database,
     operator,
+    print_json,
     print_table,
     settings_with,
 )
@@ -73,7 +74,7 @@ def list_renders(
         )
         nodes = renders.workers(db, [detail.render.id for detail in details])
     if as_json:
-        print(json.dumps([_render_json(detail, nodes[detail.render.id]) for detail in details]))
+        print_json([_render_json(detail, nodes[detail.render.id]) for detail in details])
         return
     print_table(
         ("ID", "STATUS", "ORDERED", "ACCOUNT", "TIER", "FRAMES", "NODES", "ERROR"),
@@ -109,7 +110,7 @@ def show(render_id: RenderId, data: Data = None, as_json: Json = False) -> None:
             "chunks": [chunk_line(chunk) for chunk, _ in attempt_logs.of_render(db, render)],
         }
     if as_json:
-        print(json.dumps(found))
+        print_json(found)
         return
     for name, value in found.items():
         for line in value if name == "chunks" else [_text(value)]:

@@ -1,5 +1,6 @@
 """Shared by the `farm` commands: common options, settings, the database, output and failure."""
 
+import json
 import os
 import pwd
 import re
@@ -99,6 +100,11 @@ def print_rich(table: Table) -> None:
     """Print a table, as wide as the terminal; brackets in its cells are plain text."""
     output = console if console.is_terminal else Console(width=PLAIN_WIDTH, markup=False)
     output.print(table)
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON."""
+    console.print(json.dumps(value))
 
 
 def iso_time(time: datetime) -> str:

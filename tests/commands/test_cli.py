@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -269,7 +270,10 @@ class TestRender:
         assert "The background picture cannot be read" in said
         assert not list(tmp_path.glob("radio*"))
 
-    def test_renders_a_scan(self, tmp_path: Path) -> None:
+    def test_renders_a_scan_with_no_temporary_files_outside_scratch(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
         result = farm("render", SCAN, "--set", "length=3", "-o", tmp_path / "stone.mp4")
         assert result.exit_code == 0, result.output
         poster = np.asarray(Image.open(tmp_path / "stone.png"))
@@ -299,7 +303,8 @@ class TestRender:
 
 @pytest.mark.slow
 class TestDataset:
-    def test_writes_a_zip_of_a_scan_and_shows_progress(self, tmp_path: Path) -> None:
+    def test_writes_a_zip_of_a_scan_and_shows_progress(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # all temporary files are in scratch or beside `out`
         out = tmp_path / "new" / "stone.zip"
         result = farm("dataset", SCAN, "--coverage", "sphere", "--set", "scene=dark", "-o", out)
         assert result.exit_code == 0, result.output
