@@ -210,13 +210,15 @@ def data(settings: Settings) -> Check:
 
 
 def database(settings: Settings) -> Check:
-    opened = Database(settings.database)
+    opened, url = Database(settings.database), make_url(settings.database)
     kind = opened.engine.dialect.name
     try:
         version = opened.version()
         opened.check_version()
     except WrongVersion as error:
         if version is None:
+            if url.drivername == "sqlite" and url.database:
+                _try_to_create(Path(url.database).absolute().parent)
             return Check("database", True, f"{kind}, empty", "`farm up` or `farm db upgrade` creates its tables.")
         found, _, fix = error.message.partition(": ")
         return Check("database", False, f"{kind}, {found}", f"{fix[0].upper()}{fix[1:]}.")
@@ -231,6 +233,8 @@ def database(settings: Settings) -> Check:
 def clocks(settings: Settings) -> Check:
     """This machine's clock against the database's."""
     opened = Database(settings.database)
+    if not opened.exists():
+        return Check("clocks", True, "no database to compare with yet")
     try:
         with opened.read() as db:
             ahead = (now() - clock.now(db)).total_seconds()
@@ -245,6 +249,9 @@ def clocks(settings: Settings) -> Check:
 
 def storage(settings: Settings) -> Check:
     where = f"S3 bucket {settings.s3_bucket}" if settings.s3_bucket else f"folder {settings.files}"
+    if not settings.s3_bucket and not settings.files.exists():
+        _try_to_create(settings.files)
+        return Check("storage", True, f"{where}, which the farm creates when it stores its first file")
     file_storage, probe = open_storage(settings), f"doctor/{uuid.uuid4().hex}"
     with tempfile.NamedTemporaryFile() as file:
         steps: dict[str, Callable[[], object]] = {
@@ -275,6 +282,12 @@ def camera_paths(_: Settings) -> Check:
     broken = "; ".join(map(str, BROKEN.values()))
     fix = "Repair or remove the file, then run `farm camera-paths check`; the farm needs a restart."
     return Check("paths", not broken, broken or f"{len(PATHS)} camera paths", fix if broken else None)
+
+
+def _try_to_create(folder: Path) -> None:
+    """Raises OSError where the farm could not create a folder. Leaves nothing behind."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    tempfile.TemporaryDirectory(dir=existing).cleanup()
 
 
 def _gib(folder: Path) -> str:
