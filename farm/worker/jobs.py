@@ -62,9 +62,9 @@ def work() -> None:
         ):
             if node_check.check(context, database):
                 _work_until_idle(context, database, Doorbell(redis))
-    except OUTAGE:
+    except OUTAGE as error:
+        log.warning("work_interrupted", error=_in_words(error))
         time.sleep(OUTAGE_PAUSE_SECONDS)
-        raise
 
 
 def _work_until_idle(context: WorkerContext, database: Database, doorbell: Doorbell) -> None:
@@ -117,7 +117,10 @@ def work_on(
     chunk: ClaimedChunk,
     chunk_log: ChunkLog,
 ) -> bool:
-    """Work on a claimed chunk. False when its lease was lost. A failed attempt is recorded, and its error raised."""
+    """Work on a claimed chunk. False when its lease was lost, or the attempt failed, which is then recorded.
+
+    Raises the error of an outage, after recording it.
+    """
     log.info("chunk_started", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
         with work_folder(context.scratch) as scratch:
@@ -130,9 +133,17 @@ def work_on(
         log.warning("lease_lost")
         return False  # Blender may still draw this chunk: the worker checks the host first
     except Exception as error:
-        log.warning("attempt_failed", error=str(error), exc_info=True)
+        is_expected = isinstance(error, (FarmError, *OUTAGE)) or is_disk_full(error)
+        log.warning("attempt_failed", kind=type(error).__name__, error=_in_words(error), exc_info=not is_expected)
         record_failure(context, database, doorbell, chunk, error)
-        raise
+        if isinstance(error, OUTAGE):
+            raise
+        return False  # Blender may have ended
+
+
+def _in_words(error: Exception) -> str:
+    """An error in one line, without the statement that the database was to execute."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _refuse_harmful(database: Database, chunk: ClaimedChunk) -> None:
