@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 # {name} is a value of the error's context.
 MESSAGES = {
@@ -49,6 +51,18 @@ def complaint(problem: Mapping[str, Any]) -> str:
     if problem["type"] in OWN_TYPES:
         return str(problem["msg"])
     return MESSAGES.get(problem["type"], UNLISTED).format_map(problem.get("ctx", {}))
+
+
+def fields_at(body: Any, parts: Sequence[str | int]) -> list[str]:
+    """The names of the fields of the object at a path in a body, whose type is `body`."""
+    for part in parts:
+        [body] = get_args(body) if isinstance(part, int) else [_fields(body)[part]]
+    return [*_fields(body)]
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """The types of a model's fields, by their names in JSON."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def path(parts: Sequence[str | int]) -> str:
