@@ -113,7 +113,7 @@ def _parse_scopes(text: str) -> list[str]:
 def _parse_expiry(text: str, at: datetime) -> datetime:
     """The time in UTC of --expires: a duration from `at`, or a date with an optional time."""
     try:
-        if after := duration(text):
+        if (after := duration(text)) is not None:
             return at + after
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

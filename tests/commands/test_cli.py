@@ -1,5 +1,6 @@
 """The `farm` command: its output, its files, and errors without a traceback."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,18 +9,22 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from camera_paths import PATHS
 from farm import path_sheet
 from farm.accounts.accounts import PREFIX
 from farm.cli import app
+from farm.db.session import Database
+from farm.db.tables import Key
 from farm.processes import exit_codes, sandbox
 from tests.intake.gltf_bytes import BINARY, glb, triangle
 from tests.support.assets import ASSETS
@@ -151,13 +156,15 @@ class TestKeys:
     def test_explain_how_to_create_an_unknown_account(self) -> None:
         assert "farm accounts create eve@example.com" in refused("keys", "create", "eve@example.com")
 
-    def test_are_listed_with_scopes_and_expiry(self) -> None:
+    def test_are_listed_with_scopes_and_expiry(self, tmp_path: Path) -> None:
         done("accounts", "create", "ada@example.com")
         keys = [
             done("keys", "create", "ada@example.com"),
             done("keys", "create", "ada@example.com", "--scopes", "renders:read, account:read", "--expires", "30d"),
-            done("keys", "create", "ada@example.com", "--expires", "2020-01-31"),
+            done("keys", "create", "ada@example.com", "--expires", "2130-01-31"),
         ]
+        with contextlib.closing(Database(f"sqlite:///{tmp_path}/data/plinth.db")) as database, database.write() as db:
+            db.scalars(select(Key).order_by(Key.created_at)).all()[-1].expires_at = datetime(2020, 1, 31, tzinfo=UTC)
         rows = json.loads(done("keys", "list", "ada@example.com", "--json"))
         assert [row["state"] for row in rows] == ["active", "active", "expired"]
         assert [row["scopes"] for row in rows] == [["all"], ["renders:read", "account:read"], ["all"]]
@@ -182,6 +189,12 @@ class TestKeys:
     def test_refuse_an_invalid_expiry(self, until: str) -> None:
         done("accounts", "create", "ada@example.com")
         assert "30d" in refused("keys", "create", "ada@example.com", "--expires", until)
+        assert done("keys", "list", "ada@example.com") == ""
+
+    @pytest.mark.parametrize("until", ["0d", "2020-01-01", "2020-01-01T00:00:00+02:00"])
+    def test_refuse_an_expiry_that_has_passed(self, until: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert "must expire in the future" in refused("keys", "create", "ada@example.com", "--expires", until)
         assert done("keys", "list", "ada@example.com") == ""
 
     def test_refuse_an_unknown_scope_and_list_the_known(self) -> None:
