@@ -194,7 +194,7 @@ class IdempotencyMismatch(FarmError):
 
 
 class NotFound(FarmError):
-    code, status, default = "not_found", 404, "There is no resource at this path"
+    code, status, default = "not_found", 404, "There is no resource at this path: /docs lists all calls"
 
 
 class ModelNotFound(NotFound):

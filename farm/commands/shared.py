@@ -53,7 +53,7 @@ def open_database(data: Path | None) -> Iterator[Database]:
     try:
         if not settings.database_url and database.version() is None:
             raise WrongVersion(
-                "This data folder holds no farm: name another with --data or FARM_DATA, or run `farm db upgrade`"
+                f"{settings.data} holds no farm: name another with --data or FARM_DATA, or run `farm db upgrade`"
             )
         database.check_version()
         yield database

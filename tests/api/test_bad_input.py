@@ -220,7 +220,15 @@ class TestWording:
 
     def test_covers_every_kind_of_error_that_requests_can_have(self) -> None:
         """Each type of pydantic's errors that a field of a request can raise has a sentence with its own values."""
-        contexts = {"min_length": 1, "max_length": 2, "ge": 3, "le": 4, "pattern": "x", "expected": "'a' or 'b'"}
+        contexts = {
+            "min_length": 1,
+            "max_length": 2,
+            "ge": 3,
+            "gt": 5,
+            "le": 4,
+            "pattern": "x",
+            "expected": "'a' or 'b'",
+        }
         for kind in validation_messages.MESSAGES:
             problem = {"type": kind, "loc": ("field",), "msg": "Input should be", "ctx": contexts}
             assert "{" not in validation_messages.explain(problem)

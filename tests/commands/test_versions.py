@@ -87,6 +87,7 @@ class TestCommands:
                 result = CliRunner().invoke(app, [*command.split(), "--data", str(tmp_path / folder)])
                 assert result.exit_code == 1, command
                 [line] = result.stderr.strip().splitlines()
+                assert line.startswith(f"{tmp_path / folder} holds no farm: "), command
                 assert "name another with --data or FARM_DATA, or run `farm db upgrade`" in line, command
         assert not (tmp_path / "mistyped").exists()
         assert not list((tmp_path / "empty").iterdir())
