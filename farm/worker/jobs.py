@@ -13,7 +13,17 @@ import structlog
 from farm.db import chunks, clock, suspect_models
 from farm.db.chunks import FINISHING, PREVIEW
 from farm.db.session import DATABASE_DOWN, Database
-from farm.errors import BadModel, DiskFull, FarmError, HarmfulModel, LeaseLost, RenderFailed, Unavailable, is_disk_full
+from farm.errors import (
+    BadModel,
+    DiskFull,
+    FarmError,
+    HarmfulModel,
+    LeaseLost,
+    RenderFailed,
+    Unavailable,
+    is_disk_full,
+    reason_of,
+)
 from farm.nodes import quarantine, registry
 from farm.processes.child_process import die_with_parent
 from farm.processes.scratch import work_folder
@@ -63,7 +73,7 @@ def work() -> None:
             if node_check.check(context, database):
                 _work_until_idle(context, database, Doorbell(redis))
     except OUTAGE as error:
-        log.warning("work_interrupted", error=_in_words(error))
+        log.warning("work_interrupted", error=reason_of(error))
         time.sleep(OUTAGE_PAUSE_SECONDS)
 
 
@@ -134,16 +144,11 @@ def work_on(
         return False  # Blender may still draw this chunk: the worker checks the host first
     except Exception as error:
         is_expected = isinstance(error, (FarmError, *OUTAGE)) or is_disk_full(error)
-        log.warning("attempt_failed", kind=type(error).__name__, error=_in_words(error), exc_info=not is_expected)
+        log.warning("attempt_failed", kind=type(error).__name__, error=reason_of(error), exc_info=not is_expected)
         record_failure(context, database, doorbell, chunk, error)
         if isinstance(error, OUTAGE):
             raise
         return False  # Blender may have ended
-
-
-def _in_words(error: Exception) -> str:
-    """An error in one line, without the statement that the database was to execute."""
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _refuse_harmful(database: Database, chunk: ClaimedChunk) -> None:

@@ -186,10 +186,8 @@ class TestWording:
                 {"renders": [{"modelId": "x", "setings": {}}]},
                 "renders[0].setings is not a known field here. Known fields: modelId, renderSettings, metadata",
             ),
-            *(
-                ("POST /v1/quote", {"renders": [item]}, 'settings themselves, such as {"quality": "4k"}')
-                for item in ({"modelId": "x", "renderSettings": {"quality": "4k"}}, {"renderSettings": {}})
-            ),
+            ("POST /v1/quote", {"renders": [{"modelId": "x"}]}, "renders[0].modelId does not belong to a quote: each"),
+            ("POST /v1/quote", {"renders": [{"renderSettings": {}}]}, 'themselves, such as {"quality": "4k"}'),
             (
                 "POST /v1/models/check-hash",
                 {"sha256": "0" * 64, "x": 1},
