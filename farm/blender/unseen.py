@@ -16,6 +16,7 @@ TABS = {  # of the Properties, by the type of data-block; all others are data of
     "WORLD": "World Properties or Shader Editor",
     "SCENE": "Render Properties",
 }
+SHOWN_FOR = {"Indirect Only": " (with the render engine Cycles)"}
 FRAME_PATHS = {"frame_current", "frame_current_final", "frame_float", "frame_subframe"}  # of a scene
 
 
@@ -53,6 +54,13 @@ def _excluded_collections() -> Iterator[Violation]:
         if layer.collection.hide_render:
             yield Violation(
                 layer.name, "it is disabled in renders", "Enable it: the camera icon of the collection in the Outliner"
+            )
+        masks = {"Holdout": layer.holdout, "Indirect Only": layer.indirect_only}
+        for mask in (name for name, is_set in masks.items() if is_set):
+            yield Violation(
+                layer.name,
+                f"it is {mask} in the view layer, so its objects would be missing from the film",
+                f"Right-click the collection in the Outliner > View Layer > Clear {mask}{SHOWN_FOR.get(mask, '')}",
             )
 
 

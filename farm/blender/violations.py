@@ -16,6 +16,7 @@ from farm.templates.contract import Part, Property, Violation
 TOLERANCE = 1e-4  # scene units, for positions and matrix elements
 RENDERED_TYPES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME", "GREASEPENCIL"}
 DELETE_SCENES = "Scene selector at the top right of the window: choose each scene but one, and click its X"
+DELETE_VIEW_LAYERS = "View layer selector at the top right of the window: choose each but one, and click its X"
 DELETE_STRIPS = "Video Editing workspace, Sequencer: Select > All, Strip > Delete"
 HOW_TO_ADD = {"EMPTY": "Add > Empty > Plain Axes", "CAMERA": "Add > Camera", "MESH": "Add > Mesh > Plane"}
 KIND = {"EMPTY": "an empty", "CAMERA": "a camera", "MESH": "a mesh"}
@@ -26,6 +27,9 @@ def find_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
     if len(bpy.data.scenes) > 1:
         names = ", ".join(sorted(scene.name for scene in bpy.data.scenes))
         yield Violation(scene.name, f"there is more than one scene: {names}", DELETE_SCENES)
+    if len(scene.view_layers) > 1:
+        names = ", ".join(sorted(layer.name for layer in scene.view_layers))
+        yield Violation(scene.name, f"there is more than one view layer: {names}", DELETE_VIEW_LAYERS)
     for name in contract.COLLECTIONS:
         if name not in scene.collection.children:
             fix = f"Right-click Scene Collection > New, call it {name}"

@@ -156,6 +156,18 @@ def second_scene(bpy: Any) -> None:
     bpy.data.scenes.new("Other")
 
 
+def second_view_layer(bpy: Any) -> None:
+    bpy.context.scene.view_layers.new("Other")
+
+
+def lights_as_holdout(bpy: Any) -> None:
+    bpy.context.view_layer.layer_collection.children["Lights"].holdout = True
+
+
+def stage_indirect_only(bpy: Any) -> None:
+    bpy.context.view_layer.layer_collection.children["Stage"].indirect_only = True
+
+
 def sequencer_strip(bpy: Any) -> None:
     strips = bpy.context.scene.sequence_editor_create().strips
     strips.new_effect("Blue", "COLOR", 1, frame_start=1, frame_end=10)
@@ -348,6 +360,9 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (add_backdrop, "Backdrop", "drawn beside the model"),
     (add_collection_instance, "Many", "drawn beside the model"),
     (second_scene, "Scene", "more than one scene: Other, Scene"),
+    (second_view_layer, "Scene", "more than one view layer: Other, ViewLayer"),
+    (lights_as_holdout, "Lights", "it is Holdout in the view layer"),
+    (stage_indirect_only, "Stage", "it is Indirect Only in the view layer"),
     (sequencer_strip, "Scene", "sequencer strips"),
     (compositing, "Scene", "compositing nodes"),
     (script_to_run, "autorun.py", "registered to run"),
