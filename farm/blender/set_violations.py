@@ -17,6 +17,7 @@ from farm.templates import contract
 from farm.templates.contract import Violation
 
 MAX_DISTANCE = 500.0  # scene units from the origin; the camera's film ends at 1000
+CONVERTIBLE = {"CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD"}  # to a mesh
 TOLERANCE = 0.01  # scene units
 SUBJECT_RADIUS, SUBJECT_HEIGHT = 1.0, 2.0  # of the cylinder that holds every model
 CYLINDER_SIDES = 48
@@ -63,7 +64,7 @@ def _check_kind(object_: Object, *, makes_instances: bool) -> Iterator[Violation
         yield Violation(
             object_.name,
             f"it is of type {object_.type}, and a set holds meshes, and empties as their parents",
-            "Object > Convert > Mesh, or delete it",
+            "Object > Convert > Mesh, or delete it" if object_.type in CONVERTIBLE else "Delete it",
         )
     elif makes_instances or object_.instance_type != "NONE" or object_.particle_systems:
         yield Violation(
@@ -88,15 +89,22 @@ def _instancers() -> set[str]:
 def _check_unmoved(object_: Object, allowed_parents: list[Object]) -> Iterator[Violation]:
     """What moves with the camera or the model would leave the part of the film that is drawn."""
     movers = {
-        "a constraint": object_.constraints,
-        "a parent outside of the set": object_.parent and object_.parent not in allowed_parents,
-        "a driver": object_.animation_data and object_.animation_data.drivers,
+        "a constraint": (
+            object_.constraints,
+            "Object > Apply > Visual Transform, then Object > Constraints > Clear Object Constraints",
+        ),
+        "a parent outside of the set": (
+            object_.parent and object_.parent not in allowed_parents,
+            "Object > Parent > Clear and Keep Transformation",
+        ),
+        "a driver": (
+            object_.animation_data and object_.animation_data.drivers,
+            "Object > Apply > Visual Transform, then right-click the value in Object Properties > Delete Drivers",
+        ),
     }
-    for mover, present in movers.items():
+    for mover, (present, fix) in movers.items():
         if present:
-            yield Violation(
-                object_.name, f"{mover} moves it", "Object > Apply > Visual Transform, then remove what moves it"
-            )
+            yield Violation(object_.name, f"{mover} moves it", fix)
 
 
 def _check_material(material: bpy.types.Material) -> Iterator[Violation]:
@@ -206,8 +214,9 @@ def _check_place(scene: bpy.types.Scene, object_: Object, solid: Solid) -> Itera
         yield Violation(
             object_.name,
             f"it hides the model from the camera at azimuth {azimuth}",
-            "Move it below the floor or out of the camera's circle, or tick Settings > Backface Culling of its "
-            "material and turn its front to the model",
+            "Move it below the floor or out of the camera's circle. A backdrop: turn its front to the model and tick "
+            "Backface Culling > Camera in Material Properties > Settings (with render engine EEVEE). A gobo: untick "
+            "Object Properties > Visibility > Ray Visibility > Camera",
         )
 
 

@@ -44,5 +44,7 @@ def examine(path: Path) -> list[Violation]:
 
 def _linked(library: str) -> Violation:
     return Violation(
-        library, "data is linked from this file", "Object > Relations > Make Local > All, then File > Clean Up > Purge"
+        library,
+        "data is linked from this file",
+        "Object > Relations > Make Local > All, then File > Clean Up > Purge Unused Data",
     )

@@ -10,6 +10,15 @@ from farm.blender.materials import materials
 from farm.templates import contract
 from farm.templates.contract import Violation
 
+TABS = {  # of the Properties, by the type of data-block; all others are data of an object
+    "OBJECT": "Object Properties",
+    "MATERIAL": "Material Properties or Shader Editor",
+    "WORLD": "World Properties or Shader Editor",
+    "SCENE": "Render Properties",
+}
+SHOWN_FOR = {"Indirect Only": " (with the render engine Cycles)"}
+FRAME_PATHS = {"frame_current", "frame_current_final", "frame_float", "frame_subframe"}  # of a scene
+
 
 def unseen_content(scene: bpy.types.Scene) -> Iterator[Violation]:
     """All such content of the open file, as violations."""
@@ -46,6 +55,13 @@ def _excluded_collections() -> Iterator[Violation]:
             yield Violation(
                 layer.name, "it is disabled in renders", "Enable it: the camera icon of the collection in the Outliner"
             )
+        masks = {"Holdout": layer.holdout, "Indirect Only": layer.indirect_only}
+        for mask in (name for name, is_set in masks.items() if is_set):
+            yield Violation(
+                layer.name,
+                f"it is {mask} in the view layer, so its objects would be missing from the film",
+                f"Right-click the collection in the Outliner > View Layer > Clear {mask}{SHOWN_FOR.get(mask, '')}",
+            )
 
 
 def _layer_collections(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.LayerCollection]:
@@ -57,27 +73,52 @@ def _layer_collections(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.L
 def _animation(scene: bpy.types.Scene) -> Iterator[Violation]:
     """All frames are drawn with the light and the set of one moment."""
     parts = {part.name for part in contract.PARTS}  # for these objects no animation at all is allowed
-    owners: list[bpy.types.ID | None] = [object_ for object_ in scene.objects if object_.name not in parts]
-    owners += [object_.data for object_ in scene.objects if object_.type in {"LIGHT", "CAMERA"}]
-    meshes = [object_ for object_ in scene.objects if object_.type == "MESH" and object_.name not in parts]
-    owners += [block for object_ in meshes for block in (object_.data, object_.data.shape_keys)]
-    owners += materials(meshes)
-    for owner in dict.fromkeys([*owners, scene.world, scene]):
+    others = [object_ for object_ in scene.objects if object_.name not in parts]
+    meshes = [object_ for object_ in others if object_.type == "MESH"]
+    owners: list[tuple[str, bpy.types.ID | None]] = [(object_.name, object_) for object_ in others]
+    owners += [(object_.name, object_.data) for object_ in scene.objects if object_.type in {"LIGHT", "CAMERA"}]
+    owners += [(object_.name, block) for object_ in meshes for block in (object_.data, object_.data.shape_keys)]
+    owners += [(block.name, block) for block in (*materials(meshes), scene.world, scene) if block]
+    by_owner = {owner: name for name, owner in reversed(owners) if owner}  # data of several objects is reported once
+    for owner, name in reversed(by_owner.items()):
         for block in (owner, getattr(owner, "node_tree", None)):
-            if block and _moves(block.animation_data):
-                assert owner
+            for values, fix in animations(block, TABS.get(owner.id_type, "Object Data Properties")):
                 yield Violation(
-                    owner.user.name if isinstance(owner, bpy.types.Key) else owner.name,
-                    "it is animated, and the farm draws every frame with the light and the set of the first",
-                    "Its tab of the Properties: right-click the animated value > Clear Keyframes or Drivers",
+                    name,
+                    f"it is animated ({values}), and every frame is drawn with the light and the set of the first",
+                    fix,
                 )
 
 
-def _moves(animation: bpy.types.AnimData | None) -> bool:
+def animations(block: bpy.types.ID | None, tab: str, *, all_drivers: bool = False) -> Iterator[tuple[str, str]]:
+    """What animates a data-block over time, and how to remove it in `tab` of the Properties.
+
+    Of drivers only those that use the frame count, unless `all_drivers`.
+    """
+    animation = block.animation_data if block else None
     if animation is None:
-        return False
-    by_frame = (re.search(r"\bframe\b", curve.driver.expression) for curve in animation.drivers)
-    return bool(animation.action or animation.nla_tracks or any(by_frame))
+        return
+    if keyed := _keyed_values(animation):
+        yield ", ".join(keyed), f"{tab}: right-click the value > Clear Keyframes"
+    if any(track.strips for track in animation.nla_tracks):
+        yield "NLA strips", "Nonlinear Animation editor: delete its tracks"
+    if driven := sorted({curve.data_path for curve in animation.drivers if all_drivers or _uses_frame(curve.driver)}):
+        yield ", ".join(driven), f"{tab}: right-click the value > Delete Drivers"
+
+
+def _keyed_values(animation: bpy.types.AnimData) -> list[str]:
+    """The values with keyframes. Clearing the last keyframe leaves an action without curves, which animates nothing."""
+    action, slot = animation.action, animation.action_slot
+    if action is None or slot is None:
+        return []
+    bags = (strip.channelbag(slot) for layer in action.layers for strip in layer.strips)
+    return sorted({curve.data_path for bag in bags if bag for curve in bag.fcurves})
+
+
+def _uses_frame(driver: bpy.types.Driver) -> bool:
+    """Whether its expression uses `frame`, or one of its variables reads the scene's current frame."""
+    paths = (target.data_path for variable in driver.variables for target in variable.targets)
+    return bool(re.search(r"\bframe\b", driver.expression)) or any(path in FRAME_PATHS for path in paths)
 
 
 def _volume(world: bpy.types.World | None) -> Iterator[Violation]:

@@ -9,12 +9,15 @@ import numpy as np
 from farm.blender.importing import Object
 from farm.blender.set_violations import find_set_violations
 from farm.blender.sets import members
-from farm.blender.unseen import is_in_renders
+from farm.blender.unseen import TABS, animations, is_in_renders
 from farm.templates import contract
 from farm.templates.contract import Part, Property, Violation
 
 TOLERANCE = 1e-4  # scene units, for positions and matrix elements
 RENDERED_TYPES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME", "GREASEPENCIL"}
+DELETE_SCENES = "Scene selector at the top right of the window: choose each scene but one, and click its X"
+DELETE_VIEW_LAYERS = "View layer selector at the top right of the window: choose each but one, and click its X"
+DELETE_STRIPS = "Video Editing workspace, Sequencer: Select > All, Strip > Delete"
 HOW_TO_ADD = {"EMPTY": "Add > Empty > Plain Axes", "CAMERA": "Add > Camera", "MESH": "Add > Mesh > Plane"}
 KIND = {"EMPTY": "an empty", "CAMERA": "a camera", "MESH": "a mesh"}
 
@@ -23,7 +26,10 @@ def find_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
     """All violations of the contract in the open file, each with its fix."""
     if len(bpy.data.scenes) > 1:
         names = ", ".join(sorted(scene.name for scene in bpy.data.scenes))
-        yield Violation(scene.name, f"there is more than one scene: {names}", "Delete all but one")
+        yield Violation(scene.name, f"there is more than one scene: {names}", DELETE_SCENES)
+    if len(scene.view_layers) > 1:
+        names = ", ".join(sorted(layer.name for layer in scene.view_layers))
+        yield Violation(scene.name, f"there is more than one view layer: {names}", DELETE_VIEW_LAYERS)
     for name in contract.COLLECTIONS:
         if name not in scene.collection.children:
             fix = f"Right-click Scene Collection > New, call it {name}"
@@ -97,18 +103,12 @@ def _check_collection(part: Part, object_: Object) -> Iterator[Violation]:
 
 def _check_unmoved(object_: Object) -> Iterator[Violation]:
     """The farm moves and hides these objects itself; a parent, constraint or animation would override that."""
-    movers = {
-        "a parent": object_.parent,
-        "a constraint": object_.constraints,
-        "an animation": object_.animation_data and (object_.animation_data.action or object_.animation_data.drivers),
-    }
-    for mover, present in movers.items():
-        if present:
-            yield Violation(
-                object_.name,
-                f"{mover} moves it",
-                f"Remove it: {object_.name} must have no parent, constraint or animation",
-            )
+    if object_.parent:
+        yield Violation(object_.name, "a parent moves it", "Object > Parent > Clear Parent")
+    if object_.constraints:
+        yield Violation(object_.name, "a constraint moves it", "Object > Constraints > Clear Object Constraints")
+    for values, fix in animations(object_, TABS["OBJECT"], all_drivers=True):
+        yield Violation(object_.name, f"an animation moves it ({values})", fix)
 
 
 def _check_property(object_: Object, property_: Property) -> Iterator[Violation]:
@@ -141,19 +141,19 @@ def _check_camera(camera: Object) -> Iterator[Violation]:
         yield Violation(
             camera.name,
             f"it is not a perspective camera but {camera.data.type.lower()}",
-            "Camera Properties > Lens > Type: Perspective",
+            "Object Data Properties > Lens > Type: Perspective",
         )
     if camera.data.dof.use_dof:
         yield Violation(
             camera.name,
             "it has depth of field, whose focus would not follow the moving camera",
-            "Camera Properties: untick Depth of Field",
+            "Object Data Properties: untick Depth of Field",
         )
     if camera.data.shift_x or camera.data.shift_y:
         yield Violation(
             camera.name,
             "its lens is shifted, the model would leave the frame",
-            "Camera Properties > Lens > Shift: 0, 0",
+            "Object Data Properties > Lens > Shift X and Y: 0",
         )
 
 
@@ -179,13 +179,20 @@ def _check_lights(scene: bpy.types.Scene) -> Iterator[Violation]:
     lights = bpy.data.collections.get(contract.LIGHTS)
     inside = set(lights.all_objects) if lights else set()
     inside_lights = [object_ for object_ in inside if object_.type == "LIGHT"]
+    shown = [object_ for object_ in inside_lights if is_in_renders(object_)]
     if lights and not inside_lights:
         yield Violation(contract.LIGHTS, "there is no light in this collection", "Add > Light, and move it there")
-    elif lights and not any(map(is_in_renders, inside_lights)):
+    elif lights and not shown:
         yield Violation(
             contract.LIGHTS,
             "all of its lights are hidden in renders",
             "Enable at least one: camera icon in the Outliner",
+        )
+    elif lights and not any(object_.data.energy > 0 and any(object_.data.color) for object_ in shown):
+        yield Violation(
+            contract.LIGHTS,
+            "none of its lights shines: each is black, or its power is 0",
+            "Object Data Properties of a light > Light: raise Power (Strength of a sun) or Color",
         )
     for object_ in scene.objects:
         if object_.type == "LIGHT" and object_ not in inside:
@@ -228,7 +235,7 @@ def _check_color_management(scene: bpy.types.Scene) -> Iterator[Violation]:
 def _check_ignored_features(scene: bpy.types.Scene) -> Iterator[Violation]:
     """Features that Blender applies and the farm does not: the artist would see a different picture."""
     if scene.sequence_editor and scene.sequence_editor.strips:
-        yield Violation(scene.name, "it has sequencer strips, which the farm ignores", "Delete them")
+        yield Violation(scene.name, "it has sequencer strips, which the farm ignores", DELETE_STRIPS)
     if scene.use_nodes and any(node.type not in {"R_LAYERS", "COMPOSITE", "VIEWER"} for node in scene.node_tree.nodes):
         yield Violation(
             scene.name,

@@ -58,7 +58,7 @@ def check(file: File) -> None:
         templates.read_toml(toml)
     except BadTemplate as error:
         problem = error.message.removeprefix(f"{toml.name}: ")
-        violations.append(Violation(toml.name, problem, "docs/artists.md has a complete example"))
+        violations.append(Violation(toml.name, problem, "blender_scenes/README.md has a complete example"))
     for violation in violations:
         console.print("bad ", style="red", end="")
         console.print(f"{violation.object}: {violation.problem}\n    {violation.fix}", markup=False)

@@ -248,6 +248,23 @@ def test_reports_each_violation_with_its_fix(
     assert all(violation.fix for violation in found)
 
 
+def hold_out_the_set(bpy: Any) -> None:
+    bpy.context.view_layer.layer_collection.children["Set"].holdout = True
+
+
+@pytest.mark.parametrize(
+    ("change", "fix"),
+    [
+        (camera_in_the_set, "Delete it"),
+        (text_in_the_set, "Object > Convert > Mesh, or delete it"),
+        (follow_the_subject, "Object > Parent > Clear and Keep Transformation"),
+        (hold_out_the_set, "Right-click the collection in the Outliner > View Layer > Clear Holdout"),
+    ],
+)
+def test_names_the_menu_that_mends_the_set(inside: InsideBlender, tmp_path: Path, change: Change, fix: str) -> None:
+    assert fix in [violation.fix for violation in inside(examine_changed, change, tmp_path / "changed.blend")]
+
+
 def no_set(bpy: Any) -> None:
     bpy.data.objects.remove(column(bpy))
     bpy.data.collections.remove(bpy.data.collections["Set"])

@@ -156,6 +156,18 @@ def second_scene(bpy: Any) -> None:
     bpy.data.scenes.new("Other")
 
 
+def second_view_layer(bpy: Any) -> None:
+    bpy.context.scene.view_layers.new("Other")
+
+
+def lights_as_holdout(bpy: Any) -> None:
+    bpy.context.view_layer.layer_collection.children["Lights"].holdout = True
+
+
+def stage_indirect_only(bpy: Any) -> None:
+    bpy.context.view_layer.layer_collection.children["Stage"].indirect_only = True
+
+
 def sequencer_strip(bpy: Any) -> None:
     strips = bpy.context.scene.sequence_editor_create().strips
     strips.new_effect("Blue", "COLOR", 1, frame_start=1, frame_end=10)
@@ -242,6 +254,42 @@ def light_driven_by_time(bpy: Any) -> None:
     bpy.data.lights["Key"].driver_add("energy").driver.expression = "sin(frame) * 3 + 200"
 
 
+def light_driven_by_the_current_frame(bpy: Any) -> None:
+    driver = bpy.data.lights["Key"].driver_add("energy").driver
+    driver.expression = "now * 3"
+    now = driver.variables.new()
+    now.name, now.type, now.targets[0].id_type = "now", "SINGLE_PROP", "SCENE"
+    now.targets[0].id, now.targets[0].data_path = bpy.context.scene, "frame_current"
+
+
+def light_in_the_nonlinear_animation(bpy: Any) -> None:
+    key = bpy.data.objects["Key"]
+    key.keyframe_insert("location", frame=1)
+    action, key.animation_data.action = key.animation_data.action, None
+    key.animation_data.nla_tracks.new().strips.new("Sway", 1, action)
+
+
+def light_data_of_another_name(bpy: Any) -> None:
+    bpy.data.lights["Key"].name = "Area.003"
+    bpy.data.lights["Area.003"].keyframe_insert("energy", frame=1)
+
+
+def dark_lights(bpy: Any) -> None:
+    for light in bpy.data.lights:
+        light.energy = 0
+
+
+def black_lights(bpy: Any) -> None:
+    for light in bpy.data.lights:
+        light.color = (0, 0, 0)
+
+
+def cleared_keyframes(bpy: Any) -> None:
+    for name in ("Key", "Camera"):
+        bpy.data.objects[name].keyframe_insert("location", frame=1)
+        bpy.data.objects[name].keyframe_delete("location", frame=1)
+
+
 def animated_world(bpy: Any) -> None:
     strength = bpy.data.worlds["World"].node_tree.nodes["Background"].inputs["Strength"]
     strength.keyframe_insert("default_value", frame=1)
@@ -287,7 +335,7 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (shift_camera, "Camera", "shifted"),
     (track_camera, "Camera", "a constraint moves it"),
     (parent_camera, "Camera", "a parent moves it"),
-    (animate_subject, "Subject", "an animation moves it"),
+    (animate_subject, "Subject", "an animation moves it (location)"),
     (remove_world, "World", "no world"),
     (raw_view, "Scene", "view transform is Raw"),
     (other_display, "Scene", "display device is Display P3"),
@@ -300,6 +348,11 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (moving_light, "Key", "it is animated"),
     (pulsing_light, "Key", "it is animated"),
     (light_driven_by_time, "Key", "it is animated"),
+    (light_driven_by_the_current_frame, "Key", "it is animated (energy)"),
+    (light_in_the_nonlinear_animation, "Key", "it is animated (NLA strips)"),
+    (light_data_of_another_name, "Key", "it is animated (energy)"),
+    (dark_lights, "Lights", "none of its lights shines"),
+    (black_lights, "Lights", "none of its lights shines"),
     (animated_world, "World", "it is animated"),
     (moving_rig, "Rig", "it is animated"),
     (unsaved_tiles, "Tiles", "some of its tiles are not saved"),
@@ -307,6 +360,9 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (add_backdrop, "Backdrop", "drawn beside the model"),
     (add_collection_instance, "Many", "drawn beside the model"),
     (second_scene, "Scene", "more than one scene: Other, Scene"),
+    (second_view_layer, "Scene", "more than one view layer: Other, ViewLayer"),
+    (lights_as_holdout, "Lights", "it is Holdout in the view layer"),
+    (stage_indirect_only, "Stage", "it is Indirect Only in the view layer"),
     (sequencer_strip, "Scene", "sequencer strips"),
     (compositing, "Scene", "compositing nodes"),
     (script_to_run, "autorun.py", "registered to run"),
@@ -318,6 +374,10 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
     (relative_image, "Sky", "read from //sky.hdr (beside the .blend)"),
     (linked_light, str(templates.blend("dark")), "linked"),
 ]
+
+
+def test_accepts_a_template_whose_keyframes_were_cleared(inside: InsideBlender, tmp_path: Path) -> None:
+    assert inside(examine_changed, cleared_keyframes, tmp_path / "cleared.blend") == []
 
 
 @pytest.mark.parametrize(
