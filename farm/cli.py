@@ -15,9 +15,11 @@ from farm.commands import (
     camera_paths,
     database,
     doctor,
+    keys,
     logs,
     models,
     nodes,
+    queue,
     reaper,
     remote,
     render,
@@ -65,9 +67,10 @@ app.command("render")(render.render_video)
 app.command("dataset")(render.render_dataset)
 app.command("doctor")(doctor.print_report)
 app.command("logs")(logs.print_logs)
+app.command("queue")(queue.print_queue)
 app.command("audit")(audit.print_audit)
-app.add_typer(accounts.accounts_app, name="accounts")
-app.add_typer(accounts.keys_app, name="keys")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.add_typer(templates.app, name="templates")
 app.add_typer(camera_paths.app, name="camera-paths")

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 import zlib
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from farm.accounts import credits
-from farm.db import clock, counters
+from farm.db import chunks, clock, counters
 from farm.db.accounts import find_account, key_with_digest
 from farm.db.tables import Account, Key, LedgerEntry
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
@@ -28,11 +29,19 @@ SCOPES = {
     "overlays:write": "upload and delete overlays",
     "account:read": "read the account and its credits; request a quote",
 }
+EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
+MAX_EMAIL_LENGTH = 320
+MAX_TAG_LENGTH = 100
 USE_RECORDED_EVERY = timedelta(minutes=1)  # so that not every read request writes
 
 
 def create(db: Session, email: str, *, admin: bool = False, credits_: int = credits.FREE) -> Account:
-    """Create an account with its first credits. Raises ValueError when there is an account for this address."""
+    """Create an account with its first credits.
+
+    Raises ValueError for what is no email address, and when there is an account for this one.
+    """
+    if not EMAIL.fullmatch(email) or len(email) > MAX_EMAIL_LENGTH:
+        raise ValueError(f"{email!r} is not an email address such as you@example.com")
     if find_account(db, email):
         raise ValueError(f"There is already an account for {email}")
     account = Account(email=email, is_admin=admin, credits=credits_)
@@ -43,16 +52,32 @@ def create(db: Session, email: str, *, admin: bool = False, credits_: int = cred
     return account
 
 
+def bind(db: Session, account: Account, tag: str | None) -> None:
+    """Let only nodes with a tag work for the account, also on what waits already; all nodes with `tag` None.
+
+    Raises ValueError for what no tag of a node can be.
+    """
+    if tag is not None and (not tag.strip() or "," in tag or len(tag) > MAX_TAG_LENGTH):
+        raise ValueError(f"A tag has 1 to {MAX_TAG_LENGTH} characters and no comma, unlike {tag!r}")
+    chunks.move_back(db, account.id)  # it may have waited for long until its old tag's nodes came
+    account.node_tag = tag.strip() if tag else None
+
+
 def create_key(
-    db: Session, account: Account, *, scopes: list[str] | None = None, expires_at: datetime | None = None
+    db: Session,
+    account: Account,
+    *,
+    name: str | None = None,
+    scopes: list[str] | None = None,
+    expires_at: datetime | None = None,
 ) -> str:
     """Create a key for the account, with all scopes or only `scopes`, permanent or valid until `expires_at`.
 
-    Returns the raw key, which cannot be read again later.
+    `name` says what it is for. Returns the raw key, which cannot be read again later.
     """
     body = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
     raw = PREFIX + body + _check(body)
-    db.add(Key(account_id=account.id, digest=_digest(raw), scopes=scopes, expires_at=expires_at))
+    db.add(Key(account_id=account.id, digest=_digest(raw), name=name, scopes=scopes, expires_at=expires_at))
     return raw
 
 

@@ -1,4 +1,4 @@
-"""Credits, and the ledger of all grants, charges and refunds.
+"""Credits, and the ledger of all grants, charges, refunds and credits taken back.
 
 `Account.credits` is the balance and equals the sum of the account's ledger: each function here changes both, in the
 transaction that it is called in.
@@ -21,6 +21,14 @@ def grant(db: Session, account_id: str, credits: int) -> None:
     accounts.add_credits(db, account_id, credits)
     db.add(LedgerEntry(account_id=account_id, kind="grant", credits=credits))
     counters.CREDITS.add(db, credits, kind="grant")
+
+
+def take(db: Session, account_id: str, credits: int) -> None:
+    """Take credits back from an account, or raise NoCredits when it has fewer."""
+    if not accounts.take_credits(db, account_id, credits):
+        raise NoCredits(credits, accounts.balance(db, account_id))
+    db.add(LedgerEntry(account_id=account_id, kind="take", credits=-credits))
+    counters.CREDITS.add(db, credits, kind="take")
 
 
 def check(db: Session, account_id: str, needed: int) -> None:

@@ -23,7 +23,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
             {"sha256": row.sha256, "reason": row.reason, "when": iso_time(row.failed_at), "account": row.account_id}
             for row in rows
         ]
-        console.print(json.dumps(refused))
+        print(json.dumps(refused))
         return
     print_table(
         ("SHA-256", "WHEN (UTC)", "ACCOUNT", "REASON"),

@@ -1,6 +1,7 @@
 """`farm nodes`: list, drain, resume and forget nodes."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,15 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, open_database, operator, optional_iso_time
+from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, fail, open_database, operator, optional_iso_time
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
+from farm.db.session import Database
 from farm.db.tables import Chunk, Node
 from farm.nodes import registry
 
 app = typer.Typer(no_args_is_help=True, help="The nodes that render.")
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as shown by `farm nodes list`.")]
+POLL_SECONDS = 1.0  # of --wait
 COLOURS: dict[registry.State, str] = {
     "working": "green",
     "idle": "green",
@@ -38,7 +41,7 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
         at = clock.now(db)
         rows = [_node_json(node, chunk, at) for node, chunk in nodes.every(db)]
     if as_json:
-        console.print(json.dumps(rows))
+        print(json.dumps(rows))
     elif rows:
         output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
         output.print(_table(rows, at))
@@ -47,9 +50,43 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def drain(names: Names, data: Data = None) -> None:
+def drain(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Names as `farm nodes list` shows.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Drain all nodes.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped.")] = False,
+    data: Data = None,
+) -> None:
     """Let nodes finish their current chunk and stop. They do not start again until they are resumed."""
-    _change_each("drain", names, registry.drain, data, "is draining: it stops after its current chunk")
+    if bool(names) == every:
+        fail("Name the nodes to drain, or use --all")
+    with open_database(data) as database:
+        if every:
+            with database.read() as db:
+                names = [node.name for node, _ in nodes.every(db)]
+        for name in names or []:
+            with database.write() as db:
+                node = registry.drain(db, name)
+                is_alive = nodes.is_alive(node, clock.now(db))
+                audit.record(db, operator(), "nodes drain", name)
+            outcome = (
+                "is draining: it stops after its current chunk"
+                if is_alive
+                else ("is not running, and does not start again until it is resumed")
+            )
+            console.print(f"{name} {outcome}")
+        while wait and (busy := _alive(database, names or [])):
+            console.print(f"Waiting for {', '.join(busy)}")
+            while _alive(database, names or []) == busy:
+                time.sleep(POLL_SECONDS)
+    if wait:
+        console.print("All of them have stopped")
+
+
+def _alive(database: Database, names: list[str]) -> list[str]:
+    with database.read() as db:
+        return [node.name for node in nodes.alive(db) if node.name in names]
 
 
 @app.command()

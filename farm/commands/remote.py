@@ -70,7 +70,7 @@ def render(
     """Queue another render of an uploaded model."""
     with _client(url, key) as plinth:
         queued = plinth.renders.create(model_id, _render_settings(set_))
-    console.print(json.dumps(to_json(queued)) if as_json else f"Render {queued.id}")
+    print(json.dumps(to_json(queued)) if as_json else f"Render {queued.id}")
 
 
 @app.command("list")
@@ -85,7 +85,7 @@ def list_renders(
     with _client(url, key) as plinth:
         page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # validated by the farm
     if as_json:
-        console.print(json.dumps(to_json(page.items)))
+        print(json.dumps(to_json(page.items)))
         return
     for item in page.items:
         what = f"model {item.model_id}  {_variant(item)}"
@@ -99,7 +99,7 @@ def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json 
     """Show the status of a render."""
     with _client(url, key) as plinth:
         found = plinth.renders.get(render_id)
-    console.print(json.dumps(to_json(found)) if as_json else _status_line(found))
+    print(json.dumps(to_json(found)) if as_json else _status_line(found))
 
 
 @app.command()

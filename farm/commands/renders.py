@@ -1,4 +1,4 @@
-"""`farm renders`: list, show, cancel and retry renders of all accounts."""
+"""`farm renders`: list, show, cancel, retry and put first renders of all accounts."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from farm.commands.shared import (
 from farm.db import accounts, audit, clock, renders
 from farm.db.renders import Detail
 from farm.db.tables import Render
-from farm.scheduling import leases, submit
+from farm.scheduling import leases, priorities, submit
 from farm.scheduling.doorbell import Doorbell, connect
 from farm.scheduling.render_status import NEXT
 
@@ -56,7 +56,7 @@ def list_renders(
         nodes = renders.workers(db, [detail.render.id for detail in details])
         at = clock.now(db)
     if as_json:
-        console.print(json.dumps([_render_json(detail, nodes[detail.render.id]) for detail in details]))
+        print(json.dumps([_render_json(detail, nodes[detail.render.id]) for detail in details]))
         return
     print_table(
         ("ID", "STATUS", "ORDERED", "ACCOUNT", "TIER", "FRAMES", "NODES", "ERROR"),
@@ -90,7 +90,7 @@ def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data
             "chunks": [chunk_line(chunk) for chunk in renders.parts(db, render)],
         }
     if as_json:
-        console.print(json.dumps(found))
+        print(json.dumps(found))
         return
     for name, value in found.items():
         for line in value if name == "chunks" else [_text(value)]:
@@ -112,6 +112,12 @@ def retry(render_ids: Ids, data: Data = None) -> None:
     _change_each(
         "retry", render_ids, lambda db, render: submit.again(db, render, settings, doorbell), data, "is queued again"
     )
+
+
+@app.command()
+def priority(render_ids: Ids, data: Data = None) -> None:
+    """Give the next turns to renders that wait: before those of all other accounts."""
+    _change_each("priority", render_ids, priorities.put_first, data, "is next")
 
 
 def _change_each(

@@ -19,7 +19,7 @@ def run_worker(
         int, typer.Option(min=1, max=64, help="Nodes to start on this machine, named NAME-1, NAME-2, ...")
     ] = 1,
     name: Annotated[str | None, typer.Option(help="Name of the node. Default: the machine's name.")] = None,
-    tags: Annotated[str, typer.Option(help="Comma-separated labels, shown by `farm nodes list`.")] = "",
+    tags: Annotated[str, typer.Option(help="Comma-separated tags, to which accounts can be bound.")] = "",
     data: Data = None,
 ) -> None:
     """Run one node: a worker with its own Blender. SIGTERM lets its current chunk finish; a second one releases it."""

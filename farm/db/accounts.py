@@ -26,6 +26,14 @@ def keys_of(db: Session, account: Account) -> list[Key]:
     return list(db.scalars(select(Key).where(Key.account_id == account.id).order_by(Key.created_at, Key.id)))
 
 
+def ledger_of(db: Session, account_id: str, limit: int) -> list[LedgerEntry]:
+    """The newest entries of the account's ledger, the newest first."""
+    newest = (LedgerEntry.created_at.desc(), LedgerEntry.id.desc())
+    return list(
+        db.scalars(select(LedgerEntry).where(LedgerEntry.account_id == account_id).order_by(*newest).limit(limit))
+    )
+
+
 def key_with_digest(db: Session, digest: str) -> Key | None:
     """The key, its account loaded."""
     return db.scalar(select(Key).where(Key.digest == digest).options(joinedload(Key.account)))

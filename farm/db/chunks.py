@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from statistics import median_low
 
-from sqlalchemy import ScalarSelect, Select, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from farm.db import clock
@@ -20,22 +20,31 @@ MEASURED_CHUNKS = 200  # the latest ones of a tier, of which each account counts
 MEASURED_CHUNKS_PER_ACCOUNT = 20
 
 
-def next_waiting(priority: int, engine: str, *, draws: bool, held_back: Select[str]) -> ScalarSelect[str]:
+def next_waiting(
+    priority: int,
+    engine: str,
+    *,
+    draws: bool,
+    held_back: Select[str],
+    tags: Collection[str] = (),
+    drawn_tags: Collection[str] = (),
+) -> ScalarSelect[str]:
     """The id of the chunk of a priority whose turn it is, locked with its shot.
 
-    Skips chunks of suspended accounts, chunks that another transaction has locked, and frames of shots that another
-    engine has begun. Without `draws` it also skips shots that no engine has begun, unless they are previews. It skips
-    those that are `held_back`, too.
+    Skips chunks of accounts that are suspended, or bound to a tag other than `tags`; chunks that another transaction
+    has locked; and frames of shots that another engine has begun. Without `draws` it also skips shots that no engine
+    has begun, unless they are previews, or of accounts bound to one of `drawn_tags`. It skips those that are
+    `held_back`, too.
     """
-    begins = draws or priority == PREVIEW
-    mine = or_(Shot.engine == engine, Shot.engine.is_(None)) if begins else Shot.engine == engine
+    begins = true() if draws or priority == PREVIEW else _bound_to(drawn_tags)
+    mine = or_(Shot.engine == engine, and_(Shot.engine.is_(None), begins))
     return (
         select(Chunk.id)
         .join(Chunk.shot)
         .where(
             Chunk.state == "queued",
             Chunk.priority == priority,
-            NOT_SUSPENDED,
+            served_with(tags),
             Chunk.id.not_in(held_back),
             or_(Chunk.kind == "finish", mine),
         )
@@ -47,6 +56,17 @@ def next_waiting(priority: int, engine: str, *, draws: bool, held_back: Select[s
     )
 
 
+def served_with(tags: Collection[str]) -> ColumnElement[bool]:
+    """Whether a node with these tags works for a chunk's account: it is not suspended, nor bound to another tag."""
+    bound_elsewhere = and_(Account.node_tag.is_not(None), Account.node_tag.not_in(tags))
+    unserved = select(Account.id).where(or_(Account.suspended_at.is_not(None), bound_elsewhere))
+    return Chunk.account_id.not_in(unserved)
+
+
+def _bound_to(tags: Collection[str]) -> ColumnElement[bool]:
+    return Chunk.account_id.in_(select(Account.id).where(Account.node_tag.in_(tags)))
+
+
 def next_turn(db: Session, account_id: str, priority: int) -> int:
     """The turn of an account's next chunk: after its own last one, or the earliest turn if none of its chunks waits.
 
@@ -54,14 +74,30 @@ def next_turn(db: Session, account_id: str, priority: int) -> int:
     an account that orders later shares the farm with accounts that queued many chunks before, instead of waiting for
     all of them.
     """
-    waiting = (Chunk.state == "queued", Chunk.priority == priority)
-    first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, NOT_SUSPENDED)) or 0
-    last = db.scalar(select(func.max(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
+    own = (Chunk.state == "queued", Chunk.priority == priority, Chunk.account_id == account_id)
+    first = _first_turn(db, account_id, priority) or 0
+    last = db.scalar(select(func.max(Chunk.turn)).where(*own))
     return first if last is None else max(first, last + 1)
 
 
-def move_back_resumed(db: Session, account_id: str) -> None:
-    """Move the waiting chunks of an account behind the first turn of the others, before its suspension is lifted.
+def _first_turn(db: Session, account_id: str, priority: int, *, without_own: bool = False) -> int | None:
+    """The earliest turn of the chunks that wait, beside which an account's own are to be placed. None if there is none.
+
+    Chunks that are bound to another tag count only if there are no others: they may have waited for its nodes for long.
+    """
+    tag = db.scalar(select(Account.node_tag).where(Account.id == account_id))
+    waiting = [Chunk.state == "queued", Chunk.priority == priority]
+    if without_own:
+        waiting.append(Chunk.account_id != account_id)
+    for served in (served_with([tag] if tag else []), NOT_SUSPENDED):
+        first: int | None = db.scalar(select(func.min(Chunk.turn)).where(*waiting, served))
+        if first is not None:
+            return first
+    return None
+
+
+def move_back(db: Session, account_id: str) -> None:
+    """Move the waiting chunks of an account that had to wait behind the first turn of the others.
 
     They have kept turns that have long passed, and would all be drawn before any other account's.
     """
@@ -69,20 +105,43 @@ def move_back_resumed(db: Session, account_id: str) -> None:
     shots = select(Shot.id).where(Shot.id.in_(select(Chunk.shot_id).where(*own)))
     db.execute(shots.order_by(Shot.id).with_for_update())
     for priority in (FINISHING, PREVIEW, DRAWING):
-        waiting = (Chunk.state == "queued", Chunk.priority == priority)
-        first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, NOT_SUSPENDED))
-        own_first = db.scalar(select(func.min(Chunk.turn)).where(*waiting, Chunk.account_id == account_id))
+        first = _first_turn(db, account_id, priority, without_own=True)
+        own_first = db.scalar(select(func.min(Chunk.turn)).where(*own, Chunk.priority == priority))
         if first is not None and own_first is not None and own_first < first:
             turn = Chunk.turn + (first - own_first + 1)
             db.execute(update(Chunk).where(*own, Chunk.priority == priority).values(turn=turn))
 
 
-def count_waiting(db: Session, priority: int, *, limit: int, account_id: str | None = None) -> int:
-    """The number of chunks that wait for a worker, of one account or of all, counted up to `limit`."""
-    some = select(Chunk.id).where(Chunk.state == "queued", NOT_SUSPENDED, DUE, Chunk.priority == priority).limit(limit)
-    if account_id:
-        some = some.where(Chunk.account_id == account_id)
+def count_waiting(
+    db: Session, priority: int, *, limit: int, account_id: str | None = None, tags: Collection[str] = ()
+) -> int:
+    """The number of chunks that wait for a worker, counted up to `limit`.
+
+    Those of one account, or those that a node with `tags` works for.
+    """
+    some = select(Chunk.id).where(Chunk.state == "queued", DUE, Chunk.priority == priority).limit(limit)
+    some = some.where(NOT_SUSPENDED, Chunk.account_id == account_id) if account_id else some.where(served_with(tags))
     return db.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def bound_wait(db: Session, tags: Collection[str]) -> bool:
+    """Whether chunks wait of accounts that are bound to one of these tags."""
+    waits = (Chunk.state == "queued", DUE, NOT_SUSPENDED, _bound_to(tags))
+    return db.scalar(select(Chunk.id).where(*waits).limit(1)) is not None
+
+
+def put_first(db: Session, account_id: str, shot_id: str) -> int:
+    """Give the next turn to the waiting chunks of an account's locked shot, each in its priority.
+
+    Returns how many wait.
+    """
+    waiting = [chunk for chunk in unfinished_of_shot(db, shot_id) if chunk.state == "queued"]
+    for priority in {chunk.priority for chunk in waiting}:
+        first = _first_turn(db, account_id, priority) or 0
+        for chunk in waiting:
+            if chunk.priority == priority:
+                chunk.turn = first - 1
+    return len(waiting)
 
 
 def held_by(db: Session, worker: str) -> list[Chunk]:
@@ -125,12 +184,6 @@ def seconds_per_frame(db: Session, tier: str, engine: str | None = None) -> floa
             measured[account_id].append((seconds or 0.0, frames))
     means = [sum(seconds for seconds, _ in some) / sum(frames for _, frames in some) for some in measured.values()]
     return median_low(means) if means else None
-
-
-def orphaned_shots(db: Session, engines: Collection[str]) -> list[Shot]:
-    """Shots with waiting frames that were begun by an engine other than these."""
-    waits = exists().where(Chunk.shot_id == Shot.id, Chunk.state == "queued", Chunk.kind == "draw")
-    return list(db.scalars(select(Shot).where(Shot.engine.is_not(None), Shot.engine.not_in(engines), waits)))
 
 
 def lock_shot(db: Session, shot_id: str) -> None:

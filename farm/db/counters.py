@@ -78,7 +78,7 @@ ATTEMPTS_FAILED = Counter(
     "Failed attempts at chunks, and whether the chunk is retried or ended",
     ("kind", "reason", "then"),
 )
-CREDITS = Counter("plinth_credits", "Credits by kind of transaction: grant, charge or refund", ("kind",))
+CREDITS = Counter("plinth_credits", "Credits by kind of transaction: grant, take, charge or refund", ("kind",))
 PURGED = Counter("plinth_purged", "Rows removed by the reaper: renders, models, overlays", ("what",))
 RENDER_SECONDS = Histogram(
     "plinth_render_seconds",

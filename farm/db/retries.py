@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from farm.db import clock, nodes
 from farm.db.chunks import PREVIEW
-from farm.db.tables import AttemptLog, Chunk, Node, Shot
+from farm.db.tables import Account, AttemptLog, Chunk, Node, Shot
 
 FAILED = ("failed", "expired")  # outcomes of attempts
 
@@ -38,12 +38,13 @@ def is_one_nodes_fault(db: Session, chunk: Chunk) -> bool:
 
 
 def _other_could_take(db: Session, worker: str) -> ColumnElement[bool]:
+    tag = select(Account.node_tag).where(Account.id == Retry.account_id).correlate(Retry).scalar_subquery()
     able = or_(
         Retry.kind == "finish",
         Node.engine == Shot.engine,
-        and_(Shot.engine.is_(None), or_(Node.draws, Retry.priority == PREVIEW)),
+        and_(Shot.engine.is_(None), or_(Retry.priority == PREVIEW, nodes.begins_for(db, tag))),
     )
-    others = (Node.name != worker, nodes.may_work(db), able, ~_failed_on(Node.name))
+    others = (Node.name != worker, nodes.may_work(db), nodes.serves(tag), able, ~_failed_on(Node.name))
     return exists().where(*others).correlate(Retry, Shot)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from farm.db import clock
@@ -27,6 +27,39 @@ def unfinished_chunks(db: Session) -> list[ChunkCounts]:
     unfinished = (Chunk.state.in_(UNFINISHED), or_(Chunk.state == "running", NOT_SUSPENDED))
     counts = select(*group, func.count(), func.min(Chunk.created_at)).where(*unfinished)
     return [ChunkCounts(*row) for row in db.execute(counts.group_by(*group))]
+
+
+class AccountCounts(NamedTuple):
+    """Unfinished chunks of one account: how many wait and run, and when the oldest waiting one was created."""
+
+    email: str
+    is_suspended: bool
+    node_tag: str | None
+    waiting: int
+    running: int
+    oldest: datetime | None
+
+
+def unfinished_of_accounts(db: Session) -> list[AccountCounts]:
+    """Counts of the unfinished chunks by account, with those of suspended accounts; most waiting chunks first."""
+    waits = case((Chunk.state == "queued", 1), else_=0)
+    oldest = func.min(case((Chunk.state == "queued", Chunk.created_at)))
+    waiting = func.sum(waits)
+    rows = db.execute(
+        select(
+            Account.email,
+            Account.suspended_at.is_not(None),
+            Account.node_tag,
+            waiting,
+            func.count() - waiting,
+            oldest,
+        )
+        .join(Account, Account.id == Chunk.account_id)
+        .where(Chunk.state.in_(UNFINISHED))
+        .group_by(Account.id)
+        .order_by(waiting.desc(), Account.email)
+    )
+    return [AccountCounts(row[0], bool(row[1]), row[2], int(row[3]), int(row[4]), row[5]) for row in rows]
 
 
 def overdue_chunks(db: Session) -> int:

@@ -60,16 +60,19 @@ class Table(DeclarativeBase):
 
 
 class Account(Table):
+    """A client of the farm. With `node_tag` only nodes with this tag draw and finish its renders."""
+
     __tablename__ = "accounts"
 
     email: Mapped[str] = mapped_column(String(320), unique=True)
     is_admin: Mapped[bool] = mapped_column(default=False)
     suspended_at: Mapped[datetime | None]
     credits: Mapped[int] = mapped_column(BigInteger, default=0)
+    node_tag: Mapped[str | None] = mapped_column(String(100))
 
 
 class LedgerEntry(Table):
-    """Credits granted to an account (+), charged for a render (-) or refunded for it (+).
+    """Credits granted to an account (+) or taken back (-), charged for a render (-) or refunded for it (+).
 
     Only farm.accounts.credits adds entries; none is changed. An entry outlives its render, so `render_id` is not a
     foreign key, and its account, which it then no longer names. Each time that a render is queued, counted by
@@ -87,12 +90,16 @@ class LedgerEntry(Table):
 
 
 class Key(Table):
-    """An API key; only the digest of the raw key is stored. With `scopes` None it has every scope."""
+    """An API key; only the digest of the raw key is stored. With `scopes` None it has every scope.
+
+    `name` says what the key is for.
+    """
 
     __tablename__ = "keys"
 
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str | None] = mapped_column(String(100))
     revoked_at: Mapped[datetime | None]
     scopes: Mapped[list[str] | None]
     expires_at: Mapped[datetime | None]

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from farm.db import clock, models, nodes
+from farm.db import chunks, clock, models, nodes
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
@@ -27,13 +27,15 @@ State = Literal["working", "idle", "checking", "draining", "drained", "quarantin
 class Assignment:
     """The priorities of wake-ups that a node acts on, and with `drain` that it ends after its current chunk.
 
-    So does an `outdated` node: the tables were upgraded while it worked. With `check` it is to be checked now.
+    So does an `outdated` node: the tables were upgraded while it worked. With `check` it is to be checked now. While
+    bound work waits, of accounts bound to one of its tags, it works without a wake-up: another node may get that.
     """
 
     priorities: tuple[int, ...]
     drain: bool
     outdated: bool = False
     check: bool = False
+    is_bound_work_waiting: bool = False
 
 
 def check_version(database: Database) -> None:
@@ -134,9 +136,10 @@ def heartbeat(db: Session, facts: Facts) -> Assignment:
         return Assignment((), drain=True, outdated=outdated and not node.drain_at)
     if node.quarantined_at or node.check_due_at:
         return Assignment((), drain=False, check=node.check_due_at is not None and node.check_due_at <= node.seen_at)
-    if node.draws or nodes.begun_shots_wait(db, node.engine):
-        return Assignment((FINISHING, PREVIEW, DRAWING), drain=False)
-    return Assignment((FINISHING, PREVIEW), drain=False)
+    bound = bool(node.tags) and chunks.bound_wait(db, node.tags)
+    if node.draws or nodes.begun_shots_wait(db, node.engine, node.tags):
+        return Assignment((FINISHING, PREVIEW, DRAWING), drain=False, is_bound_work_waiting=bound)
+    return Assignment((FINISHING, PREVIEW), drain=False, is_bound_work_waiting=bound)
 
 
 def _record_heartbeat(db: Session, node: Node) -> None:
@@ -151,7 +154,13 @@ def claimant(db: Session, name: str) -> Claimant | None:
     node = nodes.find(db, name)
     if node is None or node.drain_at or node.quarantined_at or node.check_due_at:
         return None
-    return Claimant(name, "eevee" if node.engine == "eevee" else "cycles", node.draws)
+    return Claimant(
+        name,
+        "eevee" if node.engine == "eevee" else "cycles",
+        node.draws,
+        tags=tuple(node.tags),
+        drawn_tags=() if node.draws else tuple(nodes.drawn_tags(db, node)),
+    )
 
 
 def has_joined(db: Session, facts: Facts) -> bool:

@@ -42,13 +42,16 @@ class Claimant:
     """A worker that claims chunks, its engine, and whether it begins to draw more than previews.
 
     One with `draws` False still draws shots that its engine has begun, as no other engine may. With `drawing_first`
-    previews have had their turn.
+    previews have had their turn. `tags` are those of its node, to which accounts may be bound; for accounts bound to
+    one of `drawn_tags` it begins to draw in any case.
     """
 
     worker: str
     engine: Engine
     draws: bool = True
     drawing_first: bool = False
+    tags: tuple[str, ...] = ()
+    drawn_tags: tuple[str, ...] = ()
 
     @property
     def priorities(self) -> list[int]:
@@ -125,11 +128,17 @@ def claim_next(db: Session, claimant: Claimant, *, seconds: float) -> ClaimedChu
     options = {"synchronize_session": False, "populate_existing": True}
     at, held_back = clock.now(db), retries.held_back(db, claimant.worker)
     for priority in claimant.priorities:
+        turn = chunks.next_waiting(
+            priority,
+            claimant.engine,
+            draws=claimant.draws,
+            held_back=held_back,
+            tags=claimant.tags,
+            drawn_tags=claimant.drawn_tags,
+        )
         claim = (
             update(Chunk)
-            .where(
-                Chunk.id == chunks.next_waiting(priority, claimant.engine, draws=claimant.draws, held_back=held_back)
-            )
+            .where(Chunk.id == turn)
             .values(
                 state="running",
                 worker=claimant.worker,

@@ -75,10 +75,9 @@ def _fail_expired(database: Database, doorbell: Doorbell, settings: Settings) ->
 
 
 def _restart_orphaned(database: Database) -> None:
-    """Restart shots that were begun by an engine that no node has now."""
+    """Restart shots that were begun by an engine that no node for their account has now."""
     with database.read() as db:
-        engines = nodes.engines_available(db)
-        orphaned = chunks.orphaned_shots(db, engines) if engines else []
+        orphaned = nodes.orphaned_shots(db)
     for shot in orphaned:
         log.warning("orphaned_shot_restarted", shot=shot.id, engine=shot.engine)
         with attempted(database, "shots"), database.write() as db:

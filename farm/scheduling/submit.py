@@ -9,7 +9,7 @@ from farm.accounts import credits
 from farm.db import chunks, nodes, quotas, suspect_models
 from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.renders import move
-from farm.db.tables import Chunk, Model, Render, Shot
+from farm.db.tables import Account, Chunk, Model, Render, Shot
 from farm.errors import Conflict, HarmfulModel
 from farm.ids import new_id
 from farm.orders import plan
@@ -122,7 +122,8 @@ def _queue(db: Session, model: Model, spec: ShotSpec | DatasetSpec, settings: Se
     """Add a shot and the chunks that draw it."""
     shot = _add_shot(db, model, spec)
     seconds = chunks.seconds_per_frame(db, spec.tier) or plan.estimated_seconds_per_frame(spec.width, spec.height)
-    ranges = plan.chunks(spec.frames, spec.min_chunk_frames, seconds, nodes.count_drawing(db), settings.chunk_seconds)
+    number = nodes.count_drawing(db, db.get_one(Account, model.account_id).node_tag)
+    ranges = plan.chunks(spec.frames, spec.min_chunk_frames, seconds, number, settings.chunk_seconds)
     leases.queue(db, doorbell, _chunks(shot, spec, ranges), model.account_id, DRAWING)
     return shot
 

@@ -98,8 +98,10 @@ def claim(context: WorkerContext, database: Database) -> ClaimedChunk | None:
             chunk = leases.claim_next(db, claimant, seconds=context.settings.lease_seconds)
             if chunk and chunk.kind == "draw" and not context.host_admits(chunk.account_id):
                 raise OtherTenant  # which undoes the claim
-            priorities = claimant.priorities if claimant.draws else (FINISHING, PREVIEW)
-            waits = chunk or any(chunks.count_waiting(db, priority, limit=1) for priority in priorities)
+            priorities = claimant.priorities if claimant.draws or claimant.drawn_tags else (FINISHING, PREVIEW)
+            waits = chunk or any(
+                chunks.count_waiting(db, priority, limit=1, tags=claimant.tags) for priority in priorities
+            )
         if chunk or not waits:
             context.previews.count(chunk.priority if chunk else None)
             return chunk

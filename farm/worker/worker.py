@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,11 @@ class ChunkWorker(ResilientWorker):
         self.set_state(WorkerStatus.IDLE)  # a stop signal ends the wait
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
-        if self.assignment.check:
+        if self.assignment.check or self.assignment.is_bound_work_waiting:
             Doorbell(self.connection).wake_for_check(self.facts.name)
             self.queues = [self._check_queue]
+            # Once a heartbeat: it may be that this node cannot take the work.
+            self.assignment = replace(self.assignment, is_bound_work_waiting=False)
         else:
             self.queues = [self._queues[priority] for priority in self.assignment.priorities]
         if not self.queues:  # quarantined

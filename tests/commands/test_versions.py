@@ -32,6 +32,8 @@ ARGUMENTS = {
     "KEY": "abcdefghijkl",
     "SHA256": "0" * 64,
 }
+# Options without which a command refuses to run.
+OPTIONS = {"nodes drain": ["--all"]}
 # `up` and `db upgrade` migrate. `serve`, `reaper` and `worker` run on. `doctor` reports it among other things.
 OTHERS = {"up", "db upgrade", "serve", "reaper", "worker", "doctor"}
 
@@ -44,7 +46,7 @@ def commands_with_a_database() -> Iterator[str]:
         elif name not in OTHERS and "--data" in [option for parameter in command.params for option in parameter.opts]:
             words = [p for p in command.params if p.param_type_name == "argument" and p.required]
             values = [ARGUMENTS[(p.metavar or (p.name or "").upper()).removesuffix("...")] for p in words]
-            yield " ".join([name, *values])
+            yield " ".join([name, *values, *OPTIONS.get(name, [])])
 
     yield from found(typer.main.get_command(app), "")
 

@@ -95,7 +95,7 @@ class TestClockThatIsOff:
             [node] = nodes.alive(db)
             assert registry.state(node, None, clock.now(db)) == "idle"
             assert node.clock_offset == pytest.approx(offset.total_seconds(), abs=5)
-            assert nodes.engines_available(db) == {"cycles"}
+            assert nodes.count_drawing(db) == 1
 
     @pytest.mark.usefixtures("render")
     def test_of_an_observer_shows_nodes_and_leases_as_they_are(

@@ -1,0 +1,61 @@
+"""`farm queue`: how much work waits and runs, by queue and by account."""
+
+import json
+
+from farm.commands.shared import Data, Json, ago, open_database, optional_iso_time, print_table
+from farm.db import clock, statistics
+from farm.scheduling.doorbell import QUEUE_NAMES
+
+
+def print_queue(data: Data = None, as_json: Json = False) -> None:
+    """Show how many chunks wait and run, by queue and by account."""
+    with open_database(data) as database, database.read() as db:
+        at = clock.now(db)
+        groups, accounts = statistics.unfinished_chunks(db), statistics.unfinished_of_accounts(db)
+    queues = []
+    for priority, name in QUEUE_NAMES.items():
+        numbers = {
+            state: sum(group.number for group in groups if (group.priority, group.state) == (priority, state))
+            for state in ("queued", "running")
+        }
+        waiting = [group.oldest for group in groups if (group.priority, group.state) == (priority, "queued")]
+        queues.append((name, numbers["queued"], numbers["running"], min(waiting, default=None)))
+    if as_json:
+        by_queue = [
+            {"queue": name, "waiting": waiting, "running": running, "oldest": optional_iso_time(oldest)}
+            for name, waiting, running, oldest in queues
+        ]
+        by_account = [
+            {
+                "account": row.email,
+                "waiting": row.waiting,
+                "running": row.running,
+                "oldest": optional_iso_time(row.oldest),
+                "suspended": row.is_suspended,
+                "nodeTag": row.node_tag,
+            }
+            for row in accounts
+        ]
+        print(json.dumps({"queues": by_queue, "accounts": by_account}))
+        return
+    print_table(
+        ("QUEUE", "WAITING", "RUNNING", "OLDEST WAITING"),
+        [
+            [name, str(waiting), str(running), ago(oldest, at) if oldest else ""]
+            for name, waiting, running, oldest in queues
+        ],
+    )
+    if accounts:
+        print_table(
+            ("ACCOUNT", "WAITING", "RUNNING", "OLDEST WAITING", "NOTE"),
+            [
+                [
+                    row.email,
+                    str(row.waiting),
+                    str(row.running),
+                    ago(row.oldest, at) if row.oldest else "",
+                    "suspended" if row.is_suspended else f"bound to {row.node_tag}" if row.node_tag else "",
+                ]
+                for row in accounts
+            ],
+        )
