@@ -15,7 +15,7 @@ from tests.support.api import assert_error
 
 class TestFrameworkErrors:
     @pytest.mark.parametrize(
-        "path", ["/", "/v1", "/v1/nothing", "/v1/renders/", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"]
+        "path", ["/v1", "/v1/nothing", "/v1/renders/", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"]
     )
     def test_report_an_unknown_path(self, api: TestClient, path: str) -> None:
         assert_error(api.get(path), "not_found", 404)

@@ -1,0 +1,29 @@
+"""All pages of the portal, under /portal, to which / leads."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.portal import account, log_in, static_files
+from api.portal.visitors import GuestDep, PortalRoute, VisitorDep, redirect
+from farm.errors import NotFound
+
+router = APIRouter(route_class=PortalRoute)
+
+
+@router.get("/")
+async def get_root(_: GuestDep) -> Response:
+    return redirect("/portal")
+
+
+@router.get("/portal")
+async def get_home(_: VisitorDep) -> Response:
+    return redirect("/portal/account")
+
+
+for part in (static_files, log_in, account):
+    router.include_router(part.router, prefix="/portal")
+
+
+@router.get("/portal/{path:path}")
+async def get_other(_request: Request, path: str, _: GuestDep) -> Response:
+    """Raises NotFound, which becomes a page."""
+    raise NotFound(f"There is no page {path[:80]}")
