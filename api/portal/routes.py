@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.portal import account, log_in, static_files
+from api.portal import account, keys, log_in, static_files
 from api.portal.visitors import GuestDep, PortalRoute, VisitorDep, redirect
 from farm.errors import NotFound
 
@@ -19,7 +19,7 @@ async def get_home(_: VisitorDep) -> Response:
     return redirect("/portal/account")
 
 
-for part in (static_files, log_in, account):
+for part in (static_files, log_in, account, keys):
     router.include_router(part.router, prefix="/portal")
 
 

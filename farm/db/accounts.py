@@ -33,6 +33,12 @@ def keys_of(db: Session, account: Account) -> list[Key]:
     return list(db.scalars(select(Key).where(Key.account_id == account.id).order_by(Key.created_at, Key.id)))
 
 
+def newest_keys(db: Session, account_id: str, limit: int) -> list[Key]:
+    """Keys of the account: first those that were not revoked, then others, each the newest first."""
+    order = (Key.revoked_at.is_not(None), Key.created_at.desc(), Key.id)
+    return list(db.scalars(select(Key).where(Key.account_id == account_id).order_by(*order).limit(limit)))
+
+
 def ledger_of(db: Session, account_id: str, limit: int) -> list[LedgerEntry]:
     """The newest entries of the account's ledger, the newest first."""
     newest = (LedgerEntry.created_at.desc(), LedgerEntry.id.desc())
