@@ -1,5 +1,7 @@
 """The page of an account: its credits by month and entry, its password, and its sessions."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import Farm, FarmDep
@@ -58,7 +60,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     with farm.database.read() as db:
-        values = {
+        values: dict[str, Any] = {
             "entries": accounts.ledger_of(db, visitor.account.id, ENTRIES_SHOWN),
             "months": accounts.usage_by_month(db, visitor.account.id, MONTHS_SHOWN),
             "sessions": session_rows.of_account(db, visitor.account.id),

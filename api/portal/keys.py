@@ -1,6 +1,7 @@
 """The page of an account's API keys: create, roll and revoke them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
@@ -105,7 +106,7 @@ def _page(
     with farm.database.read() as db:
         keys = account_rows.newest_keys(db, visitor.account.id, MAX_KEYS_SHOWN)
         at = clock.now(db)
-    values = {
+    values: dict[str, Any] = {
         "valid": [key for key in keys if _is_valid(key, at)],
         "over": [key for key in keys if not _is_valid(key, at)],
         "scopes": accounts.SCOPES,

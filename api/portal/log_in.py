@@ -1,5 +1,7 @@
 """Pages for guests: log in, sign up; and log out."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
@@ -122,7 +124,7 @@ def _log_in_page(
     problem: FarmError | None = None,
     status: int = 200,
 ) -> Response:
-    values: dict[str, object] = {"next_page": next_page, "email": email, "problem": problem}
+    values: dict[str, Any] = {"next_page": next_page, "email": email, "problem": problem}
     values["may_sign_up"] = farm.settings.sign_up == "open"
     return _with_token(request, guest, pages.page(request, "log_in.html", status=status, **values))
 
@@ -136,7 +138,12 @@ def _sign_up_page(
     problem: FarmError | None = None,
     status: int = 200,
 ) -> Response:
-    values = {"code": code or "", "email": email, "problem": problem, "min_length": passwords.MIN_LENGTH}
+    values: dict[str, Any] = {
+        "code": code or "",
+        "email": email,
+        "problem": problem,
+        "min_length": passwords.MIN_LENGTH,
+    }
     return _with_token(request, guest, pages.page(request, "sign_up.html", status=status, **values))
 
 

@@ -10,26 +10,38 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dependencies import farm_of
-from api.portal import static_files
+from api.portal import labels, static_files
 from farm.errors import FarmError, NotFound
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_MESSAGE_LENGTH = 1000
 # No inline script or style. Files may come from S3 instead of the farm.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'{files};"
-    " img-src 'self' data:{files}; media-src 'self'{files}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{styles}; font-src 'self';"
+    " connect-src 'self'{files}; img-src 'self' data:{files}; media-src 'self'{files};"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+# model-viewer compiles a decoder, has one style sheet of its own, and reads a model's pictures as blobs.
+VIEWER_SCRIPTS = " 'wasm-unsafe-eval'"
+VIEWER_STYLES = " 'sha256-PXtZZkJMMyc18o/DN1ZEFOJ2qEGq95IQbVaJFMOXOb0='"  # of version 4.4.0
+VIEWER_FILES = " blob:"
 
 
-def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> Response:
-    """A page, or a part of one, from a template; `guest` and `path` are always among its values."""
+def page(request: Request, template: str, /, *, status: int = 200, has_viewer: bool = False, **values: Any) -> Response:
+    """A page, or a part of one, from a template; `guest` and `path` are always among its values.
+
+    `has_viewer`: whether it shows a model in 3D.
+    """
     guest = getattr(request.state, "guest", None)
     html = _environment().get_template(template).render(guest=guest, path=request.url.path, **values)
     response = HTMLResponse(html, status)
     response.headers["Cache-Control"] = "no-store"
     endpoint = farm_of(request).settings.s3_public_endpoint
-    response.headers["Content-Security-Policy"] = POLICY.format(files=f" {endpoint}" if endpoint else "")
+    response.headers["Content-Security-Policy"] = POLICY.format(
+        scripts=VIEWER_SCRIPTS if has_viewer else "",
+        styles=VIEWER_STYLES if has_viewer else "",
+        files=(f" {endpoint}" if endpoint else "") + (VIEWER_FILES if has_viewer else ""),
+    )
     return response
 
 
@@ -54,9 +66,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["static"] = static_files.url
+    environment.globals |= {"static": static_files.url, "labels": labels}
     environment.filters |= {"size": size, "day": day, "moment": moment, "number": number}
     return environment
+
+
+def storable(text: str) -> str:
+    """A text from a query, without what databases refuse."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def offset(text: str, most: int) -> int:
+    """The offset of a list in a query; 0 for what is none."""
+    return min(int(text), most) if text.isdecimal() and len(text) < 10 else 0
 
 
 def size(number_of_bytes: int) -> str:

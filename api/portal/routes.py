@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.portal import account, keys, log_in, static_files
+from api.portal import account, files, keys, log_in, models, renders, static_files
 from api.portal.visitors import GuestDep, PortalRoute, VisitorDep, redirect
 from farm.errors import NotFound
 
@@ -16,10 +16,10 @@ async def get_root(_: GuestDep) -> Response:
 
 @router.get("/portal")
 async def get_home(_: VisitorDep) -> Response:
-    return redirect("/portal/account")
+    return redirect(renders.PAGE)
 
 
-for part in (static_files, log_in, account, keys):
+for part in (static_files, log_in, account, keys, renders, models, files):
     router.include_router(part.router, prefix="/portal")
 
 
