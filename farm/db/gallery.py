@@ -88,7 +88,7 @@ def pictures(db: Session, model_ids: Sequence[str]) -> dict[str, str]:
     number = func.row_number().over(partition_by=Render.model_id, order_by=Render.created_at.desc())
     ranked = newest.add_columns(number.label("number")).subquery()
     rows = db.execute(select(ranked.c.model_id, ranked.c.id).where(ranked.c.number == 1))
-    return dict(rows.tuples().all())
+    return {row.model_id: row.id for row in rows}
 
 
 def _with_models() -> Select[Any]:
