@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 
 from api import catalogue
 from api.dependencies import Farm, FarmDep
@@ -16,7 +15,15 @@ from farm.accounts import sessions
 from farm.db import gallery, models, overlays, renders
 from farm.db.lists import Listing
 from farm.db.tables import Model
-from farm.errors import FarmError, InvalidRequest, ModelNotFound, RenderNotFound
+from farm.errors import (
+    FarmError,
+    InvalidFormat,
+    InvalidRequest,
+    InvalidSettings,
+    ModelNotFound,
+    NoCredits,
+    UploadLimit,
+)
 from farm.orders.effects import PATHS
 from farm.orders.price import price_of
 from farm.orders.render_settings import parse
@@ -26,6 +33,7 @@ router = APIRouter(route_class=PortalRoute)
 PAGE = "/portal/renders/new"
 MODELS_SHOWN = 60
 OVERLAYS_SHOWN = 100
+REFUSALS = (InvalidRequest, InvalidSettings, InvalidFormat, ModelNotFound, NoCredits, UploadLimit)
 
 
 @router.get("/renders/new")
@@ -72,7 +80,8 @@ def order(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
     try:
         if not 0 < len(model_ids) <= MAX_BATCH_SIZE:
             raise InvalidRequest(f"Choose 1 to {MAX_BATCH_SIZE} models")
-        orders = [CreateRender.model_validate({"modelId": id_, "renderSettings": raw}) for id_ in model_ids]
+        settings = parse(raw)
+        orders = [CreateRender(model_id=id_, render_settings=settings) for id_ in model_ids]
         with farm.database.write() as db:
             sessions.check_again(db, visitor.session.id)
             if len(orders) == 1:
@@ -80,13 +89,8 @@ def order(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
             else:
                 found = service.create_batch(db, farm, visitor.account, orders)
             ids = [render.id for render in found]
-    except ValidationError as error:
-        problem = InvalidRequest(str(error.errors()[0]["msg"]))
-        return _page(request, visitor, farm, model_ids, raw, problem=problem)
-    except FarmError as error:
-        if isinstance(error, ModelNotFound | RenderNotFound) or error.status in (400, 402, 409, 422, 429):
-            return _page(request, visitor, farm, model_ids, raw, problem=error)
-        raise
+    except REFUSALS as error:
+        return _page(request, visitor, farm, model_ids, raw, problem=error)
     return redirect(f"/portal/renders/{ids[0]}" if len(ids) == 1 else "/portal/renders")
 
 
