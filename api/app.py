@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import catalogue, health, metrics, reference_page
 from api.access_log import AccessLog
 from api.account import endpoints as account
+from api.admin import endpoints as admin
 from api.assets import endpoints as assets
 from api.body_deadline import BodyDeadline
 from api.dependencies import Farm
@@ -68,7 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = CompletedApi(
         title="Plinth",
         version=__version__,
-        description="3D models in, product videos out.",
+        description="3D models in, product videos out. Every response in JSON is an object: with `data`, and `meta` in "
+        "lists, or with `error`. Send the API key with every call but `GET /v1/health`, as a bearer token.",
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
         docs_url=None,  # its page loads scripts from other hosts: api.reference_page
@@ -76,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
     )
     routers = [models.router, renders.router, assets.router, overlays.router, catalogue.router]
-    routers += [account.router, health.router]
+    routers += [account.router, admin.router, health.router]
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)

@@ -43,6 +43,8 @@ RendersWrite = Annotated[Account, Security(_account, scopes=["renders:write"])]
 OverlaysRead = Annotated[Account, Security(_account, scopes=["overlays:read"])]
 OverlaysWrite = Annotated[Account, Security(_account, scopes=["overlays:write"])]
 AccountRead = Annotated[Account, Security(_account, scopes=["account:read"])]
+AdminRead = Annotated[Account, Security(_account, scopes=["admin:read"])]  # of an admin account, as AdminWrite
+AdminWrite = Annotated[Account, Security(_account, scopes=["admin:write"])]
 
 
 class KeyedRoute(APIRoute):

@@ -23,37 +23,37 @@ router = APIRouter(tags=["Scenes and effects"], route_class=KeyedRoute)
 STILL: dict[int | str, dict[str, Any]] = {
     200: {"description": "The still", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
 }
-NameInPath = Annotated[str, InPath(max_length=255, description="A name from the list", examples=["studio"])]
-StillField = Annotated[
-    str | None,
-    Field(description="Path of a JPEG, for the same key; null if there is none", examples=["/v1/scenes/studio/still"]),
+SceneInPath = Annotated[str, InPath(max_length=255, description="A name from the list of scenes", examples=["studio"])]
+EffectInPath = Annotated[
+    str, InPath(max_length=255, description="A name from the list of effects", examples=["hero-spin"])
 ]
+STILL_PATH = "Path of a JPEG, for the same key; null if there is none"
 
 
-class Scene(ApiModel):
+class SceneItem(ApiModel):
     """A scene template."""
 
     name: Annotated[str, Field(description="The value of `scene`", examples=["studio"])]
     title: Annotated[str, Field(description="Display name", examples=["Studio"])]
     description: Annotated[str, Field(description="A short description", examples=["A white studio with soft light"])]
-    still: StillField
+    still: Annotated[str | None, Field(description=STILL_PATH, examples=["/v1/scenes/studio/still"])]
 
 
-class Effect(ApiModel):
+class EffectItem(ApiModel):
     """A camera path of videos."""
 
     name: Annotated[str, Field(description="The value of `effect`", examples=["hero-spin"])]
     title: Annotated[str, Field(description="Display name", examples=["Hero spin"])]
-    description: Annotated[str, Field(description="A short description", examples=["a fast spin that slows down"])]
+    description: Annotated[str, Field(description="A short description", examples=["A fast spin that slows down"])]
     loops: Annotated[bool, Field(description="Whether the video is seamless when it is repeated", examples=[False])]
     fields: Annotated[
         list[str], Field(description="The render settings that only some effects have", examples=[["sweepAngle"]])
     ]
-    still: StillField
+    still: Annotated[str | None, Field(description=STILL_PATH, examples=["/v1/effects/hero-spin/still"])]
 
 
 @router.get("/scenes", responses=errors())
-def list_scenes(_: RendersRead) -> Data[list[Scene]]:
+def list_scenes(_: RendersRead) -> Data[list[SceneItem]]:
     """List the scenes that `scene` in render settings may name."""
     scenes = []
     for name in templates.names():
@@ -62,12 +62,12 @@ def list_scenes(_: RendersRead) -> Data[list[Scene]]:
         except BadTemplate:  # it cannot be rendered
             continue
         still = f"/v1/scenes/{name}/still" if _still_of_scene(name).is_file() else None
-        scenes.append(Scene(name=name, title=template.title, description=template.description, still=still))
+        scenes.append(SceneItem(name=name, title=template.title, description=template.description, still=still))
     return Data(data=scenes)
 
 
 @router.get("/scenes/{name}/still", response_class=Response, responses=STILL | errors(NotFound))
-def get_scene_still(name: NameInPath, _: RendersRead) -> FileResponse:
+def get_scene_still(name: SceneInPath, _: RendersRead) -> FileResponse:
     """Download a picture of a product in the scene."""
     if name not in templates.names():
         raise NotFound("There is no scene with this name: GET /v1/scenes lists all")
@@ -75,14 +75,14 @@ def get_scene_still(name: NameInPath, _: RendersRead) -> FileResponse:
 
 
 @router.get("/effects", responses=errors())
-def list_effects(_: RendersRead) -> Data[list[Effect]]:
+def list_effects(_: RendersRead) -> Data[list[EffectItem]]:
     """List the camera paths that `effect` in render settings may name."""
     return Data(
         data=[
-            Effect(
+            EffectItem(
                 name=path.name,
                 title=path.title,
-                description=path.description,
+                description=path.description[:1].upper() + path.description[1:],
                 loops=path.loops,
                 fields=[to_camel(option) for option in path.options],
                 still=f"/v1/effects/{path.name}/still" if _still_of_effect(path).is_file() else None,
@@ -93,7 +93,7 @@ def list_effects(_: RendersRead) -> Data[list[Effect]]:
 
 
 @router.get("/effects/{name}/still", response_class=Response, responses=STILL | errors(NotFound))
-def get_effect_still(name: NameInPath, _: RendersRead) -> FileResponse:
+def get_effect_still(name: EffectInPath, _: RendersRead) -> FileResponse:
     """Download pictures of moments of the effect in a row."""
     if name not in PATHS:
         raise NotFound("There is no effect with this name: GET /v1/effects lists all")

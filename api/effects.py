@@ -154,9 +154,12 @@ def read_header(request: Request) -> str | None:
 
     Raises InvalidRequest.
     """
-    text = request.headers.get(HEADER)
-    if text is None:
+    texts = request.headers.getlist(HEADER)
+    if not texts:
         return None
+    if len(texts) > 1:
+        raise InvalidRequest(f"Send the header {HEADER} only once")
+    [text] = texts
     if not KEY.fullmatch(text):
         raise InvalidRequest(
             f"{HEADER} must have 1 to {MAX_KEY_LENGTH} printable ASCII characters, and no quotes within"

@@ -38,7 +38,7 @@ class Page(BaseModel, Generic[T]):
 
     model_config = ConfigDict(json_schema_extra={"description": "A page of a list, and its position in the list."})
 
-    data: Annotated[list[T], Field(description="The page's items, newest first")]
+    data: Annotated[list[T], Field(description="The page's items, in the order of `sort`")]
     meta: Annotated[Meta, Field(description="Position of the page in the whole list")]
 
 

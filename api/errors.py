@@ -157,9 +157,13 @@ def _from_validation(problem: dict[str, Any]) -> FarmError:
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == InvalidSettings.code:
         within = path[:-1] if path[-1] == "renderSettings" else path
-        return InvalidSettings(format_path([*within, problem["msg"]]))  # the message names the field
+        return InvalidSettings(".".join(filter(None, [format_path(within), problem["msg"]])))  # it names the field
     if location == "body" and path and path[-1] in FIELD_ERRORS and problem["type"] != "extra_forbidden":
         return _about_field(FIELD_ERRORS[path[-1]], path, problem)
+    if location == "body" and not path and isinstance(problem["input"], bytes):  # the framework reads JSON alone
+        return InvalidRequest("The body must be a JSON object, with the header Content-Type: application/json")
+    if location == "query" and len(path) == 2:  # one of the values of a list
+        return InvalidRequest(f"{path[0]} {complaint(problem)}, not {str(problem['input'])[:100]!a}")
     what = format_path(path) or ("The body" if location == "body" else location)
     return InvalidRequest(f"{what[:100]} {complaint(problem)}")
 

@@ -17,6 +17,7 @@ TAGS = {
     "Overlays": "Pictures behind or in front of the model.",
     "Scenes and effects": "What render settings may name.",
     "Account": "The account that the API key belongs to, its credits, and prices.",
+    "Administration": "Renders and the queue of all accounts, for the farm's operators.",
     "Health": "Whether the farm is up.",
 }
 SUMMARIES = {
@@ -52,8 +53,15 @@ SUMMARIES = {
     "getEffectStill": "Download pictures of an effect",
     "getAccount": "Get the account and its credits",
     "getQuote": "Get the price of up to 100 renders",
+    "listAllRenders": "List the renders of all accounts",
+    "showRender": "Get any account's render with all attempts",
+    "cancelRender": "Cancel any account's render",
+    "retryRender": "Queue any account's failed render again",
+    "putRenderFirst": "Let a render have the next turns",
+    "getQueue": "Get what waits and runs",
     "getHealth": "Check whether the farm is up",
 }
+UNDESCRIBED = "Successful Response"  # FastAPI's own words
 GENERIC = re.compile(r"(Data|Page)_(list_)?(\w+?)_+")
 
 
@@ -70,10 +78,10 @@ class CompletedApi(FastAPI):
                 tags=[{"name": name, "description": description} for name, description in TAGS.items()],
             )
             document = _renamed(document)
+            schemas = document["components"]["schemas"]
             for operations in document["paths"].values():
                 for operation in operations.values():
-                    _complete(operation)
-            schemas = document["components"]["schemas"]
+                    _complete(operation, schemas)
             for name, schema in schemas.items():
                 schema["title"] = name
                 schema["examples"] = [_example(schema, schemas)]
@@ -86,11 +94,25 @@ def operation_id(route: APIRoute) -> str:
     return to_camel(route.name)
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: Schema, schemas: dict[str, Schema]) -> None:
     operation["summary"] = SUMMARIES[operation["operationId"]]
+    for response in operation["responses"].values():
+        if response["description"] == UNDESCRIBED:
+            response["description"] = _content(response["content"]["application/json"]["schema"], schemas)
     for security in operation.get("security", []):
         for scopes in security.values():
             operation["description"] += f"\n\nRequires the scope `{', '.join(scopes)}`."
+
+
+def _content(envelope: Schema, schemas: dict[str, Schema]) -> str:
+    """What is in an envelope: the description of the object, or of the objects in its list."""
+    data = _referenced(envelope, schemas)["properties"]["data"]
+    many = "A list. Each item: " if "items" in data else ""
+    return many + str(_referenced(data.get("items", data), schemas)["description"])
+
+
+def _referenced(schema: Schema, schemas: dict[str, Schema]) -> Schema:
+    return schemas[schema["$ref"].rpartition("/")[2]]
 
 
 def _renamed(value: Any) -> Any:
@@ -124,7 +146,7 @@ def _example(schema: Schema, schemas: dict[str, Schema]) -> Any:
         if keyword in schema:
             return schema[keyword]
     if "$ref" in schema:
-        return _example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+        return _example(_referenced(schema, schemas), schemas)
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "array":

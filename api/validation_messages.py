@@ -1,5 +1,7 @@
 """The wording of errors about fields and parameters, by pydantic's types of errors."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +32,8 @@ MESSAGES = {
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
 }
+KEY_MARK = "[key]"
+PLAIN_NAME = re.compile(r"[\w.$-]+")
 UNLISTED = "has a value that is not allowed"
 # The types of errors that validators of ours raise.
 OWN_TYPES = {"characters", "metadata", "moment"}
@@ -48,6 +52,12 @@ def complaint(problem: Mapping[str, Any]) -> str:
 
 
 def path(parts: Sequence[str | int]) -> str:
-    """A path in a body in JavaScript notation: renders[3].modelId."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    """A path in a body in JavaScript notation: renders[3].modelId. pydantic marks a key that is wrong itself."""
+    text = "".join(_step(part) for part in parts if part != KEY_MARK)
     return text.removeprefix(".")
+
+
+def _step(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return f".{part}" if PLAIN_NAME.fullmatch(part) else f"[{json.dumps(part)}]"

@@ -52,7 +52,7 @@ def draw(context: WorkerContext, lease: Lease, storage: Storage, scratch: Path) 
             if chunk.first_frame == 0:
                 drawing.publish_posters(lease, storage, target)
     lease.frames_done = chunk.frames
-    stats = drawing.DrawingStats(chunk.tier, context.engine, drawn=chunk.frames, cached=0, seconds=60.0)
+    stats = drawing.DrawingStats("box", chunk.tier, context.engine, drawn=chunk.frames, cached=0, seconds=60.0)
     drawing.publish_segments(lease, storage, targets, stats)
 
 

@@ -98,11 +98,16 @@ def settings() -> Rows:
     return [
         [
             f"`FARM_{name.upper()}`",
-            "" if field.default is None else f"`{field.default}`",
+            "" if field.default is None else f"`{_as_written(field.default)}`",
             field.description or "",
         ]
         for name, field in fields
     ]
+
+
+def _as_written(default: object) -> str:
+    """A default as one writes it in the environment."""
+    return json.dumps(default) if isinstance(default, tuple) else str(default)
 
 
 def metrics() -> Rows:
@@ -129,8 +134,9 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def template_collections() -> Rows:
-    """Every collection that a template must have."""
-    return [[f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()]
+    """Every collection that a template must or may have."""
+    collections = contract.COLLECTIONS | contract.OPTIONAL_COLLECTIONS
+    return [[f"`{name}`", meaning] for name, meaning in collections.items()]
 
 
 def template_objects() -> Rows:
@@ -140,10 +146,10 @@ def template_objects() -> Rows:
 
 def template_properties() -> Rows:
     """Every custom property of a template's objects."""
+    required = [(f"`{part.name}`", own) for part in contract.PARTS for own in part.properties]
     return [
-        [f"`{part.name}`", f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
-        for part in contract.PARTS
-        for own in part.properties
+        [owner, f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
+        for owner, own in [*required, (f"any in `{contract.SET}`", contract.FOOTPRINT)]
     ]
 
 

@@ -1,14 +1,36 @@
 """All settings of the farm. Each is an environment variable FARM_<NAME>."""
 
+import json
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, DirectoryPath, Field, SecretStr
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HTTP_URL = r"^https?://\S+$"
-ORIGIN = r"^(\*|https?://[^/\s]+)$"
+ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 MAX_DAYS = 36_500
+
+
+def _from_json(value: Any) -> Any:
+    """The list in an environment variable."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise PydanticCustomError("json_list", 'must be a JSON list, such as ["a", "b"] or [80, 443]') from None
+
+
+def _origin(value: Any) -> Any:
+    if not isinstance(value, str) or not ORIGIN.fullmatch(value):
+        raise PydanticCustomError("origin", "must be an origin such as https://shop.example, without a path, or *")
+    return value
+
+
+JsonList = (NoDecode, BeforeValidator(_from_json))
 
 
 class ModelLimits(BaseModel):
@@ -83,7 +105,7 @@ class Settings(BaseSettings, ModelLimits):
     client_rate: int = Field(
         4096, ge=1, description="Bytes per second at which a client must send bodies and read responses"
     )
-    cors_origins: tuple[Annotated[str, Field(pattern=ORIGIN)], ...] = Field(
+    cors_origins: Annotated[tuple[Annotated[str, BeforeValidator(_origin)], ...], *JsonList] = Field(
         (),
         description='Origins of web pages that may call the API, written as `["https://shop.example"]`; `["*"]`: all',
     )
@@ -126,7 +148,7 @@ class Settings(BaseSettings, ModelLimits):
     camera_paths: DirectoryPath | None = Field(
         None, description="Folder of the studio's own camera paths, which take precedence over built-in ones"
     )
-    ingest_ports: tuple[int, ...] = Field(
+    ingest_ports: Annotated[tuple[int, ...], *JsonList] = Field(
         (80, 443), description="Ports of the URLs that ingest may fetch from, written as `[80, 443]`"
     )
     ingest_loopback: bool = Field(

@@ -1,8 +1,9 @@
 """Request and response bodies of the account and of quotes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -28,23 +29,27 @@ class AccountDetail(ApiModel):
         return cls(id=row.id, email=row.email, credits=row.credits)
 
 
-def _known_fields(raw: Any) -> Any:
-    for name in raw if isinstance(raw, dict) else ():
-        if name not in FIELDS:
-            raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": unknown_field(name)})
-    return raw
+class QuoteRender(Cost):
+    """One render of a quote: the settings that determine its price; all others are ignored."""
 
+    model_config = ConfigDict(json_schema_extra={"propertyNames": {"enum": [*FIELDS]}})
 
-ONLY_KNOWN_FIELDS = Field(json_schema_extra={"propertyNames": {"enum": [*FIELDS]}})
+    @model_validator(mode="before")
+    @classmethod
+    def _has_known_fields(cls, raw: Any) -> Any:
+        for name in raw if isinstance(raw, dict) else ():
+            if name not in FIELDS:
+                raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": unknown_field(name)})
+        return raw
 
 
 class QuoteRequest(ApiModel):
-    """Renders to be priced, each with fields of render settings; those that do not affect the price are ignored."""
+    """Renders to be priced."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     renders: Annotated[
-        list[Annotated[Cost, BeforeValidator(_known_fields), ONLY_KNOWN_FIELDS]],
+        list[QuoteRender],
         Field(min_length=1, max_length=MAX_BATCH_SIZE, description=f"1 to {MAX_BATCH_SIZE} renders"),
     ]
 
@@ -76,7 +81,7 @@ class Quote(ApiModel):
     breakdown: Annotated[list[Priced], Field(description="Each render's price, in the order of the request")]
 
     @classmethod
-    def of(cls, costs: list[Cost], available: int) -> Self:
+    def of(cls, costs: Sequence[Cost], available: int) -> Self:
         required = sum(cost.credits for cost in costs)
         return cls(
             credits_required=required,

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 from zipstream import ZIP_STORED, ZipStream
 
-from api.assets.service import IMMUTABLE, StoredFile, disposition, file_response, is_not_modified, stem
+from api.assets.service import IMMUTABLE, StoredFile, disposition, file_response, is_not_modified, stem, why_missing
 from farm.db import renders
 from farm.db.tables import Account, Asset
 from farm.errors import VideoNotFound
@@ -46,7 +46,7 @@ def bundle(db: Session, account: Account, render_id: str) -> Bundle | StoredFile
     """
     render = renders.owned(db, account.id, render_id)
     if render.status != "done":
-        raise VideoNotFound
+        raise VideoNotFound(why_missing(render, "bundle") or f"There is no bundle yet: this render is {render.status}")
     by_kind = {asset.kind: asset for asset in render.assets}
     if found := by_kind.get("dataset"):
         name = disposition("attachment", f"{stem(render)}.zip")

@@ -51,17 +51,24 @@ def asset(db: Session, account: Account, render_id: str, kind: str, missing: typ
     render = renders.owned(db, account.id, render_id)
     found = {asset.kind: asset for asset in render.assets}.get(kind)
     if found is None:
-        request = parse(render.settings)
-        if request.is_dataset and kind in VIDEOS:
-            raise missing("This render is a dataset, which has no video: download its bundle")
-        if kind == "web" and (render.is_system_preview or not TIERS[request.quality].has_web):
-            tier = "a system preview" if render.is_system_preview else f"quality {request.quality}"
-            raise missing(f"There is no web variant of {tier}: download the video without ?quality=web")
-        raise missing
+        raise missing(why_missing(render, kind))
     name = f"{stem(render)}{NAME_SUFFIXES[kind]}{PurePath(found.storage_key).suffix}"
     return StoredFile(
         found.storage_key, found.size, found.content_type, f'"{found.id}"', missing, disposition("inline", name)
     )
+
+
+def why_missing(render: Render, kind: str) -> str | None:
+    """Why the render has no file of this kind, and never will; None if it may have one later."""
+    request = parse(render.settings)
+    if request.is_dataset and kind in VIDEOS:
+        return "This render is a dataset, which has no video: download its bundle"
+    if kind == "web" and (render.is_system_preview or not TIERS[request.quality].has_web):
+        tier = "a system preview" if render.is_system_preview else f"quality {request.quality}"
+        return f"There is no web variant of {tier}: download the video without ?quality=web"
+    if render.status in ("error", "failed"):
+        return f"This render failed and has no such file: {render.error_message}"
+    return None
 
 
 def stem(render: Render) -> str:

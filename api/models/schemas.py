@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from api.envelope import ApiModel, Timestamp
 from api.ids import ModelId, RenderId
-from api.models.tags import QUERY_PATTERN, Tags
+from api.models.tags import QUERY_PATTERN, Tags, split
 from api.multipart import MAX_NAME_LENGTH
 from api.queries import MAX_TEXT_LENGTH, ListQuery, SearchText
 from api.renders.schemas import RenderSettingsInput, RenderSummary
@@ -36,7 +36,9 @@ class Uploaded(ApiModel):
     model_id: ModelId
     render_id: RenderId
     duplicate: Annotated[
-        Literal[True] | None, Field(description="Present, and true, when the account had uploaded this file before")
+        Literal[True] | None,
+        Field(description="Present, and true, when the account had uploaded this file before"),
+        WithJsonSchema({"type": "boolean", "const": True}),
     ] = None
 
 
@@ -62,7 +64,7 @@ class ModelFields(ApiModel):
         """From the texts of a form, which may have other fields, too. Raises InvalidRequest."""
         sent: dict[str, Any] = {name: text for name, text in texts.items() if name in FORM_FIELDS}
         if "tags" in sent:
-            sent["tags"] = sent["tags"].split(",")
+            sent["tags"] = split(sent["tags"])
         try:
             return cls.model_validate(sent, by_alias=True, by_name=False)
         except ValidationError as error:
@@ -143,7 +145,7 @@ class HashChecked(ApiModel):
 
 
 class ModelItem(ApiModel):
-    """A model in a list of models."""
+    """An uploaded model."""
 
     id: ModelId
     original_name: Annotated[str, Field(description="Name of the uploaded file", examples=["chair.glb"])]

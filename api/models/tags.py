@@ -34,9 +34,16 @@ Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_distinct
 _adapter: TypeAdapter[list[str]] = TypeAdapter(Tags)
 
 
+def split(text: str) -> list[str]:
+    """The parts of comma-separated tags, unchecked. Raises InvalidRequest for a JSON list, sent by mistake."""
+    if text.lstrip().startswith('["'):
+        raise InvalidRequest("tags must be separated by commas, such as furniture,office, and not be a JSON list")
+    return text.split(",")
+
+
 def from_query(text: str) -> list[str]:
     """The tags of a comma-separated filter. Raises InvalidRequest."""
     try:
-        return _adapter.validate_python(text.split(","))
+        return _adapter.validate_python(split(text))
     except ValidationError as error:
         raise InvalidRequest(f"tags {complaint(error.errors()[0])}") from error

@@ -68,7 +68,7 @@ class OverlayCreated(ApiModel):
 
 
 class OverlayDetail(ApiModel):
-    """An overlay in a list of overlays."""
+    """An overlay with its picture's properties."""
 
     id: OverlayId
     layer: LayerField

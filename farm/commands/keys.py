@@ -1,27 +1,35 @@
 """`farm keys`: the API keys of accounts."""
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from farm.accounts import accounts
-from farm.commands.shared import Data, Json, account_of, console, fail, open_database, operator, optional_iso_time
+from farm.commands.shared import (
+    Data,
+    Email,
+    Json,
+    account_of,
+    console,
+    duration,
+    fail,
+    open_database,
+    operator,
+    optional_iso_time,
+)
 from farm.db import audit, clock
 from farm.db.accounts import keys_of
 from farm.db.tables import Key
 from farm.errors import FarmError
 
-app = typer.Typer(no_args_is_help=True, help="API keys.")
-
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+app = typer.Typer(no_args_is_help=True, help="The API keys of accounts.")
 
 
 @app.command("create")
 def create_key(
-    email: str,
+    email: Email,
     name: Annotated[
         str | None, typer.Option(help=f"What the key is for, at most {accounts.MAX_KEY_NAME_LENGTH} characters.")
     ] = None,
@@ -42,13 +50,13 @@ def create_key(
         account = account_of(db, email)
         key = accounts.create_key(db, account, name=name, scopes=allowed, expires_at=expires_at)
         row = keys_of(db, account)[-1]
-        details = {"name": name, "scopes": row.scopes, "expires": optional_iso_time(row.expires_at)}
+        details = {"scopes": row.scopes, "expires": optional_iso_time(row.expires_at)}
         audit.record(db, operator(), "keys create", row.id, account_id=account.id, **details)
     print(key)
 
 
 @app.command("list")
-def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
+def list_keys(email: Email, data: Data = None, as_json: Json = False) -> None:
     """List an account's keys by their ids and names; the keys themselves cannot be shown."""
     with open_database(data) as database, database.read() as db:
         at = clock.now(db)
@@ -59,12 +67,13 @@ def list_keys(email: str, data: Data = None, as_json: Json = False) -> None:
     for row in rows:
         times = [f"{name} {row[name]}" for name in ("created", "expires", "used") if row[name]]
         name = f"  {row['name']}" if row["name"] else ""
-        console.print(f"{row['id']}{name}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}", markup=False)
+        console.print(f"{row['id']}{name}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}")
 
 
 @app.command("revoke")
 def revoke_key(
-    key: Annotated[str, typer.Argument(help="The key itself, or its id from `farm keys list`.")], data: Data = None
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key itself, or its id from `farm keys list`.")],
+    data: Data = None,
 ) -> None:
     """Revoke an API key permanently."""
     with open_database(data) as database:
@@ -102,8 +111,8 @@ def _parse_scopes(text: str) -> list[str]:
 def _parse_expiry(text: str, at: datetime) -> datetime:
     """The time in UTC of --expires: a duration from `at`, or a date with an optional time."""
     try:
-        if match := re.fullmatch(r"([0-9]+)([smhdw])", text):
-            return at + timedelta(**{UNITS[match[2]]: int(match[1])})
+        if after := duration(text):
+            return at + after
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

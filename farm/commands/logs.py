@@ -1,20 +1,15 @@
 """`farm logs`: all attempts at a render and their logs, from all nodes that worked on it."""
 
-import json
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from farm.commands.shared import Data, Json, console, fail, open_database, optional_iso_time
+from farm.commands.shared import Data, Json, RenderId, console, fail, open_database, optional_iso_time, print_json
 from farm.db import attempt_logs
 from farm.db.tables import AttemptLog, Chunk, Render
 
 NO_LOG = "(no log: it is lost with the worker, or is not stored yet)"
 
 
-def print_logs(
-    render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None, as_json: Json = False
-) -> None:
+def print_logs(render_id: RenderId, data: Data = None, as_json: Json = False) -> None:
     """Print all attempts at a render's chunks: node, how each ended, who noticed, and its log.
 
     A log has the lines of the farm, of Blender and of ffmpeg.
@@ -25,15 +20,15 @@ def print_logs(
             fail(f"There is no render {render_id}: it was deleted or never existed")
         parts = attempt_logs.of_render(db, render)
         if as_json:
-            console.print(json.dumps(_render_json(render, parts)), markup=False)
+            print_json(_render_json(render, parts))
             return
         why = f": {render.error_message}" if render.error_message else ""
-        console.print(f"render {render.id} is {render.status}{why}", markup=False)
+        console.print(f"render {render.id} is {render.status}{why}")
         for chunk, entries in parts:
-            console.print(f"\n{chunk_line(chunk)}", style="bold", markup=False)
+            console.print(f"\n{chunk_line(chunk)}", style="bold")
             for entry in entries:
-                console.print(_attempt_line(entry), style="bold", markup=False)
-                console.print(entry.text.rstrip() or NO_LOG, markup=False)
+                console.print(_attempt_line(entry), style="bold")
+                console.print(entry.text.rstrip() or NO_LOG)
 
 
 def chunk_line(chunk: Chunk) -> str:

@@ -1,11 +1,10 @@
 """`farm models`: the files that are refused because they crashed or hung Blender."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from farm.commands.shared import Data, Json, console, fail, iso_time, open_database, operator, print_table
+from farm.commands.shared import Data, Json, console, fail, iso_time, open_database, operator, print_json, print_table
 from farm.db import audit, suspect_models
 
 app = typer.Typer(no_args_is_help=True, help="Models that the farm refuses.")
@@ -23,7 +22,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
             {"sha256": row.sha256, "reason": row.reason, "when": iso_time(row.failed_at), "account": row.account_id}
             for row in rows
         ]
-        print(json.dumps(refused))
+        print_json(refused)
         return
     print_table(
         ("SHA-256", "WHEN (UTC)", "ACCOUNT", "REASON"),
@@ -37,7 +36,7 @@ def list_refused(data: Data = None, as_json: Json = False) -> None:
 @app.command()
 def allow(
     sha256: Annotated[
-        str, typer.Argument(help=f"The SHA-256 of the file, or at least its first {SHORT_LENGTH} digits.")
+        str, typer.Argument(metavar="SHA256", help=f"The file's SHA-256, or at least its first {SHORT_LENGTH} digits.")
     ],
     data: Data = None,
 ) -> None:

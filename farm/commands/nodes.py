@@ -1,6 +1,5 @@
 """`farm nodes`: list, drain, resume and forget nodes."""
 
-import json
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -8,11 +7,22 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.orm import Session
 
-from farm.commands.shared import PLAIN_WIDTH, Data, Json, ago, console, fail, open_database, operator, optional_iso_time
+from farm.commands.shared import (
+    Data,
+    Json,
+    ago,
+    console,
+    fail,
+    open_database,
+    operator,
+    optional_iso_time,
+    print_json,
+    print_rich,
+)
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.session import Database
@@ -21,7 +31,11 @@ from farm.nodes import registry
 
 app = typer.Typer(no_args_is_help=True, help="The nodes that render.")
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as shown by `farm nodes list`.")]
+NAMES = typer.Argument(metavar="NAME", help="Names from `farm nodes list`.")
+Names = Annotated[list[str], NAMES]
+NO_NODE = "No node has joined yet. Start one with `farm worker`"
+DRAINING = "is draining: it stops after its current chunk"
+DRAINED = "is not running, and does not start again until it is resumed"
 POLL_SECONDS = 1.0  # of --wait
 COLOURS: dict[registry.State, str] = {
     "working": "green",
@@ -41,19 +55,16 @@ def list_nodes(data: Data = None, as_json: Json = False) -> None:
         at = clock.now(db)
         rows = [_node_json(node, chunk, at) for node, chunk in nodes.every(db)]
     if as_json:
-        print(json.dumps(rows))
+        print_json(rows)
     elif rows:
-        output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
-        output.print(_table(rows, at))
+        print_rich(_table(rows, at))
     else:
-        console.print("No node has joined yet. Start one with `farm worker`")
+        console.print(NO_NODE)
 
 
 @app.command()
 def drain(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Names as `farm nodes list` shows.")
-    ] = None,
+    names: Annotated[list[str] | None, NAMES] = None,
     every: Annotated[bool, typer.Option("--all", help="Drain all nodes.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped.")] = False,
     data: Data = None,
@@ -65,17 +76,15 @@ def drain(
         if every:
             with database.read() as db:
                 names = [node.name for node, _ in nodes.every(db)]
+            if not names:
+                console.print(NO_NODE)
+                return
         for name in names or []:
             with database.write() as db:
                 node = registry.drain(db, name)
                 is_alive = nodes.is_alive(node, clock.now(db))
                 audit.record(db, operator(), "nodes drain", name)
-            outcome = (
-                "is draining: it stops after its current chunk"
-                if is_alive
-                else ("is not running, and does not start again until it is resumed")
-            )
-            console.print(f"{name} {outcome}")
+            console.print(f"{name} {DRAINING if is_alive else DRAINED}")
         while wait and (busy := _alive(database, names or [])):
             console.print(f"Waiting for {', '.join(busy)}")
             while _alive(database, names or []) == busy:
@@ -162,7 +171,7 @@ def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
         chunk, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
         table.add_row(
             row["name"],
-            f"[{COLOURS[row['state']]}]{row['state']}[/]" + (f": {row['reason']}" if row["reason"] else ""),
+            Text.assemble((row["state"], COLOURS[row["state"]]), f": {row['reason']}" if row["reason"] else ""),
             f"{chunk['kind']} {chunk['chunk']} {chunk['framesDone']}/{chunk['frames']}" if chunk else "",
             f"{last['frame']}, {_ago(last['at'], at)}" if last else "",
             f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
@@ -170,7 +179,7 @@ def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
             row["sandbox"],
             f"{versions['plinth']}, bpy {versions['bpy']}",
             ", ".join(row["tags"]),
-            _ago(row["seen"], at) + _clock(row["clockOffset"]),
+            Text.assemble(_ago(row["seen"], at), (_clock(row["clockOffset"]), "red")),
         )
     return table
 
@@ -179,7 +188,7 @@ def _clock(offset: float) -> str:
     """What is wrong with a node's clock, if anything."""
     if abs(offset) <= MAX_CLOCK_OFFSET_SECONDS:
         return ""
-    return f", [red]clock {abs(offset):.0f} s {'fast' if offset > 0 else 'slow'}[/]"
+    return f", clock {abs(offset):.0f} s {'fast' if offset > 0 else 'slow'}"
 
 
 def _ago(time: str, at: datetime) -> str:

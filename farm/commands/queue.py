@@ -4,22 +4,14 @@ import json
 
 from farm.commands.shared import Data, Json, ago, open_database, optional_iso_time, print_table
 from farm.db import clock, statistics
-from farm.scheduling.doorbell import QUEUE_NAMES
+from farm.scheduling import administration
 
 
 def print_queue(data: Data = None, as_json: Json = False) -> None:
     """Show how many chunks wait and run, by queue and by account."""
     with open_database(data) as database, database.read() as db:
         at = clock.now(db)
-        groups, accounts = statistics.unfinished_chunks(db), statistics.unfinished_of_accounts(db)
-    queues = []
-    for priority, name in QUEUE_NAMES.items():
-        numbers = {
-            state: sum(group.number for group in groups if (group.priority, group.state) == (priority, state))
-            for state in ("queued", "running")
-        }
-        waiting = [group.oldest for group in groups if (group.priority, group.state) == (priority, "queued")]
-        queues.append((name, numbers["queued"], numbers["running"], min(waiting, default=None)))
+        queues, accounts = administration.queues(db), statistics.unfinished_of_accounts(db)
     if as_json:
         by_queue = [
             {"queue": name, "waiting": waiting, "running": running, "oldest": optional_iso_time(oldest)}

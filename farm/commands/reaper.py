@@ -9,7 +9,10 @@ from farm.scheduling.reaper import run
 
 
 def run_reaper(data: Data = None) -> None:
-    """Release work of workers whose lease expired, and wake workers for queued work. `farm up` includes a reaper."""
+    """Give the work of lost workers to others, wake workers for queued work, and remove what is no longer kept.
+
+    `farm up` includes a reaper.
+    """
     settings = settings_with(data=data)
     logs.configure(settings.log_level)
     stop = threading.Event()

@@ -10,10 +10,10 @@ from typing import Annotated, Literal, cast
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
-from farm.commands.shared import Json, Set, console, fail, settings_with
+from farm.commands.shared import Json, Set, console, fail, print_json, settings_with
 from farm.orders.render_settings import RenderSettings as OrderSettings
 from farm.orders.render_settings import read_pairs
-from plinth_client import Plinth, PlinthError, Render, RenderSettings
+from plinth_client import ConnectionFailed, Plinth, PlinthError, Render, RenderSettings
 from plinth_client.responses import to_json
 
 PLAIN_PROGRESS_INTERVAL_SECONDS = 5.0  # between progress lines when stdout is not a terminal
@@ -32,9 +32,13 @@ RenderId = Annotated[str, typer.Argument(help="The render's id.")]
 def _client(url: str | None, key: str | None) -> Iterator[Plinth]:
     """A client of the chosen farm. Errors of the API become one line on stderr."""
     settings = settings_with(api_url=url, api_key=key)
+    if not settings.api_key:
+        fail("An API key of the farm is missing: set FARM_API_KEY or pass --key")
     try:
         with Plinth(settings.api_url, settings.api_key) as plinth:
             yield plinth
+    except ConnectionFailed as error:
+        fail(f"{error.message}. Is this the farm's URL (FARM_API_URL or --url), and is it up?")
     except PlinthError as error:
         fail(error.message)
 
@@ -54,9 +58,7 @@ def upload(
             model, _render_settings(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
         )
     known = " (already uploaded)" if uploaded.duplicate else ""
-    console.print(
-        json.dumps(to_json(uploaded)) if as_json else f"Model {uploaded.model_id}{known}, render {uploaded.render_id}"
-    )
+    _print(uploaded, as_json, f"Model {uploaded.model_id}{known}, render {uploaded.render_id}")
 
 
 @app.command()
@@ -70,7 +72,7 @@ def render(
     """Queue another render of an uploaded model."""
     with _client(url, key) as plinth:
         queued = plinth.renders.create(model_id, _render_settings(set_))
-    print(json.dumps(to_json(queued)) if as_json else f"Render {queued.id}")
+    _print(queued, as_json, f"Render {queued.id}")
 
 
 @app.command("list")
@@ -85,11 +87,11 @@ def list_renders(
     with _client(url, key) as plinth:
         page = plinth.renders.list(status=status, limit=limit)  # type: ignore[arg-type] # validated by the farm
     if as_json:
-        print(json.dumps(to_json(page.items)))
+        print_json(to_json(page.items))
         return
     for item in page.items:
         what = f"model {item.model_id}  {_variant(item)}"
-        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  {what}  {_status_line(item)}")
+        console.print(f"{item.id}  {item.created_at:%Y-%m-%d %H:%M}  {what}  {_status_line(item)}", markup=False)
     if page.total > len(page.items):
         console.print(f"... of {page.total}")
 
@@ -99,7 +101,7 @@ def status(render_id: RenderId, url: Url = None, key: Key = None, as_json: Json 
     """Show the status of a render."""
     with _client(url, key) as plinth:
         found = plinth.renders.get(render_id)
-    print(json.dumps(to_json(found)) if as_json else _status_line(found))
+    _print(found, as_json, _status_line(found))
 
 
 @app.command()
@@ -113,17 +115,16 @@ def wait(
     with _client(url, key) as plinth, _bar("{task.description}", MofNCompleteColumn()) as bar:
         task = bar.add_task("pending", total=None)
         last_printed, line = 0.0, ""
-        began: tuple[float, int] | None = None
+        left = TimeLeft()
 
         def show(render: Render) -> None:
-            nonlocal last_printed, line, began
+            nonlocal last_printed, line
             now = time.monotonic()
+            estimate = left.after(render, now)
             if render.progress:
-                began = began if began and began[1] <= render.progress.frames else (now, render.progress.frames)
-                left = _time_left(render, began, now) if render.status == "video-processing" else ""
                 bar.update(
                     task,
-                    description=f"{render.status}{left}",
+                    description=f"{render.status}{estimate}",
                     completed=render.progress.frames,
                     total=render.progress.of,
                 )
@@ -131,7 +132,7 @@ def wait(
             due = now - last_printed > PLAIN_PROGRESS_INTERVAL_SECONDS or render.status == "done"
             if not console.is_terminal and status != line and due:
                 last_printed, line = now, status
-                console.print(line + (_time_left(render, began, now) if render.status != "done" else ""))
+                console.print(line + estimate, markup=False)
 
         plinth.renders.wait(render_id, on_progress=show, timeout=timeout)
 
@@ -165,7 +166,15 @@ def download(
                 plinth.renders.download_thumb_still(render_id, out, on_progress=show)
             case "bundle":
                 plinth.renders.download_bundle(render_id, out, on_progress=show)
-    console.print(str(out))
+    console.print(str(out), markup=False)
+
+
+def _print(response: object, as_json: bool, line: str) -> None:
+    """Print a response of the API as JSON with its names, or as the line."""
+    if as_json:
+        print_json(to_json(response))
+    else:
+        console.print(line, markup=False)
 
 
 def _render_settings(pairs: list[str] | None) -> RenderSettings:
@@ -179,15 +188,32 @@ def _variant(render: Render) -> str:
         return "preview"
     chosen = {name: value for name, value in render.render_settings.items() if value != DEFAULTS.get(name)}
     shown = {"quality": render.render_settings.get("quality"), **chosen} if "output" not in chosen else chosen
-    return " ".join(f"{name}={value}" for name, value in shown.items())
+    return " ".join(f"{name}={_as_typed(value)}" for name, value in shown.items())
 
 
-def _time_left(render: Render, began: tuple[float, int] | None, now: float) -> str:
-    """The time until all frames are rendered at the speed since `began`, a time and its number of frames."""
-    if not (began and render.progress and render.progress.frames > began[1]):
-        return ""
-    rate = (render.progress.frames - began[1]) / max(now - began[0], 0.001)
-    return f", about {(render.progress.of - render.progress.frames) / rate:.0f} s left"
+def _as_typed(value: object) -> str:
+    """A setting's value as `--set` takes it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class TimeLeft:
+    """The time until all frames of a render are drawn, at the speed since its video was first seen in progress."""
+
+    def __init__(self) -> None:
+        self._since: tuple[float, int] | None = None  # a time in seconds, and the number of frames then
+
+    def after(self, render: Render, now: float) -> str:
+        """The time that is left, as an addition to the render's status; "" while there is no speed."""
+        if render.status != "video-processing" or not render.progress:
+            self._since = None
+            return ""
+        frames = render.progress.frames
+        if self._since is None or frames < self._since[1]:  # fewer: a chunk has to be drawn again
+            self._since = now, frames
+        drawn, seconds = frames - self._since[1], now - self._since[0]
+        return f", about {(render.progress.of - frames) * seconds / drawn:.0f} s left" if drawn else ""
 
 
 def _status_line(render: Render) -> str:

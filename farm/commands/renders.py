@@ -2,37 +2,43 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.orm import Session
 
 from farm import logs
 from farm.commands.logs import chunk_line
 from farm.commands.shared import (
     Data,
     Json,
+    RenderId,
     account_of,
     ago,
     console,
+    duration,
     fail,
     iso_time,
     open_database,
     operator,
+    print_json,
     print_table,
     settings_with,
 )
-from farm.db import accounts, audit, clock, renders
+from farm.db import accounts, attempt_logs, clock, renders
+from farm.db.lists import Listing
 from farm.db.renders import Detail
-from farm.db.tables import Render
-from farm.scheduling import leases, priorities, submit
+from farm.errors import FarmError
+from farm.scheduling import administration
 from farm.scheduling.doorbell import Doorbell, connect
 from farm.scheduling.render_status import NEXT
 
+MAX_AGE = timedelta(weeks=5200)  # a hundred years
+
 app = typer.Typer(no_args_is_help=True, help="Renders of all accounts.")
 
-Ids = Annotated[list[str], typer.Argument(metavar="RENDER...", help="Ids as shown by `farm renders list`.")]
-CANCELLED = "Cancelled by the farm's operator"
+Ids = Annotated[list[str], typer.Argument(metavar="RENDER", help="Ids from `farm renders list`.")]
 
 
 @app.command("list")
@@ -42,6 +48,12 @@ def list_renders(
     ] = None,
     account: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only renders of this account.")] = None,
     node: Annotated[str | None, typer.Option(metavar="NAME", help="Only renders that this node has worked on.")] = None,
+    error: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only renders with this text in their error, in upper or lower case.")
+    ] = "",
+    older_than: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only renders ordered at least this long ago, such as 90m or 2d.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of renders.")] = 50,
     data: Data = None,
     as_json: Json = False,
@@ -51,12 +63,18 @@ def list_renders(
         if name not in NEXT:
             fail(f"There is no status {name!r}. Statuses: {', '.join(NEXT)}")
     with open_database(data) as database, database.read() as db:
-        account_id = account_of(db, account).id if account else None
-        details = renders.newest(db, statuses=status or [], account_id=account_id, node=node, limit=limit)
-        nodes = renders.workers(db, [detail.render.id for detail in details])
         at = clock.now(db)
+        details, total = renders.page_of_all(
+            db,
+            Listing(text=error, limit=limit),
+            statuses=status or [],
+            account=account_of(db, account).id if account else "",
+            node=node or "",
+            created_before=None if older_than is None else _before(at, older_than),
+        )
+        nodes = renders.workers(db, [detail.render.id for detail in details])
     if as_json:
-        print(json.dumps([_render_json(detail, nodes[detail.render.id]) for detail in details]))
+        print_json([_render_json(detail, nodes[detail.render.id]) for detail in details])
         return
     print_table(
         ("ID", "STATUS", "ORDERED", "ACCOUNT", "TIER", "FRAMES", "NODES", "ERROR"),
@@ -74,33 +92,35 @@ def list_renders(
             for detail in details
         ],
     )
+    if total > len(details):
+        console.print(f"{len(details)} of {total}; --limit shows more")
 
 
 @app.command()
-def show(render_id: Annotated[str, typer.Argument(metavar="RENDER")], data: Data = None, as_json: Json = False) -> None:
+def show(render_id: RenderId, data: Data = None, as_json: Json = False) -> None:
     """Show a render: its account, model, settings, credits and chunks. `farm logs` shows its logs."""
     with open_database(data) as database, database.read() as db:
-        render = _found(db.get(Render, render_id), render_id)
+        render = administration.find(db, render_id)
         detail = renders.detail(db, render.account_id, render_id)
         found = _render_json(detail, renders.workers(db, [render_id])[render_id]) | {
             "model": {"id": render.model_id, "name": render.model.original_name},
             "credits": accounts.paid_for(db, render_id),
             "bytes": detail.file_size,
             "settings": render.settings,
-            "chunks": [chunk_line(chunk) for chunk in renders.parts(db, render)],
+            "chunks": [chunk_line(chunk) for chunk, _ in attempt_logs.of_render(db, render)],
         }
     if as_json:
-        print(json.dumps(found))
+        print_json(found)
         return
     for name, value in found.items():
         for line in value if name == "chunks" else [_text(value)]:
-            console.print(f"{name:10} {line}", markup=False)
+            console.print(f"{name:10} {line}")
 
 
 @app.command()
 def cancel(render_ids: Ids, data: Data = None) -> None:
-    """End renders that are not over as errors, and refund their credits. Workers stop drawing them."""
-    _change_each("cancel", render_ids, lambda db, render: leases.cancel(db, render, CANCELLED), data, "was cancelled")
+    """End renders before they are done, as errors, and refund their credits. Workers stop drawing them."""
+    _change_each(render_ids, administration.cancel, data, "was cancelled")
 
 
 @app.command()
@@ -110,32 +130,32 @@ def retry(render_ids: Ids, data: Data = None) -> None:
     settings = settings_with(data=data)
     doorbell = Doorbell(connect(settings.redis_url))
     _change_each(
-        "retry", render_ids, lambda db, render: submit.again(db, render, settings, doorbell), data, "is queued again"
+        render_ids, partial(administration.retry, settings=settings, doorbell=doorbell), data, "is queued again"
     )
 
 
 @app.command()
 def priority(render_ids: Ids, data: Data = None) -> None:
-    """Give the next turns to renders that wait: before those of all other accounts."""
-    _change_each("priority", render_ids, priorities.put_first, data, "is next")
+    """Let renders that wait be drawn next, before those of all other accounts."""
+    _change_each(render_ids, administration.put_first, data, "is next")
 
 
-def _change_each(
-    action: str, render_ids: list[str], change: Callable[[Session, Render], None], data: Any, outcome: str
-) -> None:
+def _change_each(render_ids: list[str], change: Callable[..., object], data: Any, outcome: str) -> None:
     with open_database(data) as database:
         for render_id in render_ids:
             with database.write() as db:
-                render = _found(renders.locked(db, render_id), render_id)
-                change(db, render)
-                audit.record(db, operator(), f"renders {action}", render_id, account_id=render.account_id)
+                try:
+                    change(db, render_id, operator())
+                except FarmError as error:
+                    fail(error.message if render_id in error.message else f"{render_id}: {error.message}")
             console.print(f"{render_id} {outcome}")
 
 
-def _found(render: Render | None, render_id: str) -> Render:
-    if render is None:
-        fail(f"There is no render {render_id}: it was deleted or never existed")
-    return render
+def _before(at: datetime, text: str) -> datetime:
+    age = duration(text)
+    if age is None or age > MAX_AGE:
+        fail(f"--older-than must be a length of time such as 90m, 12h or 2d, not {text!r}")
+    return at - age
 
 
 def _text(value: Any) -> str:

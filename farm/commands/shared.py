@@ -1,32 +1,37 @@
 """Shared by the `farm` commands: common options, settings, the database, output and failure."""
 
+import json
 import os
 import pwd
+import re
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.orm import Session
 
 from farm.db.accounts import find_account
 from farm.db.session import Database
 from farm.db.tables import Account
+from farm.errors import WrongVersion
 from farm.settings import Settings
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False)  # what it prints may hold brackets
 PLAIN_WIDTH = 160  # characters per line of a table when stdout is not a terminal
 MAX_OPERATOR_LENGTH = 255
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the database and files (or FARM_DATA).")]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's email address.")]
+RenderId = Annotated[str, typer.Argument(metavar="RENDER", help="The render's id, from `farm renders list`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BackgroundFile = Annotated[
     Path | None,
@@ -43,8 +48,13 @@ def settings_with(**overrides: Any) -> Settings:
 @contextmanager
 def open_database(data: Path | None) -> Iterator[Database]:
     """The database, closed at the end of the block. Raises WrongVersion if `farm db upgrade` must be run first."""
-    database = Database(settings_with(data=data).database)
+    settings = settings_with(data=data)
+    database = Database(settings.database)
     try:
+        if not settings.database_url and database.version() is None:
+            raise WrongVersion(
+                "This data folder holds no farm: name another with --data or FARM_DATA, or run `farm db upgrade`"
+            )
         database.check_version()
         yield database
     finally:
@@ -61,7 +71,8 @@ def account_of(db: Session, email: str) -> Account:
     """The account with this address; ends the command if there is none."""
     account = find_account(db, email)
     if account is None:
-        fail(f"There is no account for {email}. Create it: farm accounts create {email}")
+        fix = f"Create it: farm accounts create {email}" if "@" in email else "Name it by its email address"
+        fail(f"There is no account for {email}. {fix}")
     return account
 
 
@@ -81,9 +92,19 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for number, title in enumerate(titles):
         table.add_column(title, no_wrap=number == 0)
     for row in rows:
-        table.add_row(*map(escape, row))
-    output = console if console.is_terminal else Console(width=PLAIN_WIDTH)
+        table.add_row(*row)
+    print_rich(table)
+
+
+def print_rich(table: Table) -> None:
+    """Print a table, as wide as the terminal; brackets in its cells are plain text."""
+    output = console if console.is_terminal else Console(width=PLAIN_WIDTH, markup=False)
     output.print(table)
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON. Brackets in it are no markup."""
+    console.print(json.dumps(value), markup=False)
 
 
 def iso_time(time: datetime) -> str:
@@ -93,6 +114,12 @@ def iso_time(time: datetime) -> str:
 
 def optional_iso_time(time: datetime | None) -> str | None:
     return iso_time(time) if time else None
+
+
+def duration(text: str) -> timedelta | None:
+    """The length of a time such as 12h, 30d or 8w; None if the text is none."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    return timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def ago(time: datetime, at: datetime) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from farm import logs, templates
 from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
-from farm.commands.shared import BackgroundFile, Set
+from farm.commands.shared import BackgroundFile, Set, console
 from farm.errors import BadTemplate, FarmError, InvalidSettings
 from farm.processes import sandbox
 from farm.processes.scratch import own_scratch
@@ -20,7 +20,6 @@ from farm.settings import Settings
 from farm.templates.contract import Violation
 
 app = typer.Typer(no_args_is_help=True, help="Scene templates: the light and the look of a render.")
-console = Console(highlight=False, soft_wrap=True)
 
 File = Annotated[str, typer.Argument(metavar="FILE.blend", help="A .blend, or the name of a template.")]
 
@@ -32,10 +31,10 @@ def list_templates() -> None:
     for name, blend in sorted(templates.found().items()):
         try:
             template = templates.load(name)
-            console.print(f"[bold]{name:12}[/] {template.title}: {template.description}")
+            console.print(Text.assemble((f"{name:12} ", "bold"), f"{template.title}: {template.description}"))
         except BadTemplate as error:
             broken = True
-            console.print(f"[bold]{name:12}[/] [red]broken[/]: {error.message}")
+            console.print(Text.assemble((f"{name:12} ", "bold"), ("broken", "red"), f": {error.message}"))
         if blend.parent != templates.BUILT_IN:
             console.print(f"{'':12} {blend}")
     raise typer.Exit(1 if broken else 0)
@@ -73,7 +72,10 @@ def preview_template(
     file: File,
     out: Annotated[Path, typer.Option("-o", "--out", help="The picture to write, .png.")],
     model: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="A .glb or .gltf instead of the stand-in.")
+        Path,
+        typer.Option(
+            exists=True, dir_okay=False, show_default=False, help="A .glb or .gltf. Default: a stand-in for a product."
+        ),
     ] = templates.STAND_IN,
     engine: Annotated[
         Literal["eevee", "cycles"] | None,

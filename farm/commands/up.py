@@ -48,7 +48,10 @@ def start_farm(
     data: Data = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Number of workers to start.")] = 1,
 ) -> None:
-    """Start the whole farm on this machine: API, Redis, SQLite, folder storage and workers. Ctrl-C stops it."""
+    """Start the whole farm on this machine: API, workers and reaper. Ctrl-C stops it.
+
+    Where no FARM_ variable names others, it uses a Redis of its own, and SQLite and files in the data folder.
+    """
     settings = settings_with(host=host, port=port, data=data)
     logs.configure(settings.log_level)
     try:

@@ -70,13 +70,15 @@ class Histogram:
 FRAMES = Counter(
     "plinth_frames",
     "Frames of videos and views of datasets: drawn, or read from the frame cache",
-    ("tier", "engine", "source"),
+    ("tier", "engine", "source", "node"),
 )
-DRAWING_SECONDS = Counter("plinth_drawing_seconds", "Seconds spent on chunks with drawn frames", ("tier", "engine"))
+DRAWING_SECONDS = Counter(
+    "plinth_drawing_seconds", "Seconds spent on chunks with drawn frames", ("tier", "engine", "node")
+)
 ATTEMPTS_FAILED = Counter(
     "plinth_attempts_failed",
     "Failed attempts at chunks, and whether the chunk is retried or ended",
-    ("kind", "reason", "then"),
+    ("kind", "reason", "then", "node"),
 )
 CREDITS = Counter("plinth_credits", "Credits by kind of transaction: grant, take, charge or refund", ("kind",))
 PURGED = Counter("plinth_purged", "Rows removed by the reaper: renders, models, overlays", ("what",))

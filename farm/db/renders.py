@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, delete, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, null, or_, select, union
 from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.sql.base import ExecutableOption
 
 from farm.db import chunks, cleanups, lists
 from farm.db.lists import Listing
 from farm.db.models import has_text
-from farm.db.tables import Asset, Chunk, Model, Render, Segment, Shot
+from farm.db.tables import Account, Asset, AttemptLog, Chunk, Model, Render, Segment, Shot
 from farm.errors import RenderNotFound
 from farm.ids import well_formed
 
@@ -30,7 +31,7 @@ def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -
 
     With `lock`, no other transaction changes its status until this one ends.
     """
-    render = db.get(Render, render_id) if well_formed(render_id) else None
+    render = find(db, render_id)
     if render and lock:
         render = locked(db, render_id)
     if render is None or render.account_id != account_id:
@@ -38,8 +39,15 @@ def owned(db: Session, account_id: str, render_id: str, *, lock: bool = False) -
     return render
 
 
+def find(db: Session, render_id: str) -> Render | None:
+    """Any account's render."""
+    return db.get(Render, render_id) if well_formed(render_id) else None
+
+
 def locked(db: Session, render_id: str) -> Render | None:
     """Any account's render, as it is now. No other transaction changes its status until this one ends."""
+    if not well_formed(render_id):
+        return None
     if shot_id := db.scalar(select(Render.shot_id).where(Render.id == render_id)):
         chunks.lock_shot(db, shot_id)
     return db.get(Render, render_id, with_for_update=True, populate_existing=True)
@@ -79,48 +87,62 @@ def page(
             Render.model_id.in_(select(Model.id).where(Model.account_id == account_id, has_text(listing.text)))
         )
     wanted += [Render.client_metadata[key].as_string() == value for key, value in metadata]
+    return _page(db, wanted, listing)
+
+
+def page_of_all(
+    db: Session,
+    listing: Listing,
+    *,
+    statuses: Sequence[str] = (),
+    account: str = "",
+    node: str = "",
+    created_before: datetime | None = None,
+) -> tuple[list[Detail], int]:
+    """The renders of all accounts, with these and their shots: one page of them, and their total number.
+
+    The text is looked for in their errors. Only those with one of the `statuses`, of the account with this id or email
+    address, that this node has worked on, and created before a time, where these are given.
+    """
+    wanted = lists.conditions(Render, listing)
+    if statuses:
+        wanted.append(Render.status.in_(statuses))
+    if account:
+        named = select(Account.id).where(or_(Account.id == account, Account.email == account))
+        wanted.append(Render.account_id.in_(named))
+    if node:
+        attempted = select(AttemptLog.chunk_id).where(AttemptLog.worker == node)
+        wanted.append(exists().where(_is_part, or_(Chunk.worker == node, Chunk.id.in_(attempted))))
+    if created_before:
+        wanted.append(Render.created_at < created_before)
+    if listing.text:
+        wanted.append(lists.contains(listing.text, Render.error_message))
+    return _page(db, wanted, listing, joinedload(Render.account), joinedload(Render.shot))
+
+
+def _page(
+    db: Session, wanted: Sequence[ColumnElement[bool]], listing: Listing, *options: ExecutableOption
+) -> tuple[list[Detail], int]:
     total = db.scalar(select(func.count()).select_from(Render).where(*wanted)) or 0
     columns = {"createdAt": Render.created_at, "updatedAt": Render.updated_at}
     order = lists.order(Render, listing.sort, columns)
     # The ids first, from an index only: a large offset then skips index entries instead of whole rows.
     page = select(Render.id).where(*wanted).order_by(*order).limit(listing.limit).offset(listing.offset)
-    rows = db.execute(details().where(Render.id.in_(list(db.scalars(page)))).order_by(*order))
+    rows = db.execute(details().options(*options).where(Render.id.in_(list(db.scalars(page)))).order_by(*order))
     return [Detail(*row) for row in rows], total
-
-
-def newest(
-    db: Session, *, statuses: Sequence[str], account_id: str | None, node: str | None, limit: int
-) -> list[Detail]:
-    """The newest renders of all accounts, the newest first, with their accounts and shots.
-
-    Only those with one of the `statuses`, of one account, or that a node has worked on, where these are given.
-    """
-    wanted = details().options(joinedload(Render.account), joinedload(Render.shot))
-    if statuses:
-        wanted = wanted.where(Render.status.in_(statuses))
-    if account_id is not None:
-        wanted = wanted.where(Render.account_id == account_id)
-    if node is not None:
-        wanted = wanted.where(exists().where(_is_part, Chunk.worker == node))
-    return [
-        Detail(*row) for row in db.execute(wanted.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit))
-    ]
 
 
 def workers(db: Session, render_ids: Sequence[str]) -> dict[str, list[str]]:
     """By render id: the workers that hold its chunks, or else those that have worked on them, sorted."""
     parts = select(Render.id, Chunk.worker, Chunk.state).join(Chunk, _is_part)
+    before = select(Render.id, AttemptLog.worker, null()).join(Chunk, _is_part)
+    before = before.join(AttemptLog, AttemptLog.chunk_id == Chunk.id)
     found: dict[str, dict[bool, set[str]]] = {id_: {True: set(), False: set()} for id_ in render_ids}
-    for id_, worker, state in db.execute(parts.where(Render.id.in_(render_ids))):
-        if worker:
-            found[id_][state == "running"].add(worker)
+    for some in (parts, before):
+        for id_, worker, state in db.execute(some.where(Render.id.in_(render_ids))):
+            if worker:
+                found[id_][state == "running"].add(worker)
     return {id_: sorted(sets[True] or sets[False]) for id_, sets in found.items()}
-
-
-def parts(db: Session, render: Render) -> list[Chunk]:
-    """The chunks of a render in the order of its frames, the finishing one last."""
-    wanted = select(Chunk).join(Render, _is_part).where(Render.id == render.id)
-    return list(db.scalars(wanted.order_by(Chunk.kind, Chunk.first_frame)))
 
 
 _is_part = and_(Chunk.shot_id == Render.shot_id, or_(Chunk.kind == "draw", Chunk.render_id == Render.id))
@@ -131,9 +153,8 @@ def details() -> Select[Any]:
     frames_done = select(func.coalesce(func.sum(Chunk.frames_done), 0)).where(Chunk.shot_id == Render.shot_id)
     video_size = select(Asset.size).where(Asset.render_id == Render.id, Asset.kind.in_(("video", "dataset")))
     web = select(Asset.id).where(Asset.render_id == Render.id, Asset.kind == "web").exists()
-    return select(Render, Shot.frames, frames_done.scalar_subquery(), video_size.scalar_subquery(), web).join(
-        Shot, Shot.id == Render.shot_id
-    )
+    found = select(Render, Shot.frames, frames_done.scalar_subquery(), video_size.scalar_subquery(), web)
+    return found.join(Shot, Shot.id == Render.shot_id)
 
 
 def of_shot(db: Session, shot_id: str) -> list[Render]:

@@ -131,6 +131,10 @@ def _postgresql_engine(url: str) -> Engine:
     )
 
 
+def _lower(text: str | None) -> str | None:
+    return text and text.lower()
+
+
 def _sqlite_engine(url: str) -> Engine:
     if path := make_url(url).database:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,6 +149,7 @@ def _sqlite_engine(url: str) -> Engine:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.create_function("clock_timestamp", 0, clock.sqlite_clock_timestamp)
+        connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII letters only
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -32,6 +32,7 @@ def unfinished_chunks(db: Session) -> list[ChunkCounts]:
 class AccountCounts(NamedTuple):
     """Unfinished chunks of one account: how many wait and run, and when the oldest waiting one was created."""
 
+    account_id: str
     email: str
     is_suspended: bool
     node_tag: str | None
@@ -47,6 +48,7 @@ def unfinished_of_accounts(db: Session) -> list[AccountCounts]:
     waiting = func.sum(waits)
     rows = db.execute(
         select(
+            Account.id,
             Account.email,
             Account.suspended_at.is_not(None),
             Account.node_tag,
@@ -59,7 +61,7 @@ def unfinished_of_accounts(db: Session) -> list[AccountCounts]:
         .group_by(Account.id)
         .order_by(waiting.desc(), Account.email)
     )
-    return [AccountCounts(row[0], bool(row[1]), row[2], int(row[3]), int(row[4]), row[5]) for row in rows]
+    return [AccountCounts(row[0], row[1], bool(row[2]), row[3], int(row[4]), int(row[5]), row[6]) for row in rows]
 
 
 def overdue_chunks(db: Session) -> int:

@@ -51,16 +51,17 @@ async def run(
     *,
     timeout_seconds: float | None,
     memory_mb: int,
+    scratch: Path | None = None,
     **arguments: int,
 ) -> dict[str, Any]:
     """Run `module` in a process that reads `source` and writes `target`. Returns the facts that its work returns.
 
-    `arguments` are passed to the work.
+    `arguments` are passed to the work. Its temporary files are in `scratch`, or in the system's folder for them.
 
     Raises InvalidFormat: the work refused the file, took longer than `timeout_seconds`, needed more than `memory_mb` MB
     of address space, or crashed. Its temporary files are removed, however it ends.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         with source.open("rb") as readable:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-m", module, str(os.getpid()), str(memory_mb), json.dumps(arguments)),
@@ -91,20 +92,23 @@ async def _end_of(process: asyncio.subprocess.Process) -> bytes:
     return output
 
 
-async def convert_scan(source: Path, target: IO[bytes], limits: ModelLimits = DEFAULT_LIMITS) -> None:
-    """Convert a zipped OBJ scan to GLB. Raises InvalidFormat."""
+async def convert_scan(
+    source: Path, target: IO[bytes], limits: ModelLimits = DEFAULT_LIMITS, scratch: Path | None = None
+) -> None:
+    """Convert a zipped OBJ scan to GLB. `scratch` is as in `run`. Raises InvalidFormat."""
     taken = {"max_materials": limits.max_materials, "max_texture_pixels": limits.max_texture_pixels}
-    await _convert("farm.intake.scan", source, target, **taken)
+    await _convert("farm.intake.scan", source, target, scratch, **taken)
 
 
-async def unpack_model(source: Path, target: IO[bytes]) -> None:
+async def unpack_model(source: Path, target: IO[bytes], scratch: Path | None = None) -> None:
     """Convert a packed glTF (`CheckedModel.packed`) to a GLB that Blender can read. Raises InvalidFormat."""
-    await _convert("farm.intake.unpack", source, target)
+    await _convert("farm.intake.unpack", source, target, scratch)
 
 
-async def _convert(module: str, source: Path, target: IO[bytes], **arguments: int) -> None:
+async def _convert(module: str, source: Path, target: IO[bytes], scratch: Path | None, **arguments: int) -> None:
     timeout = MIN_TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_MB * source.stat().st_size // 1024**2
-    await run(module, source, target, timeout_seconds=timeout, memory_mb=MAX_MODEL_MEMORY_MB, **arguments)
+    limits = {"timeout_seconds": timeout, "memory_mb": MAX_MODEL_MEMORY_MB}
+    await run(module, source, target, **limits, scratch=scratch, **arguments)
 
 
 def main(work: Work, *, starts: Starts = "nothing") -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from farm.errors import InvalidFormat
+from farm.intake.json_paths import quoted_bytes
 
 MAGIC = b"glTF"
 MAX_CHUNKS = 64  # glTF defines two; more are legal, but thousands are an attack
@@ -61,7 +62,7 @@ def _check_header(content: mmap.mmap) -> None:
             else "export the model as GLB (glTF binary)"
         )
         raise InvalidFormat(
-            f"The file is called .glb but does not start with 'glTF' (it starts with {magic!r}): {hint}"
+            f"The file is called .glb but does not start with 'glTF' (it starts with {quoted_bytes(magic)}): {hint}"
         )
     if len(content) < 12:
         raise InvalidFormat(f"The GLB ends inside its header, after {len(content)} bytes: upload it again")

@@ -26,3 +26,11 @@ def quoted(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "an array"
     text = json.dumps(value[:80] if isinstance(value, str) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def quoted_bytes(content: bytes) -> str:
+    """Untrusted bytes for a message: as text if they are, else as hex digits; at most 80."""
+    content = content[:80]
+    if content.isascii() and content.decode().isprintable():
+        return quoted(content.decode())
+    return f"the bytes {content.hex(' ')}"

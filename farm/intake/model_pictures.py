@@ -20,7 +20,7 @@ from farm.errors import InvalidFormat
 from farm.intake.binary import JsonObject
 from farm.intake.buffers import Buffers
 from farm.intake.document import basisu_of, meshopt_of
-from farm.intake.json_paths import invalid, quoted
+from farm.intake.json_paths import invalid, quoted, quoted_bytes
 from farm.intake.limits import check
 from farm.settings import ModelLimits
 
@@ -95,9 +95,9 @@ def _kind(image: JsonObject, path: str, content: memoryview, may_be_ktx2: bool) 
     elif start[:12] == b"\xabKTX 20\xbb\r\n\x1a\n" and may_be_ktx2:
         kind = KTX2
     elif may_be_ktx2:
-        raise invalid(path, f"is not a readable KTX2 texture (it starts with {start[:8]!r}): {_FIX}")
+        raise invalid(path, f"is not a readable KTX2 texture (it starts with {quoted_bytes(start[:8])}): {_FIX}")
     else:
-        raise invalid(path, f"is neither PNG, JPEG nor WebP (it starts with {start[:8]!r}): {_FIX}")
+        raise invalid(path, f"is neither PNG, JPEG nor WebP (it starts with {quoted_bytes(start[:8])}): {_FIX}")
     for stated in _stated_types(image):
         if ALIASES.get(stated, stated) != kind:
             raise invalid(path, f"is {kind}, but the model calls it {quoted(stated)}: {_FIX}")

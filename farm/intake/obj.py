@@ -13,6 +13,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from farm.intake.json_paths import quoted_bytes
 from farm.intake.wavefront import material_name
 
 # A centre further from the origin than this many times the size is subtracted: floats would lose 6 of their 24 bits.
@@ -165,7 +166,7 @@ def _rows(lines: bytes) -> list[Array]:
     if count == 1 and numbers is not None and len(numbers) >= 3:
         return [numbers[None]]
     if count == 1:
-        raise BadObj(f"is damaged, {lines.strip()[:80]!r} is no vertex: export the scan again")
+        raise BadObj(f"is damaged, {quoted_bytes(lines.strip())} is no vertex: export the scan again")
     return [row for line in lines.splitlines(keepends=True) for row in _rows(line)]
 
 

@@ -166,6 +166,8 @@ def prepare(
 
 def _only_obj(archive: Archive) -> PurePosixPath:
     found = archive.with_suffix(".obj")
+    if not found and (archive.with_suffix(".glb") or archive.with_suffix(".gltf")):
+        raise InvalidFormat("The zip has no .obj file but a glTF: send that itself, as .glb or self-contained .gltf")
     if not found:
         raise InvalidFormat("The zip has no .obj file: pack one OBJ with its MTL and textures")
     if len(found) > 1:

@@ -14,23 +14,30 @@ JsonSchema = dict[str, Any]
 
 
 def add_rules(schema: JsonSchema, effect_fields: Mapping[str, Sequence[str]]) -> None:
-    """Add the rules to the JSON schema of render settings. A null field counts as left out.
+    """Add the rules to the JSON schema of render settings, by the field that each is about. A null counts as left out.
 
-    `effect_fields` maps the fields of single effects to the names of those effects.
+    They are dependentSchemas, which validators check and code generators ignore: in generated clients the settings are
+    one type. `effect_fields` maps the fields of single effects to the names of those effects.
     """
     is_dataset = [{"required": [name], **_omitted_or_in(name, "dataset")} for name in ("output", "effect")]
     is_video = {"properties": {"output": {"enum": ["video"]}, "effect": {"enum": list(PATHS)}}}
-    rules: list[list[JsonSchema]] = [
-        *(
-            [_omitted(field), {"required": ["effect"], **_omitted_or_in("effect", *effects)}]
+    rules: dict[str, list[JsonSchema]] = {
+        **{
+            field: [{"required": ["effect"], **_omitted_or_in("effect", *effects)}]
             for field, effects in effect_fields.items()
-        ),
-        *([_omitted(field), *is_dataset] for field in DATASET_DEFAULTS),
-        *([_omitted(field), is_video] for field in VIDEO_FIELDS),
-        [_omitted_or_in("output", "video"), _omitted_or_in("effect", "dataset", "turntable")],
-        [_omitted_or_in("output", "dataset"), _omitted_or_in("effect", *PATHS)],
-    ]
-    schema["allOf"] = [{"anyOf": alternatives} for alternatives in rules]
+        },
+        **dict.fromkeys(DATASET_DEFAULTS, is_dataset),
+        **{field: [is_video] for field in VIDEO_FIELDS},
+    }
+    schema["dependentSchemas"] = {
+        **{to_camel(field): {"anyOf": [_omitted(field), *alternatives]} for field, alternatives in rules.items()},
+        "output": {
+            "anyOf": [
+                {"properties": {"output": {"const": "video"}, "effect": {"enum": list(PATHS)}}},
+                {"properties": {"output": {"const": "dataset"}, "effect": {"enum": ["dataset", "turntable"]}}},
+            ]
+        },
+    }
 
 
 def _omitted(field: str) -> JsonSchema:

@@ -144,7 +144,7 @@ class RenderSettings(BaseModel):
         Anchor,
         Field(
             description="Side or corner of the background overlay that stays visible when it has to be cropped. "
-            "Default: the overlay's own `alignment`"
+            "With `bgImageId`, the default is the overlay's own `alignment`"
         ),
     ] = "top-left"
     length: Annotated[
@@ -251,7 +251,7 @@ class RenderSettings(BaseModel):
     def check_length(self, *, admin: bool) -> None:
         """Raises InvalidSettings: the video is longer than this account may order."""
         if self.length > MAX_LENGTH_SECONDS and not admin:
-            raise InvalidSettings(not_allowed("length", self.length, allowed("length")))
+            raise InvalidSettings(not_allowed("length", _whole(self.length), allowed("length")))
 
     def to_wire(self) -> dict[str, Any]:
         """The settings as JSON of the API: defaults included, optional fields only where they have a value."""

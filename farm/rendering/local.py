@@ -57,8 +57,8 @@ def render(
     _check_settings(request)
     prepare_output(out, ".mov" if TIERS[request.quality].has_alpha else ".mp4")
     spec = plan.shot(_digest(model), request, settings)
-    with tempfile.TemporaryDirectory() as folder:
-        gltf = as_gltf(model, Path(folder), settings)
+    with own_scratch(settings.scratch) as folder:
+        gltf = as_gltf(model, folder, settings)
         request.check_against(check_model(gltf, gltf.name, settings).clips, admin=True)
         with _blender(settings) as (blender, engine, scratch):
             files = Files(scratch, spec.tier)
@@ -78,9 +78,12 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
     """
     prepare_output(out, ".zip")
     spec = dataset_plan.dataset(_digest(model), request, settings)
-    # On the disk of `out` and not in memory: a large dataset takes gigabytes.
-    with tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder:
-        gltf = as_gltf(model, Path(folder), settings)
+    with (
+        own_scratch(settings.scratch) as converted,
+        # On the disk of `out` and not in memory: a large dataset takes gigabytes.
+        tempfile.TemporaryDirectory(prefix=f".{out.stem}-", dir=out.parent) as folder,
+    ):
+        gltf = as_gltf(model, converted, settings)
         check_model(gltf, gltf.name, settings)
         with _blender(settings) as (blender, engine, _):
 
@@ -98,13 +101,15 @@ def dataset(model: Path, request: RenderSettings, out: Path, settings: Settings)
 
 
 def as_gltf(model: Path, folder: Path, limits: ModelLimits = DEFAULT_LIMITS) -> Path:
-    """The model as a glTF that Blender can read: itself, or a GLB made in `folder`. Raises InvalidFormat."""
+    """The model as a glTF that Blender can read: itself, or a GLB that is made in `folder`. Raises InvalidFormat."""
     is_scan = intake.is_scan(model.name)
     if not is_scan and not check_model(model, model.name, limits).packed:
         return model
     glb = folder / "converted.glb"
     with glb.open("wb") as file:
-        asyncio.run(intake.convert_scan(model, file, limits) if is_scan else intake.unpack_model(model, file))
+        asyncio.run(
+            intake.convert_scan(model, file, limits, folder) if is_scan else intake.unpack_model(model, file, folder)
+        )
     return glb
 
 

@@ -237,7 +237,7 @@ def fail(
     is_final = isinstance(error, RenderFailed) and error.is_final
     retried = not is_final and (chunk.failures < max_attempts or retries.is_one_nodes_fault(db, chunk))
     reason, then = type(error).__name__, "retried" if retried else "ended"
-    counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason=reason, then=then)
+    counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason=reason, then=then, node=chunk.worker or "")
     if retried:
         _requeue(chunk)
         _free_engine(db, chunk)
@@ -291,9 +291,10 @@ def postpone(db: Session, chunk_id: str, attempt: int, reason: str) -> None:
     chunk = chunks.lock(db, chunk_id)
     if chunk and chunk.attempt == attempt and chunk.state == "running":
         _record_end(db, chunk, "postponed", "worker", reason)
+        node = chunk.worker or ""
+        counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason="Outage", then="retried", node=node)
         _requeue(chunk)
         chunk.turn += POSTPONED_TURNS
-        counters.ATTEMPTS_FAILED.add(db, kind=chunk.kind, reason="Outage", then="retried")
 
 
 def cancel(db: Session, render: Render, message: str) -> None:

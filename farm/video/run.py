@@ -53,7 +53,7 @@ class Encoder:
             cpu_seconds=MAX_CPU_HOURS * 3600,
         )
         # A file, not a pipe: an unread pipe that fills up would block ffmpeg.
-        self._log_file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._log_file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._process = subprocess.Popen(
             sandbox.strongest().command([ffmpeg, *INPUT_OPTIONS, *arguments], rules),
             env=sandbox.clean_environment(home=folder, temporary=folder),

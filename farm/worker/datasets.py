@@ -58,7 +58,8 @@ def draw_dataset_chunk(context: WorkerContext, lease: Lease, storage: Storage, s
                 lease.frames_done += 1
                 _publish_part(lease, storage, render_id, number, part)
                 part.unlink()
-    stats = DrawingStats(spec.tier, context.engine, drawn=len(missing), cached=0, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    stats = DrawingStats(context.name, spec.tier, context.engine, drawn=len(missing), cached=0, seconds=seconds)
     with lease.completing(stats.seconds if len(missing) == len(numbers) else None) as (db, _):
         stats.count(db)
 

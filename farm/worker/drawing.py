@@ -51,8 +51,9 @@ class RenderTarget:
 
 @dataclass(frozen=True)
 class DrawingStats:
-    """Frames drawn, frames from the cache, and the seconds that both took together."""
+    """Frames that a node has drawn, frames from its cache, and the seconds that both took together."""
 
+    node: str
     tier: str
     engine: Engine
     drawn: int
@@ -62,9 +63,9 @@ class DrawingStats:
     def count(self, db: Session) -> None:
         for source, frames in (("drawn", self.drawn), ("cache", self.cached)):
             if frames:
-                counters.FRAMES.add(db, frames, tier=self.tier, engine=self.engine, source=source)
+                counters.FRAMES.add(db, frames, tier=self.tier, engine=self.engine, source=source, node=self.node)
         if self.drawn:
-            counters.DRAWING_SECONDS.add(db, self.seconds, tier=self.tier, engine=self.engine)
+            counters.DRAWING_SECONDS.add(db, self.seconds, tier=self.tier, engine=self.engine, node=self.node)
 
 
 def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scratch: Path) -> None:
@@ -108,7 +109,8 @@ def draw_video_chunk(context: WorkerContext, lease: Lease, storage: Storage, scr
     if not variants:  # all renders have ended meanwhile: there was nothing left to draw
         with lease.completing():
             return
-    stats = DrawingStats(spec.tier, context.engine, len(needed) - cached, cached, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    stats = DrawingStats(context.name, spec.tier, context.engine, len(needed) - cached, cached, seconds)
     publish_segments(lease, storage, list(variants), stats)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from farm.accounts import accounts, erasure
 from farm.db.accounts import keys_of
 from farm.db.session import Database
-from farm.db.tables import Key, now
+from farm.db.tables import Account, Key, now
 from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
 from tests.support.clients import Client
@@ -78,6 +78,7 @@ class TestKey:
     @pytest.mark.parametrize("scope", accounts.SCOPES)
     def test_is_valid_only_for_its_scopes(self, database: Database, client: Client, scope: str) -> None:
         with database.write() as db:
+            db.get_one(Account, client.account.id).is_admin = True
             raw = accounts.create_key(db, client.account, scopes=[scope])
         with database.read() as db:
             assert accounts.authenticate(db, raw, scope)
@@ -87,8 +88,20 @@ class TestKey:
 
     @pytest.mark.parametrize("scope", accounts.SCOPES)
     def test_is_valid_for_every_scope_if_it_names_none(self, database: Database, client: Client, scope: str) -> None:
+        with database.write() as db:
+            db.get_one(Account, client.account.id).is_admin = True
         with database.read() as db:
             assert accounts.authenticate(db, client.key, scope)
+
+    @pytest.mark.parametrize("scope", ["admin:read", "admin:write"])
+    def test_opens_nothing_of_other_accounts_unless_its_account_is_an_admin(
+        self, database: Database, client: Client, scope: str
+    ) -> None:
+        with database.write() as db:
+            narrow = accounts.create_key(db, client.account, scopes=[scope])
+        for raw in (client.key, narrow):
+            with database.read() as db, pytest.raises(Forbidden, match="Only admin accounts"):
+                accounts.authenticate(db, raw, scope)
 
     def test_can_be_revoked_by_its_id(self, database: Database, client: Client, stranger: Client) -> None:
         with database.write() as db:

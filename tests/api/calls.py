@@ -1,6 +1,7 @@
 """All calls of the API that require a key."""
 
 MODEL, RENDER, OVERLAY = "/v1/models/Ab3kF9x2qL1m", "/v1/renders/Xz7pQ4w8nR2k", "/v1/overlays/abc123DEF456"
+ADMIN_RENDER = "/v1/admin/renders/Xz7pQ4w8nR2k"
 SCENE, EFFECT = "/v1/scenes/beach", "/v1/effects/somersault"
 # The required scope, and error code and status of the response to a key with that scope and no body.
 CALLS = {
@@ -36,5 +37,11 @@ CALLS = {
     ("GET", f"{EFFECT}/still"): ("renders:read", "not_found", 404),
     ("GET", "/v1/account"): ("account:read", None, 200),
     ("POST", "/v1/quote"): ("account:read", "invalid_request", 422),
+    ("GET", "/v1/admin/renders"): ("admin:read", "forbidden", 403),
+    ("GET", ADMIN_RENDER): ("admin:read", "forbidden", 403),
+    ("PATCH", f"{ADMIN_RENDER}/cancel"): ("admin:write", "forbidden", 403),
+    ("PATCH", f"{ADMIN_RENDER}/retry"): ("admin:write", "forbidden", 403),
+    ("PATCH", f"{ADMIN_RENDER}/priority"): ("admin:write", "forbidden", 403),
+    ("GET", "/v1/admin/queue"): ("admin:read", "forbidden", 403),
     ("GET", "/metrics"): ("account:read", "forbidden", 403),  # not in OpenAPI
 }

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from api.openapi import SUMMARIES
 from farm import __version__
 from farm.orders.render_settings import FIELDS
-from tests.api.calls import CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
+from tests.api.calls import ADMIN_RENDER, CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
 
 
 @pytest.fixture
@@ -30,7 +30,14 @@ def operations(openapi: Any) -> dict[str, Any]:
 
 def template_of(path: str) -> str:
     """A path in OpenAPI's notation."""
-    ids = {MODEL: "model_id", RENDER: "render_id", OVERLAY: "overlay_id", SCENE: "name", EFFECT: "name"}
+    ids = {
+        ADMIN_RENDER: "render_id",
+        MODEL: "model_id",
+        RENDER: "render_id",
+        OVERLAY: "overlay_id",
+        SCENE: "name",
+        EFFECT: "name",
+    }
     for example, template in ids.items():
         path = path.replace(example, f"{example.rpartition('/')[0]}/{{{template}}}")
     return path
@@ -84,6 +91,12 @@ class TestOpenApi:
             "GET /v1/effects/{name}/still",
             "GET /v1/account",
             "POST /v1/quote",
+            "GET /v1/admin/renders",
+            "GET /v1/admin/renders/{render_id}",
+            "PATCH /v1/admin/renders/{render_id}/cancel",
+            "PATCH /v1/admin/renders/{render_id}/retry",
+            "PATCH /v1/admin/renders/{render_id}/priority",
+            "GET /v1/admin/queue",
             "GET /v1/health",
         }
 

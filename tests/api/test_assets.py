@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from farm.db.session import Database
 from farm.db.tables import Asset, Render
+from farm.scheduling import render_status
 from farm.storage import Storage
 from tests.support.api import assert_error, stored, uploaded
 from tests.support.finished_renders import FILES, Finish
@@ -69,6 +70,18 @@ class TestFiles:
         body = {"modelId": api.get(waiting).json()["data"]["modelId"], "renderSettings": {"quality": "standard"}}
         render_id = api.post("/v1/renders", json=body).json()["data"]["id"]
         assert_error(api.get(f"/v1/renders/{render_id}/video?quality=web"), "video_not_found", 404, "not yet")
+
+    @pytest.mark.parametrize("file", ["video", "poster", "thumb", "thumb.jpg", "bundle"])
+    def test_of_a_failed_render_are_missing_for_the_reason_that_it_failed(
+        self, api: TestClient, waiting: str, file: str, database: Database
+    ) -> None:
+        with database.write() as db:
+            render = db.get_one(Render, waiting.rpartition("/")[2])
+            render_status.advance(db, render, "error", message="The model has no mesh")
+        code = f"{'video' if file == 'bundle' else file.removesuffix('.jpg')}_not_found"
+        assert_error(api.get(f"{waiting}/{file}"), code, 404, "This render failed", "no mesh")
+        api.patch(f"{waiting}/dismiss")
+        assert_error(api.get(f"{waiting}/{file}"), code, 404, "This render failed", "no mesh")
 
     @pytest.mark.parametrize("path", ["video?quality=4k", "poster?quality=web"])
     def test_refuse_an_unknown_variant(self, api: TestClient, done: str, path: str) -> None:
@@ -195,7 +208,7 @@ class TestBundle:
             assert asked.headers[header] == given.headers[header]
 
     def test_is_not_found_before_the_render_is_done(self, api: TestClient, waiting: str) -> None:
-        assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404)
+        assert_error(api.get(f"{waiting}/bundle"), "video_not_found", 404, "no bundle yet: this render is pending")
         assert_error(api.get("/v1/renders/Xz7pQ4w8nR2k/bundle"), "render_not_found", 404)
 
     def test_is_not_sent_after_a_loss_in_storage(self, api: TestClient, done: str, storage: Storage) -> None:

@@ -14,7 +14,7 @@ from farm.accounts import accounts
 from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import now
-from tests.api.calls import CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
+from tests.api.calls import ADMIN_RENDER, CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
 from tests.support.api import assert_error, upload
 from tests.support.clients import Client
 from tests.support.glb import glb
@@ -24,8 +24,9 @@ every_call = pytest.mark.parametrize(("method", "path"), CALLS)
 
 def test_covers_every_call_of_the_api(public_api: TestClient) -> None:
     ids = {"models": MODEL, "renders": RENDER, "overlays": OVERLAY, "scenes": SCENE, "effects": EFFECT}
+    ids["admin/renders"] = ADMIN_RENDER
     documented = {
-        (method.upper(), re.sub(r"/v1/(\w+)/{\w+}", lambda match: ids[match[1]], path))
+        (method.upper(), re.sub(r"/v1/([\w/]+)/{\w+}", lambda match: ids[match[1]], path))
         for path, operations in public_api.get("/openapi.json").json()["paths"].items()
         for method in operations
     }

@@ -160,9 +160,10 @@ class TestWording:
             ("GET /v1/renders?limit=x", None, "limit must be a whole number"),
             ("GET /v1/renders?limit=101", None, "limit must be at most 100"),
             ("GET /v1/renders?limit=0", None, "limit must be at least 1"),
-            ("GET /v1/renders?status=asleep", None, "status[0] must be 'pending', 'poster-processing'"),
+            ("GET /v1/renders?status=asleep", None, "status must be 'pending', 'poster-processing'"),
+            ("GET /v1/renders?status=done,asleep", None, "'error' or 'failed', not 'asleep'"),
             ("GET /v1/renders?createdAfter=now", None, "createdAfter must be a time such as 2026-02-15T20:00:00Z"),
-            ("GET /v1/renders?metadata=x", None, "metadata[0] must have the form key:value"),
+            ("GET /v1/renders?metadata=x", None, "metadata must have the form key:value"),
             ("GET /v1/models?archived=perhaps", None, "archived must be true or false"),
             ("GET /v1/models?q=" + "x" * 257, None, "q must have at most 256 characters"),
             ("GET /v1/models?sort=size", None, "sort must be 'createdAt', '-createdAt', 'title' or '-title'"),
@@ -171,7 +172,7 @@ class TestWording:
             ("POST /v1/renders", {"modelId": "x", "metadata": 5}, "metadata must be a JSON object"),
             ("POST /v1/renders", {"modelId": "x", "metadata": {"a": 5}}, "metadata.a must be a text"),
             ("POST /v1/renders", {"modelId": "x", "metadata": {"a": "x" * 257}}, "metadata.a must have at most 256"),
-            ("POST /v1/renders", {"modelId": "x", "metadata": {"a b": ""}}, "must be a key of 1 to 64 letters"),
+            ("POST /v1/renders", {"modelId": "x", "metadata": {"a b": ""}}, 'metadata["a b"] must be a key of 1 to 64'),
             ("POST /v1/renders/batch", {"renders": 5}, "Send a list of at least one item as 'renders'"),
             ("POST /v1/quote", {"renders": [{"quality": "hd"}]}, "renders[0].quality must be 'share', 'standard'"),
             ("POST /v1/quote", {"renders": [{"qualty": "4k"}]}, "renders[0].qualty is not a known field. Known fields"),
@@ -187,6 +188,13 @@ class TestWording:
         assert message in error["message"]
         for word in ("Input", "should", "pydantic", "Extra inputs", "Field required", "Value error"):
             assert word not in error["message"]
+
+    @pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
+    def test_of_a_body_without_its_content_type_names_the_header(
+        self, api: TestClient, headers: dict[str, str]
+    ) -> None:
+        answer = api.post("/v1/renders", content='{"modelId": "Ab3kF9x2qL1m"}', headers=headers)
+        assert_error(answer, "invalid_request", 422, "with the header Content-Type: application/json")
 
     def test_covers_every_kind_of_error_that_requests_can_have(self) -> None:
         """Each type of pydantic's errors that a field of a request can raise has a sentence with its own values."""

@@ -22,7 +22,7 @@ class TestLists:
         for item in listed:
             parse({kind.removesuffix("s"): item["name"]})
             assert item["title"]
-            assert item["description"]
+            assert item["description"][0].isupper()
 
     def test_have_a_picture_of_each(self, api: TestClient, kind: str) -> None:
         for item in api.get(f"/v1/{kind}").json()["data"]:

@@ -1,6 +1,7 @@
 """Pages of other hosts may call the API if the operator names their origin, and no others."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,6 +12,7 @@ from farm.db.session import Database
 from farm.settings import Settings
 from tests.support.clients import Client
 
+INSTALL = Path(__file__).parents[2] / "docs" / "install.md"
 SHOP = "https://shop.example"
 ALLOWED = "access-control-allow-origin"
 PREFLIGHT = {
@@ -53,3 +55,9 @@ class TestOtherOrigin:
 def test_an_origin_has_a_scheme_and_no_path(origin: str) -> None:
     with pytest.raises(ValidationError):
         Settings(cors_origins=(origin,))
+
+
+def test_origins_are_read_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = next(line for line in INSTALL.read_text().splitlines() if line.startswith("FARM_CORS_ORIGINS="))
+    monkeypatch.setenv("FARM_CORS_ORIGINS", line.partition("=")[2].strip("'"))
+    assert Settings().cors_origins == (SHOP, "https://staging.shop.example:8443")

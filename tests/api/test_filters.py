@@ -72,6 +72,14 @@ class TestModels:
     def test_are_found_by_text(self, api: TestClient, models: list[str], text: str, found: list[int]) -> None:
         assert ids(api, "models", q=text) == [models[number] for number in found]
 
+    @pytest.mark.parametrize("text", ["GRÜNER", "grüner", "ÖL", "стул", "СТУЛ"])
+    def test_are_found_by_text_of_other_alphabets_in_any_case(
+        self, api: TestClient, models: list[str], text: str
+    ) -> None:
+        title = {"title": "Grüner Öltisch, Стул"}
+        assert api.patch(f"/v1/models/{models[1]}", json=title).status_code == 200
+        assert ids(api, "models", q=text) == [models[1]]
+
     def test_are_found_by_external_id_ids_and_time(self, api: TestClient, models: list[str]) -> None:
         assert ids(api, "models", externalId="shop-2") == [models[2]]
         assert ids(api, "models", ids=f"{models[0]},{models[2]},Ab3kF9x2qL1m,x") == [models[2], models[0]]
@@ -106,6 +114,7 @@ class TestModels:
         [
             *[("title", "x" * 256), ("sku", "a\0b"), ("externalId", "x" * 257), ("tags", ",".join("a" * 21))],
             *[("tags", "x" * 65), ("title", "x" * 9000), ("colour", "red"), ("external_id", "x")],
+            ("tags", '["furniture", "office"]'),
         ],
     )
     def test_are_refused_with_wrong_fields(self, api: TestClient, field: str, value: str) -> None:

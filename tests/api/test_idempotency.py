@@ -135,6 +135,13 @@ class TestKey:
         assert_error(answer, "invalid_request", 422, "Idempotency-Key", "255")
         assert effects(database, api) == before
 
+    def test_is_refused_if_sent_twice(self, api: TestClient, database: Database, model_id: str) -> None:
+        before = effects(database, api)
+        twice = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+        answer = api.post("/v1/renders", json={"modelId": model_id}, headers=twice)
+        assert_error(answer, "invalid_request", 422, "Send the header Idempotency-Key only once")
+        assert effects(database, api) == before
+
     def test_may_have_255_characters(self, api: TestClient, model_id: str) -> None:
         for key in ("x" * 255, '"' + "y" * 255 + '"'):
             assert post(api, "/v1/renders", {"modelId": model_id}, headers={"Idempotency-Key": key}).status_code == 201

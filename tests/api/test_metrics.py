@@ -25,7 +25,7 @@ from tests.support.chunks import claimed
 from tests.support.clients import Client
 from tests.support.finished_renders import Finish
 from tests.support.nodes import CPU
-from tests.support.prometheus import scraped, value
+from tests.support.prometheus import scraped, total, value
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -159,22 +159,26 @@ class TestCounters:
 
     def test_do_not_count_what_was_rolled_back(self, database: Database, prometheus: TestClient) -> None:
         with contextlib.suppress(ZeroDivisionError), database.write() as db:
-            counters.FRAMES.add(db, 5, tier="share", engine="cycles", source="drawn")
+            counters.FRAMES.add(db, 5, tier="share", engine="cycles", source="drawn", node="box")
             raise ZeroDivisionError
-        assert value(scraped(prometheus), "plinth_frames_total", tier="share", engine="cycles", source="drawn") is None
+        assert total(scraped(prometheus), "plinth_frames_total") == 0
 
-    def test_count_failed_attempts_by_reason(
+    def test_count_failed_attempts_by_reason_and_node(
         self, api: TestClient, prometheus: TestClient, database: Database, doorbell: Doorbell
     ) -> None:
         uploaded(api)
         with database.write() as db:
-            chunk = claimed(db, db.query(Chunk).filter_by(priority=PREVIEW).one())
-            for attempt in (1, 2):
+            chunk = db.query(Chunk).filter_by(priority=PREVIEW).one()
+            claimed(db, chunk, worker="box")
+            leases.postpone(db, chunk.id, 1, "The storage does not respond")
+            for attempt, worker in ((2, "box"), (3, "other")):
+                claimed(db, chunk, worker=worker)
                 leases.fail(db, doorbell, chunk.id, attempt, BlenderCrashed(), max_attempts=2)
         seen = scraped(prometheus)
         labels = {"kind": "draw", "reason": "BlenderCrashed"}
-        assert value(seen, "plinth_attempts_failed_total", then="retried", **labels) == 1
-        assert value(seen, "plinth_attempts_failed_total", then="ended", **labels) == 1
+        assert value(seen, "plinth_attempts_failed_total", then="retried", node="box", **labels) == 1
+        assert value(seen, "plinth_attempts_failed_total", then="ended", node="other", **labels) == 1
+        assert total(seen, "plinth_attempts_failed_total", reason="Outage", node="box") == 1
 
     def test_sort_durations_into_buckets(self, database: Database, prometheus: TestClient) -> None:
         with database.write() as db:

@@ -142,6 +142,31 @@ def unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:
             yield from unbounded(field, f"{path}.{name}")
 
 
+class TestGeneratedTypes:
+    """What makes code generators give each schema one type, named as in the document."""
+
+    @pytest.mark.parametrize("name", SCHEMAS)
+    def test_are_objects_of_one_form(self, name: str) -> None:
+        assert SCHEMAS[name]["type"] == "object"
+        assert not {"allOf", "anyOf", "oneOf", "not", "if"} & SCHEMAS[name].keys()
+
+    @pytest.mark.parametrize("name", SCHEMAS)
+    def test_have_no_name_of_a_type_of_a_field(self, name: str) -> None:
+        """A field that has values of its own becomes a type with its name: Effect, for `effect`."""
+        fields = {
+            field[0].upper() + field[1:]
+            for schema in SCHEMAS.values()
+            for field, content in schema["properties"].items()
+            if "enum" in content
+        }
+        assert name not in fields
+
+    def test_have_the_settings_of_requests_and_responses_by_name(self) -> None:
+        found = {name: schema["properties"].get("renderSettings") for name, schema in SCHEMAS.items()}
+        assert {content["$ref"] for content in found.values() if content} == {"#/components/schemas/RenderSettings"}
+        assert len([content for content in found.values() if content]) >= 5
+
+
 class TestOperations:
     @pytest.mark.parametrize("call", OPERATIONS)
     def test_document_their_responses(self, call: str) -> None:
@@ -155,6 +180,7 @@ class TestOperations:
             expected |= {"422", "413" if call not in FORMS else "400"}
         assert expected <= set(operation["responses"])
         assert any(status.startswith("2") for status in operation["responses"])
+        assert "Successful Response" not in [each["description"] for each in operation["responses"].values()]
 
     @pytest.mark.parametrize("call", OPERATIONS)
     def test_describe_themselves_and_every_parameter(self, call: str) -> None:

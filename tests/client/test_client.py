@@ -27,14 +27,12 @@ from plinth_client import (
     Plinth,
     PlinthError,
     RateLimited,
-    Render,
-    RenderFailed,
     RenderSettings,
     ServerError,
     Unauthorized,
-    WaitTimeout,
 )
 from plinth_client.errors import error_from_body
+from tests.client.driven import KINDS, Connect
 from tests.client.flaky import serving
 from tests.support.clients import Client, new_client
 from tests.support.finished_renders import Finish
@@ -59,8 +57,7 @@ POSTED = json.dumps({"data": FIELDS | QUOTED}).encode()
 
 @pytest.fixture(autouse=True)
 def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("download", "transport"):
-        monkeypatch.setattr(f"plinth_client.{module}.FIRST_RETRY_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("plinth_client.calls.FIRST_RETRY_DELAY_SECONDS", 0.001)
 
 
 class TestPackage:
@@ -121,7 +118,8 @@ class TestRenders:
             plinth.renders.get(queued.id)
 
     def test_are_listed_over_all_pages(self, plinth: Plinth, chair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("plinth_client.renders.MAX_PAGE_SIZE", 2)
+        for kind in KINDS:
+            monkeypatch.setattr(f"plinth_client.{kind}.renders.MAX_PAGE_SIZE", 2)
         model_id = plinth.models.upload(chair).model_id
         made = {plinth.renders.create(model_id).id for _ in range(4)}
         found = [render.id for render in plinth.renders.list_all(status="pending")]
@@ -141,9 +139,11 @@ class TestCredits:
             (None, "196x1024", 16),
         ]
 
-    def test_are_charged_for_a_whole_batch_or_none(self, url: str, database: Database, chair: Path) -> None:
+    def test_are_charged_for_a_whole_batch_or_none(
+        self, url: str, database: Database, chair: Path, connect: Connect
+    ) -> None:
         poor = new_client(database, "poor@example.com", credits=3)
-        with Plinth(url, poor.key) as plinth:
+        with connect(url, poor.key) as plinth:
             model_id = plinth.models.upload(chair).model_id
             item: BatchItem = {"modelId": model_id, "renderSettings": {"length": 4}}
             with pytest.raises(NoCredits) as refused:
@@ -161,52 +161,6 @@ class TestCredits:
         dismissed = plinth.renders.dismiss(render_id)
         assert (dismissed.status, dismissed.error_message) == ("failed", "no mesh")
         assert plinth.renders.get(render_id) == dismissed
-
-
-class TestWaitAll:
-    def test_returns_done_and_failed_renders_in_order(
-        self, plinth: Plinth, chair: Path, finished: Finish, database: Database
-    ) -> None:
-        model_id = plinth.models.upload(chair).model_id
-        good, bad = (plinth.renders.create(model_id).id for _ in range(2))
-        finished(good)
-        with database.write() as db:
-            render_status.advance(db, db.get_one(RenderRow, bad), "error", message="The model has no mesh")
-        one, two = plinth.renders.wait_all([bad, good], timeout=30)
-        assert [(one.id, one.status, two.id, two.status)] == [(bad, "error", good, "done")]
-        assert one.error_message == "The model has no mesh"
-        waiting = plinth.renders.create(model_id).id
-        with pytest.raises(WaitTimeout):
-            plinth.renders.wait_all([good, waiting], timeout=0)
-
-
-class TestWait:
-    def test_ends_when_the_render_is_done(self, plinth: Plinth, chair: Path, finished: Finish) -> None:
-        render_id = plinth.models.upload(chair).render_id
-        seen: list[str] = []
-
-        def record(render: Render) -> None:
-            seen.append(render.status)
-            if len(seen) == 1:
-                finished(render_id)
-
-        render = plinth.renders.wait(render_id, on_progress=record)
-        assert seen == ["pending", "done"]
-        assert render.progress is not None
-        assert render.progress.frames == render.progress.of
-        assert render.file_size
-
-    def test_raises_the_error_message_of_the_render(self, plinth: Plinth, chair: Path, database: Database) -> None:
-        render_id = plinth.models.upload(chair).render_id
-        with database.write() as db:
-            render_status.advance(db, db.get_one(RenderRow, render_id), "error", message="The model has no mesh")
-        with pytest.raises(RenderFailed, match="The model has no mesh") as failed:
-            plinth.renders.wait(render_id)
-        assert failed.value.render.id == render_id
-
-    def test_raises_after_the_timeout(self, plinth: Plinth, chair: Path) -> None:
-        with pytest.raises(WaitTimeout, match="still pending"):
-            plinth.renders.wait(plinth.models.upload(chair).render_id, timeout=0.2)
 
 
 class TestDownload:
@@ -246,9 +200,9 @@ class TestDownload:
         assert missing.value.code == "video_not_found"
         assert [path.name for path in tmp_path.glob("*v.mp4*")] == []
 
-    def test_resumes_after_an_interruption(self, tmp_path: Path) -> None:
+    def test_resumes_after_an_interruption(self, tmp_path: Path, connect: Connect) -> None:
         seen: list[int] = []
-        with serving(CONTENT, 400_000, 300_000) as server, Plinth(server.url) as plinth:
+        with serving(CONTENT, 400_000, 300_000) as server, connect(server.url) as plinth:
             out = plinth.renders.download_video("x", tmp_path / "v.mp4", on_progress=lambda done, _: seen.append(done))
         assert out.read_bytes() == CONTENT
         starts = [wanted and int(wanted.removeprefix("bytes=").removesuffix("-")) for _, wanted in server.requests]
@@ -258,8 +212,8 @@ class TestDownload:
         assert seen[-1] == len(CONTENT)
         assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
 
-    def test_resumes_in_a_later_call(self, tmp_path: Path) -> None:
-        with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, Plinth(server.url) as plinth:
+    def test_resumes_in_a_later_call(self, tmp_path: Path, connect: Connect) -> None:
+        with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, connect(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
                 plinth.renders.download_video("x", tmp_path / "v.mp4")
             assert not (tmp_path / "v.mp4").exists(), "only a complete file has the name"
@@ -267,8 +221,8 @@ class TestDownload:
             assert plinth.renders.download_video("x", tmp_path / "v.mp4").read_bytes() == CONTENT
         assert server.requests[-1][1] is not None
 
-    def test_restarts_if_the_file_has_changed(self, tmp_path: Path) -> None:
-        with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, Plinth(server.url) as plinth:
+    def test_restarts_if_the_file_has_changed(self, tmp_path: Path, connect: Connect) -> None:
+        with serving(CONTENT, 400_000, -1, -1, -1, -1) as server, connect(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
                 plinth.renders.download_video("x", tmp_path / "v.mp4")
             server.breaks.clear()
@@ -278,15 +232,15 @@ class TestDownload:
 
 
 class TestConnection:
-    def test_is_tried_again_for_reads(self) -> None:
+    def test_is_tried_again_for_reads(self, connect: Connect) -> None:
         health = b'{"data": {"status": "ok"}}'
-        with serving(health, -1, -1) as server, Plinth(server.url) as plinth:
+        with serving(health, -1, -1) as server, connect(server.url) as plinth:
             assert plinth.health().status == "ok"
         assert len(server.requests) == 3
 
     @pytest.mark.parametrize("call", POSTS)
-    def test_is_tried_again_with_the_key_of_the_post(self, chair: Path, call: str) -> None:
-        with serving(POSTED, -1, -1) as server, Plinth(server.url) as plinth:
+    def test_is_tried_again_with_the_key_of_the_post(self, chair: Path, call: str, connect: Connect) -> None:
+        with serving(POSTED, -1, -1) as server, connect(server.url) as plinth:
             for _ in range(2):
                 POSTS[call](plinth, chair)
         assert len(server.keys) == 4
@@ -295,27 +249,30 @@ class TestConnection:
         assert server.bodies[0] != b""
         assert len({without_boundary(body) for body in server.bodies}) == 1, "the file was read again"
 
-    def test_restarts_the_progress_when_an_upload_is_repeated(self, chair: Path) -> None:
+    def test_restarts_the_progress_when_an_upload_is_repeated(self, chair: Path, connect: Connect) -> None:
         seen: list[int] = []
-        with serving(POSTED, -1) as server, Plinth(server.url) as plinth:
+        with serving(POSTED, -1) as server, connect(server.url) as plinth:
             plinth.models.upload(chair, on_progress=lambda done, _: seen.append(done))
         assert seen.count(chair.stat().st_size) == 2
         assert max(seen) == chair.stat().st_size
 
-    def test_is_not_tried_again_for_deletions(self) -> None:
-        with serving(b"{}", -1, -1) as server, Plinth(server.url) as plinth:
+    def test_is_not_tried_again_for_deletions(self, connect: Connect) -> None:
+        with serving(b"{}", -1, -1) as server, connect(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
                 plinth.renders.delete("x")
             assert len(server.requests) == 1
 
-    def test_is_not_tried_again_for_a_file_that_cannot_be_read_again(self) -> None:
-        with serving(POSTED, -1) as server, Plinth(server.url) as plinth:
+    def test_is_not_tried_again_for_a_file_that_cannot_be_read_again(self, connect: Connect) -> None:
+        with serving(POSTED, -1) as server, connect(server.url) as plinth:
             with pytest.raises(ConnectionFailed):
                 plinth.models.upload(cast(BinaryIO, Stream(glb())), name="chair.glb")
             assert len(server.requests) == 1
 
-    def test_names_the_url_if_it_fails(self) -> None:
-        with Plinth("http://127.0.0.1:1") as plinth, pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1") as failed:
+    def test_names_the_url_if_it_fails(self, connect: Connect) -> None:
+        with (
+            connect("http://127.0.0.1:1") as plinth,
+            pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1") as failed,
+        ):
             plinth.health()
         assert (failed.value.code, failed.value.status) == ("connection_failed", 0)
 
@@ -331,32 +288,37 @@ class Stream(io.RawIOBase):
 
 
 def without_boundary(body: bytes) -> bytes:
-    """A form without the boundary, which each request chooses anew."""
+    """A form without the boundary, which is another one in each request."""
     return body.replace(body.partition(b"\r\n")[0].strip(b"-"), b"") if body.startswith(b"--") else body
 
 
 class TestRetryAfter:
     """The rate limit of the account is used up for some seconds."""
 
-    def test_is_waited_for(self, url: str, client: Client, redis: Redis) -> None:
+    def test_is_waited_for(self, url: str, client: Client, redis: Redis, connect: Connect) -> None:
         redis.set(f"{PREFIX}account:{client.account.id}", time.time() + WINDOW_SECONDS)
-        with Plinth(url, client.key) as plinth:
+        with connect(url, client.key) as plinth:
             assert plinth.quote([{}]).sufficient
 
     def test_is_not_waited_for_if_it_is_too_long(
-        self, url: str, client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch
+        self, url: str, client: Client, redis: Redis, monkeypatch: pytest.MonkeyPatch, connect: Connect
     ) -> None:
-        monkeypatch.setattr("plinth_client.transport.MAX_WAIT_SECONDS", 2)
+        monkeypatch.setattr("plinth_client.calls.MAX_WAIT_SECONDS", 2)
         redis.set(f"{PREFIX}account:{client.account.id}", time.time() + WINDOW_SECONDS + 30)
-        with Plinth(url, client.key) as plinth, pytest.raises(RateLimited) as refused:
+        with connect(url, client.key) as plinth, pytest.raises(RateLimited) as refused:
             plinth.quote([{}])
         assert (refused.value.code, refused.value.status) == ("rate_limited", 429)
 
-    def test_is_no_less_than_the_doubling_delay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_no_less_than_the_doubling_delay(self, monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
         waits: list[float] = []
+
+        async def record(seconds: float) -> None:
+            waits.append(seconds)
+
         monkeypatch.setattr("time.sleep", waits.append)
-        monkeypatch.setattr("plinth_client.transport.MAX_RETRY_DELAY_SECONDS", 0.004)
-        with serving(POSTED) as server, Plinth(server.url) as plinth:
+        monkeypatch.setattr("asyncio.sleep", record)
+        monkeypatch.setattr("plinth_client.calls.MAX_RETRY_DELAY_SECONDS", 0.004)
+        with serving(POSTED) as server, connect(server.url) as plinth:
             server.refusals = 4
             plinth.quote([{}])
         assert waits == [0.001, 0.002, 0.004, 0.004]
@@ -376,14 +338,14 @@ class TestErrors:
         for other in ("timeout", "conflict"):
             assert type(error_from_body(status, {"error": {"code": other, "message": "m"}}, None)) is InvalidRequest
 
-    def test_are_unauthorized_for_a_wrong_key(self, url: str) -> None:
-        with Plinth(url, "dxgl_sk_wrong") as plinth, pytest.raises(Unauthorized):
+    def test_are_unauthorized_for_a_wrong_key(self, url: str, connect: Connect) -> None:
+        with connect(url, "dxgl_sk_wrong") as plinth, pytest.raises(Unauthorized):
             plinth.renders.list()
 
-    def test_are_plinth_errors_for_other_servers_too(self) -> None:
-        with serving(b"<html>") as server, Plinth(server.url) as plinth, pytest.raises(PlinthError, match="not JSON"):
+    def test_are_plinth_errors_for_other_servers_too(self, connect: Connect) -> None:
+        with serving(b"<html>") as server, connect(server.url) as plinth, pytest.raises(PlinthError, match="not JSON"):
             plinth.account()
 
-    def test_are_none_for_health_without_a_key(self, url: str) -> None:
-        with Plinth(f"{url}/v1/") as plinth:
+    def test_are_none_for_health_without_a_key(self, url: str, connect: Connect) -> None:
+        with connect(f"{url}/v1/") as plinth:
             assert plinth.health().database == "ok"

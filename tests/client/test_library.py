@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from farm.db.session import Database
 from farm.db.tables import Account as AccountRow
 from farm.settings import Settings
 from plinth_client import Forbidden, InvalidRequest, NotFound, Plinth
+from tests.client.driven import KINDS, Connect
 from tests.intake.scans import picture
 from tests.support.clients import new_client
 from tests.support.glb import glb
@@ -29,12 +31,12 @@ def sky(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def admin(url: str, database: Database) -> Iterator[Plinth]:
+def admin(url: str, database: Database, connect: Connect) -> Iterator[Plinth]:
     """A client with an admin account's key."""
     chief = new_client(database, "chief@example.com")
     with database.write() as db:
         db.get_one(AccountRow, chief.account.id).is_admin = True
-    with Plinth(url, chief.key) as plinth:
+    with connect(url, chief.key) as plinth:
         yield plinth
 
 
@@ -51,7 +53,8 @@ class TestModels:
     def test_are_found_by_tags_over_all_pages(
         self, plinth: Plinth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("plinth_client.models.MAX_PAGE_SIZE", 1)
+        for kind in KINDS:
+            monkeypatch.setattr(f"plinth_client.{kind}.models.MAX_PAGE_SIZE", 1)
         made = []
         for number, tag in enumerate(["office", "garden", "kitchen"]):
             path = tmp_path / f"{tag}.glb"
@@ -124,6 +127,14 @@ class TestOverlays:
         plinth.overlays.delete(sent.id)
         assert [overlay.layer for overlay in plinth.overlays.list_all()] == ["foreground"]
 
+    def test_are_found_by_every_filter(self, plinth: Plinth, sky: Path) -> None:
+        first, second = (plinth.overlays.upload(sky, name=name) for name in ("Sky", "Blue sky"))
+        created = plinth.overlays.list(ids=[first.id]).items[0].created_at
+        assert [overlay.id for overlay in plinth.overlays.list(sort="name").items] == [second.id, first.id]
+        assert [overlay.id for overlay in plinth.overlays.list_all(q="blue")] == [second.id]
+        assert first.id not in [overlay.id for overlay in plinth.overlays.list(created_after=created).items]
+        assert plinth.overlays.list(ids=[]).items == ()
+
     def test_are_used_in_a_render(self, plinth: Plinth, chair: Path, sky: Path) -> None:
         overlay_id = plinth.overlays.upload(sky).id
         model_id = plinth.models.upload(chair).model_id
@@ -139,3 +150,23 @@ class TestOverlays:
         own = plinth.overlays.upload(sky).id
         with pytest.raises(Forbidden):
             plinth.overlays.publish(own)
+
+
+class TestScenesAndEffects:
+    def test_are_listed_with_what_settings_may_name(self, plinth: Plinth, tmp_path: Path) -> None:
+        scenes, effects = plinth.scenes.list(), plinth.effects.list()
+        studio = next(scene for scene in scenes if scene.name == "studio")
+        spin = next(effect for effect in effects if effect.name == "hero-spin")
+        assert (studio.title, spin.fields, spin.loops) == ("Studio", ("sweepAngle", "easeOutRatio"), False)
+        for file in (
+            plinth.scenes.download_still("studio", tmp_path / "studio.jpg"),
+            plinth.effects.download_still("hero-spin", tmp_path / "spin.jpg"),
+        ):
+            with Image.open(file) as picture:
+                assert picture.format == "JPEG"
+
+    def test_refuse_names_that_they_lack(self, plinth: Plinth, tmp_path: Path) -> None:
+        for catalogue in (plinth.scenes, plinth.effects):
+            with pytest.raises(NotFound):
+                catalogue.download_still("nothing", tmp_path / "a.jpg")
+        assert list(tmp_path.glob("*a.jpg*")) == []

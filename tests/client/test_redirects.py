@@ -30,9 +30,10 @@ def settings(settings: Settings, s3_door: Door) -> Settings:
 
 
 @pytest.fixture
-def render(plinth: Plinth, chair: Path, finished: Finish) -> str:
+def render(url: str, client: Client, chair: Path, finished: Finish) -> str:
     """The id of a finished render."""
-    render_id = plinth.models.upload(chair).render_id
+    with Plinth(url, client.key) as plinth:
+        render_id = plinth.models.upload(chair).render_id
     finished(render_id)
     return render_id
 
@@ -83,8 +84,9 @@ class TestResponse:
         answer = httpx.get(f"{url}/v1/renders/{render}/bundle", headers=client.headers)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
 
-    def test_redirects_for_a_model(self, url: str, render: str, plinth: Plinth, client: Client) -> None:
-        model_id = plinth.renders.get(render).model_id
+    def test_redirects_for_a_model(self, url: str, render: str, client: Client) -> None:
+        with Plinth(url, client.key) as plinth:
+            model_id = plinth.renders.get(render).model_id
         answer = httpx.get(f"{url}/v1/models/{model_id}/file", headers=client.headers, follow_redirects=True)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "model/gltf-binary")
         assert answer.headers["content-disposition"].startswith('attachment; filename="chair.glb"')
@@ -136,7 +138,7 @@ class TestTypedClient:
     def test_resumes_a_download_that_s3_interrupted(
         self, plinth: Plinth, render: str, s3_door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("plinth_client.download.FIRST_RETRY_DELAY_SECONDS", 0.001)
+        monkeypatch.setattr("plinth_client.calls.FIRST_RETRY_DELAY_SECONDS", 0.001)
         s3_door.breaks = [4000, 1000]
         plinth.renders.download_video(render, tmp_path / "chair.mp4")
         assert (tmp_path / "chair.mp4").read_bytes() == VIDEO

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -266,7 +270,10 @@ class TestRender:
         assert "The background picture cannot be read" in said
         assert not list(tmp_path.glob("radio*"))
 
-    def test_renders_a_scan(self, tmp_path: Path) -> None:
+    def test_renders_a_scan_with_no_temporary_files_outside_scratch(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
         result = farm("render", SCAN, "--set", "length=3", "-o", tmp_path / "stone.mp4")
         assert result.exit_code == 0, result.output
         poster = np.asarray(Image.open(tmp_path / "stone.png"))
@@ -296,7 +303,8 @@ class TestRender:
 
 @pytest.mark.slow
 class TestDataset:
-    def test_writes_a_zip_of_a_scan_and_shows_progress(self, tmp_path: Path) -> None:
+    def test_writes_a_zip_of_a_scan_and_shows_progress(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # all temporary files are in scratch or beside `out`
         out = tmp_path / "new" / "stone.zip"
         result = farm("dataset", SCAN, "--coverage", "sphere", "--set", "scene=dark", "-o", out)
         assert result.exit_code == 0, result.output
@@ -428,3 +436,18 @@ class TestRefusedRender:
     def test_names_a_wrong_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FARM_SCALE", "big")
         assert "FARM_SCALE" in refused("render", PRODUCT, "-o", "x.mp4")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("FARM_CORS_ORIGINS", "shop.example", "must be a JSON list"),
+            ("FARM_CORS_ORIGINS", '["https://shop.example/"]', "must be an origin such as https://shop.example"),
+            ("FARM_INGEST_PORTS", "80,443", "must be a JSON list"),
+        ],
+    )
+    def test_names_a_wrong_list_in_a_variable(self, name: str, value: str, words: str) -> None:
+        shell = {**os.environ, name: value}  # the settings are read while the commands are imported, too
+        command = [sys.executable, "-m", "farm.cli", "accounts", "list"]
+        ended = subprocess.run(command, env=shell, capture_output=True, text=True)
+        [line] = ended.stderr.splitlines()
+        assert (ended.returncode, line.startswith(f"{name} is "), words in line) == (1, True, True)

@@ -73,7 +73,7 @@ class TestAccounts:
 
     def test_give_credits_back(self, client: Client, database: Database) -> None:
         done("accounts", "take", "ada@example.com", "999990")
-        assert "11 needed, 10 left" in refused("accounts", "take", "ada@example.com", "11")
+        assert "ada@example.com has only 10 credits left" in refused("accounts", "take", "ada@example.com", "11")
         with database.read() as db:
             assert db.get_one(Account, client.account.id).credits == 10
             assert [row.credits for row in db.scalars(select(LedgerEntry).where(LedgerEntry.kind == "take"))] == [
@@ -114,6 +114,20 @@ class TestBoundAccounts:
         assert "(nodes: studio)" in done("accounts", "list")
         done("accounts", "bind", "ada@example.com")
         assert next_render(database) == render.id
+
+    @pytest.mark.parametrize("tag", ["", " ", "studio,big", "a" * 101])
+    @pytest.mark.usefixtures("client")
+    def test_refuse_what_is_no_tag(self, tag: str) -> None:
+        assert "1 to 100 characters and no comma" in refused("accounts", "bind", "ada@example.com", tag)
+
+    @pytest.mark.usefixtures("client")
+    def test_show_brackets_as_they_are(self, database: Database, gpu: Facts) -> None:
+        registry.join(database, replace(gpu, name="[red]box", tags=["[big]"]))
+        assert "[big] work for ada@example.com: [red]box" in done("accounts", "bind", "ada@example.com", "[big]")
+        assert "(nodes: [big])" in done("accounts", "list")
+        shown = done("nodes", "list")
+        assert "[red]box" in shown
+        assert "[big]" in shown
 
     def test_are_served_although_another_node_got_the_wake_up(
         self, render: Render, database: Database, gpu: Facts
@@ -159,6 +173,21 @@ class TestQueue:
         done("renders", "priority", later.id)
         assert next_render(database) == later.id
 
+    def test_does_not_put_first_what_waits_for_its_account(self, render: Render) -> None:
+        done("accounts", "suspend", "ada@example.com")
+        assert "ada@example.com, is resumed" in refused("renders", "priority", render.id)
+
+    def test_names_the_render_that_cannot_be_paid_again(self, render: Render, database: Database) -> None:
+        done("renders", "cancel", render.id)
+        with database.write() as db:
+            db.get_one(Account, render.account_id).credits = 0
+        assert refused("renders", "retry", render.id).startswith(f"{render.id}: Not enough render credits")
+
+    @pytest.mark.usefixtures("database")
+    def test_names_a_render_that_does_not_exist(self) -> None:
+        for action in ("show", "cancel", "retry", "priority"):
+            assert "There is no render abc: it was deleted or never existed" in refused("renders", action, "abc")
+
     def test_does_not_put_first_what_is_over(self, render: Render) -> None:
         done("renders", "cancel", render.id)
         assert "its status is error" in refused("renders", "priority", render.id)
@@ -196,6 +225,11 @@ class TestDrain:
         shown = done("nodes", "drain", "box")
         assert "box is not running, and does not start again until it is resumed" in shown
         assert "after its current chunk" not in shown
+
+    @pytest.mark.usefixtures("database")
+    def test_says_so_if_there_is_no_node(self) -> None:
+        assert "No node has joined yet" in done("nodes", "drain", "--all", "--wait")
+        assert "There is no node box" in refused("nodes", "drain", "box")
 
     def test_needs_names_or_all(self, database: Database) -> None:
         for words in ([], ["box", "--all"]):

@@ -1,6 +1,7 @@
 """The commands `farm renders ...`, and what they do to credits, chunks and workers."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from redis import Redis
@@ -112,6 +113,19 @@ class TestList:
         assert listed("--node", "box") == [render.id]
         assert listed("--node", "elsewhere") == []
         assert listed("--limit", "1") == [second.id]
+        assert "1 of 2; --limit shows more" in done("list", "--limit", "1")
+
+    def test_filters_by_error_and_age(
+        self, render: Render, second: Render, database: Database, doorbell: Doorbell
+    ) -> None:
+        failed(database, render, doorbell)
+        with database.write() as db:
+            db.get_one(Render, second.id).created_at -= timedelta(hours=2)
+        assert listed("--error", "disk of") == [render.id]
+        assert listed("--older-than", "1h") == [second.id]
+        assert listed("--older-than", "0s") == [render.id, second.id]
+        for text in ("1", "soon", "-1h", "999999w"):
+            assert "length of time such as 90m" in refused("list", f"--older-than={text}")
 
     def test_shows_the_nodes_that_hold_its_chunks_now(self, render: Render, database: Database) -> None:
         with database.write() as db:

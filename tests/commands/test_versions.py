@@ -1,6 +1,7 @@
 """Every command on a database of another version says in one line what to run, and migrates nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,12 @@ class TestCommands:
             [line] = result.stderr.strip().splitlines()
             assert FIXES[wrong] in line, command
         assert (database.version(), inspect(database.engine).get_table_names()) == before
+
+    def test_ask_for_the_data_folder_where_there_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("FARM_DATABASE_URL")
+        result = CliRunner().invoke(app, ["accounts", "list", "--data", str(tmp_path)])
+        assert result.exit_code == 1
+        assert "name another with --data or FARM_DATA, or run `farm db upgrade`" in result.stderr
 
     def test_upgrade_creates_the_tables(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         make_wrong(database, "empty", monkeypatch)

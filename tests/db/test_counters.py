@@ -11,7 +11,7 @@ from farm.db.tables import CounterIncrement
 
 pytestmark = pytest.mark.on_both_databases
 
-LABELS = {"tier": "share", "engine": "cycles", "source": "drawn"}
+LABELS = {"tier": "share", "engine": "cycles", "source": "drawn", "node": "box"}
 
 
 def count(database: Database, times: int) -> None:
@@ -41,7 +41,7 @@ class TestMerge:
         count(database, counters.MERGE_AT_ROWS)
         merge(database)
         assert rows(database) == 2
-        assert totals(database, counters.FRAMES) == {("share", "cycles", "drawn"): 2 * counters.MERGE_AT_ROWS}
+        assert totals(database, counters.FRAMES) == {("share", "cycles", "drawn", "box"): 2 * counters.MERGE_AT_ROWS}
         assert totals(database, counters.CREDITS) == {("charge",): counters.MERGE_AT_ROWS}
 
     def test_leaves_few_rows_unchanged(self, database: Database) -> None:

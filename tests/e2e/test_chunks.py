@@ -18,7 +18,7 @@ from farm.db.tables import Asset, Chunk, Render, Segment
 from tests.support.farms import Farm, farm_up
 from tests.support.interruptions import failed_attempts, worker_paused
 from tests.support.polling import until
-from tests.support.prometheus import scraped, value
+from tests.support.prometheus import scraped, total, value
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +108,8 @@ def test_counts_frames_and_rendering_time_in_metrics(pair: Farm, shared: list[st
         headers = {"Authorization": f"Bearer {accounts.create_key(db, account, scopes=['account:read'])}"}
     with httpx.Client(base_url=pair.client.base_url, headers=headers) as prometheus:
         samples = scraped(prometheus)
-    drawn = value(samples, "plinth_frames_total", tier="share", engine="cycles", source="drawn")
-    took = value(samples, "plinth_drawing_seconds_total", tier="share", engine="cycles")
+    drawn = total(samples, "plinth_frames_total", tier="share", engine="cycles", source="drawn")
+    took = total(samples, "plinth_drawing_seconds_total", tier="share", engine="cycles")
     recent = value(samples, "plinth_frame_seconds", tier="share")
     assert drawn
     assert took

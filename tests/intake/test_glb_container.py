@@ -28,7 +28,10 @@ class TestNames:
 
 class TestHeader:
     def test_refuses_a_wrong_magic(self) -> None:
-        refused(container(json_chunk(triangle()), magic=b"PK\3\4"), "does not start with 'glTF'")
+        refused(
+            container(json_chunk(triangle()), magic=b"PK\3\4"), "does not start with 'glTF'", "the bytes 50 4b 03 04"
+        )
+        refused(b"hello, this is a text", '(it starts with "hell")', name="model.glb")
 
     def test_refuses_version_1(self) -> None:
         refused(container(json_chunk(triangle()), version=1), "version 1", "export it as glTF 2.0")

@@ -75,6 +75,7 @@ class TestRefused:
             (b"no zip", "not a readable zip"),
             (b"", "not a readable zip"),
             (zipped({"a.txt": b"x"}), "no .obj"),
+            (zipped({"shop/Chair.GLB": b"glTF"}), "send that itself"),
             (zipped({"a.obj": OBJ, "b/b.obj": OBJ}), "2 .obj files"),
             (scan(obj=b"v 0 0 0\n"), "no faces"),
             (scan(obj=b"f 1 2 3\n"), "no vertices"),

@@ -14,6 +14,11 @@ def scraped(client: httpx.Client) -> Samples:
     return {(sample.name, frozenset(sample.labels.items())): sample.value for it in families for sample in it.samples}
 
 
+def total(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of the samples that have these labels, among others."""
+    return sum(number for (found, pairs), number in samples.items() if found == name and labels.items() <= set(pairs))
+
+
 def value(samples: Samples, name: str, **labels: str) -> float | None:
     """The sample with exactly these labels; None if there is none."""
     return samples.get((name, frozenset(labels.items())))

@@ -134,6 +134,17 @@ class TestRqWorker:
             assert dequeued
             assert (dequeued[0].func_name, dequeued[1].name) == (JOB, "check-one")
 
+    @pytest.mark.usefixtures("heartbeats")
+    def test_wakes_itself_for_bound_work_once_a_heartbeat(self, worker: ChunkWorker, redis: Redis) -> None:
+        job(redis, PREVIEW)
+        worker.assignment = Assignment((PREVIEW,), drain=False, is_bound_work_waiting=True)
+        names = []
+        for _ in range(2):
+            dequeued = worker.dequeue_job_and_maintain_ttl(1)
+            assert dequeued
+            names.append(dequeued[1].name)
+        assert names == ["check-one", "previews"]
+
     def test_ends_when_dequeuing_raises_stop_requested(self, worker: ChunkWorker, heartbeats: list[float]) -> None:
         worker.assignment = Assignment((), drain=True)
         worker.work(burst=True, logging_level="ERROR")

@@ -1,6 +1,6 @@
-"""A typed client of Plinth's REST API. Start with `Plinth`."""
+"""A typed client of Plinth's REST API. Start with `Plinth`, or with `AsyncPlinth` in asynchronous programs."""
 
-from plinth_client.client import Plinth as Plinth
+from plinth_client.asynchronous.client import AsyncPlinth as AsyncPlinth
 from plinth_client.errors import ApiError as ApiError
 from plinth_client.errors import ConnectionFailed as ConnectionFailed
 from plinth_client.errors import Forbidden as Forbidden
@@ -17,6 +17,7 @@ from plinth_client.errors import WaitTimeout as WaitTimeout
 from plinth_client.render_settings import BatchItem as BatchItem
 from plinth_client.render_settings import RenderSettings as RenderSettings
 from plinth_client.responses import Account as Account
+from plinth_client.responses import Effect as Effect
 from plinth_client.responses import HashCheck as HashCheck
 from plinth_client.responses import Health as Health
 from plinth_client.responses import Model as Model
@@ -30,4 +31,6 @@ from plinth_client.responses import QueuedRender as QueuedRender
 from plinth_client.responses import Quote as Quote
 from plinth_client.responses import QuoteItem as QuoteItem
 from plinth_client.responses import Render as Render
+from plinth_client.responses import Scene as Scene
 from plinth_client.responses import Upload as Upload
+from plinth_client.synchronous.client import Plinth as Plinth

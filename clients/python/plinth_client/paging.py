@@ -1,7 +1,7 @@
 """Pages of a list, and iteration over all of them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from plinth_client.responses import Page, from_json
 
@@ -19,8 +19,8 @@ T = TypeVar("T", bound=Identified)
 
 
 def joined(values: Sequence[str] | None) -> str | None:
-    """Several values as one parameter of a query; None, which is omitted, without any."""
-    return ",".join(values) if values else None
+    """Several values as one parameter of a query."""
+    return None if values is None else ",".join(values)
 
 
 def flag(value: bool | None) -> str | None:
@@ -35,19 +35,19 @@ def page(kind: type[T], body: Any) -> Page[T]:
     return Page(items, int(meta["total"]), int(meta["offset"]), int(meta["limit"]))
 
 
-def list_all(load: Callable[[int], Page[T]]) -> Iterator[T]:
-    """Iterate over all items; `load` fetches the page at an offset.
+class Unseen(Generic[T]):
+    """An iteration over the pages of a list: an item that moves to a later page meanwhile is yielded once."""
 
-    An item that moves to a later page during the iteration is yielded once.
-    """
-    seen: set[str] = set()
-    offset = 0
-    while True:
-        found = load(offset)
-        for item in found.items:
-            if item.id not in seen:
-                seen.add(item.id)
+    def __init__(self) -> None:
+        self.offset = 0  # of the next page
+        self.is_over = False
+        self._seen: set[str] = set()
+
+    def of(self, page: Page[T]) -> Iterator[T]:
+        """The items of the next page that no earlier page had."""
+        self.offset += len(page.items)
+        self.is_over = not page.items or self.offset >= page.total
+        for item in page.items:
+            if item.id not in self._seen:
+                self._seen.add(item.id)
                 yield item
-        offset += len(found.items)
-        if not found.items or offset >= found.total:
-            return

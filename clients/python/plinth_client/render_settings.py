@@ -14,6 +14,7 @@ DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 
 ModelSort = Literal["createdAt", "-createdAt", "title", "-title"]
 RenderSort = Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"]
+OverlaySort = Literal["createdAt", "-createdAt", "name", "-name"]
 
 
 class RenderSettings(TypedDict, total=False):

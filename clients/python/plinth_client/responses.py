@@ -129,6 +129,31 @@ class OverlayDetail(Overlay):
 
 
 @dataclass(frozen=True)
+class Scene:
+    """A scene template; its `name` is the value of `scene`. `still`: path of a picture, None if there is none."""
+
+    name: str
+    title: str
+    description: str
+    still: str | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A camera path; its `name` is the value of `effect`. `fields`: the render settings that only some effects have.
+
+    `loops`: the video is seamless when it is repeated. `still`: path of a picture, None if there is none.
+    """
+
+    name: str
+    title: str
+    description: str
+    loops: bool
+    fields: tuple[str, ...] = ()
+    still: str | None = None
+
+
+@dataclass(frozen=True)
 class Account:
     """The account that the API key belongs to."""
 

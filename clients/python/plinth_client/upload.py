@@ -1,6 +1,7 @@
 """Files to be uploaded: a path or an open file, with progress reports."""
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from os import PathLike, fspath
@@ -53,3 +54,9 @@ def open_source(source: Source, name: str | None, on_progress: Progress | None) 
             path, file = Path(str(getattr(source, "name", "model.glb"))), source
         watched: IO[bytes] = _ProgressReader(file, on_progress) if on_progress else file  # type: ignore[assignment]
         yield name or path.name, watched
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,29 +1,30 @@
 """/v1/models: uploaded models."""
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from plinth_client import download, upload
-from plinth_client.paging import MAX_PAGE_SIZE, flag, joined, list_all, page
+from plinth_client import upload
+from plinth_client.asynchronous.download import download
+from plinth_client.asynchronous.transport import AsyncTransport
+from plinth_client.blocking import in_thread
+from plinth_client.calls import present
+from plinth_client.paging import MAX_PAGE_SIZE, Unseen, flag, joined
+from plinth_client.partial_files import Progress, Target
 from plinth_client.render_settings import ModelSort, RenderSettings
 from plinth_client.responses import HashCheck, Model, ModelDetail, Page, Upload, from_json
-from plinth_client.transport import Transport
-
-BLOCK_BYTES = 1024 * 1024
 
 
-class Models:
+class AsyncModels:
     """The account's models. Every call may raise a subclass of PlinthError."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: AsyncTransport) -> None:
         self._api = transport
 
-    def upload(
+    async def upload(
         self,
         file: upload.Source,
         render_settings: RenderSettings | None = None,
@@ -46,14 +47,13 @@ class Models:
             **{"title": title, "sku": sku, "externalId": external_id},
             "tags": None if tags is None else ",".join(tags),
         }
-        fields = {field: value for field, value in given.items() if value is not None}
         with upload.open_source(file, name, on_progress) as content:
-            response = self._api.request(
-                "POST", "models", repeatable=content[1].seekable(), files={"file": content}, data=fields
+            data = await self._api.request(
+                "POST", "models", repeatable=content[1].seekable(), files={"file": content}, data=present(given)
             )
-        return from_json(Upload, response["data"])
+        return from_json(Upload, data)
 
-    def ingest(
+    async def ingest(
         self,
         url: str,
         render_settings: RenderSettings | None = None,
@@ -68,12 +68,11 @@ class Models:
             **{"url": url, "renderSettings": render_settings, "title": title, "sku": sku, "externalId": external_id},
             "tags": None if tags is None else [*tags],
         }
-        body: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
         # The server may take two minutes for the download.
-        response = self._api.request("POST", "models/ingest", json=body, timeout=150)
-        return from_json(Upload, response["data"])
+        data = await self._api.request("POST", "models/ingest", json=present(given), timeout=150)
+        return from_json(Upload, data)
 
-    def list(
+    async def list(
         self,
         *,
         tags: Sequence[str] | None = None,
@@ -91,43 +90,45 @@ class Models:
         `tags`: models with any of these; `archived`: include archived models; `q`: a text in title, SKU, external id or
         file name; `created_after`: a time with its time zone; `ids`: up to 100.
         """
-        return page(
+        return await self._api.page(
             Model,
-            self._api.get(
-                "models",
-                **{"limit": limit, "offset": offset, "tags": joined(tags), "archived": flag(archived)},
-                **{"externalId": external_id, "sort": sort, "q": q},
-                **{"createdAfter": created_after and created_after.isoformat(), "ids": joined(ids)},
-            ),
+            "models",
+            **{"limit": limit, "offset": offset, "tags": joined(tags), "archived": flag(archived)},
+            **{"externalId": external_id, "sort": sort, "q": q},
+            **{"createdAfter": created_after and created_after.isoformat(), "ids": joined(ids)},
         )
 
-    def list_all(
+    async def list_all(
         self,
         *,
         tags: Sequence[str] | None = None,
         archived: bool | None = None,
         external_id: str | None = None,
+        sort: ModelSort | None = None,
         q: str | None = None,
         created_after: datetime | None = None,
-    ) -> Iterator[Model]:
-        """All models, newest first, fetched page by page."""
-        return list_all(
-            lambda offset: self.list(
+    ) -> AsyncIterator[Model]:
+        """All models, newest first unless `sort` says otherwise, fetched page by page."""
+        unseen = Unseen[Model]()
+        while not unseen.is_over:
+            page = await self.list(
                 tags=tags,
                 archived=archived,
                 external_id=external_id,
+                sort=sort,
                 q=q,
                 created_after=created_after,
                 limit=MAX_PAGE_SIZE,
-                offset=offset,
+                offset=unseen.offset,
             )
-        )
+            for model in unseen.of(page):
+                yield model
 
-    def get(self, model_id: str) -> ModelDetail:
+    async def get(self, model_id: str) -> ModelDetail:
         """One model with its system preview and its newest renders, up to 100."""
-        return from_json(ModelDetail, self._api.get(f"models/{model_id}")["data"])
+        return from_json(ModelDetail, await self._api.get(f"models/{model_id}"))
 
-    def update(
+    async def update(
         self,
         model_id: str,
         *,
@@ -138,40 +139,33 @@ class Models:
     ) -> Model:
         """Change the given fields only. "" removes a title, a SKU or an external id, [] all tags."""
         given = {"title": title, "sku": sku, "externalId": external_id, "tags": None if tags is None else [*tags]}
-        body = {field: value for field, value in given.items() if value is not None}
-        return self._patch(f"models/{model_id}", json=body)
+        return await self._patch(f"models/{model_id}", json=present(given))
 
-    def archive(self, model_id: str) -> Model:
+    async def archive(self, model_id: str) -> Model:
         """Hide the model from lists."""
-        return self._patch(f"models/{model_id}/archive")
+        return await self._patch(f"models/{model_id}/archive")
 
-    def unarchive(self, model_id: str) -> Model:
+    async def unarchive(self, model_id: str) -> Model:
         """Show an archived model in lists again."""
-        return self._patch(f"models/{model_id}/unarchive")
+        return await self._patch(f"models/{model_id}/unarchive")
 
-    def delete(self, model_id: str) -> None:
+    async def delete(self, model_id: str) -> None:
         """Delete the model. Its renders stay until they are deleted themselves."""
-        self._api.request("DELETE", f"models/{model_id}")
+        await self._api.request("DELETE", f"models/{model_id}")
 
-    def check_hash(self, sha256: str) -> HashCheck:
+    async def check_hash(self, sha256: str) -> HashCheck:
         """Check whether the account has a file with this SHA-256, in hex."""
-        response = self._api.request("POST", "models/check-hash", json={"sha256": sha256})
-        return from_json(HashCheck, response["data"])
+        data = await self._api.request("POST", "models/check-hash", json={"sha256": sha256})
+        return from_json(HashCheck, data)
 
-    def check_file(self, path: str | PathLike[str]) -> HashCheck:
+    async def check_file(self, path: str | PathLike[str]) -> HashCheck:
         """Check whether the account has this file."""
-        digest = hashlib.sha256()
-        with Path(path).open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-        return self.check_hash(digest.hexdigest())
+        return await self.check_hash(await in_thread(upload.sha256_of, Path(path)))
 
-    def download(
-        self, model_id: str, target: str | PathLike[str], *, on_progress: download.Progress | None = None
-    ) -> Path:
-        """Save the model's file as `target`; see `plinth_client.download`."""
-        return download.download(self._api, f"models/{model_id}/file", target, on_progress)
+    async def download(self, model_id: str, target: Target, *, on_progress: Progress | None = None) -> Path:
+        """Save the model's file as `target`, which may be resumed; `on_progress` gets its bytes and the total."""
+        return await download(self._api, f"models/{model_id}/file", target, on_progress)
 
-    def _patch(self, path: str, **request: Any) -> Model:
+    async def _patch(self, path: str, **request: Any) -> Model:
         # Setting the same values twice changes nothing: safe to retry.
-        return from_json(Model, self._api.request("PATCH", path, **request)["data"])
+        return from_json(Model, await self._api.request("PATCH", path, **request))

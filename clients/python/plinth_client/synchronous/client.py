@@ -1,15 +1,17 @@
+# Made of plinth_client/asynchronous/ by clients/make_synchronous.py: change those files.
 """The client of one farm with one API key."""
 
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from plinth_client.models import Models
-from plinth_client.overlays import Overlays
 from plinth_client.render_settings import RenderSettings
-from plinth_client.renders import Renders
 from plinth_client.responses import Account, Health, Quote, from_json
-from plinth_client.transport import Transport
+from plinth_client.synchronous.catalogue import Effects, Scenes
+from plinth_client.synchronous.models import Models
+from plinth_client.synchronous.overlays import Overlays
+from plinth_client.synchronous.renders import Renders
+from plinth_client.synchronous.transport import Transport
 
 
 class Plinth:
@@ -25,6 +27,8 @@ class Plinth:
         self.models = Models(self._api)
         self.renders = Renders(self._api)
         self.overlays = Overlays(self._api)
+        self.scenes = Scenes(self._api)
+        self.effects = Effects(self._api)
 
     def __enter__(self) -> Self:
         return self
@@ -38,13 +42,13 @@ class Plinth:
 
     def account(self) -> Account:
         """The account that the API key belongs to."""
-        return from_json(Account, self._api.get("account")["data"])
+        return from_json(Account, self._api.get("account"))
 
     def quote(self, renders: Sequence[RenderSettings]) -> Quote:
         """The price of up to 100 renders with these settings."""
-        response = self._api.request("POST", "quote", json={"renders": [*renders]})
-        return from_json(Quote, response["data"])
+        data = self._api.request("POST", "quote", json={"renders": [*renders]})
+        return from_json(Quote, data)
 
     def health(self) -> Health:
         """Check that the API is up; needs no key. Raises ServerError, which names the parts that are down."""
-        return from_json(Health, self._api.get("health")["data"])
+        return from_json(Health, self._api.get("health"))

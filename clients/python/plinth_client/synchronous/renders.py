@@ -1,21 +1,22 @@
+# Made of plinth_client/asynchronous/ by clients/make_synchronous.py: change those files.
 """/v1/renders: create renders, wait for them, download their files."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from plinth_client import download
-from plinth_client.errors import RenderFailed, WaitTimeout
-from plinth_client.paging import MAX_PAGE_SIZE, joined, list_all, page
+from plinth_client.calls import present
+from plinth_client.errors import RenderFailed
+from plinth_client.paging import MAX_PAGE_SIZE, Unseen, joined
+from plinth_client.partial_files import Progress, Target
+from plinth_client.polling import Polling
 from plinth_client.render_settings import BatchItem, RenderSettings, RenderSort, Status
 from plinth_client.responses import Page, QueuedRender, Render, from_json
-from plinth_client.transport import Transport
+from plinth_client.synchronous.download import download
+from plinth_client.synchronous.transport import Transport
 
-MIN_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.5, 10.0, 1.5
-Target = str | PathLike[str]
 OnRender = Callable[[Render], None]
 
 
@@ -34,13 +35,12 @@ class Renders:
     ) -> QueuedRender:
         """Queue one render of a model. `metadata`: up to 20 texts of your own, by which the render is found again."""
         given = {"modelId": model_id, "renderSettings": render_settings, "metadata": metadata}
-        body = {field: value for field, value in given.items() if value is not None}
-        return from_json(QueuedRender, self._api.request("POST", "renders", json=body)["data"])
+        return from_json(QueuedRender, self._api.request("POST", "renders", json=present(given)))
 
     def batch(self, renders: Sequence[BatchItem]) -> tuple[QueuedRender, ...]:
         """Queue up to 100 renders: all of them, or none if the credits do not suffice."""
-        response = self._api.request("POST", "renders/batch", json={"renders": [*renders]})
-        return tuple(from_json(QueuedRender, item) for item in response["data"])
+        data = self._api.request("POST", "renders/batch", json={"renders": [*renders]})
+        return tuple(from_json(QueuedRender, item) for item in data)
 
     def list(
         self,
@@ -61,15 +61,13 @@ class Renders:
         name of the model; `created_after`: a time with its time zone; `ids`: up to 100.
         """
         statuses = [status] if isinstance(status, str) else status
-        return page(
+        return self._api.page(
             Render,
-            self._api.get(
-                "renders",
-                **{"modelId": model_id, "status": joined(statuses), "sort": sort, "q": q, "ids": joined(ids)},
-                metadata=[f"{key}:{value}" for key, value in metadata.items()] if metadata else None,
-                createdAfter=created_after and created_after.isoformat(),
-                **{"limit": limit, "offset": offset},
-            ),
+            "renders",
+            **{"modelId": model_id, "status": joined(statuses), "sort": sort, "q": q, "ids": joined(ids)},
+            metadata=[f"{key}:{value}" for key, value in metadata.items()] if metadata else None,
+            createdAfter=created_after and created_after.isoformat(),
+            **{"limit": limit, "offset": offset},
         )
 
     def list_all(
@@ -78,30 +76,33 @@ class Renders:
         model_id: str | None = None,
         status: Status | Sequence[Status] | None = None,
         metadata: Mapping[str, str] | None = None,
+        sort: RenderSort | None = None,
         q: str | None = None,
         created_after: datetime | None = None,
     ) -> Iterator[Render]:
-        """All renders, newest first, fetched page by page."""
-        return list_all(
-            lambda offset: self.list(
+        """All renders, newest first unless `sort` says otherwise, fetched page by page."""
+        unseen = Unseen[Render]()
+        while not unseen.is_over:
+            page = self.list(
                 model_id=model_id,
                 status=status,
                 metadata=metadata,
+                sort=sort,
                 q=q,
                 created_after=created_after,
                 limit=MAX_PAGE_SIZE,
-                offset=offset,
+                offset=unseen.offset,
             )
-        )
+            yield from unseen.of(page)
 
     def get(self, render_id: str) -> Render:
         """One render, with its progress."""
-        return from_json(Render, self._api.get(f"renders/{render_id}")["data"])
+        return from_json(Render, self._api.get(f"renders/{render_id}"))
 
     def dismiss(self, render_id: str) -> Render:
         """Acknowledge a render's error; its status becomes `failed`."""
         # Dismissing twice changes nothing: safe to retry.
-        return from_json(Render, self._api.request("PATCH", f"renders/{render_id}/dismiss")["data"])
+        return from_json(Render, self._api.request("PATCH", f"renders/{render_id}/dismiss"))
 
     def delete(self, render_id: str) -> None:
         """Delete a render and its files permanently."""
@@ -113,43 +114,39 @@ class Renders:
         `on_progress` is called with the render at every poll; the delay between polls grows while nothing changes.
         `timeout` in seconds. Raises RenderFailed with the render's error message, and WaitTimeout.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        delay, previous = MIN_POLL_SECONDS, None
-        while True:
-            render = self.get(render_id)
-            if on_progress:
-                on_progress(render)
-            if render.status == "done":
-                return render
-            if render.status in ("error", "failed"):
-                raise RenderFailed(render)
-            state = render.status, render.progress
-            delay = MIN_POLL_SECONDS if state != previous else min(delay * POLL_GROWTH, MAX_POLL_SECONDS)
-            previous = state
-            if deadline is not None:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise WaitTimeout(render, timeout or 0)
-                delay = min(delay, remaining)
-            time.sleep(delay)
+        [render] = self.wait_all([render_id], on_progress=on_progress, timeout=timeout)
+        if render.status != "done":
+            raise RenderFailed(render)
+        return render
 
     def wait_all(
         self, render_ids: Sequence[str], *, on_progress: OnRender | None = None, timeout: float | None = None
     ) -> tuple[Render, ...]:
         """Poll until every render is done or has failed, and return them in the given order.
 
-        `on_progress` and `timeout` are as in `wait`. A failed render raises nothing: its `status` and `error_message`
-        tell. Raises WaitTimeout with the first render that is not over.
+        A poll is one request for up to 100 renders. `on_progress` and `timeout` are as in `wait`. A failed render
+        raises nothing: its `status` and `error_message` tell. Raises NotFound if there is no such render, and
+        WaitTimeout with the first render that is not over.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        over: dict[str, Render] = {}
-        for render_id in render_ids:
-            remaining = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            try:
-                over[render_id] = self.wait(render_id, on_progress=on_progress, timeout=remaining)
-            except RenderFailed as failure:
-                over[render_id] = failure.render
-        return tuple(over[render_id] for render_id in render_ids)
+        polling = Polling(render_ids, timeout)
+        while polling.open_ids:
+            for render in self._states(polling.open_ids):
+                polling.add(render)
+                if on_progress:
+                    on_progress(render)
+            if polling.open_ids:
+                time.sleep(polling.delay())
+        return tuple(polling.latest[render_id] for render_id in render_ids)
+
+    def _states(self, render_ids: Sequence[str]) -> Sequence[Render]:
+        if len(render_ids) == 1:
+            return [self.get(render_ids[0])]
+        found: dict[str, Render] = {}
+        for start in range(0, len(render_ids), MAX_PAGE_SIZE):
+            page = self.list(ids=render_ids[start : start + MAX_PAGE_SIZE], limit=MAX_PAGE_SIZE)
+            found |= {render.id: render for render in page.items}
+        # The farm refuses an id that its list left out.
+        return [found.get(render_id) or self.get(render_id) for render_id in render_ids]
 
     def download_video(
         self,
@@ -157,9 +154,9 @@ class Renders:
         target: Target,
         *,
         quality: Literal["web"] | None = None,
-        on_progress: download.Progress | None = None,
+        on_progress: Progress | None = None,
     ) -> Path:
-        """Save the video as `target`; `quality="web"` is the smaller variant. See `plinth_client.download`."""
+        """Save the video as `target`; `quality="web"` is the smaller variant."""
         return self._file(render_id, "video", target, on_progress, quality)
 
     def download_poster(
@@ -168,22 +165,20 @@ class Renders:
         target: Target,
         *,
         quality: Literal["full"] | None = None,
-        on_progress: download.Progress | None = None,
+        on_progress: Progress | None = None,
     ) -> Path:
         """Save the poster as `target`, a PNG: small, or with `quality="full"` at the size of the video."""
         return self._file(render_id, "poster", target, on_progress, quality)
 
-    def download_thumb(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
+    def download_thumb(self, render_id: str, target: Target, *, on_progress: Progress | None = None) -> Path:
         """Save the thumbnail as `target`: an MP4 at a quarter of the video's width and height."""
         return self._file(render_id, "thumb", target, on_progress)
 
-    def download_thumb_still(
-        self, render_id: str, target: Target, *, on_progress: download.Progress | None = None
-    ) -> Path:
+    def download_thumb_still(self, render_id: str, target: Target, *, on_progress: Progress | None = None) -> Path:
         """Save the poster as `target`: a JPEG at a quarter of the video's width and height."""
         return self._file(render_id, "thumb.jpg", target, on_progress)
 
-    def download_bundle(self, render_id: str, target: Target, *, on_progress: download.Progress | None = None) -> Path:
+    def download_bundle(self, render_id: str, target: Target, *, on_progress: Progress | None = None) -> Path:
         """Save all of the render's files as `target`, a zip."""
         return self._file(render_id, "bundle", target, on_progress)
 
@@ -192,8 +187,8 @@ class Renders:
         render_id: str,
         file: str,
         target: Target,
-        on_progress: download.Progress | None,
+        on_progress: Progress | None,
         quality: str | None = None,
     ) -> Path:
         parameters = {"quality": quality} if quality else {}
-        return download.download(self._api, f"renders/{render_id}/{file}", target, on_progress, **parameters)
+        return download(self._api, f"renders/{render_id}/{file}", target, on_progress, **parameters)

@@ -1,0 +1,1 @@
+"""Renders: one client request each."""

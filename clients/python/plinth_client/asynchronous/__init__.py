@@ -1,0 +1,1 @@
+"""The asynchronous client, from which clients/make_synchronous.py makes the synchronous one."""
