@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from api.assets import service as assets
 from api.assets.bundle import bundle, bundle_response
-from api.auth import Download
 from api.dependencies import FarmDep
 from api.models import service as models
+from api.portal import pages
 from api.portal.visitors import PortalRoute, VisitorDep
 from farm.errors import NotFound, PosterNotFound, ThumbNotFound, VideoNotFound
 
@@ -23,7 +22,6 @@ MISSING = {
     "poster": PosterNotFound,
     "poster-full": PosterNotFound,
 }
-KEPT_HEADERS = {"Cross-Origin-Resource-Policy": "same-origin"}  # unlike in the API, where a key is sent
 
 
 @router.get("/renders/{render_id}/files/{kind}")
@@ -35,7 +33,7 @@ def get_file(request: Request, render_id: str, kind: str, visitor: VisitorDep, f
         file = assets.asset(db, visitor.account, render_id, kind, MISSING[kind])
     if "download" in request.query_params:
         file = replace(file, disposition=file.disposition.replace("inline", "attachment", 1))
-    return _sent(assets.file_response(request, farm.storage, file), visitor.account.id)
+    return pages.private(assets.file_response(request, farm.storage, file), visitor.account.id)
 
 
 @router.get("/renders/{render_id}/bundle")
@@ -43,7 +41,7 @@ def get_bundle(request: Request, render_id: str, visitor: VisitorDep, farm: Farm
     """All files of a render in a zip. Raises RenderNotFound or VideoNotFound."""
     with farm.database.read() as db:
         found = bundle(db, visitor.account, render_id)
-    return _sent(bundle_response(request, farm.storage, found), visitor.account.id)
+    return pages.private(bundle_response(request, farm.storage, found), visitor.account.id)
 
 
 @router.get("/models/{model_id}/file")
@@ -51,9 +49,4 @@ def get_model_file(request: Request, model_id: str, visitor: VisitorDep, farm: F
     """A model's file. Raises ModelNotFound or FileNotFound."""
     with farm.database.read() as db:
         file = models.file_of(db, visitor.account, model_id)
-    return _sent(assets.file_response(request, farm.storage, file), visitor.account.id)
-
-
-def _sent(response: Response, account_id: str) -> Response:
-    response.headers.update(KEPT_HEADERS)
-    return Download(response, account_id) if isinstance(response, StreamingResponse) else response
+    return pages.private(assets.file_response(request, farm.storage, file), visitor.account.id)

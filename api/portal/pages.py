@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.auth import Download
 from api.dependencies import farm_of
 from api.portal import labels, static_files
 from farm.errors import FarmError, NotFound
@@ -24,13 +25,22 @@ POLICY = (
 # model-viewer compiles a decoder, has one style sheet of its own, and reads a model's pictures as blobs.
 VIEWER_SCRIPTS = " 'wasm-unsafe-eval'"
 VIEWER_STYLES = " 'sha256-PXtZZkJMMyc18o/DN1ZEFOJ2qEGq95IQbVaJFMOXOb0='"  # of version 4.4.0
-VIEWER_FILES = " blob:"
+BLOBS = " blob:"
 
 
-def page(request: Request, template: str, /, *, status: int = 200, has_viewer: bool = False, **values: Any) -> Response:
+def page(
+    request: Request,
+    template: str,
+    /,
+    *,
+    status: int = 200,
+    has_viewer: bool = False,
+    has_blobs: bool = False,
+    **values: Any,
+) -> Response:
     """A page, or a part of one, from a template; `guest` and `path` are always among its values.
 
-    `has_viewer`: whether it shows a model in 3D.
+    `has_viewer`: whether it shows a model in 3D; `has_blobs`: whether it shows files before they are uploaded.
     """
     guest = getattr(request.state, "guest", None)
     html = _environment().get_template(template).render(guest=guest, path=request.url.path, **values)
@@ -40,9 +50,15 @@ def page(request: Request, template: str, /, *, status: int = 200, has_viewer: b
     response.headers["Content-Security-Policy"] = POLICY.format(
         scripts=VIEWER_SCRIPTS if has_viewer else "",
         styles=VIEWER_STYLES if has_viewer else "",
-        files=(f" {endpoint}" if endpoint else "") + (VIEWER_FILES if has_viewer else ""),
+        files=(f" {endpoint}" if endpoint else "") + (BLOBS if has_viewer or has_blobs else ""),
     )
     return response
+
+
+def private(response: Response, account_id: str) -> Response:
+    """A response with a stored file, for pages of this host only; while it is sent, it counts for the account."""
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # unlike in the API, where a key is sent
+    return Download(response, account_id) if isinstance(response, StreamingResponse) else response
 
 
 def error_page(request: Request, error: FarmError) -> Response:

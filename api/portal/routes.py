@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.portal import account, files, keys, log_in, models, order, renders, static_files
+from api.portal import account, files, keys, log_in, models, order, overlays, renders, static_files
 from api.portal.visitors import GuestDep, PortalRoute, VisitorDep, redirect
 from farm.errors import NotFound
 
@@ -19,7 +19,7 @@ async def get_home(_: VisitorDep) -> Response:
     return redirect(renders.PAGE)
 
 
-for part in (static_files, log_in, account, keys, order, renders, models, files):
+for part in (static_files, log_in, account, keys, order, renders, models, overlays, files):
     router.include_router(part.router, prefix="/portal")
 
 
