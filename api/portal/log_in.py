@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
@@ -12,6 +13,7 @@ from farm.accounts import passwords, sessions
 from farm.db import sessions as session_rows
 from farm.errors import FarmError, Forbidden, InvalidRequest, RateLimited
 
+log = structlog.get_logger()
 router = APIRouter(route_class=PortalRoute)
 
 HOME = "/portal"
@@ -39,6 +41,7 @@ def log_in(request: Request, guest: GuestDep, farm: FarmDep) -> Response:
         with farm.database.read() as db:
             account, digest = sessions.credentials(db, email)
         if not passwords.is_right(password, digest) or account is None or digest is None:
+            log.warning("log_in_failed", account=account.id if account else None)
             raise WrongPassword
         with farm.database.write() as db:
             _end_session(guest, db)

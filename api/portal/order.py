@@ -142,6 +142,7 @@ def _page(
         values=values,
         sections=settings_form.controls(values),
         tiers=settings_form.tiers(),
+        dataset_tiers=settings_form.dataset_tiers(),
         effects=catalogue.list_effects(account).data,
         scenes=catalogue.list_scenes(account).data,
         overlays={layer: [each for each in usable if each.layer == layer] for layer in ("background", "foreground")},

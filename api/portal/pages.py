@@ -58,6 +58,7 @@ def page(
 def private(response: Response, account_id: str) -> Response:
     """A response with a stored file, for pages of this host only; while it is sent, it counts for the account."""
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # unlike in the API, where a key is sent
+    response.headers.setdefault("Cache-Control", "private, no-cache")  # asked for again by its ETag
     return Download(response, account_id) if isinstance(response, StreamingResponse) else response
 
 
@@ -78,6 +79,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

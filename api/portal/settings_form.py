@@ -9,11 +9,12 @@ from typing import Any
 from api.portal.labels import QUALITIES
 from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
 from farm.orders.plan import frame_size
-from farm.orders.price import PRICES
+from farm.orders.price import DATASET_PRICES, PRICES
 from farm.orders.render_settings import EFFECT_FIELDS, SCHEMA, RenderSettings
+from farm.tiers import DATASET_TIERS
 
 # Fields with a control of their own on the page; all others are made of their schemas.
-PICKERS = ("output", "quality", "effect", "scene")
+PICKERS = ("output", "quality", "datasetQuality", "effect", "scene")
 WORDS = {"bg": "background", "fg": "foreground"}
 SECTIONS = {"bg": "Background and overlays", "fg": "Background and overlays", "animation": "Animation"}
 TYPES = {"integer": "number", "number": "number", "boolean": "checkbox"}
@@ -42,7 +43,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Tier:
-    """A quality with its label, size and price."""
+    """A quality of videos or datasets with its label, size and price."""
 
     value: str
     label: str
@@ -66,6 +67,14 @@ def tiers() -> list[Tier]:
     return [
         Tier(value, QUALITIES[value], "{} x {}".format(*frame_size(value, "16:9")), credits)
         for value, credits in PRICES.items()
+    ]
+
+
+def dataset_tiers() -> list[Tier]:
+    """The tiers of datasets."""
+    return [
+        Tier(value, f"{tier.views} views", f"{tier.side} x {tier.side}", DATASET_PRICES[value])
+        for value, tier in DATASET_TIERS.items()
     ]
 
 

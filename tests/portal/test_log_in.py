@@ -201,6 +201,7 @@ class TestForms:
         assert browser.get("/portal/account").status_code == 200
 
 
+@pytest.mark.on_both_databases
 class TestSession:
     def test_ends_with_the_log_out(self, browser: Browser, database: Database) -> None:
         cookie = browser.client.cookies[COOKIE]
@@ -320,6 +321,7 @@ class TestSignUp:
             assert guest.post("/portal/sign-up", fields, page="/portal/sign-up").status_code == 422
             assert count(database, Account) == 1
 
+    @pytest.mark.on_both_databases
     class TestByInvitation:
         @pytest.fixture
         def settings(self, settings: Settings) -> Settings:

@@ -143,7 +143,7 @@ class TestSummary:
     @pytest.mark.parametrize(
         ("fields", "words"),
         [
-            ({"length": "31"}, "length is 31.0, but must be a number from 3 to 30"),
+            ({"length": "31"}, "length is 31, but must be a number from 3 to 30"),
             ({"zoom": "near"}, "zoom is &#34;near&#34;, but must be a number from 0.5 to 2"),
             ({"amplitude": "60"}, "amplitude does not belong to effect &#34;turntable&#34;"),
             ({"bgColor": "red"}, "bgColor is &#34;red&#34;"),

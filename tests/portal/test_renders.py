@@ -56,7 +56,7 @@ def ordered(database: Database, render_id: str, **settings: Any) -> str:
             original_name="b.glb",
             format="glb",
             file_size=1,
-            sha256=str(count(database, Model)) * 64,
+            sha256=f"{count(database, Model):064}",
         )
         db.add(model)
         db.flush()
@@ -71,6 +71,7 @@ def ordered(database: Database, render_id: str, **settings: Any) -> str:
         return render.id
 
 
+@pytest.mark.on_both_databases
 class TestGallery:
     def test_shows_renders_without_previews(self, browser: Browser, render_id: str) -> None:
         assert cards(browser) == [render_id]

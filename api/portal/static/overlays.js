@@ -12,5 +12,6 @@ form.addEventListener("change", (event) => {
     if (image.src) URL.revokeObjectURL(image.src);
     if (file) image.src = URL.createObjectURL(file);
     image.hidden = !file;
+    image.onerror = () => (preview.hidden = true); // not a picture
   }
 });
