@@ -1,9 +1,9 @@
-"""/docs: the API's reference as a page, which loads nothing from other hosts and works without the internet."""
+"""/ with pointers, and /docs: the reference as a page that loads nothing from other hosts and needs no internet."""
 
 from pathlib import Path
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
 from farm.errors import NotFound
 
@@ -22,6 +22,15 @@ PAGE_HEADERS = {
     " img-src 'self' data: blob:; media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 }
 FILE_HEADERS = {"Cache-Control": "public, max-age=3600"}
+
+
+@router.get("/")
+async def get_pointers(request: Request) -> Response:
+    """Where the rest is, for those who have only the host's name: a browser is led to the portal."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/portal", 303)
+    paths = {"api": "/v1", "portal": "/portal", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}
+    return JSONResponse({"data": paths})
 
 
 @router.get("/docs")

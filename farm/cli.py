@@ -6,9 +6,10 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 from redis import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from typer.core import TyperGroup
 
+from api.validation_messages import complaint
 from farm.commands import (
     accounts,
     audit,
@@ -32,6 +33,8 @@ from farm.commands import (
 from farm.commands.shared import fail
 from farm.errors import FarmError
 
+WRONG_USAGE = 2  # exit status
+QUOTES = "'"
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` finds and explains problems."
 
 
@@ -43,7 +46,13 @@ class OneLineErrors(TyperGroup):
             return super().invoke(ctx)
         except ValidationError as error:
             problem = error.errors()[0]
-            fail(f"FARM_{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}")
+            fail(f"FARM_{str(problem['loc'][0]).upper()} is {problem['input']!r}: {complaint(problem)}")
+        except typer.BadParameter as error:
+            if not (error.param and isinstance(error.__cause__, ValidationError)):
+                raise
+            fail(f"{error.param.get_error_hint().strip(QUOTES)}: {_in_words(error.__cause__)}", WRONG_USAGE)
+        except ArgumentError:
+            fail("FARM_DATABASE_URL is no URL of a database, such as postgresql://user:password@host/plinth")
         except FarmError as error:
             fail(error.message)
         except OperationalError as error:
@@ -54,6 +63,14 @@ class OneLineErrors(TyperGroup):
             if error.errno == errno.EPIPE:  # the reader of our output has closed it: typer exits quietly
                 raise
             fail(str(error))
+
+
+def _in_words(error: ValidationError) -> str:
+    """What is wrong with the value of an option or argument."""
+    problem = error.errors()[0]
+    if problem["type"] == "value_error":  # typer's, which lists the choices
+        return str(problem["ctx"]["error"])
+    return f"{complaint(problem)}, not {problem['input']!r}"
 
 
 app = typer.Typer(

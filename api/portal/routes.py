@@ -1,4 +1,4 @@
-"""All pages of the portal, under /portal, to which / leads."""
+"""All pages of the portal, under /portal."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -7,11 +7,6 @@ from api.portal.visitors import GuestDep, PortalRoute, VisitorDep, redirect
 from farm.errors import NotFound
 
 router = APIRouter(route_class=PortalRoute)
-
-
-@router.get("/")
-async def get_root(_: GuestDep) -> Response:
-    return redirect("/portal")
 
 
 @router.get("/portal")

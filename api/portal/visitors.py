@@ -128,7 +128,7 @@ class PortalRoute(APIRoute):
             except LoggedOut:
                 return _to_log_in(request)
             except Exception as error:
-                return pages.error_page(request, to_farm_error(error))
+                return pages.error_page(request, to_farm_error(request, error))
 
         return admit_then_handle
 

@@ -21,7 +21,7 @@ class Browser:
     """Calls pages as a browser does, without following redirects. `at` is the scheme and host that it sees."""
 
     def __init__(self, app: Any, at: str = "http://farm") -> None:
-        self.client = TestClient(app, at, follow_redirects=False)
+        self.client = TestClient(app, at, follow_redirects=False, headers={"Accept": "text/html,*/*;q=0.8"})
 
     def get(self, path: str, **rest: Any) -> Response:
         response: Response = self.client.get(path, **rest)
