@@ -23,6 +23,7 @@ from api.errors import handle_error
 from api.models import endpoints as models
 from api.openapi import CompletedApi, operation_id
 from api.overlays import endpoints as overlays
+from api.portal import routes as portal
 from api.rate_limits import RateLimiter
 from api.renders import endpoints as renders
 from api.request_id import RequestId, UnexpectedErrors
@@ -82,7 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)
     app.include_router(reference_page.router)
-    app.state.methods = _methods([*routers, metrics.router, reference_page.router])
+    app.include_router(portal.router)
+    app.state.methods = _methods([*routers, metrics.router, reference_page.router, portal.router])
     for kind in (
         FarmError,
         RequestValidationError,

@@ -4,6 +4,7 @@ An endpoint declares the scope that it requires by the type of its account param
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any, cast, get_type_hints
 
 import structlog
@@ -95,9 +96,9 @@ class KeyedRoute(APIRoute):
         """Handle a request that may have an effect."""
         effect = effects.Effect(
             farm_of(request).database,
-            key,
+            key.account_id,
+            partial(accounts.check_again, key_id=key.id, scope=scope),
             effects.read_header(request) if request.method == "POST" else None,
-            scope,
             self.path_format,
             self.status_code or 200,
             self.response_model_exclude_none,
@@ -147,7 +148,7 @@ def _admit(farm: Farm, raw: str, scope: str, *, is_write: bool) -> tuple[Key, Wr
     with farm.database.read() as db:
         key = accounts.authenticate(db, raw, scope)
         is_use_due = accounts.is_use_recorded_long_ago(db, key)
-    write_limit = farm.rate_limiter.take(key) if is_write else None
+    write_limit = farm.rate_limiter.take(key.account_id, f"key:{key.id}") if is_write else None
     if is_use_due:
         try:
             with farm.database.write() as db:

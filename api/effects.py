@@ -20,10 +20,8 @@ from starlette.concurrency import run_in_threadpool
 
 from api.envelope import Data
 from api.multipart import Upload
-from farm.accounts import accounts
 from farm.db import answers
 from farm.db.session import DATABASE_DOWN, Database
-from farm.db.tables import Key
 from farm.errors import IdempotencyInFlight, InvalidRequest
 
 T = TypeVar("T")
@@ -55,12 +53,15 @@ class _Replay(Exception):
 
 @dataclass
 class Effect:
-    """The effect of one `request` with an API key; `route` to `exclude_none` are those of its endpoint."""
+    """The effect of one `request` of an account; `route` to `exclude_none` are those of its endpoint.
+
+    `check_again` raises when the account may no longer do it: its key was revoked, or its session has ended.
+    """
 
     database: Database
-    api_key: Key
+    account_id: str
+    check_again: Callable[[Session], None]
     idempotency_key: str | None
-    scope: str
     route: str
     status: int
     exclude_none: bool
@@ -90,7 +91,7 @@ class Effect:
         The key was valid before the body came; since then minutes may have passed.
         """
         with self.database.write() as db:
-            accounts.check_again(db, self.api_key.id, self.scope)
+            self.check_again(db)
             yield db
 
     def answered(self, db: Session, data: T) -> T:
@@ -122,7 +123,7 @@ class Effect:
     def _begin(self, key: str, fingerprint: str) -> None:
         try:
             with self.transaction() as db:
-                found = answers.claim(db, self.api_key.account_id, self.route, key, fingerprint)
+                found = answers.claim(db, self.account_id, self.route, key, fingerprint)
         except IntegrityError as error:
             raise IdempotencyInFlight from error
         if found.status is not None:

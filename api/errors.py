@@ -70,7 +70,7 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {
 
 def handle_error(request: Request, error: Exception) -> JSONResponse:
     """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
-    response = error_response(_to_farm_error(request, error))
+    response = error_response(to_farm_error(request, error))
     write_limit = getattr(request.state, "write_limit", None)
     if write_limit and not isinstance(error, TooManyAtOnce):  # which is no limit of a minute
         response.headers.update(write_limit.headers)
@@ -123,7 +123,7 @@ def add_error(responses: dict[int | str, dict[str, Any]], kind: type[FarmError])
         entry.setdefault("headers", {})["Retry-After"] = RETRY_AFTER
 
 
-def _to_farm_error(request: Request, error: Exception) -> FarmError:
+def to_farm_error(request: Request, error: Exception) -> FarmError:
     match error:
         case FarmError():
             return error

@@ -1,8 +1,10 @@
-"""Rate limits of writes: a token bucket in Redis for each API key and each account."""
+"""Rate limits of writes and of attempts to log in: token buckets in Redis."""
 
+import hashlib
 import math
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +13,15 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from farm.db.tables import Key
-from farm.errors import RateLimited
+from farm.errors import RateLimited, TooManyLogIns, Unavailable
 from farm.settings import Settings
 
 log = structlog.get_logger()
 
 WINDOW_SECONDS = 60  # an empty bucket is full again after this time
+LOG_IN_WINDOW_SECONDS = 15 * 60
+MAX_LOG_INS_PER_ACCOUNT = 10  # attempts within the window
+MAX_LOG_INS_PER_ADDRESS = 60  # more, as an office may share one
 TIMEOUT_SECONDS = 1.0  # a request does not wait longer for Redis
 OUTAGE_SECONDS = 5.0  # after a failure Redis is not asked again for this time
 PREFIX = "rate_limit:"  # of the buckets' keys in Redis
@@ -74,7 +78,7 @@ class WriteLimit:
 
 
 class RateLimiter:
-    """Counts writes. While Redis is down, none is refused."""
+    """Counts writes and attempts to log in. While Redis is down, no write is refused, and no password is tried."""
 
     def __init__(self, settings: Settings) -> None:
         # One retry, for a connection that Redis closed by restarting.
@@ -93,21 +97,45 @@ class RateLimiter:
     def close(self) -> None:
         self._redis.close()
 
-    def take(self, key: Key) -> WriteLimit | None:
-        """Take a token for a write with this key; None while Redis is down. Raises RateLimited."""
-        if self._down and time.monotonic() < self._ask_again_at:
+    def take(self, account_id: str, source: str) -> WriteLimit | None:
+        """Take a token for a write; None while Redis is down. Raises RateLimited.
+
+        `source` is the account's key or session, which has a bucket of its own.
+        """
+        taken = self._take([source, f"account:{account_id}"], self._limits, WINDOW_SECONDS)
+        if taken is None:
             return None
-        buckets = [f"{PREFIX}key:{key.id}", f"{PREFIX}account:{key.account_id}"]
-        try:
-            wait, *busy = map(float, self._script(keys=buckets, args=[*self._limits, WINDOW_SECONDS]))
-        except RedisError as error:
-            self._note_outage(error)
-            return None
-        self._down = False
+        wait, *busy = taken
         write_limit = min(map(_quota, self._limits, busy), key=lambda each: each.remaining)
         if wait:
             raise RateLimited(write_limit.limit, math.ceil(wait))
         return write_limit
+
+    def take_log_in(self, email: str, address: str) -> None:
+        """Take a token for one password. Raises TooManyLogIns; Unavailable while Redis is down."""
+        account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+        limits = (MAX_LOG_INS_PER_ACCOUNT, MAX_LOG_INS_PER_ADDRESS)
+        taken = self._take([f"log_in:{account}", f"log_in_from:{address}"], limits, LOG_IN_WINDOW_SECONDS)
+        if taken is None:
+            raise Unavailable("The farm's Redis is down, and without it no password is tried: try again shortly")
+        if taken[0]:
+            raise TooManyLogIns(MAX_LOG_INS_PER_ACCOUNT, math.ceil(taken[0]))
+
+    def _take(self, buckets: Sequence[str], limits: Sequence[int], window_seconds: int) -> list[float] | None:
+        """Take a token from each bucket, or none: the seconds to wait, and those until each is full again.
+
+        None while Redis is down.
+        """
+        if self._down and time.monotonic() < self._ask_again_at:
+            return None
+        try:
+            keys = [PREFIX + bucket for bucket in buckets]
+            answer = list(map(float, self._script(keys=keys, args=[*limits, window_seconds])))
+        except RedisError as error:
+            self._note_outage(error)
+            return None
+        self._down = False
+        return answer
 
     def _note_outage(self, error: RedisError) -> None:
         with self._lock:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
 from farm.errors import NotFound
 
@@ -25,9 +25,12 @@ FILE_HEADERS = {"Cache-Control": "public, max-age=3600"}
 
 
 @router.get("/")
-async def get_pointers() -> dict[str, dict[str, str]]:
-    """Where the rest is, for those who have only the host's name."""
-    return {"data": {"api": "/v1", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}}
+async def get_pointers(request: Request) -> Response:
+    """Where the rest is, for those who have only the host's name: a browser is led to the portal."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/portal", 303)
+    paths = {"api": "/v1", "portal": "/portal", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}
+    return JSONResponse({"data": paths})
 
 
 @router.get("/docs")

@@ -3,8 +3,10 @@
 FarmError                  code, status, message: all that a client sees
 +- Unauthorized            401 unauthorized
 |  +- TokenExpired         401 token_expired
+|  +- LoggedOut            401 unauthorized, the session of a browser is over
 +- NoCredits               402 no_credits, with the number needed and the number left
 +- Forbidden               403 forbidden
+|  +- FormExpired          403 forbidden, a form without the token of its page
 |  +- InsufficientScope    403 insufficient_scope, names the scope that the key lacks
 +- NoFile                  400 no_file
 +- InvalidFormat           400 invalid_format
@@ -39,6 +41,7 @@ FarmError                  code, status, message: all that a client sees
 +- UploadLimit             429 upload_limit
 +- RateLimited             429 rate_limited, with the limit and the seconds to wait
 |  +- TooManyAtOnce        429 rate_limited, the account has too many requests at a time
+|  +- TooManyLogIns        429 rate_limited, too many passwords were tried
 +- Unavailable             503 unavailable, names the part of the farm that is down
 |  +- WrongVersion         503 unavailable, the tables are not of this code's version
 +- SandboxTooWeak          500 internal, this machine cannot confine Blender as FARM_SANDBOX_REQUIRED asks
@@ -85,6 +88,10 @@ class TokenExpired(Unauthorized):
     code, default = "token_expired", "This API key has expired"
 
 
+class LoggedOut(Unauthorized):
+    default = "You are logged out: log in again"
+
+
 class NoCredits(FarmError):
     code, status, default = "no_credits", 402, "Not enough render credits left"
 
@@ -101,6 +108,10 @@ class InsufficientScope(Forbidden):
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This API key lacks the scope {scope}")
+
+
+class FormExpired(Forbidden):
+    default = "This form is no longer valid: go back, load the page again and repeat what you did"
 
 
 class NoFile(FarmError):
@@ -253,6 +264,15 @@ class TooManyAtOnce(RateLimited):
     def __init__(self, limit: int) -> None:
         FarmError.__init__(self, f"{limit} requests of this account are being processed: wait for one to end")
         self.limit, self.retry_after = limit, 5
+
+
+class TooManyLogIns(RateLimited):
+    """`limit` passwords were tried, for an account or from an address."""
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        minutes = -(-retry_after // 60)
+        FarmError.__init__(self, f"Too many attempts to log in: try again in {minutes} min")
+        self.limit, self.retry_after = limit, retry_after
 
 
 class Unavailable(FarmError):

@@ -124,6 +124,12 @@ class Settings(BaseSettings, ModelLimits):
         1200, ge=1, description="Maximum number of POST, PATCH and DELETE requests of one account in a minute"
     )
 
+    sign_up: Literal["open", "invite", "closed"] = Field(
+        "closed",
+        description="Who may sign up in the portal. open: every visitor, with 10 credits; invite: with a link from "
+        "`farm accounts invite`; closed: only `farm accounts create` makes accounts",
+    )
+
     quota_bytes: int = Field(
         100 * 1024**3, ge=0, description="Maximum bytes of an account's stored models, overlays and renders"
     )

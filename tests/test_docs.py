@@ -135,7 +135,7 @@ def test_architecture_shows_the_layers_that_are_enforced() -> None:
         names = {path.removesuffix(".py").strip("/").replace("/", ".") for path in re.findall(r"`(.*?)`", packages)}
         documented.setdefault(int(layer), set()).update(names)
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")  # the first one
     assert documented == {
         number: set(packages.split(" | ")) for number, packages in enumerate(reversed(layers), start=1)
     }

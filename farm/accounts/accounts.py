@@ -35,6 +35,7 @@ ADMIN_PREFIX = "admin:"  # of the scopes that only keys of admin accounts have
 EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+")
 MAX_EMAIL_LENGTH = 320
 MAX_TAG_LENGTH = 100
+MAX_KEY_NAME_LENGTH = 100
 USE_RECORDED_EVERY = timedelta(minutes=1)  # so that not every read request writes
 
 
@@ -94,6 +95,32 @@ def revoke_key(db: Session, key: str) -> Key:
         raise Unauthorized
     row.revoked_at = clock.now(db)
     return row
+
+
+def roll_key(db: Session, account_id: str, key_id: str, overlap: timedelta) -> str:
+    """Replace a key by one with the same name, scopes and expiry; the old one stays valid for `overlap`.
+
+    Returns the new raw key. Raises Unauthorized unless it is a valid key of the account.
+    """
+    old = _valid_key(db, account_id, key_id)
+    raw = create_key(db, old.account, name=old.name, scopes=old.scopes, expires_at=old.expires_at)
+    ends = clock.now(db) + overlap
+    old.expires_at = min(old.expires_at, ends) if old.expires_at else ends
+    return raw
+
+
+def revoke_own_key(db: Session, account_id: str, key_id: str) -> None:
+    """Revoke a key of the account. Raises Unauthorized unless it is a valid one."""
+    _valid_key(db, account_id, key_id).revoked_at = clock.now(db)
+
+
+def _valid_key(db: Session, account_id: str, key_id: str) -> Key:
+    key = db.get(Key, key_id, with_for_update=True)
+    if key is None or key.account_id != account_id or key.revoked_at:
+        raise Unauthorized("This is not a key of this account, or it was already revoked")
+    if key.expires_at and key.expires_at <= clock.now(db):
+        raise TokenExpired
+    return key
 
 
 def authenticate(db: Session, raw: str, scope: str) -> Key:

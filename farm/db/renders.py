@@ -56,7 +56,7 @@ def locked(db: Session, render_id: str) -> Render | None:
 def detail(db: Session, account_id: str, render_id: str) -> Detail:
     """As `owned`, with its progress and file size, in one query."""
     wanted = (Render.id == render_id, Render.account_id == account_id)
-    row = db.execute(_details().where(*wanted)).one_or_none() if well_formed(render_id) else None
+    row = db.execute(details().where(*wanted)).one_or_none() if well_formed(render_id) else None
     if row is None:
         raise RenderNotFound
     return Detail(*row)
@@ -128,7 +128,7 @@ def _page(
     order = lists.order(Render, listing.sort, columns)
     # The ids first, from an index only: a large offset then skips index entries instead of whole rows.
     page = select(Render.id).where(*wanted).order_by(*order).limit(listing.limit).offset(listing.offset)
-    rows = db.execute(_details().options(*options).where(Render.id.in_(list(db.scalars(page)))).order_by(*order))
+    rows = db.execute(details().options(*options).where(Render.id.in_(list(db.scalars(page)))).order_by(*order))
     return [Detail(*row) for row in rows], total
 
 
@@ -148,7 +148,8 @@ def workers(db: Session, render_ids: Sequence[str]) -> dict[str, list[str]]:
 _is_part = and_(Chunk.shot_id == Render.shot_id, or_(Chunk.kind == "draw", Chunk.render_id == Render.id))
 
 
-def _details() -> Select[Any]:
+def details() -> Select[Any]:
+    """The columns of a Detail, of all renders."""
     frames_done = select(func.coalesce(func.sum(Chunk.frames_done), 0)).where(Chunk.shot_id == Render.shot_id)
     video_size = select(Asset.size).where(Asset.render_id == Render.id, Asset.kind.in_(("video", "dataset")))
     web = select(Asset.id).where(Asset.render_id == Render.id, Asset.kind == "web").exists()

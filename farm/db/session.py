@@ -131,7 +131,7 @@ def _postgresql_engine(url: str) -> Engine:
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         connect_args={
-            "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+            "options": f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s -c TimeZone=UTC",
             "connect_timeout": UNREACHABLE_TIMEOUT_SECONDS,
             "tcp_user_timeout": 1000 * UNREACHABLE_TIMEOUT_SECONDS,
             "keepalives_idle": UNREACHABLE_TIMEOUT_SECONDS // 2,

@@ -60,7 +60,10 @@ class Table(DeclarativeBase):
 
 
 class Account(Table):
-    """A client of the farm. With `node_tag` only nodes with this tag draw and finish its renders."""
+    """A client of the farm. With `node_tag` only nodes with this tag draw and finish its renders.
+
+    `password_digest` is argon2's, with its salt and cost; only its use loads it. Without one it cannot log in.
+    """
 
     __tablename__ = "accounts"
 
@@ -69,6 +72,33 @@ class Account(Table):
     suspended_at: Mapped[datetime | None]
     credits: Mapped[int] = mapped_column(BigInteger, default=0)
     node_tag: Mapped[str | None] = mapped_column(String(100))
+    password_digest: Mapped[str | None] = mapped_column(String(255), deferred=True)
+
+
+class BrowserSession(Table):
+    """A browser that is logged in to the portal; only the digest of its cookie is stored. Ending it deletes the row.
+
+    `agent` is what the browser calls itself.
+    """
+
+    __tablename__ = "browser_sessions"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    agent: Mapped[str] = mapped_column(String(255))
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    account: Mapped[Account] = relationship()
+
+
+class Invitation(Table):
+    """The right to sign up once, with some credits; only the digest of its code is stored. Its use deletes the row."""
+
+    __tablename__ = "invitations"
+
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    credits: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class LedgerEntry(Table):

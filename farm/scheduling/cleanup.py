@@ -1,9 +1,10 @@
 """Removes stored files that are no longer needed: those of deleted models and overlays, once no render needs them, and
-files of renders and uploads that dead processes have left behind; and answers that were kept long enough."""
+files of renders and uploads that dead processes have left behind; and rows that are over: answers, browsers' sessions,
+invitations."""
 
 from datetime import timedelta
 
-from farm.db import answers, cleanups, clock, counters, models, overlays
+from farm.db import answers, cleanups, clock, counters, models, overlays, sessions
 from farm.db.session import Database
 from farm.db.tables import Cleanup, Model, Overlay
 from farm.scheduling.attempted import attempted
@@ -40,6 +41,8 @@ def clean_up(database: Database, storage: Storage) -> None:
             break
     with attempted(database, "answers", "all"), database.write() as db:
         answers.prune(db)
+    with attempted(database, "sessions", "all"), database.write() as db:
+        sessions.prune(db)
 
 
 def _remove_for_good(database: Database, storage: Storage, owner: Model | Overlay) -> None:

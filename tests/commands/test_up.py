@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from farm.accounts.accounts import PREFIX
 from farm.cli import app
 from tests.support.polling import until
+from tests.support.portal import TOKEN
 from tests.support.processes import FARM, WITHOUT_CAPABILITIES, command_line, free_port, may_read
 
 
@@ -43,6 +44,14 @@ def audited(folder: Path) -> list[dict[str, str]]:
     return list(json.loads(result.stdout))
 
 
+def logs_in(url: str, email: str, password: str) -> bool:
+    """Whether the portal accepts a password."""
+    with httpx.Client(base_url=url) as browser:
+        [token] = TOKEN.findall(browser.get("/portal/log-in").text)
+        answer = browser.post("/portal/log-in", data={"token": token, "email": email, "password": password})
+        return answer.status_code == 303 and browser.get("/portal/account").status_code == 200
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -54,11 +63,15 @@ def test_first_start_writes_the_admin_key_to_a_private_file(tmp_path: Path) -> N
         assert key.startswith(PREFIX)
         assert str(file) in output
         assert PREFIX not in output
+        password = file.with_name("admin-password")
+        assert str(password) in output
+        assert password.read_text().strip() not in output
+        assert logs_in(url, "admin@localhost", password.read_text().strip())
         account = httpx.get(f"{url}/v1/account", headers={"Authorization": f"Bearer {key}"}).json()["data"]
         assert account["email"] == "admin@localhost"
         databases = [path for path in file.parent.iterdir() if path.name.startswith("plinth.db")]
         assert len(databases) == 3, "with the files that SQLite adds"
-        assert {mode(path) for path in [file, *databases]} == {0o600}
+        assert {mode(path) for path in [file, password, *databases]} == {0o600}
         assert mode(file.parent) == 0o700
         assert [(entry["what"], entry["email"]) for entry in audited(tmp_path)] == [
             ("keys create", "admin@localhost"),

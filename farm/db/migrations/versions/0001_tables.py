@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("suspended_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("credits", sa.BigInteger(), nullable=False),
         sa.Column("node_tag", sa.String(length=100), nullable=True),
+        sa.Column("password_digest", sa.String(length=255), nullable=True),
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
@@ -123,6 +124,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "route", "key", name=op.f("uq_answers_account_id_route_key")),
     )
     op.create_index(op.f("ix_answers_created_at"), "answers", ["created_at"], unique=False)
+    op.create_table(
+        "browser_sessions",
+        sa.Column("account_id", sa.String(length=12), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("agent", sa.String(length=255), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=12), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_browser_sessions_account_id_accounts"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_browser_sessions")),
+        sa.UniqueConstraint("digest", name=op.f("uq_browser_sessions_digest")),
+    )
+    op.create_index(op.f("ix_browser_sessions_account_id"), "browser_sessions", ["account_id"], unique=False)
+    op.create_index(op.f("ix_browser_sessions_expires_at"), "browser_sessions", ["expires_at"], unique=False)
+    op.create_table(
+        "invitations",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("credits", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.String(length=12), nullable=False),
+        sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("digest", name=op.f("uq_invitations_digest")),
+    )
+    op.create_index(op.f("ix_invitations_expires_at"), "invitations", ["expires_at"], unique=False)
     op.create_table(
         "keys",
         sa.Column("account_id", sa.String(length=12), nullable=False),
@@ -409,6 +437,8 @@ def downgrade() -> None:
         "models",
         "ledger",
         "keys",
+        "invitations",
+        "browser_sessions",
         "answers",
         "nodes",
         "suspect_models",

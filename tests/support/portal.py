@@ -1,0 +1,70 @@
+"""A browser in the portal: it keeps its cookie, and sends forms with the token of the page that it was on."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx import Response
+from sqlalchemy import event
+
+from farm.accounts import passwords, sessions
+from farm.db.session import Database
+from farm.db.tables import Account
+
+PASSWORD = "correct horse battery"
+TOKEN = re.compile(r'name="token" value="([0-9a-f]{64})"')
+
+
+class Browser:
+    """Calls pages as a browser does, without following redirects. `at` is the scheme and host that it sees."""
+
+    def __init__(self, app: Any, at: str = "http://farm") -> None:
+        self.client = TestClient(app, at, follow_redirects=False, headers={"Accept": "text/html,*/*;q=0.8"})
+
+    def get(self, path: str, **rest: Any) -> Response:
+        response: Response = self.client.get(path, **rest)
+        return response
+
+    def token(self, path: str) -> str:
+        """The token in the forms of a page."""
+        response = self.get(path)
+        assert response.status_code == 200, response.text
+        return str(TOKEN.findall(response.text)[0])
+
+    def post(self, path: str, fields: dict[str, Any] | None = None, *, page: str = "/portal/account") -> Response:
+        """Send a form with the token of a page."""
+        response: Response = self.client.post(path, data={"token": self.token(page), **(fields or {})})
+        return response
+
+    def log_in(self, email: str, password: str = PASSWORD, next_page: str = "") -> Response:
+        fields = {"email": email, "password": password, "next": next_page}
+        return self.post("/portal/log-in", fields, page="/portal/log-in")
+
+    def logged_in(self, email: str) -> "Browser":
+        response = self.log_in(email)
+        assert response.status_code == 303, response.text
+        return self
+
+
+def set_password(database: Database, account: Account, password: str = PASSWORD) -> None:
+    digest = passwords.digest(password)
+    with database.write() as db:
+        sessions.change_password(db, account, digest)
+
+
+@contextmanager
+def counted_statements(app: Any) -> Iterator[list[str]]:
+    """The SQL statements of the calls within the block."""
+    statements: list[str] = []
+
+    def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    engine = app.state.farm.database.engine
+    event.listen(engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
