@@ -22,6 +22,8 @@ Stop = tuple[float, Colour]
 SOFTBOX_GROWTH = 1.15  # of a softbox that is dim towards its edge: shadows stay as soft as an even one's
 MIDDLE_STRENGTH = 4.57  # of such a softbox, at which it has the power of an even one
 BLACK_LIFT = 0.008  # linear light, added before the view transform
+RIM, RIM_STEPS = 0.03, 6  # the column's rounding, in its radii
+COLUMN_HEIGHT, COLUMN_SIDES = 30.0, 160  # in its radii: it ends below every frame, also of the camera farthest away
 WHITE: Colour = (1.0, 1.0, 1.0)
 
 
@@ -154,7 +156,52 @@ def dark() -> dict[str, float]:
     return {"reflector_strength": 0.6, "reflector_roughness": 0.08, "reflector_fade": 1.4}
 
 
-TEMPLATES: dict[str, Callable[[], dict[str, float]]] = {"studio": studio, "daylight": daylight, "dark": dark}
+def pedestal() -> dict[str, float]:
+    """A round column of plaster, as wide as the subject needs, that leaves the frame below; soft light from one side.
+
+    The column is the floor: it receives the subject's shadow itself.
+    """
+    soft_box("Key", azimuth=-40, elevation=50, distance=5.0, size=(2.8, 2.8), power=380)
+    soft_box("Fill", azimuth=60, elevation=20, distance=6.0, size=(4.0, 4.0), power=50)
+    soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=190)
+    surround([(0.0, grey(0.5)), (0.46, grey(0.35)), (0.54, grey(0.35)), (0.8, grey(0.85))], strength=0.5)
+    column()
+    return {"fit_margin": 1.4, "shadow_strength": 0.0, "reflector_strength": 0.0}
+
+
+def column() -> None:
+    """A column with rounded rim in the collection Set: its top at z = 0, its radius the subject's footprint."""
+    rounding = [math.radians(90 * step / RIM_STEPS) for step in range(RIM_STEPS + 1)]
+    rim = [(1 - RIM * (1 - math.sin(turn)), -RIM * (1 - math.cos(turn))) for turn in rounding]
+    # Edges beside the rim keep its smooth normals from spreading over the flat top and the straight side.
+    profile = [(1 - 1.5 * RIM, 0.0), *rim, (1.0, -1.5 * RIM), (1.0, -COLUMN_HEIGHT)]
+    turns = [2 * math.pi * side / COLUMN_SIDES for side in range(COLUMN_SIDES)]
+    points = [(radius * math.cos(turn), radius * math.sin(turn), z) for radius, z in profile for turn in turns]
+    sides = [(side, (side + 1) % COLUMN_SIDES) for side in range(COLUMN_SIDES)]
+    rows = [row * COLUMN_SIDES for row in range(len(profile) - 1)]
+    faces = [(row + a, row + COLUMN_SIDES + a, row + COLUMN_SIDES + b, row + b) for row in rows for a, b in sides]
+    mesh = bpy.data.meshes.new("Column")
+    mesh.from_pydata(points, [], [*faces, tuple(range(COLUMN_SIDES))])
+    mesh.shade_smooth()
+    plaster = bpy.data.materials.new("Plaster")
+    plaster.use_nodes = True
+    surface = plaster.node_tree.nodes["Principled BSDF"]
+    surface.inputs["Base Color"].default_value = (0.50, 0.48, 0.455, 1.0)
+    surface.inputs["Roughness"].default_value = 0.6
+    mesh.materials.append(plaster)
+    object_ = bpy.data.objects.new("Column", mesh)
+    describe(object_, contract.FOOTPRINT, 1.25)
+    made = bpy.data.collections.new(contract.SET)
+    bpy.context.scene.collection.children.link(made)
+    made.objects.link(object_)
+
+
+TEMPLATES: dict[str, Callable[[], dict[str, float]]] = {
+    "studio": studio,
+    "daylight": daylight,
+    "dark": dark,
+    "pedestal": pedestal,
+}
 
 
 def make(name: str) -> None:
@@ -168,10 +215,7 @@ def make(name: str) -> None:
         object_ = bpy.data.objects.new(part.name, CONTENTS[part.type]())
         bpy.data.collections[part.collection].objects.link(object_)
         for property_ in part.properties:
-            object_[property_.name] = properties.get(property_.name, property_.usual)
-            object_.id_properties_ui(property_.name).update(
-                min=property_.minimum, max=property_.maximum, default=property_.usual, description=property_.meaning
-            )
+            describe(object_, property_, properties.get(property_.name, property_.usual))
     scene.camera = bpy.data.objects["Camera"]
 
     view = scene.view_settings
@@ -189,6 +233,14 @@ def make(name: str) -> None:
         saved = Path(folder) / f"{name}.blend"
         bpy.ops.wm.save_as_mainfile(filepath=str(saved), compress=True)
         shutil.move(saved, HERE / saved.name)
+
+
+def describe(object_: bpy.types.Object, property_: contract.Property, value: float) -> None:
+    """Add a custom property, as Blender's panel is to show it."""
+    object_[property_.name] = value
+    object_.id_properties_ui(property_.name).update(
+        min=property_.minimum, max=property_.maximum, default=property_.usual, description=property_.meaning
+    )
 
 
 def camera() -> bpy.types.Camera:

@@ -1,11 +1,16 @@
-"""Renders docs/gallery: a contact sheet of eight frames for every effect in every aspect. Run by `make gallery`."""
+"""Renders docs/gallery: a contact sheet of eight frames for every effect and scene in every aspect.
 
+Run by `make gallery`; `python -m docs.make_gallery NAME ...` renders the sheets of these effects and scenes only.
+"""
+
+import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 from camera_paths import PATHS
+from farm import templates
 from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
 from farm.orders.plan import ASPECT_RATIOS, shot
@@ -18,15 +23,19 @@ GALLERY = Path(__file__).parent / "gallery"
 MODEL = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
 FRAMES, COLUMNS, GAP = 8, 4, 8
 SETTINGS = Settings(scale=0.4, engine="cycles")
+SCENES = [name for name in templates.names() if name != RenderSettings().scene]  # the effects show the default scene
+REQUESTS = {effect: {"effect": effect} for effect in PATHS} | {
+    scene: {"effect": "turntable", "scene": scene} for scene in SCENES
+}
 
 
 def main() -> None:
     GALLERY.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=SETTINGS.scratch) as folder, BlenderHost(Path(folder)) as host:
-        for effect in PATHS:
+        for subject in sys.argv[1:] or REQUESTS:
             for aspect in ASPECT_RATIOS:
-                name = f"{effect}-{aspect.replace(':', 'x')}.jpg"
-                sheet(host, parse({"effect": effect, "aspect": aspect})).save(GALLERY / name, quality=88)
+                name = file_name(subject, aspect)
+                sheet(host, parse(REQUESTS[subject] | {"aspect": aspect})).save(GALLERY / name, quality=88)
                 print(GALLERY.name + "/" + name, flush=True)
     (GALLERY / "README.md").write_text(page())
 
@@ -49,17 +58,23 @@ def sheet(host: BlenderHost, render_settings: RenderSettings) -> Image.Image:
     return picture
 
 
+def file_name(subject: str, aspect: str) -> str:
+    """The name of the sheet of an effect or a scene."""
+    return f"{subject}-{aspect.replace(':', 'x')}.jpg"
+
+
 def page() -> str:
     """The gallery's page in Markdown."""
     lines = [
         "# Gallery",
         "",
-        "Eight frames of every effect in every aspect, made by `make gallery` from the sample product.",
+        "Eight frames of every effect in the scene `studio`, and of every other scene in the effect `turntable`, in",
+        "every aspect; made by `make gallery` from the sample product.",
         "",
     ]
-    for effect in PATHS:
-        lines += [f"## {effect}", ""]
-        lines += [f"![{effect}, {aspect}]({effect}-{aspect.replace(':', 'x')}.jpg)" for aspect in ASPECT_RATIOS]
+    for subject in REQUESTS:
+        lines += [f"## {subject}", ""]
+        lines += [f"![{subject}, {aspect}]({file_name(subject, aspect)})" for aspect in ASPECT_RATIOS]
         lines += [""]
     return "\n".join(lines)
 

@@ -134,8 +134,9 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def template_collections() -> Rows:
-    """Every collection that a template must have."""
-    return [[f"`{name}`", meaning] for name, meaning in contract.COLLECTIONS.items()]
+    """Every collection that a template must or may have."""
+    collections = contract.COLLECTIONS | contract.OPTIONAL_COLLECTIONS
+    return [[f"`{name}`", meaning] for name, meaning in collections.items()]
 
 
 def template_objects() -> Rows:
@@ -145,10 +146,10 @@ def template_objects() -> Rows:
 
 def template_properties() -> Rows:
     """Every custom property of a template's objects."""
+    required = [(f"`{part.name}`", own) for part in contract.PARTS for own in part.properties]
     return [
-        [f"`{part.name}`", f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
-        for part in contract.PARTS
-        for own in part.properties
+        [owner, f"`{own.name}`", f"{own.minimum:g}", f"{own.maximum:g}", f"{own.usual:g}", own.meaning]
+        for owner, own in [*required, (f"any in `{contract.SET}`", contract.FOOTPRINT)]
     ]
 
 

@@ -1,5 +1,6 @@
 """Draw one frame of a shot: its layers, one after the other, into raw files."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +9,8 @@ import numpy as np
 
 from camera_paths import Pose
 from farm.blender import pixels, reflections, shadows
-from farm.blender.film import prepare, render_image
+from farm.blender.film import prepare, render_image, temporary_settings
+from farm.blender.materials import is_opaque, materials
 from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
 from farm.blender.unlit import Unlit
@@ -36,7 +38,7 @@ def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
     """Set the stage for a shot and bake the shadow of a static subject. Raises BadModel and BadTemplate."""
     remove_leftovers(folder)
     stage = set_up(shot)
-    static = shot.shadows and not stage.moves
+    static = casts_shadow(stage, shot) and not stage.moves
     shadow = shadows.bake(stage, folder / "shadow.npy") if static else None
     prepare(stage, shot)
     silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
@@ -48,14 +50,15 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
     shot, stage, shadow = opened.shot, opened.stage, opened.shadow
     name = f"frame-{number:06d}"
     camera = view(stage.lens, pose.azimuth, pose.radius)
-    points = stage.show_at(number / shot.fps * shot.animation_speed, pose.scale)
+    scale = max(pose.scale, MIN_SCALE) if stage.set else pose.scale
+    points = stage.show_at(number / shot.fps * shot.animation_speed, scale)
     ground: Array = camera.ground_to_pixel
-    if pose.scale < MIN_SCALE:
+    if scale < MIN_SCALE:
         empty = pixels.write(pixels.clear(1, 1, shot.bits), folder / f"{name}.rgba", 0, 0)
         return Frame(number, shot.bits, empty, None, None, tuple(ground.ravel().tolist()))
     if not stage.moves:
         ground = ground @ np.diag([pose.scale, pose.scale, 1.0])  # the shadow was baked at the subject's full size
-    elif shot.shadows:  # an animated subject casts a different shadow in every frame
+    elif casts_shadow(stage, shot):  # an animated subject casts a different shadow in every frame
         shadow = shadows.bake(stage, folder / f"{name}-shadow.npy")
         prepare(stage, shot)
     subject = draw_subject(opened, camera, points, folder / f"{name}.rgba")
@@ -71,11 +74,16 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
         bits=shot.bits,
         subject=subject.layer,
         reflection=reflections.draw_reflection(stage, camera, points, reflection, opened.unlit)
-        if shot.reflector
+        if shot.reflector and stage.ground["reflector_strength"] > 0
         else None,
         shadow=shadow,
         ground_to_pixel=tuple(ground.ravel().tolist()),
     )
+
+
+def casts_shadow(stage: Stage, shot: ShotSetup) -> bool:
+    """Whether there is a shadow on the floor."""
+    return shot.shadows and stage.ground["shadow_strength"] > 0
 
 
 class Exposures(Protocol):
@@ -91,15 +99,16 @@ class Exposures(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """The subject's layer of a frame; `seen` tells whether any pixel of it is covered."""
+    """The layer of a frame with subject and set; `seen` tells whether the subject covers any pixel of it."""
 
     layer: Layer
     seen: bool
 
 
 def draw_subject(opened: Exposures, camera: View, points: Array, path: Path) -> Subject:
-    """Draw the subject without shadow and mirror image into `path`."""
-    stage, box = opened.stage, crop(camera, points, FILTER_BORDER)
+    """Draw the subject and the set, without the floor's shadow and mirror image, into `path`."""
+    stage = opened.stage
+    box = crop(camera, np.concatenate([points, stage.set_points]), FILTER_BORDER)
     drawn = render_image(stage, camera, box, path.parent)
     painted = drawn[..., 3].copy()
     if opened.silhouette:
@@ -108,7 +117,21 @@ def draw_subject(opened: Exposures, camera: View, points: Array, path: Path) -> 
     pixels.settle_edges(drawn, painted)
     if opened.unlit:
         opened.unlit.expose(drawn, camera, box, path.parent)
-    return Subject(pixels.write(drawn, path, box[0], box[1]), bool(drawn[..., 3].any()))
+    layer = pixels.write(drawn, path, box[0], box[1])
+    return Subject(layer, _is_seen(opened, camera, points, path.parent) if stage.set else bool(drawn[..., 3].any()))
+
+
+def _is_seen(opened: Exposures, camera: View, points: Array, folder: Path) -> bool:
+    """Whether the subject covers any pixel beside and before the set."""
+    stage = opened.stage
+    if all(is_opaque(each) and not each.use_backface_culling for each in materials(stage.subject)):
+        return True
+    with ExitStack() as restored:
+        if opened.silhouette:
+            restored.enter_context(opened.silhouette.drawn())
+        for object_ in stage.set:
+            restored.enter_context(temporary_settings(object_, {"is_holdout": True}))
+        return bool(render_image(stage, camera, crop(camera, points, FILTER_BORDER), folder)[..., 3].any())
 
 
 def is_edge_on(camera: View, points: Array) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from farm.blender import pixels
 from farm.blender.film import read_exr, render_image
+from farm.blender.sets import hidden
 from farm.blender.stage import Stage
 from farm.blender.unlit import Unlit
 from farm.scene import edges
@@ -26,16 +27,17 @@ BLUR = 0.15  # radius of a point's blur at roughness 1, as a share of its height
 
 
 def draw_reflection(stage: Stage, camera: View, points: Array, path: Path, unlit: Unlit | None) -> Layer:
-    """Draw the mirror image into `path`."""
+    """Draw the mirror image of the subject, without the set, into `path`."""
     ground, below = stage.ground, mirrored(camera)
     fade = float(ground["reflector_fade"])
     reach = BLUR * float(ground["reflector_roughness"]) * fade * camera.lens.pixels_per_unit / camera.lens.distance
     box = crop(below, points, BORDER_PIXELS + round(2 * reach))
-    with _recorded_positions(path.parent) as positions:
+    with hidden(stage.seen_set), _recorded_positions(path.parent) as positions:
         drawn = render_image(stage, below, box, path.parent)
         world = positions()
     if unlit:
-        unlit.expose(drawn, below, box, path.parent)
+        with hidden(stage.seen_set):
+            unlit.expose(drawn, below, box, path.parent)
     full = np.iinfo(drawn.dtype).max
     colours = drawn.astype(np.float32) / full
     colours[..., :3] *= colours[..., 3:]

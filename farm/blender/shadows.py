@@ -11,6 +11,7 @@ from farm.blender.culling import closed_passages
 from farm.blender.engines import use_engine
 from farm.blender.film import read_exr
 from farm.blender.materials import materials
+from farm.blender.sets import hidden
 from farm.blender.stage import Stage
 from farm.scene.shot import ShadowMap
 
@@ -23,6 +24,7 @@ DISPLAY_GAMMA = 2.2
 def bake(stage: Stage, path: Path) -> ShadowMap:
     """Render the ground as a shadow catcher from above, the subject hidden from the camera only; save to `path`.
 
+    Of a set only the gobos take part: what the camera sees of it receives the subject's shadow itself.
     Always drawn by Cycles, so that both engines have the same shadow.
     """
     extent = float(stage.ground["shadow_extent"])
@@ -45,7 +47,7 @@ def bake(stage: Stage, path: Path) -> ShadowMap:
     render.image_settings.color_depth = "32"
     picture = path.with_suffix(".exr")
     render.filepath = str(picture)
-    with closed_passages(materials(stage.subject)):
+    with closed_passages(materials(stage.subject)), hidden(stage.seen_set):
         bpy.ops.render.render(write_still=True)
     for object_ in stage.subject:
         object_.visible_camera = True

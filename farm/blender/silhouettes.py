@@ -31,16 +31,18 @@ class Silhouette:
 
     @classmethod
     def of(cls, stage: Stage) -> "Silhouette":
-        """For the subject on the stage."""
-        used = materials(stage.subject)
+        """For the subject and the set on the stage."""
+        used = materials(stage.drawn)
         if not all(map(is_opaque, used)):
             return cls(None)
         paint = _paint()
         sides = {material.use_backface_culling for material in used}
+        if not all(object_.data.materials for object_ in stage.set):
+            sides.add(False)
         if sides == {True}:
             cull_backs(paint, opaque=True)
         elif True in sides:
-            mark_single_sided({object_.data for object_ in stage.subject if object_.type == "MESH"}, SINGLE_SIDED)
+            mark_single_sided({object_.data for object_ in stage.drawn if object_.type == "MESH"}, SINGLE_SIDED)
             cull_backs(paint, opaque=True, attribute=SINGLE_SIDED)
         return cls(paint)
 

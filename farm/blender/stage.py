@@ -11,6 +11,7 @@ from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
 from camera_paths import Pose
+from farm.blender import sets
 from farm.blender.importing import Imported, Object, import_model
 from farm.blender.materials import is_invisible
 from farm.blender.template import open_template
@@ -29,7 +30,8 @@ class Stage:
 
     `subject` is the imported objects, children of `root`; `root_matrix` is the root's matrix at the subject's full
     size, and `points` the surface at that size, as world points of shape (n, 3). `sphere_height` is the height of the
-    bounding sphere's centre above the ground; the sphere's radius is 1.
+    bounding sphere's centre above the ground; the sphere's radius is 1. `set` is the meshes of the template's set, and
+    `set_points` the surface of those that the camera sees, of shape (m, 3).
     """
 
     camera: Object
@@ -41,6 +43,23 @@ class Stage:
     points: Array
     sphere_height: float
     lens: Lens
+    set: list[Object]
+    set_points: Array
+
+    @property
+    def drawn(self) -> list[Object]:
+        """All objects that may be in the film."""
+        return self.subject + self.set
+
+    @property
+    def seen_set(self) -> list[Object]:
+        """The objects of the set but its gobos."""
+        return [object_ for object_ in self.set if not sets.is_gobo(object_)]
+
+    def remove_set(self) -> None:
+        """Take the set away for good."""
+        bpy.data.batch_remove(self.set)
+        self.set, self.set_points = [], np.empty((0, 3))
 
     @property
     def moves(self) -> bool:
@@ -60,6 +79,7 @@ class Stage:
 def set_up(shot: ShotSetup) -> Stage:
     """Open the template afresh and place the shot's model in it. Raises BadTemplate and BadModel."""
     parts = open_template(Path(shot.template))
+    set_ = sets.drawn(bpy.context.scene)
     camera, ground, root = parts["Camera"], parts["Ground"], parts["Subject"]
     imported = import_model(Path(shot.model_path), shot.animation)
     for object_ in imported.objects:
@@ -71,17 +91,31 @@ def set_up(shot: ShotSetup) -> Stage:
     root_matrix = to_unit_sphere @ rotation(shot)
     root.matrix_world = root_matrix
     sphere_height = bounds.height / bounds.radius
+    hull = (bounds.hull - bounds.foot) / bounds.radius
+    sets.place(set_, float(np.hypot(hull[:, 0], hull[:, 1]).max()))
     lens = framing.fit(
         Lens.around_sphere(
             camera.data.lens, camera["elevation"], camera["fit_margin"], sphere_height, shot.width, shot.height
         ),
-        (bounds.hull - bounds.foot) / bounds.radius,
+        hull,
         [Pose(*pose) for pose in shot.path],
         margin=camera["fit_margin"],
         shadow=shot.shadows,
     )
-    objects, seconds = imported.objects, imported.clip_seconds
-    return Stage(camera, ground, root, objects, seconds, root_matrix, surface(objects), sphere_height, lens)
+    seen = [object_ for object_ in set_ if not sets.is_gobo(object_)]
+    return Stage(
+        camera=camera,
+        ground=ground,
+        root=root,
+        subject=imported.objects,
+        clip_seconds=imported.clip_seconds,
+        root_matrix=root_matrix,
+        points=surface(imported.objects),
+        sphere_height=sphere_height,
+        lens=lens,
+        set=set_,
+        set_points=surface(seen) if seen else np.empty((0, 3)),
+    )
 
 
 def rotation(shot: ShotSetup) -> Matrix:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import bpy
 
 from farm.blender.importing import Object
+from farm.blender.materials import materials
 from farm.templates import contract
 from farm.templates.contract import Violation
 
@@ -25,19 +26,19 @@ def unseen_content(scene: bpy.types.Scene) -> Iterator[Violation]:
         )
 
 
-def is_lit(light: Object) -> bool:
-    """Whether a light shines in renders: neither itself nor its collections are hidden there."""
+def is_in_renders(object_: Object) -> bool:
+    """Whether neither the object itself nor its collections are hidden in renders."""
     layer = bpy.context.view_layer
     return (
-        not light.hide_render
-        and light.name in layer.objects
-        and any(not collection.hide_render for collection in light.users_collection)
+        not object_.hide_render
+        and object_.name in layer.objects
+        and any(not collection.hide_render for collection in object_.users_collection)
     )
 
 
 def _excluded_collections() -> Iterator[Violation]:
     for layer in _layer_collections(bpy.context.view_layer.layer_collection):
-        if layer.name not in contract.COLLECTIONS:
+        if layer.name not in contract.COLLECTIONS | contract.OPTIONAL_COLLECTIONS:
             continue
         if layer.exclude:
             yield Violation(layer.name, "it is excluded from the view layer", "Tick the collection in the Outliner")
@@ -54,18 +55,21 @@ def _layer_collections(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.L
 
 
 def _animation(scene: bpy.types.Scene) -> Iterator[Violation]:
-    """All frames are drawn with the light of one moment."""
+    """All frames are drawn with the light and the set of one moment."""
     parts = {part.name for part in contract.PARTS}  # for these objects no animation at all is allowed
     owners: list[bpy.types.ID | None] = [object_ for object_ in scene.objects if object_.name not in parts]
     owners += [object_.data for object_ in scene.objects if object_.type in {"LIGHT", "CAMERA"}]
-    for owner in [*owners, scene.world, scene]:
+    meshes = [object_ for object_ in scene.objects if object_.type == "MESH" and object_.name not in parts]
+    owners += [block for object_ in meshes for block in (object_.data, object_.data.shape_keys)]
+    owners += materials(meshes)
+    for owner in dict.fromkeys([*owners, scene.world, scene]):
         for block in (owner, getattr(owner, "node_tree", None)):
             if block and _moves(block.animation_data):
                 assert owner
                 yield Violation(
-                    owner.name,
-                    "it is animated, and the farm draws every frame with the light of the first",
-                    "Object, Light or World Properties: right-click the animated value > Clear Keyframes or Drivers",
+                    owner.user.name if isinstance(owner, bpy.types.Key) else owner.name,
+                    "it is animated, and the farm draws every frame with the light and the set of the first",
+                    "Its tab of the Properties: right-click the animated value > Clear Keyframes or Drivers",
                 )
 
 

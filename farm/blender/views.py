@@ -42,9 +42,10 @@ class OpenViews:
 
 
 def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
-    """Set the stage for a dataset. Raises BadModel and BadTemplate."""
+    """Set the stage for a dataset, without the template's set. Raises BadModel and BadTemplate."""
     remove_leftovers(folder)
     stage = set_up(shot)
+    stage.remove_set()
     silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
     passes = Passes.of(stage)
     prepare(stage, shot)

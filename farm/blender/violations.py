@@ -7,7 +7,9 @@ import bpy
 import numpy as np
 
 from farm.blender.importing import Object
-from farm.blender.unseen import is_lit
+from farm.blender.set_violations import find_set_violations
+from farm.blender.sets import members
+from farm.blender.unseen import is_in_renders
 from farm.templates import contract
 from farm.templates.contract import Part, Property, Violation
 
@@ -40,6 +42,10 @@ def find_violations(scene: bpy.types.Scene) -> Iterator[Violation]:
         yield from CHECKS[part.name](object_)
     yield from _check_lights(scene)
     yield from _check_extra_objects(scene)
+    for object_ in members(scene):
+        if contract.FOOTPRINT.name in object_:
+            yield from _check_property(object_, contract.FOOTPRINT)
+    yield from find_set_violations(scene)
     yield from _check_color_management(scene)
     yield from _check_ignored_features(scene)
 
@@ -175,7 +181,7 @@ def _check_lights(scene: bpy.types.Scene) -> Iterator[Violation]:
     inside_lights = [object_ for object_ in inside if object_.type == "LIGHT"]
     if lights and not inside_lights:
         yield Violation(contract.LIGHTS, "there is no light in this collection", "Add > Light, and move it there")
-    elif lights and not any(map(is_lit, inside_lights)):
+    elif lights and not any(map(is_in_renders, inside_lights)):
         yield Violation(
             contract.LIGHTS,
             "all of its lights are hidden in renders",
@@ -190,14 +196,15 @@ def _check_lights(scene: bpy.types.Scene) -> Iterator[Violation]:
 
 def _check_extra_objects(scene: bpy.types.Scene) -> Iterator[Violation]:
     missing = [part for part in contract.PARTS if part.name not in scene.objects]
-    renamed = [_renamed_object(scene, part) for part in missing]
+    allowed = [_renamed_object(scene, part) for part in missing] + members(scene)
     for object_ in scene.objects:
         drawn = object_.type in RENDERED_TYPES or object_.instance_type != "NONE"
-        if drawn and not object_.hide_render and object_.name != "Ground" and object_ not in renamed:
+        if drawn and not object_.hide_render and object_.name != "Ground" and object_ not in allowed:
             yield Violation(
                 object_.name,
                 "it would be drawn beside the model",
-                "Delete it, or disable it in renders (camera icon in the Outliner); use an area light as a reflector",
+                "Delete it, or disable it in renders (camera icon in the Outliner); use an area light as a reflector, "
+                f"or move it into a collection {contract.SET} if it is to be seen",
             )
 
 

@@ -25,11 +25,14 @@ class Part:
     properties: tuple[Property, ...] = ()
 
 
-STAGE, LIGHTS = "Stage", "Lights"
+STAGE, LIGHTS, SET = "Stage", "Lights", "Set"
 
 COLLECTIONS = {
     STAGE: "what the farm uses: the model's parent, the camera, the ground",
     LIGHTS: "every light, at least one",
+}
+OPTIONAL_COLLECTIONS = {
+    SET: "optional: meshes that are drawn with the model, such as a pedestal, a backdrop, a textured floor or a gobo",
 }
 
 PARTS = (
@@ -70,6 +73,16 @@ PARTS = (
         ),
     ),
 )
+
+FOOTPRINT = Property(
+    "footprint",
+    0.5,
+    3.0,
+    1.15,
+    "Optional, of an object of the set: it is scaled about the origin so that 1 unit of it becomes this many radii of "
+    "the circle on the floor that the model needs",
+)
+MIN_FOOTPRINT_RADIUS = 0.25  # scene units; of a narrower model the set is scaled as if it needed this much floor
 
 DISPLAY = "sRGB"
 VIEW_TRANSFORMS = ("Khronos PBR Neutral", "Standard", "AgX", "Filmic")

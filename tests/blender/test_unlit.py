@@ -68,7 +68,7 @@ def is_exact(pixels: Any, *, within: float = 1) -> bool:
 
 
 class TestColour:
-    @pytest.mark.parametrize("template", ["studio", "daylight", "dark"])
+    @pytest.mark.parametrize("template", ["studio", "daylight", "dark", "pedestal"])
     def test_is_exact_in_every_template(self, blender: Blender, model: Path, template: str) -> None:
         setup = replace(shot(model, size=SIZE, samples=4), template=str(templates.blend(template)))
         _, seen = draw_frame(blender, setup)

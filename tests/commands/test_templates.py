@@ -35,7 +35,7 @@ def pixels(path: Path) -> NDArray[np.uint8]:
 class TestList:
     def test_shows_the_built_in_templates_with_descriptions(self) -> None:
         lines = done("templates", "list").splitlines()
-        assert [line.split()[0] for line in lines] == ["dark", "daylight", "studio"]
+        assert [line.split()[0] for line in lines] == ["dark", "daylight", "pedestal", "studio"]
         assert templates.load("dark").description in lines[0]
 
     def test_shows_a_studios_own_templates_with_their_paths(self, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

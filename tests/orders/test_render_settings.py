@@ -31,7 +31,7 @@ LENGTH = "a number from 3 to 30 (to 600 for admins)"
 GOOD = st.fixed_dictionaries(
     {},
     optional={
-        "scene": st.sampled_from(["studio", "daylight", "dark"]),
+        "scene": st.sampled_from(["studio", "daylight", "dark", "pedestal"]),
         "quality": st.sampled_from(["share", "standard", "4k", "pro"]),
         "vignette": st.floats(0, 1),
         "aspect": st.sampled_from(["16:9", "1:1", "9:16"]),
@@ -277,7 +277,7 @@ class TestAllowed:
         [
             ("output", 'one of "video", "dataset"'),
             ("datasetQuality", 'one of "100x800", "196x1024", "400x2048"'),
-            ("scene", 'one of "dark", "daylight", "studio"'),
+            ("scene", 'one of "dark", "daylight", "pedestal", "studio"'),
             ("length", LENGTH),
             ("bgColor", 'a colour such as "#ff8800": # and six hex digits'),
             ("bgImageId", "the id of an overlay, 12 letters and digits"),

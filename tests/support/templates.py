@@ -1,4 +1,4 @@
-"""Changed copies of the studio template. Functions with a parameter `bpy` run in a process that may import it."""
+"""Changed copies of the built-in templates. Functions with a parameter `bpy` run in a process that may import it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import Any
 
 from farm import templates
 
-STUDIO = templates.blend("studio")
+STUDIO, PEDESTAL = templates.blend("studio"), templates.blend("pedestal")
 Change = Callable[[Any], object]  # takes bpy
 
 
-def save_changed(change: Change, target: Path) -> None:
-    """Save a changed copy of the studio template to `target`. Runs in a process with bpy."""
+def save_changed(change: Change, target: Path, source: Path = STUDIO) -> None:
+    """Save a changed copy of the template `source` to `target`. Runs in a process with bpy."""
     import bpy
 
-    bpy.ops.wm.open_mainfile(filepath=str(STUDIO), load_ui=False, use_scripts=False)
+    bpy.ops.wm.open_mainfile(filepath=str(source), load_ui=False, use_scripts=False)
     change(bpy)
     bpy.ops.wm.save_as_mainfile(filepath=str(target), compress=True, relative_remap=False)
 

@@ -24,14 +24,19 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestBuiltIn:
-    def test_are_dark_daylight_and_studio(self) -> None:
-        assert templates.names() == ["dark", "daylight", "studio"]
+    def test_are_dark_daylight_pedestal_and_studio(self) -> None:
+        assert templates.names() == ["dark", "daylight", "pedestal", "studio"]
 
     @pytest.mark.parametrize("suffix", [".blend", ".toml"])
     def test_have_a_blend_and_a_toml_each(self, suffix: str) -> None:
-        assert sorted(path.stem for path in templates.BUILT_IN.glob(f"*{suffix}")) == ["dark", "daylight", "studio"]
+        assert sorted(path.stem for path in templates.BUILT_IN.glob(f"*{suffix}")) == [
+            "dark",
+            "daylight",
+            "pedestal",
+            "studio",
+        ]
 
-    @pytest.mark.parametrize("name", ["dark", "daylight", "studio"])
+    @pytest.mark.parametrize("name", ["dark", "daylight", "pedestal", "studio"])
     def test_have_a_title_and_at_least_four_samples_for_every_tier(self, name: str) -> None:
         template = templates.load(name)
         assert template.title == name.capitalize()
@@ -40,13 +45,13 @@ class TestBuiltIn:
 
     @pytest.mark.parametrize("name", ["atlantis", "", "../tests/studio", "studio.blend"])
     def test_include_no_other_name(self, name: str) -> None:
-        with pytest.raises(BadTemplate, match="dark, daylight, studio"):
+        with pytest.raises(BadTemplate, match="dark, daylight, pedestal, studio"):
             templates.blend(name)
 
 
 class TestOwnFolder:
     def test_adds_its_templates_to_the_built_in_ones(self, own: Path) -> None:
-        assert templates.names() == ["dark", "daylight", "shop", "studio"]
+        assert templates.names() == ["dark", "daylight", "pedestal", "shop", "studio"]
         assert templates.blend("shop") == own / "shop.blend"
 
     def test_takes_precedence(self, own: Path) -> None:
@@ -76,7 +81,7 @@ class TestScene:
         with pytest.raises(InvalidSettings) as refused:
             parse({"scene": "atlantis"})
         assert refused.value.message == (
-            'renderSettings.scene is "atlantis", but must be one of "dark", "daylight", "studio"'
+            'renderSettings.scene is "atlantis", but must be one of "dark", "daylight", "pedestal", "studio"'
         )
 
     @pytest.mark.parametrize("scene", [None, 1, ["studio"], "../studio"])
