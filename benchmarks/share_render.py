@@ -41,6 +41,7 @@ shot, poses, catcher, folder = json.loads(sys.argv[1])
 shot = ShotSetup(**shot)
 scene_stage = stage.set_up(shot)
 film.prepare(scene_stage, shot)
+bpy.context.scene.cycles.use_denoising = True
 scene_stage.ground.hide_render, scene_stage.ground.is_shadow_catcher = not catcher, True
 render = bpy.context.scene.render
 render.use_border = render.use_crop_to_border = False

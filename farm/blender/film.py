@@ -67,6 +67,11 @@ def render_passes(stage: Stage, view: View, box: Box, folder: Path) -> dict[str,
     return channels
 
 
+def stacked(passes: dict[str, Plane], name: str, axes: str) -> Plane:
+    """The channels of one pass, such as "XYZ" of "Normal", in one array: (height, width, axes)."""
+    return np.stack([passes[f"{name}.{axis}"] for axis in axes], axis=-1)
+
+
 def to_display(colours: Plane, alpha: Plane, folder: Path) -> pixels.Pixels:
     """Apply the template's view transform, as a render does: (height, width, 4), RGBA, straight alpha.
 

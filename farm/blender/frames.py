@@ -73,7 +73,7 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
         number=number,
         bits=shot.bits,
         subject=subject.layer,
-        reflection=reflections.draw_reflection(stage, camera, points, reflection, opened.unlit)
+        reflection=reflections.draw_reflection(stage, camera, points, reflection, opened.guides, opened.unlit)
         if shot.reflector and stage.ground["reflector_strength"] > 0
         else None,
         shadow=shadow,
@@ -110,11 +110,10 @@ def draw_subject(opened: Exposures, camera: View, points: Array, path: Path) -> 
     stage = opened.stage
     box = crop(camera, np.concatenate([points, stage.set_points]), FILTER_BORDER)
     if opened.guides:
-        drawn, painted = render_denoised(stage, opened.guides, camera, box, path.parent)
+        drawn, _ = render_denoised(stage, opened.guides, camera, box, path.parent)
     else:
         drawn = render_image(stage, camera, box, path.parent)
-        painted = drawn[..., 3].copy()
-    pixels.settle_edges(drawn, painted)
+        pixels.settle_edges(drawn, drawn[..., 3].copy())
     if opened.unlit:
         opened.unlit.expose(drawn, camera, box, path.parent)
     layer = pixels.write(drawn, path, box[0], box[1])

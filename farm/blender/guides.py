@@ -17,19 +17,19 @@ import numpy as np
 from farm.blender import pixels
 from farm.blender.culling import add
 from farm.blender.denoise import denoise
-from farm.blender.film import Box, Plane, render_passes, temporary_settings, to_display
+from farm.blender.film import Box, Plane, render_passes, stacked, temporary_settings, to_display
 from farm.blender.importing import Object
 from farm.blender.materials import materials
 from farm.blender.stage import Stage
 from farm.scene.camera import View
 
 SAMPLES = 16
-# All pixels share their samples, so an off-centre mean of the samples shifts the whole silhouette.
-CENTRED_SEED = 1
+# All pixels share their samples, so an off-centre mean of the samples shifts the whole silhouette. Best of 24 seeds:
+# 0.006 pixels from the pixel's centre; with Cycles' default seed 0 it is 0.075 pixels.
+CENTRED_SEED = 5
 SHARED_SAMPLES: dict[str, Any] = {
     "samples": SAMPLES,
     "seed": CENTRED_SEED,
-    "use_denoising": False,
     "max_bounces": 0,
     "scrambling_distance": 0.0,
 }
@@ -69,25 +69,20 @@ class Guides:
 
 def render_denoised(
     stage: Stage, guides: Guides, view: View, box: Box, folder: Path
-) -> tuple[pixels.Pixels, pixels.Pixels]:
+) -> tuple[pixels.Pixels, dict[str, Plane]]:
     """Render the part of the frame in `box`: (height, width, 4), RGBA, straight alpha, which is the guides'.
 
-    Also returns the alpha of the colours' own samples, (height, width): a pixel without any has no colour of its own.
+    Also returns the passes of the guides, as farm.blender.film.render_passes does.
     """
-    with temporary_settings(bpy.context.scene.cycles, {"use_denoising": False}):
-        noisy = render_passes(stage, view, box, folder)
-        with guides.drawn():
-            drawn = render_passes(stage, view, box, folder)
-    albedo = np.minimum(_stack(drawn, "Combined", "RGB"), 1)
-    colours = denoise(_stack(noisy, "Combined", "RGB"), albedo, _stack(drawn, "Normal", "XYZ"))
-    picture = to_display(colours, drawn["Combined.A"], folder)
+    noisy = render_passes(stage, view, box, folder)
+    with guides.drawn():
+        passes = render_passes(stage, view, box, folder)
+    albedo = np.minimum(stacked(passes, "Combined", "RGB"), 1)
+    colours = denoise(stacked(noisy, "Combined", "RGB"), albedo, stacked(passes, "Normal", "XYZ"))
+    picture = to_display(colours, passes["Combined.A"], folder)
     full = np.iinfo(picture.dtype).max
-    painted = np.rint(np.clip(noisy["Combined.A"], 0, 1) * full).astype(picture.dtype)
-    return picture, painted
-
-
-def _stack(channels: dict[str, Plane], name: str, axes: str) -> Plane:
-    return np.stack([channels[f"{name}.{axis}"] for axis in axes], axis=-1)
+    pixels.settle_edges(picture, painted=np.rint(np.clip(noisy["Combined.A"], 0, 1) * full))
+    return picture, passes
 
 
 def _give_nodes(objects: Iterable[Object]) -> None:

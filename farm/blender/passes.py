@@ -50,7 +50,7 @@ class Passes:
         overrides: list[tuple[Any, dict[str, Any]]] = [
             (render, {"engine": "CYCLES"}),
             (cycles, {"device": "CPU", "seed": 0, "samples": 1, "use_adaptive_sampling": False}),
-            (cycles, {"use_denoising": False, "max_bounces": 0}),
+            (cycles, {"max_bounces": 0}),
             (cycles, {"pixel_filter_type": "BLACKMAN_HARRIS", "filter_width": FILTER_WIDTH_PIXELS}),
             (image, PASSES_FILE),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
