@@ -138,9 +138,9 @@ def window(box: film.Box) -> film.Box:
 
 def over_white(straight: pixels.Pixels) -> NDArray[np.float64]:
     """The picture over white: (height, width, 3), 0 to 255."""
-    whole: NDArray[np.float64] = straight / float(np.iinfo(straight.dtype).max)
-    flat: NDArray[np.float64] = (whole[..., :3] * whole[..., 3:] + 1 - whole[..., 3:]) * 255
-    return flat
+    whole = straight / np.float64(np.iinfo(straight.dtype).max)
+    colours, alpha = whole[..., :3], whole[..., 3:]
+    return np.asarray(255 * (colours * alpha + 1 - alpha), np.float64)
 
 
 if __name__ == "__main__":

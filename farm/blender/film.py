@@ -1,5 +1,6 @@
 """The camera's film: its size and format, and rendering a part of it."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,9 +63,10 @@ def render_passes(stage: Stage, view: View, box: Box, folder: Path) -> dict[str,
     path = folder / "passes.exr"
     with temporary_settings(bpy.context.scene.render.image_settings, PASSES_FILE):
         render_to_file(stage, view, box, path)
-    channels = exr.read(path)
-    path.unlink()
-    return channels
+    try:
+        return exr.read(path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def stacked(passes: dict[str, Plane], name: str, axes: str) -> Plane:
@@ -75,7 +77,8 @@ def stacked(passes: dict[str, Plane], name: str, axes: str) -> Plane:
 def to_display(colours: Plane, alpha: Plane, folder: Path) -> pixels.Pixels:
     """Apply the template's view transform, as a render does: (height, width, 4), RGBA, straight alpha.
 
-    `colours` of shape (height, width, 3) are linear light, premultiplied with `alpha` of shape (height, width).
+    `colours` of shape (height, width, 3) are linear light, premultiplied with `alpha` of shape (height, width). Raises
+    OSError on a full disk.
     """
     scene = bpy.context.scene
     height, width = alpha.shape
@@ -86,6 +89,8 @@ def to_display(colours: Plane, alpha: Plane, folder: Path) -> pixels.Pixels:
     path = folder / f"displayed{scene.render.file_extension}"
     try:
         image.save_render(str(path), scene=scene)
+    except RuntimeError as error:  # what Blender reports of a TIFF on a full disk
+        raise OSError(errno.ENOSPC, "no room for the whole picture", str(path)) from error
     finally:
         bpy.data.images.remove(image)
     return pixels.read(path)
