@@ -244,7 +244,7 @@ class TestDenoise:
         stripes = np.tile(np.repeat([0.2, 0.8], 3), 20)[:64]
         albedo = np.broadcast_to(stripes[None, :, None], (64, 64, 3)).astype(np.float32)
         noise = np.random.default_rng(1).normal(1, 0.3, albedo.shape)
-        normals = np.broadcast_to(np.float32([0, 0, 1]), albedo.shape)
+        normals = np.zeros_like(albedo) + np.array([0, 0, 1], np.float32)
         clean = inside(denoised, (albedo * noise).astype(np.float32), albedo, normals)
         assert clean.shape == albedo.shape
         assert np.abs(clean - albedo).mean() < 0.3 * np.abs(albedo * noise - albedo).mean()
