@@ -43,9 +43,8 @@ def shared_samples(picture_samples: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Guides:
-    """How to draw the guides: `switches` make the lit shaders of `materials` glow at 1."""
+    """How to draw the guides: `switches` make the lit shaders glow at 1."""
 
-    materials: list[bpy.types.Material]
     switches: list[bpy.types.NodeSocket]
 
     @classmethod
@@ -55,7 +54,7 @@ class Guides:
         _give_nodes(stage.drawn)
         used = sorted(materials(stage.drawn), key=lambda material: material.name)
         trees = dict.fromkeys(tree for material in used for tree in _trees(material.node_tree))
-        return cls(used, [switch for tree in trees for switch in _add_switches(tree)])
+        return cls([switch for tree in trees for switch in _add_switches(tree)])
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
@@ -64,8 +63,6 @@ class Guides:
         overrides: list[tuple[Any, dict[str, Any]]] = [
             (cycles, shared_samples(cycles.samples)),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
-            # Else Cycles would sort all triangles as lamps.
-            *((material.cycles, {"emission_sampling": "NONE"}) for material in self.materials),
         ]
         with ExitStack() as restored:
             for owner, settings in overrides:
