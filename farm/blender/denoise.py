@@ -18,6 +18,9 @@ LIBRARY = "libOpenImageDenoise.so.2"
 # Values of oidn.h.
 CPU, FLOAT3, BALANCED, OUT_OF_MEMORY = 1, 3, 5, 4
 POINTER, TEXT, SIZE = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
+MAX_MEMORY_MB = (
+    512  # of the denoiser; a picture in 4K would take 1,900 otherwise, for the same pixels in 0.8 of the time
+)
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "oidnNewDevice": (POINTER, [ctypes.c_int]),
     "oidnSetDeviceInt": (None, [POINTER, TEXT, ctypes.c_int]),
@@ -51,6 +54,7 @@ def denoise(colours: Plane, albedo: Plane, normals: Plane) -> Plane:
     library.oidnSetFilterBool(filter_, b"hdr", True)
     library.oidnSetFilterBool(filter_, b"cleanAux", True)
     library.oidnSetFilterInt(filter_, b"quality", BALANCED)
+    library.oidnSetFilterInt(filter_, b"maxMemoryMB", MAX_MEMORY_MB)
     library.oidnCommitFilter(filter_)
     library.oidnExecuteFilter(filter_)
     library.oidnReleaseFilter(filter_)
