@@ -27,8 +27,8 @@ def ssim(one: Picture, other: Picture, mask: NDArray[np.bool_] | None = None) ->
     return float(index[mask].mean() if mask is not None else index.mean())
 
 
-def grey(rgb: NDArray[np.uint8]) -> Picture:
-    """Luma of an 8-bit picture (height, width, 3), ITU-R BT.709."""
+def grey(rgb: NDArray[np.uint8] | Picture) -> Picture:
+    """Luma of a picture (height, width, 3), 0 to 255, ITU-R BT.709."""
     luma: Picture = rgb[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
     return luma
 

@@ -34,13 +34,15 @@ import json, sys, time
 from pathlib import Path
 import bpy
 from camera_paths import Pose
-from farm.blender import film, stage
+from farm.blender import film, shadows, stage
 from farm.scene.camera import view
 from farm.scene.shot import ShotSetup
 shot, poses, catcher, folder = json.loads(sys.argv[1])
 shot = ShotSetup(**shot)
 scene_stage = stage.set_up(shot)
 film.prepare(scene_stage, shot)
+for setting, value in shadows.DENOISER.items():
+    setattr(bpy.context.scene.cycles, setting, value)
 scene_stage.ground.hide_render, scene_stage.ground.is_shadow_catcher = not catcher, True
 render = bpy.context.scene.render
 render.use_border = render.use_crop_to_border = False

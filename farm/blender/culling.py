@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import bpy
-import numpy as np
 
 LABEL = "Added by Plinth"  # of nodes that are not the model's own
 
@@ -27,12 +26,8 @@ def add(tree: bpy.types.NodeTree, kind: str) -> bpy.types.Node:
     return node
 
 
-def cull_backs(
-    material: bpy.types.Material, *, opaque: bool, shell: bool = False, attribute: str | None = None
-) -> None:
+def cull_backs(material: bpy.types.Material, *, opaque: bool, shell: bool = False) -> None:
     """Make the backs of a single-sided material's faces invisible to the camera.
-
-    `attribute`: only those of the faces that have 1 in this attribute of their mesh.
 
     `shell`: light passes through it. An outline is drawn by an inverted hull around a product, whose near side the
     camera does not see; without this the product would lie in the hull's shadow.
@@ -53,12 +48,6 @@ def cull_backs(
     hidden.inputs[2].default_value = 1.0 if shell else 0.0
     if shell:
         hidden.name = PASSAGE
-    if attribute:
-        chosen, both = add(tree, "ShaderNodeAttribute"), add(tree, "ShaderNodeMath")
-        chosen.attribute_name, both.operation = attribute, "MULTIPLY"
-        tree.links.new(backs, both.inputs[0])
-        tree.links.new(chosen.outputs["Fac"], both.inputs[1])
-        backs = both.outputs[0]
     tree.links.new(backs, hidden.inputs[3])
     clear, mix = add(tree, "ShaderNodeBsdfTransparent"), add(tree, "ShaderNodeMixShader")
     tree.links.new(hidden.outputs[0], mix.inputs[0])
@@ -68,16 +57,6 @@ def cull_backs(
     material.use_backface_culling_shadow = shell
     if opaque and not shell:  # no shadow ray passes: Cycles need not evaluate the material for them
         material.use_transparent_shadow = False
-
-
-def mark_single_sided(meshes: Iterable[bpy.types.Mesh], attribute: str) -> None:
-    """Set `attribute` of all faces: 1 where the material is single-sided, else 0."""
-    for mesh in meshes:
-        single = np.array([bool(each and each.use_backface_culling) for each in mesh.materials] or [False], "f4")
-        index = np.empty(len(mesh.polygons), np.int32)
-        mesh.polygons.foreach_get("material_index", index)
-        marks = mesh.attributes.new(attribute, "FLOAT", "FACE")
-        marks.data.foreach_set("value", single[np.minimum(index, len(single) - 1)])
 
 
 def separate_passage(material: bpy.types.Material) -> None:

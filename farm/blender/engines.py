@@ -17,9 +17,7 @@ def use_engine(engine: Engine, samples: int) -> None:
         cycles.use_adaptive_sampling = False
         # The same pattern for every render: changing it while data is persistent would change the next frame.
         cycles.sampling_pattern = "TABULATED_SOBOL"
-        cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
-        cycles.denoising_quality, cycles.denoising_prefilter = "FAST", "FAST"
-        cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+        cycles.use_denoising = False
         scene.render.use_persistent_data = True
     else:
         scene.render.engine = EEVEE

@@ -1,5 +1,6 @@
 """The camera's film: its size and format, and rendering a part of it."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,15 @@ from numpy.typing import NDArray
 from farm.blender import pixels
 from farm.blender.engines import use_engine
 from farm.blender.stage import Stage
+from farm.scene import exr
 from farm.scene.camera import View
 from farm.scene.shot import ShotSetup
 
+Plane = NDArray[np.float32]
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the full frame, right and bottom excluded
+
+# Image settings of files with all passes in linear light, for farm.scene.exr.
+PASSES_FILE = {"file_format": "OPEN_EXR_MULTILAYER", "color_depth": "32", "exr_codec": "NONE"}
 
 MIN_TRANSPARENT_BOUNCES = 64  # backs of single-sided faces behind each other that the camera looks through
 
@@ -46,6 +52,47 @@ def render_image(stage: Stage, view: View, box: Box, folder: Path) -> pixels.Pix
     """Render the part of the frame in `box`: (height, width, 4), RGBA, straight alpha."""
     path = folder / f"drawing{bpy.context.scene.render.file_extension}"
     render_to_file(stage, view, box, path)
+    return pixels.read(path)
+
+
+def render_passes(stage: Stage, view: View, box: Box, folder: Path) -> dict[str, Plane]:
+    """Render the part of the frame in `box` in linear light: the channels of the passes, as farm.scene.exr reads them.
+
+    Colours are premultiplied with alpha.
+    """
+    path = folder / "passes.exr"
+    with temporary_settings(bpy.context.scene.render.image_settings, PASSES_FILE):
+        render_to_file(stage, view, box, path)
+    try:
+        return exr.read(path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def stacked(passes: dict[str, Plane], name: str, axes: str) -> Plane:
+    """The channels of one pass, such as "XYZ" of "Normal", in one array: (height, width, axes)."""
+    return np.stack([passes[f"{name}.{axis}"] for axis in axes], axis=-1)
+
+
+def to_display(colours: Plane, alpha: Plane, folder: Path) -> pixels.Pixels:
+    """Apply the template's view transform, as a render does: (height, width, 4), RGBA, straight alpha.
+
+    `colours` of shape (height, width, 3) are linear light, premultiplied with `alpha` of shape (height, width). Raises
+    OSError on a full disk.
+    """
+    scene = bpy.context.scene
+    height, width = alpha.shape
+    rgba = np.dstack([colours, alpha])[::-1].astype(np.float32)
+    image = bpy.data.images.new("Linear", width, height, alpha=True, float_buffer=True)
+    image.alpha_mode = "PREMUL"
+    image.pixels.foreach_set(rgba.ravel())
+    path = folder / f"displayed{scene.render.file_extension}"
+    try:
+        image.save_render(str(path), scene=scene)
+    except RuntimeError as error:  # what Blender reports of a TIFF on a full disk
+        raise OSError(errno.ENOSPC, "no room for the whole picture", str(path)) from error
+    finally:
+        bpy.data.images.remove(image)
     return pixels.read(path)
 
 
@@ -85,7 +132,7 @@ def temporary_settings(owner: Any, settings: dict[str, Any]) -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def read_exr(path: Path) -> NDArray[np.float32]:
+def read_exr(path: Path) -> Plane:
     """Read an OpenEXR picture without colour management: (height, width, 4), rows top down."""
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"

@@ -10,8 +10,8 @@ import numpy as np
 from camera_paths import Pose
 from farm.blender import pixels, reflections, shadows
 from farm.blender.film import prepare, render_image, temporary_settings
+from farm.blender.guides import Guides, render_denoised
 from farm.blender.materials import is_opaque, materials
-from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
 from farm.blender.unlit import Unlit
 from farm.errors import BadModel
@@ -30,7 +30,7 @@ class OpenShot:
     shot: ShotSetup
     stage: Stage
     shadow: ShadowMap | None
-    silhouette: Silhouette | None
+    guides: Guides | None
     unlit: Unlit | None
 
 
@@ -41,8 +41,8 @@ def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
     static = casts_shadow(stage, shot) and not stage.moves
     shadow = shadows.bake(stage, folder / "shadow.npy") if static else None
     prepare(stage, shot)
-    silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
-    return OpenShot(shot, stage, shadow, silhouette, Unlit.of(stage))
+    guides = Guides.of(stage) if shot.engine == "cycles" else None
+    return OpenShot(shot, stage, shadow, guides, Unlit.of(stage))
 
 
 def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:
@@ -73,7 +73,7 @@ def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame
         number=number,
         bits=shot.bits,
         subject=subject.layer,
-        reflection=reflections.draw_reflection(stage, camera, points, reflection, opened.unlit)
+        reflection=reflections.draw_reflection(stage, camera, points, reflection, opened.guides, opened.unlit)
         if shot.reflector and stage.ground["reflector_strength"] > 0
         else None,
         shadow=shadow,
@@ -92,7 +92,7 @@ class Exposures(Protocol):
     @property
     def stage(self) -> Stage: ...
     @property
-    def silhouette(self) -> Silhouette | None: ...
+    def guides(self) -> Guides | None: ...
     @property
     def unlit(self) -> Unlit | None: ...
 
@@ -109,12 +109,11 @@ def draw_subject(opened: Exposures, camera: View, points: Array, path: Path) -> 
     """Draw the subject and the set, without the floor's shadow and mirror image, into `path`."""
     stage = opened.stage
     box = crop(camera, np.concatenate([points, stage.set_points]), FILTER_BORDER)
-    drawn = render_image(stage, camera, box, path.parent)
-    painted = drawn[..., 3].copy()
-    if opened.silhouette:
-        with opened.silhouette.drawn():
-            drawn[..., 3] = render_image(stage, camera, box, path.parent)[..., 3]
-    pixels.settle_edges(drawn, painted)
+    if opened.guides:
+        drawn, _ = render_denoised(stage, opened.guides, camera, box, path.parent)
+    else:
+        drawn = render_image(stage, camera, box, path.parent)
+        pixels.settle_edges(drawn, drawn[..., 3].copy())
     if opened.unlit:
         opened.unlit.expose(drawn, camera, box, path.parent)
     layer = pixels.write(drawn, path, box[0], box[1])
@@ -127,8 +126,8 @@ def _is_seen(opened: Exposures, camera: View, points: Array, folder: Path) -> bo
     if all(is_opaque(each) and not each.use_backface_culling for each in materials(stage.subject)):
         return True
     with ExitStack() as restored:
-        if opened.silhouette:
-            restored.enter_context(opened.silhouette.drawn())
+        if opened.guides:
+            restored.enter_context(opened.guides.drawn())
         for object_ in stage.set:
             restored.enter_context(temporary_settings(object_, {"is_holdout": True}))
         return bool(render_image(stage, camera, crop(camera, points, FILTER_BORDER), folder)[..., 3].any())

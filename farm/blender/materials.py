@@ -48,7 +48,7 @@ def is_opaque(material: bpy.types.Material) -> bool:
 def is_unlit(material: bpy.types.Material) -> bool:
     """Whether it is one of KHR_materials_unlit, the only ones that Blender's importer gives an emission shader."""
     return material.node_tree is not None and any(
-        node.bl_idname == "ShaderNodeEmission" for node in material.node_tree.nodes
+        node.bl_idname == "ShaderNodeEmission" and not is_added(node) for node in material.node_tree.nodes
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 
 from farm.blender.culling import is_added
-from farm.blender.film import temporary_settings
+from farm.blender.film import PASSES_FILE, temporary_settings
 from farm.blender.materials import is_opaque, materials
 from farm.blender.stage import Stage
 
@@ -50,9 +50,9 @@ class Passes:
         overrides: list[tuple[Any, dict[str, Any]]] = [
             (render, {"engine": "CYCLES"}),
             (cycles, {"device": "CPU", "seed": 0, "samples": 1, "use_adaptive_sampling": False}),
-            (cycles, {"use_denoising": False, "max_bounces": 0}),
+            (cycles, {"max_bounces": 0}),
             (cycles, {"pixel_filter_type": "BLACKMAN_HARRIS", "filter_width": FILTER_WIDTH_PIXELS}),
-            (image, {"file_format": "OPEN_EXR_MULTILAYER", "color_depth": "32", "exr_codec": "NONE"}),
+            (image, PASSES_FILE),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
         ]
         with ExitStack() as restored:

@@ -4,16 +4,13 @@ The image of a point in the plane z = 0 appears where the mirrored camera sees t
 copy and the floor no material: the subject is drawn a second time from below, and the picture is flipped.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import bpy
 import numpy as np
-from numpy.typing import NDArray
 
 from farm.blender import pixels
-from farm.blender.film import read_exr, render_image
+from farm.blender.film import Plane, render_passes, stacked, to_display
+from farm.blender.guides import Guides, render_denoised
 from farm.blender.sets import hidden
 from farm.blender.stage import Stage
 from farm.blender.unlit import Unlit
@@ -21,23 +18,27 @@ from farm.scene import edges
 from farm.scene.camera import Array, View, crop, mirrored
 from farm.scene.shot import Layer
 
-Plane = NDArray[np.float32]
 BORDER_PIXELS = 2  # that the pixel filter adds around the subject
 BLUR = 0.15  # radius of a point's blur at roughness 1, as a share of its height above the floor
 
 
-def draw_reflection(stage: Stage, camera: View, points: Array, path: Path, unlit: Unlit | None) -> Layer:
+def draw_reflection(
+    stage: Stage, camera: View, points: Array, path: Path, guides: Guides | None, unlit: Unlit | None
+) -> Layer:
     """Draw the mirror image of the subject, without the set, into `path`."""
     ground, below = stage.ground, mirrored(camera)
     fade = float(ground["reflector_fade"])
     reach = BLUR * float(ground["reflector_roughness"]) * fade * camera.lens.pixels_per_unit / camera.lens.distance
     box = crop(below, points, BORDER_PIXELS + round(2 * reach))
-    with hidden(stage.seen_set), _recorded_positions(path.parent) as positions:
-        drawn = render_image(stage, below, box, path.parent)
-        world = positions()
-    if unlit:
-        with hidden(stage.seen_set):
+    with hidden(stage.seen_set):
+        if guides:
+            drawn, passes = render_denoised(stage, guides, below, box, path.parent)
+        else:
+            passes = render_passes(stage, below, box, path.parent)
+            drawn = to_display(stacked(passes, "Combined", "RGB"), passes["Combined.A"], path.parent)
+        if unlit:
             unlit.expose(drawn, below, box, path.parent)
+    world = stacked(passes, "Position", "XYZ")
     full = np.iinfo(drawn.dtype).max
     colours = drawn.astype(np.float32) / full
     colours[..., :3] *= colours[..., 3:]
@@ -56,7 +57,7 @@ def fade_out(colours: Plane, world: Plane, *, fade: float, strength: float, reac
     `world` holds the world position that each pixel shows, zero where it shows none; both have shape (height, width,
     ...). `reach` is the blur's radius in pixels at the height `fade`.
     """
-    known = world[..., :3].any(axis=-1, keepdims=True).astype(np.float32)
+    known = world.any(axis=-1, keepdims=True).astype(np.float32)
     height = world[..., 2:3] * known
     # The silhouette's outermost pixels have some colour but no position: they use their neighbours' height.
     around = max(2 * reach, BORDER_PIXELS)
@@ -81,31 +82,3 @@ def blur(plane: Plane, reach: float) -> Plane:
             means = (np.take(sums, ends, axis) - np.take(sums, starts, axis)) / (2 * radius + 1)
             plane = means.astype(np.float32)
     return plane
-
-
-@contextmanager
-def _recorded_positions(folder: Path) -> Iterator[Callable[[], Plane]]:
-    """Inside the block, a render also records every pixel's world position; yields a function that reads them."""
-    scene = bpy.context.scene
-    scene.use_nodes = scene.render.use_compositing = True
-    nodes = scene.node_tree.nodes
-    nodes.clear()
-    layers, composite = nodes.new("CompositorNodeRLayers"), nodes.new("CompositorNodeComposite")
-    record = nodes.new("CompositorNodeOutputFile")
-    record.base_path = str(folder)
-    record.format.file_format, record.format.color_mode, record.format.color_depth = "OPEN_EXR", "RGB", "32"
-    record.file_slots[0].path = "positions-"
-    scene.node_tree.links.new(layers.outputs["Image"], composite.inputs["Image"])
-    scene.node_tree.links.new(layers.outputs["Position"], record.inputs[0])
-
-    def read() -> Plane:
-        [file] = folder.glob("positions-*")
-        try:
-            return read_exr(file)
-        finally:
-            file.unlink()
-
-    try:
-        yield read
-    finally:
-        scene.render.use_compositing = False

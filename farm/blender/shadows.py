@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from farm.blender.culling import closed_passages
 from farm.blender.engines import use_engine
-from farm.blender.film import read_exr
+from farm.blender.film import read_exr, temporary_settings
 from farm.blender.materials import materials
 from farm.blender.sets import hidden
 from farm.blender.stage import Stage
@@ -17,6 +17,13 @@ from farm.scene.shot import ShadowMap
 
 MIN_SIZE_PIXELS, MAX_SIZE_PIXELS = 64, 256  # per side; a soft shadow has no finer detail
 SAMPLES = 16
+DENOISER = {
+    "use_denoising": True,
+    "denoiser": "OPENIMAGEDENOISE",
+    "denoising_quality": "FAST",
+    "denoising_prefilter": "FAST",
+    "denoising_input_passes": "RGB_ALBEDO_NORMAL",
+}
 CAMERA_HEIGHT = 20.0  # scene units, above any subject
 DISPLAY_GAMMA = 2.2
 
@@ -47,7 +54,8 @@ def bake(stage: Stage, path: Path) -> ShadowMap:
     render.image_settings.color_depth = "32"
     picture = path.with_suffix(".exr")
     render.filepath = str(picture)
-    with closed_passages(materials(stage.subject)), hidden(stage.seen_set):
+    denoised = temporary_settings(scene.cycles, DENOISER)
+    with closed_passages(materials(stage.subject)), hidden(stage.seen_set), denoised:
         bpy.ops.render.render(write_still=True)
     for object_ in stage.subject:
         object_.visible_camera = True

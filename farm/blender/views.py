@@ -9,8 +9,8 @@ from mathutils import Matrix
 
 from farm.blender.film import prepare, render_to_file
 from farm.blender.frames import FILTER_BORDER, draw_subject, remove_leftovers
+from farm.blender.guides import Guides
 from farm.blender.passes import Passes
-from farm.blender.silhouettes import Silhouette
 from farm.blender.stage import Stage, set_up
 from farm.blender.unlit import Unlit
 from farm.scene import views
@@ -30,7 +30,7 @@ class OpenViews:
 
     shot: ShotSetup
     stage: Stage
-    silhouette: Silhouette | None
+    guides: Guides | None
     unlit: Unlit | None
     passes: Passes
 
@@ -46,7 +46,7 @@ def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     remove_leftovers(folder)
     stage = set_up(shot)
     stage.remove_set()
-    silhouette = Silhouette.of(stage) if shot.engine == "cycles" else None
+    guides = Guides.of(stage) if shot.engine == "cycles" else None
     passes = Passes.of(stage)
     prepare(stage, shot)
     stage.camera.data.lens = views.FOCAL_LENGTH_MM
@@ -56,7 +56,7 @@ def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     for object_ in scene.objects:
         if object_.type == "LIGHT":  # some cameras see it behind the subject
             object_.visible_camera = False
-    return OpenViews(shot, stage, silhouette, Unlit.of(stage), passes)
+    return OpenViews(shot, stage, guides, Unlit.of(stage), passes)
 
 
 def draw_view(opened: OpenViews, number: int, direction: Direction, folder: Path) -> DrawnView:

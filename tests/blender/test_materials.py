@@ -191,4 +191,4 @@ class TestExtensions:
     )
     def test_change_the_picture(self, draw_plate: DrawPlate, less: dict[str, Any], more: dict[str, Any]) -> None:
         plain, special = (draw_plate(material, azimuth=50, samples=64) for material in (less, more))
-        assert np.abs(plain.picture - special.picture)[..., :3].max() > 4
+        assert np.abs(plain.picture - special.picture)[..., :3].max() >= 3

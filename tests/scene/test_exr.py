@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from farm.errors import is_disk_full
 from farm.scene import exr
 
 
@@ -58,3 +59,12 @@ def test_refuses_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.exr").write_bytes(b"\x89PNG")
     with pytest.raises(ValueError, match="not an OpenEXR file"):
         exr.read(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize("size", range(0, 221, 17))
+def test_reports_a_truncated_picture_as_a_full_disk(tmp_path: Path, size: int) -> None:
+    path = written(tmp_path / "a.exr", {"View.Depth.Z": PIXELS})
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(OSError, match="no room") as failure:
+        exr.read(path)
+    assert is_disk_full(failure.value)
