@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from farm.commands.shared import (
     optional_iso_time,
     print_json,
     print_rich,
+    table_of,
 )
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
@@ -153,20 +153,20 @@ def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in (
-        "NAME",
-        "STATE",
-        "WORKS ON",
-        "LAST FRAME",
-        "DRAWS WITH",
-        "MEMORY",
-        "SANDBOX",
-        "VERSIONS",
-        "TAGS",
-        "SEEN",
-    ):
-        table.add_column(title, no_wrap=title == "NAME")
+    table = table_of(
+        (
+            "NAME",
+            "STATE",
+            "WORKS ON",
+            "LAST FRAME",
+            "DRAWS WITH",
+            "MEMORY",
+            "SANDBOX",
+            "VERSIONS",
+            "TAGS",
+            "SEEN",
+        )
+    )
     for row in rows:
         chunk, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
         table.add_row(
