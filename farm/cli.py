@@ -33,6 +33,7 @@ from farm.commands.shared import fail
 from farm.errors import FarmError
 
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` finds and explains problems."
+SEE_DOCTOR = "`farm doctor` says how to correct it"
 
 
 class OneLineErrors(TyperGroup):
@@ -47,13 +48,17 @@ class OneLineErrors(TyperGroup):
         except FarmError as error:
             fail(error.message)
         except OperationalError as error:
-            fail(f"The database does not respond: {error.orig}")
+            fail(f"The database does not respond: {_first_line(error.orig)}. {SEE_DOCTOR}")
         except RedisError as error:
-            fail(f"Redis does not respond: {error}")
+            fail(f"Redis does not respond: {_first_line(error)}. {SEE_DOCTOR}")
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has closed it: typer exits quietly
                 raise
             fail(str(error))
+
+
+def _first_line(error: object) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 app = typer.Typer(

@@ -25,6 +25,7 @@ from farm.commands import shared
 from farm.processes import exit_codes, sandbox
 from tests.intake.gltf_bytes import BINARY, glb, triangle
 from tests.support.assets import ASSETS
+from tests.support.processes import free_port
 
 PRODUCT = ASSETS / "product.glb"
 SCAN = ASSETS / "scan.zip"
@@ -233,6 +234,16 @@ class TestDatabase:
         done("db", "upgrade", "--data", tmp_path / "elsewhere")
         assert (tmp_path / "elsewhere" / "plinth.db").is_file()
         assert not (tmp_path / "data").exists()
+
+    @pytest.mark.parametrize("command", [("accounts", "list"), ("db", "upgrade"), ("queue",)])
+    def test_names_the_next_step_when_it_does_not_respond(
+        self, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FARM_DATABASE_URL", f"postgresql://plinth:hush@127.0.0.1:{free_port()}/plinth")
+        line = refused(*command)
+        assert "Connection refused" in line
+        assert line.endswith("`farm doctor` says how to correct it")
+        assert "hush" not in line
 
     def test_reports_an_impossible_path_in_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
