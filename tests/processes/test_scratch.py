@@ -41,7 +41,7 @@ class TestOwnScratch:
             assert folder.stat().st_mode & 0o077 == 0
 
     def test_names_the_setting_where_there_is_no_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(FarmError, match="gone for temporary files.*FARM_SCRATCH"), own_scratch(tmp_path / "gone"):
+        with pytest.raises(FarmError, match=r"gone for temporary files.*FARM_SCRATCH"), own_scratch(tmp_path / "gone"):
             pytest.fail("it must not begin")
 
     def test_differs_for_each_caller(self, tmp_path: Path) -> None:
