@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from api.envelope import Error, ErrorDetail
 from api.rate_limits import WriteLimit
-from api.validation_messages import complaint
+from api.validation_messages import complaint, fields_at
 from api.validation_messages import path as format_path
 from farm.errors import (
     BodyTooLarge,
@@ -70,7 +70,7 @@ STATUS_ERRORS: dict[int, type[FarmError]] = {
 
 def handle_error(request: Request, error: Exception) -> JSONResponse:
     """Handler of every expected exception: FarmError, validation, framework, database and disk errors."""
-    response = error_response(_to_farm_error(error))
+    response = error_response(_to_farm_error(request, error))
     write_limit = getattr(request.state, "write_limit", None)
     if write_limit and not isinstance(error, TooManyAtOnce):  # which is no limit of a minute
         response.headers.update(write_limit.headers)
@@ -123,12 +123,12 @@ def add_error(responses: dict[int | str, dict[str, Any]], kind: type[FarmError])
         entry.setdefault("headers", {})["Retry-After"] = RETRY_AFTER
 
 
-def _to_farm_error(error: Exception) -> FarmError:
+def _to_farm_error(request: Request, error: Exception) -> FarmError:
     match error:
         case FarmError():
             return error
         case RequestValidationError():
-            return _from_validation(error.errors()[0])
+            return _from_validation(request, error.errors()[0])
         case HTTPException() if error.status_code in STATUS_ERRORS:
             return STATUS_ERRORS[error.status_code]()
         case HTTPException():
@@ -151,7 +151,7 @@ def _to_farm_error(error: Exception) -> FarmError:
     raise error
 
 
-def _from_validation(problem: dict[str, Any]) -> FarmError:
+def _from_validation(request: Request, problem: dict[str, Any]) -> FarmError:
     location, *path = problem["loc"]
     if problem["type"] == "json_invalid":
         return InvalidRequest(f"The body is not valid JSON: {problem['ctx']['error']}")
@@ -164,6 +164,9 @@ def _from_validation(problem: dict[str, Any]) -> FarmError:
         return InvalidRequest("The body must be a JSON object, with the header Content-Type: application/json")
     if location == "query" and len(path) == 2:  # one of the values of a list
         return InvalidRequest(f"{path[0]} {complaint(problem)}, not {str(problem['input'])[:100]!a}")
+    if location == "body" and problem["type"] == "extra_forbidden":
+        known = ", ".join(fields_at(request.scope["route"].body_field.field_info.annotation, path[:-1]))
+        return InvalidRequest(f"{format_path(path)[:100]} {complaint(problem)}. Known fields: {known}")
     what = format_path(path) or ("The body" if location == "body" else location)
     return InvalidRequest(f"{what[:100]} {complaint(problem)}")
 

@@ -1,4 +1,4 @@
-"""/docs: the API's reference as a page, which loads nothing from other hosts and works without the internet."""
+"""/ with pointers, and /docs: the reference as a page that loads nothing from other hosts and needs no internet."""
 
 from pathlib import Path
 
@@ -22,6 +22,12 @@ PAGE_HEADERS = {
     " img-src 'self' data: blob:; media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 }
 FILE_HEADERS = {"Cache-Control": "public, max-age=3600"}
+
+
+@router.get("/")
+async def get_pointers() -> dict[str, dict[str, str]]:
+    """Where the rest is, for those who have only the host's name."""
+    return {"data": {"api": "/v1", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}}
 
 
 @router.get("/docs")

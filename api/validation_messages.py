@@ -1,9 +1,11 @@
-"""The wording of errors about fields and parameters, by pydantic's types of errors."""
+"""The wording of errors about fields, parameters and settings, by pydantic's types of errors."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 # {name} is a value of the error's context.
 MESSAGES = {
@@ -20,23 +22,26 @@ MESSAGES = {
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "literal_error": "must be {expected}",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "dict_type": "must be a JSON object",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
+    "path_not_directory": "must be a folder that exists",
 }
 KEY_MARK = "[key]"
 PLAIN_NAME = re.compile(r"[\w.$-]+")
 UNLISTED = "has a value that is not allowed"
 # The types of errors that validators of ours raise.
-OWN_TYPES = {"characters", "metadata", "moment"}
+OWN_TYPES = {"characters", "metadata", "moment", "json_list", "origin", "http_url"}
 
 
 def explain(problem: Mapping[str, Any]) -> str:
@@ -49,6 +54,18 @@ def complaint(problem: Mapping[str, Any]) -> str:
     if problem["type"] in OWN_TYPES:
         return str(problem["msg"])
     return MESSAGES.get(problem["type"], UNLISTED).format_map(problem.get("ctx", {}))
+
+
+def fields_at(body: Any, parts: Sequence[str | int]) -> list[str]:
+    """The names of the fields of the object at a path in a body, whose type is `body`."""
+    for part in parts:
+        [body] = get_args(body) if isinstance(part, int) else [_fields(body)[part]]
+    return [*_fields(body)]
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """The types of a model's fields, by their names in JSON."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def path(parts: Sequence[str | int]) -> str:

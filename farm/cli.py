@@ -6,9 +6,10 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 from redis import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from typer.core import TyperGroup
 
+from api.validation_messages import complaint
 from farm.commands import (
     accounts,
     audit,
@@ -30,8 +31,10 @@ from farm.commands import (
     worker,
 )
 from farm.commands.shared import fail
-from farm.errors import FarmError
+from farm.errors import FarmError, reason_of
 
+WRONG_USAGE = 2  # exit status
+QUOTES = "'"
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` finds and explains problems."
 SEE_DOCTOR = "`farm doctor` says how to correct it"
 
@@ -44,21 +47,31 @@ class OneLineErrors(TyperGroup):
             return super().invoke(ctx)
         except ValidationError as error:
             problem = error.errors()[0]
-            fail(f"FARM_{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}")
+            fail(f"FARM_{str(problem['loc'][0]).upper()} is {problem['input']!r}: {complaint(problem)}")
+        except typer.BadParameter as error:
+            if not (error.param and isinstance(error.__cause__, ValidationError)):
+                raise
+            fail(f"{error.param.get_error_hint().strip(QUOTES)}: {_in_words(error.__cause__)}", WRONG_USAGE)
+        except ArgumentError:
+            fail("FARM_DATABASE_URL is no URL of a database, such as postgresql://user:password@host/plinth")
         except FarmError as error:
             fail(error.message)
         except OperationalError as error:
-            fail(f"The database does not respond: {_first_line(error.orig)}. {SEE_DOCTOR}")
+            fail(f"The database does not respond: {reason_of(error).rstrip('.')}. {SEE_DOCTOR}")
         except RedisError as error:
-            fail(f"Redis does not respond: {_first_line(error)}. {SEE_DOCTOR}")
+            fail(f"Redis does not respond: {reason_of(error).rstrip('.')}. {SEE_DOCTOR}")
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has closed it: typer exits quietly
                 raise
             fail(str(error))
 
 
-def _first_line(error: object) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+def _in_words(error: ValidationError) -> str:
+    """What is wrong with the value of an option or argument."""
+    problem = error.errors()[0]
+    if problem["type"] == "value_error":  # typer's, which lists the choices
+        return str(problem["ctx"]["error"])
+    return f"{complaint(problem)}, not {problem['input']!r}"
 
 
 app = typer.Typer(

@@ -194,7 +194,7 @@ class IdempotencyMismatch(FarmError):
 
 
 class NotFound(FarmError):
-    code, status, default = "not_found", 404, "There is no resource at this path"
+    code, status, default = "not_found", 404, "There is no resource at this path: /docs lists all calls"
 
 
 class ModelNotFound(NotFound):
@@ -341,6 +341,11 @@ def is_disk_full(error: BaseException) -> bool:
         return False
     is_numpys = error.errno is None and "requested and" in str(error)  # raised without an errno
     return is_numpys or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an error; of one of the database, that of its driver, without the statement."""
+    return (str(getattr(error, "orig", None) or error) or type(error).__name__).splitlines()[0]
 
 
 class LeaseLost(Exception):

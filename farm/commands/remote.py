@@ -47,6 +47,10 @@ def _client(url: str | None, key: str | None) -> Iterator[Plinth]:
 def upload(
     model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .glb, .gltf or zipped OBJ scan.")],
     set_: Set = None,
+    title: Annotated[str | None, typer.Option(help="Title of the model.")] = None,
+    sku: Annotated[str | None, typer.Option(help="Stock-keeping unit of the model.")] = None,
+    external_id: Annotated[str | None, typer.Option(help="The model's id in your own system.")] = None,
+    tags: Annotated[str | None, typer.Option(help="Comma-separated tags of the model.")] = None,
     url: Url = None,
     key: Key = None,
     as_json: Json = False,
@@ -55,7 +59,13 @@ def upload(
     with _client(url, key) as plinth, _bar("uploading", DownloadColumn()) as bar:
         task = bar.add_task("uploading", total=None)
         uploaded = plinth.models.upload(
-            model, _render_settings(set_), on_progress=lambda sent, total: bar.update(task, completed=sent, total=total)
+            model,
+            _render_settings(set_),
+            title=title,
+            sku=sku,
+            external_id=external_id,
+            tags=None if tags is None else tags.split(","),
+            on_progress=lambda sent, total: bar.update(task, completed=sent, total=total),
         )
     known = " (already uploaded)" if uploaded.duplicate else ""
     _print(uploaded, as_json, f"Model {uploaded.model_id}{known}, render {uploaded.render_id}")
@@ -65,13 +75,17 @@ def upload(
 def render(
     model_id: Annotated[str, typer.Argument(help="The model's id, as printed by `farm remote upload`.")],
     set_: Set = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="Data of your own, key=value, returned with the render. Repeatable.")
+    ] = None,
     url: Url = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Queue another render of an uploaded model."""
+    own = _metadata(metadata or [])
     with _client(url, key) as plinth:
-        queued = plinth.renders.create(model_id, _render_settings(set_))
+        queued = plinth.renders.create(model_id, _render_settings(set_), metadata=own)
     _print(queued, as_json, f"Render {queued.id}")
 
 
@@ -180,6 +194,14 @@ def _print(response: object, as_json: bool, line: str) -> None:
 def _render_settings(pairs: list[str] | None) -> RenderSettings:
     """Settings from key=value pairs, which only the farm validates."""
     return cast(RenderSettings, read_pairs(pairs or []))
+
+
+def _metadata(pairs: list[str]) -> dict[str, str]:
+    """Texts by key from key=value pairs, which only the farm validates."""
+    for pair in pairs:
+        if "=" not in pair:
+            fail(f"--metadata must have the form key=value, not {pair!r}")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _variant(render: Render) -> str:

@@ -53,7 +53,7 @@ def open_database(data: Path | None) -> Iterator[Database]:
     try:
         if not settings.database_url and database.version() is None:
             raise WrongVersion(
-                "This data folder holds no farm: name another with --data or FARM_DATA, or run `farm db upgrade`"
+                f"{settings.data} holds no farm: name another with --data or FARM_DATA, or run `farm db upgrade`"
             )
         database.check_version()
         yield database
@@ -109,8 +109,8 @@ def print_rich(table: Table) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print one line of JSON. Brackets in it are no markup."""
-    console.print(json.dumps(value), markup=False)
+    """Print one line of JSON."""
+    console.print(json.dumps(value))
 
 
 def iso_time(time: datetime) -> str:

@@ -27,7 +27,6 @@ def run_worker(
 
     settings = settings_with(data=data)
     logs.configure(settings.log_level)
-    settings.make_data_folder()
     tag_list = [tag.strip() for tag in tags.split(",") if tag.strip()]
     try:
         if gpu is not None:

@@ -39,6 +39,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._file = _sqlite_file(url)
         self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._writing = self.engine.execution_options(immediate=True)
 
@@ -57,16 +58,25 @@ class Database:
     def upgrade(self) -> None:
         """Migrate the tables to the newest version; does nothing when they are up to date.
 
-        Raises WrongVersion when they are of a later version.
+        This alone creates SQLite's file, for its owner only, and its folder. Raises WrongVersion when the tables are of
+        a later version.
         """
         if (found := self.version()) and not self.knows(found):
             self.check_version()
+        if self._file:
+            _create(self._file)
         command.upgrade(self._alembic(), "head")
 
     def version(self) -> str | None:
         """The current version of the tables; None when there are none."""
+        if not self.exists():
+            return None
         with self.read() as db:
             return version(db)
+
+    def exists(self) -> bool:
+        """Whether there is a database to connect to; False only for a file of SQLite that is missing."""
+        return self._file is None or self._file.exists()
 
     def newest_version(self) -> str | None:
         """The version of the tables that this code needs."""
@@ -135,12 +145,28 @@ def _lower(text: str | None) -> str | None:
     return text and text.lower()
 
 
+def _sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for one in memory, or of PostgreSQL."""
+    parts = make_url(url)
+    is_file = parts.drivername.startswith("sqlite") and parts.database and parts.database != ":memory:"
+    return Path(parts.database).absolute() if is_file and parts.database else None
+
+
+def _create(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # it exists, or SQLite reports why it cannot be created
+        file.touch(mode=0o600, exist_ok=False)  # SQLite's other files get its mode
+
+
 def _sqlite_engine(url: str) -> Engine:
-    if path := make_url(url).database:
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(OSError):  # it exists, or SQLite reports why it cannot be created
-            Path(path).touch(mode=0o600, exist_ok=False)  # SQLite's other files get its mode
     engine = create_engine(url, connect_args={"timeout": SQLITE_LOCK_TIMEOUT_SECONDS, "check_same_thread": False})
+
+    if file := _sqlite_file(url):
+
+        @event.listens_for(engine, "do_connect")
+        def open_existing(_: Any, __: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+            arguments[:] = [f"{file.as_uri()}?mode=rw"]  # sqlite3 would create a missing file
+            options["uri"] = True
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

@@ -7,6 +7,7 @@ import structlog
 
 from farm.db import counters
 from farm.db.session import Database
+from farm.errors import reason_of
 
 log = structlog.get_logger()
 
@@ -17,6 +18,6 @@ def attempted(database: Database, what: str, item: str | None = None) -> Iterato
     try:
         yield
     except Exception as error:
-        log.warning("reaper_step_failed", what=what, item=item, error=str(error) or type(error).__name__)
+        log.warning("reaper_step_failed", what=what, item=item, error=reason_of(error))
         with contextlib.suppress(Exception), database.write() as db:  # what failed may be the database
             counters.REAPER_FAILURES.add(db, what=what)

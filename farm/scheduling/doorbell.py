@@ -17,6 +17,7 @@ from rq.serializers import JSONSerializer
 from farm.db import chunks
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
+from farm.errors import FarmError
 
 log = structlog.get_logger()
 
@@ -35,10 +36,13 @@ def connect(url: str, *, timeout: float = TIMEOUT_SECONDS) -> Redis:
     """A connection; `timeout` is the limit for every response in seconds.
 
     A connection that Redis has closed, by restarting for example, is opened again at once. No other error is retried:
-    callers have something else to do during an outage.
+    callers have something else to do during an outage. Raises FarmError for what is no URL of a Redis.
     """
     retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=TIMEOUT_SECONDS, retry=retry)
+    try:
+        return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=TIMEOUT_SECONDS, retry=retry)
+    except ValueError:
+        raise FarmError("FARM_REDIS_URL is no URL of a Redis, such as redis://127.0.0.1:6379/0") from None
 
 
 def queue(priority: int, redis: Redis) -> Queue:

@@ -7,8 +7,8 @@ from functools import partial
 import structlog
 
 from farm.db import chunks, counters, nodes
-from farm.db.session import Database
-from farm.errors import WrongVersion
+from farm.db.session import DATABASE_DOWN, Database
+from farm.errors import WrongVersion, reason_of
 from farm.scheduling import leases
 from farm.scheduling.attempted import attempted
 from farm.scheduling.cleanup import clean_up
@@ -49,8 +49,8 @@ def repeat(database: Database, action: Callable[[], None], interval: float, stop
             action()
         except WrongVersion as error:
             log.error("database_version_wrong", error=error.message)
-        except Exception:
-            log.exception("reaper_failed")
+        except Exception as error:
+            log.error("reaper_failed", error=reason_of(error), exc_info=not isinstance(error, DATABASE_DOWN))
 
 
 def reap(database: Database, doorbell: Doorbell, settings: Settings) -> None:

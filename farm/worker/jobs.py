@@ -13,7 +13,17 @@ import structlog
 from farm.db import chunks, clock, suspect_models
 from farm.db.chunks import FINISHING, PREVIEW
 from farm.db.session import DATABASE_DOWN, Database
-from farm.errors import BadModel, DiskFull, FarmError, HarmfulModel, LeaseLost, RenderFailed, Unavailable, is_disk_full
+from farm.errors import (
+    BadModel,
+    DiskFull,
+    FarmError,
+    HarmfulModel,
+    LeaseLost,
+    RenderFailed,
+    Unavailable,
+    is_disk_full,
+    reason_of,
+)
 from farm.nodes import quarantine, registry
 from farm.processes.child_process import die_with_parent
 from farm.processes.scratch import work_folder
@@ -62,9 +72,9 @@ def work() -> None:
         ):
             if node_check.check(context, database):
                 _work_until_idle(context, database, Doorbell(redis))
-    except OUTAGE:
+    except OUTAGE as error:
+        log.warning("work_interrupted", error=reason_of(error))
         time.sleep(OUTAGE_PAUSE_SECONDS)
-        raise
 
 
 def _work_until_idle(context: WorkerContext, database: Database, doorbell: Doorbell) -> None:
@@ -117,7 +127,10 @@ def work_on(
     chunk: ClaimedChunk,
     chunk_log: ChunkLog,
 ) -> bool:
-    """Work on a claimed chunk. False when its lease was lost. A failed attempt is recorded, and its error raised."""
+    """Work on a claimed chunk. False when its lease was lost, or the attempt failed, which is then recorded.
+
+    Raises the error of an outage, after recording it.
+    """
     log.info("chunk_started", kind=chunk.kind, first_frame=chunk.first_frame, frames=chunk.frames)
     try:
         with work_folder(context.scratch) as scratch:
@@ -130,9 +143,12 @@ def work_on(
         log.warning("lease_lost")
         return False  # Blender may still draw this chunk: the worker checks the host first
     except Exception as error:
-        log.warning("attempt_failed", error=str(error), exc_info=True)
+        is_expected = isinstance(error, (FarmError, *OUTAGE)) or is_disk_full(error)
+        log.warning("attempt_failed", kind=type(error).__name__, error=reason_of(error), exc_info=not is_expected)
         record_failure(context, database, doorbell, chunk, error)
-        raise
+        if isinstance(error, OUTAGE):
+            raise
+        return False  # Blender may have ended
 
 
 def _refuse_harmful(database: Database, chunk: ClaimedChunk) -> None:

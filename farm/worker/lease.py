@@ -8,8 +8,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from farm.db import chunks, suspect_models
-from farm.db.session import Database
-from farm.errors import LeaseLost
+from farm.db.session import DATABASE_DOWN, Database
+from farm.errors import LeaseLost, reason_of
 from farm.nodes import registry
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell
@@ -113,8 +113,9 @@ class Lease:
             try:
                 with self.database.write() as db:
                     held = self.renew(db)
-            except Exception:
-                log.exception("lease_renewal_failed")
+            except Exception as error:
+                is_outage = isinstance(error, DATABASE_DOWN)
+                log.error("lease_renewal_failed", error=reason_of(error), exc_info=not is_outage)
                 continue
             if not held:
                 lost.set()

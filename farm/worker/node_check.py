@@ -11,7 +11,7 @@ from farm import templates
 from farm.blender.client import Blender
 from farm.blender.host_process import memory_limit
 from farm.db.session import Database
-from farm.errors import RenderFailed
+from farm.errors import FarmError, RenderFailed, reason_of
 from farm.nodes import quarantine
 from farm.orders import plan
 from farm.orders.render_settings import parse
@@ -39,7 +39,7 @@ def check(context: WorkerContext, database: Database) -> bool:
         with work_folder(context.scratch) as scratch:
             draw_known_model(context, scratch)
     except Exception as problem:
-        log.warning("node_check_failed", error=str(problem), exc_info=True)
+        log.warning("node_check_failed", error=reason_of(problem), exc_info=not isinstance(problem, FarmError))
         error = str(problem) or type(problem).__name__
     with database.write() as db:
         quarantine.end_check(db, context.name, error)

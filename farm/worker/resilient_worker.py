@@ -106,6 +106,10 @@ class ResilientWorker(Worker):
         pid, self.horse_status, usage = super().wait_for_horse()
         return pid, self.horse_status, usage
 
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:  # noqa: ARG002 - RQ's
+        """Called in the work-horse for an error of a job. RQ would make its traceback the event of a log line."""
+        log.error("work_failed", error=str(exc_info[1]), exc_info=exc_info)
+
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """Called in the work-horse. RQ catches the errors of the job, and raises those of its own notes about it."""
         self.connection.connection_pool.connection_kwargs["socket_timeout"] = TIMEOUT_SECONDS

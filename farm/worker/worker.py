@@ -203,6 +203,7 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
         logs.bind(node=own_name)
         adopt_orphans()  # a killed work-horse leaves its ffmpeg behind
         own_facts = _gather(settings, own_name, tags, scratch)
+        settings.make_data_folder()  # of the caches, once it is known that there is a farm
         host = BlenderHost(scratch, confined_by, settings.blender_bytes, shares_shaders=not settings.isolate_tenants)
         failed = False
         try:

@@ -10,12 +10,13 @@ from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session
 
 from farm.accounts import accounts, erasure
+from farm.db import clock
 from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import Account, Key, now
-from farm.errors import Forbidden, InsufficientScope, TokenExpired, Unauthorized
+from farm.errors import Forbidden, InsufficientScope, InvalidRequest, TokenExpired, Unauthorized
 from farm.ids import ALPHABET
-from tests.support.clients import Client
+from tests.support.clients import Client, expired_key
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -61,15 +62,22 @@ class TestKey:
     def test_is_refused_once_it_has_expired(self, database: Database, client: Client) -> None:
         with database.write() as db:
             valid = accounts.create_key(db, client.account, expires_at=now() + timedelta(hours=1))
-            expired = accounts.create_key(db, client.account, expires_at=now() - timedelta(seconds=1))
+            expired = expired_key(db, client.account)
         with database.read() as db:
             assert accounts.authenticate(db, valid, SCOPE)
             with pytest.raises(TokenExpired):
                 accounts.authenticate(db, expired, SCOPE)
 
+    @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=-3650)])
+    def test_is_not_created_expired(self, database: Database, client: Client, ahead: timedelta) -> None:
+        with database.write() as db, pytest.raises(InvalidRequest, match="must expire in the future"):
+            accounts.create_key(db, client.account, expires_at=clock.now(db) + ahead)
+        with database.read() as db:
+            assert len(keys_of(db, client.account)) == 1
+
     def test_hides_the_expiry_of_a_revoked_key(self, database: Database, client: Client) -> None:
         with database.write() as db:
-            raw = accounts.create_key(db, client.account, expires_at=now())
+            raw = expired_key(db, client.account)
             accounts.revoke_key(db, raw)
         with database.read() as db, pytest.raises(Unauthorized) as refusal:
             accounts.authenticate(db, raw, SCOPE)

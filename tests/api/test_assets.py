@@ -1,7 +1,9 @@
 """Downloading the finished files."""
 
 import io
+import re
 import zipfile
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -165,16 +167,39 @@ class TestNames:
     @pytest.mark.parametrize(
         ("path", "name"),
         [
-            ("video", "chair.mp4"),
-            ("thumb", "chair-thumb.mp4"),
-            ("thumb.jpg", "chair-thumb.jpg"),
-            ("poster", "chair-poster-small.png"),
-            ("poster?quality=full", "chair-poster.png"),
+            ("video", ".mp4"),
+            ("thumb", "-thumb.mp4"),
+            ("thumb.jpg", "-thumb.jpg"),
+            ("poster", "-poster-small.png"),
+            ("poster?quality=full", "-poster.png"),
         ],
     )
-    def test_are_derived_from_the_model(self, api: TestClient, done: str, path: str, name: str) -> None:
+    def test_are_derived_from_the_model_and_the_render(self, api: TestClient, done: str, path: str, name: str) -> None:
+        name = f"chair-turntable-share-16x9-{done.rpartition('/')[2]}{name}"
         said = api.get(f"{done}/{path}").headers["content-disposition"]
         assert said == f"inline; filename=\"{name}\"; filename*=UTF-8''{name}"
+
+    def test_tell_renders_of_a_model_apart(self, api: TestClient, finished: Finish) -> None:
+        model_id = uploaded(api)["modelId"]
+        variants: list[dict[str, Any]] = [
+            {},
+            {"bgColor": "#000000"},
+            {"quality": "4k", "aspect": "9:16"},
+            {"effect": "hero-spin", "quality": "standard"},
+        ]
+        names = []
+        for variant in variants:
+            order = {"modelId": model_id, "renderSettings": variant}
+            render_id = api.post("/v1/renders", json=order).json()["data"]["id"]
+            finished(render_id)
+            names += [
+                re.findall(
+                    'filename="(.*?)"', api.get(f"/v1/renders/{render_id}/{kind}").headers["content-disposition"]
+                )
+                for kind in ("video", "poster", "thumb", "bundle")
+            ]
+        assert len({name for [name] in names}) == 4 * len(variants)
+        assert re.fullmatch(r"chair-hero-spin-standard-16x9-\w{12}\.mp4", names[-4][0])
 
 
 class TestBundle:
@@ -184,7 +209,7 @@ class TestBundle:
         assert answer.headers["content-type"] == "application/zip"
         assert answer.headers["content-length"] == str(len(answer.content))
         assert "transfer-encoding" not in answer.headers
-        assert 'attachment; filename="chair.zip"' in answer.headers["content-disposition"]
+        assert 'attachment; filename="chair-turntable-share-16x9-' in answer.headers["content-disposition"]
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
             assert archive.testzip() is None
             assert {entry.filename: archive.read(entry) for entry in archive.infolist()} == {

@@ -16,7 +16,7 @@ from farm.db.session import Database
 from farm.db.tables import now
 from tests.api.calls import ADMIN_RENDER, CALLS, EFFECT, MODEL, OVERLAY, RENDER, SCENE
 from tests.support.api import assert_error, upload
-from tests.support.clients import Client
+from tests.support.clients import Client, expired_key
 from tests.support.glb import glb
 
 every_call = pytest.mark.parametrize(("method", "path"), CALLS)
@@ -80,7 +80,8 @@ class TestKey:
         assert_error(upload(api), "forbidden", 403)
 
     def test_is_refused_once_expired(self, public_api: TestClient, client: Client, database: Database) -> None:
-        headers = limited_key(database, client, expires_at=now())
+        with database.write() as db:
+            headers = {"Authorization": f"Bearer {expired_key(db, client.account)}"}
         answer = public_api.get("/v1/renders", headers=headers)
         assert_error(answer, "token_expired", 401)
         assert answer.headers["www-authenticate"] == "Bearer"

@@ -168,7 +168,11 @@ class TestWording:
             ("GET /v1/models?q=" + "x" * 257, None, "q must have at most 256 characters"),
             ("GET /v1/models?sort=size", None, "sort must be 'createdAt', '-createdAt', 'title' or '-title'"),
             ("POST /v1/renders", [], "The body must be a JSON object"),
-            ("POST /v1/renders", {"modelId": "x", "colour": 1}, "colour is not a known field here"),
+            (
+                "POST /v1/renders",
+                {"modelId": "x", "colour": 1},
+                "colour is not a known field here. Known fields: modelId, render",
+            ),
             ("POST /v1/renders", {"modelId": "x", "metadata": 5}, "metadata must be a JSON object"),
             ("POST /v1/renders", {"modelId": "x", "metadata": {"a": 5}}, "metadata.a must be a text"),
             ("POST /v1/renders", {"modelId": "x", "metadata": {"a": "x" * 257}}, "metadata.a must have at most 256"),
@@ -176,8 +180,24 @@ class TestWording:
             ("POST /v1/renders/batch", {"renders": 5}, "Send a list of at least one item as 'renders'"),
             ("POST /v1/quote", {"renders": [{"quality": "hd"}]}, "renders[0].quality must be 'share', 'standard'"),
             ("POST /v1/quote", {"renders": [{"qualty": "4k"}]}, "renders[0].qualty is not a known field. Known fields"),
-            ("POST /v1/quote", {"renders": [{}], "x": 1}, "x is not a known field here"),
-            ("POST /v1/models/check-hash", {"sha256": "0" * 64, "x": 1}, "x is not a known field here"),
+            ("POST /v1/quote", {"renders": [{}], "x": 1}, "x is not a known field here. Known fields: renders"),
+            (
+                "POST /v1/renders/batch",
+                {"renders": [{"modelId": "x", "setings": {}}]},
+                "renders[0].setings is not a known field here. Known fields: modelId, renderSettings, metadata",
+            ),
+            ("POST /v1/quote", {"renders": [{"modelId": "x"}]}, "renders[0].modelId does not belong to a quote: each"),
+            ("POST /v1/quote", {"renders": [{"renderSettings": {}}]}, 'themselves, such as {"quality": "4k"}'),
+            (
+                "POST /v1/models/check-hash",
+                {"sha256": "0" * 64, "x": 1},
+                "x is not a known field here. Known fields: s",
+            ),
+            (
+                "POST /v1/models/ingest",
+                {"url": "https://example.com/a.glb", "titel": "x"},
+                "titel is not a known field here. Known fields: title, sku",
+            ),
             ("POST /v1/models/ingest", {"url": "https://example.com/a.glb", "title": ["x"]}, "title must be a text"),
             ("POST /v1/models/ingest", {"url": "https://example.com/a.glb", "tags": "x"}, "tags must be a list"),
         ],
@@ -198,7 +218,15 @@ class TestWording:
 
     def test_covers_every_kind_of_error_that_requests_can_have(self) -> None:
         """Each type of pydantic's errors that a field of a request can raise has a sentence with its own values."""
-        contexts = {"min_length": 1, "max_length": 2, "ge": 3, "le": 4, "pattern": "x", "expected": "'a' or 'b'"}
+        contexts = {
+            "min_length": 1,
+            "max_length": 2,
+            "ge": 3,
+            "gt": 5,
+            "le": 4,
+            "pattern": "x",
+            "expected": "'a' or 'b'",
+        }
         for kind in validation_messages.MESSAGES:
             problem = {"type": kind, "loc": ("field",), "msg": "Input should be", "ctx": contexts}
             assert "{" not in validation_messages.explain(problem)

@@ -99,7 +99,7 @@ class TestFiles:
         whole = api.get(f"{done}/bundle")
         assert (whole.status_code, whole.headers["content-type"]) == (200, "application/zip")
         assert whole.content == b"the dataset " * 1000
-        assert 'filename="' in whole.headers["content-disposition"]
+        assert 'filename="chair-dataset-196x1024-' in whole.headers["content-disposition"]
         part = api.get(f"{done}/bundle", headers={"Range": "bytes=100-"})
         assert (part.status_code, part.content) == (206, whole.content[100:])
         again = api.get(f"{done}/bundle", headers={"If-None-Match": whole.headers["etag"]})

@@ -15,10 +15,16 @@ from tests.support.api import assert_error
 
 class TestFrameworkErrors:
     @pytest.mark.parametrize(
-        "path", ["/", "/v1", "/v1/nothing", "/v1/renders/", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"]
+        "path", ["/v1", "/v1/", "/v1/nothing", "/v1/renders/", "/v1/renders/a/b/c", "/v1/%00", "/v2/models"]
     )
     def test_report_an_unknown_path(self, api: TestClient, path: str) -> None:
-        assert_error(api.get(path), "not_found", 404)
+        assert_error(api.get(path), "not_found", 404, "/docs lists all calls")
+
+    def test_are_none_at_the_root_which_points_on(self, public_api: TestClient) -> None:
+        answer = public_api.get("/")
+        assert answer.status_code == 200
+        for name in ("docs", "openapi", "health"):
+            assert public_api.get(answer.json()["data"][name]).status_code == 200
 
     def test_report_an_unsupported_method(self, api: TestClient) -> None:
         answer = api.put("/v1/renders")

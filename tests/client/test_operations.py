@@ -25,6 +25,7 @@ OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
     for path, operations in DOCUMENT["paths"].items()
     for method, operation in operations.items()
+    if "Administration" not in operation["tags"]  # for operators, who have the `farm` command
 }
 # The method for each operation, and a call of it.
 METHODS: dict[str, tuple[str, Callable[[Any, Path], object]]] = {

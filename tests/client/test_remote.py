@@ -66,6 +66,17 @@ def test_works_from_upload_to_download(finished: Finish) -> None:
     assert [item["id"] for item in json.loads(done("list", "--status", "done", "--json"))] == [render_id]
 
 
+def test_gives_models_and_renders_what_a_shop_knows_them_by(url: str, client: Client) -> None:
+    given = ("--title", "Ergonomic Chair", "--sku", "EC-1001", "--external-id", "4711", "--tags", "oak,new")
+    uploaded = json.loads(done("upload", "chair.glb", *given, "--json"))
+    answer = httpx.get(f"{url}/v1/models/{uploaded['modelId']}", headers=client.headers).json()["data"]
+    assert [answer[name] for name in ("title", "sku", "externalId")] == ["Ergonomic Chair", "EC-1001", "4711"]
+    assert sorted(answer["tags"]) == ["new", "oak"]
+    pairs = ("--metadata", "order=47=11", "--metadata", "colour=red")
+    queued = json.loads(done("render", uploaded["modelId"], *pairs, "--json"))
+    assert queued["metadata"] == {"order": "47=11", "colour": "red"}
+
+
 def test_prints_the_reason_of_a_failure(database: Database) -> None:
     render_id = json.loads(done("upload", "chair.glb", "--json"))["renderId"]
     with database.write() as db:
@@ -79,6 +90,9 @@ def test_prints_the_reason_of_a_failure(database: Database) -> None:
         (["status", "nothing"], "not found"),
         (["upload", "chair.glb", "--set", "length=2"], "length is 2"),
         (["upload", "chair.glb", "--set", "length"], "key=value"),
+        (["render", "nothing", "--metadata", "order"], "--metadata must have the form key=value, not 'order'"),
+        (["render", "nothing", "--metadata", "a b=c"], 'metadata["a b"] must be a key of'),
+        (["upload", "chair.glb", "--title", "x" * 5000], "title must have at most"),
         (["list", "--key", "dxgl_sk_wrong"], "API key"),
         (["list", "--url", "http://127.0.0.1:1"], "127.0.0.1:1"),
         (["list", "--url", "http://127.0.0.1:1"], "FARM_API_URL or --url"),

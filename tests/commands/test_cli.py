@@ -1,5 +1,6 @@
 """The `farm` command: its output, its files, and errors without a traceback."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from camera_paths import PATHS
@@ -22,6 +25,8 @@ from farm import path_sheet
 from farm.accounts.accounts import PREFIX
 from farm.cli import app
 from farm.commands import shared
+from farm.db.session import Database
+from farm.db.tables import Key
 from farm.processes import exit_codes, sandbox
 from tests.intake.gltf_bytes import BINARY, glb, triangle
 from tests.support.assets import ASSETS
@@ -167,13 +172,15 @@ class TestKeys:
     def test_explain_how_to_create_an_unknown_account(self) -> None:
         assert "farm accounts create eve@example.com" in refused("keys", "create", "eve@example.com")
 
-    def test_are_listed_with_scopes_and_expiry(self) -> None:
+    def test_are_listed_with_scopes_and_expiry(self, tmp_path: Path) -> None:
         done("accounts", "create", "ada@example.com")
         keys = [
             done("keys", "create", "ada@example.com"),
             done("keys", "create", "ada@example.com", "--scopes", "renders:read, account:read", "--expires", "30d"),
-            done("keys", "create", "ada@example.com", "--expires", "2020-01-31"),
+            done("keys", "create", "ada@example.com", "--expires", "2130-01-31"),
         ]
+        with contextlib.closing(Database(f"sqlite:///{tmp_path}/data/plinth.db")) as database, database.write() as db:
+            db.scalars(select(Key).order_by(Key.created_at)).all()[-1].expires_at = datetime(2020, 1, 31, tzinfo=UTC)
         rows = json.loads(done("keys", "list", "ada@example.com", "--json"))
         assert [row["state"] for row in rows] == ["active", "active", "expired"]
         assert [row["scopes"] for row in rows] == [["all"], ["renders:read", "account:read"], ["all"]]
@@ -198,6 +205,12 @@ class TestKeys:
     def test_refuse_an_invalid_expiry(self, until: str) -> None:
         done("accounts", "create", "ada@example.com")
         assert "30d" in refused("keys", "create", "ada@example.com", "--expires", until)
+        assert json.loads(done("keys", "list", "ada@example.com", "--json")) == []
+
+    @pytest.mark.parametrize("until", ["0d", "2020-01-01", "2020-01-01T00:00:00+02:00"])
+    def test_refuse_an_expiry_that_has_passed(self, until: str) -> None:
+        done("accounts", "create", "ada@example.com")
+        assert "must expire in the future" in refused("keys", "create", "ada@example.com", "--expires", until)
         assert json.loads(done("keys", "list", "ada@example.com", "--json")) == []
 
     def test_refuse_an_unknown_scope_and_list_the_known(self) -> None:
@@ -247,7 +260,8 @@ class TestDatabase:
 
     def test_reports_an_impossible_path_in_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        assert "file" in refused("accounts", "list", "--data", tmp_path / "file" / "data")
+        for command in (["accounts", "list"], ["db", "upgrade"]):
+            assert f"{tmp_path}/file" in refused(*command, "--data", tmp_path / "file" / "data")
 
 
 @pytest.mark.slow
@@ -469,11 +483,42 @@ class TestRefusedRender:
             ("FARM_CORS_ORIGINS", "shop.example", "must be a JSON list"),
             ("FARM_CORS_ORIGINS", '["https://shop.example/"]', "must be an origin such as https://shop.example"),
             ("FARM_INGEST_PORTS", "80,443", "must be a JSON list"),
+            ("FARM_INGEST_PORTS", "80", "must be a list"),
+            ("FARM_INGEST_PORTS", '["x"]', "must be a whole number"),
+            ("FARM_INGEST_LOOPBACK", "perhaps", "must be true or false"),
+            ("FARM_ENGINE", "x", "must be 'auto', 'eevee' or 'cycles'"),
+            ("FARM_PORT", "70000", "must be at most 65535"),
+            ("FARM_ATTEMPTS", "1.5", "must be a whole number"),
+            ("FARM_S3_TIMEOUT", "0", "must be more than 0"),
+            ("FARM_S3_TIMEOUT", "soon", "must be a number"),
+            ("FARM_S3_ENDPOINT", "s3.example.com", "must be a URL such as https://s3.example.com"),
+            ("FARM_TEMPLATES", "/none", "must be a folder that exists"),
+            ("FARM_DATABASE_URL", "nonsense", "no URL of a database"),
         ],
     )
-    def test_names_a_wrong_list_in_a_variable(self, name: str, value: str, words: str) -> None:
+    def test_names_a_wrong_value_of_a_variable(self, name: str, value: str, words: str) -> None:
         shell = {**os.environ, name: value}  # the settings are read while the commands are imported, too
         command = [sys.executable, "-m", "farm.cli", "accounts", "list"]
         ended = subprocess.run(command, env=shell, capture_output=True, text=True)
         [line] = ended.stderr.splitlines()
         assert (ended.returncode, line.startswith(f"{name} is "), words in line) == (1, True, True)
+        assert not any(word in line for word in ("Input", "should", "Value error"))
+
+    def test_names_a_wrong_address_of_redis(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FARM_REDIS_URL", "nonsense")
+        assert "such as redis://127.0.0.1:6379/0" in refused("renders", "retry", "abcdefghijkl")
+
+    @pytest.mark.parametrize(
+        ("command", "words"),
+        [
+            ("remote download x -o y --what z", "--what: 'z' is not one of 'video', 'web', 'poster'"),
+            ("worker --hosts x", "--hosts: must be a whole number, not 'x'"),
+            ("worker --hosts 65", "--hosts: must be at most 64, not 65"),
+            ("accounts grant ada@example.com x", "CREDITS: must be a whole number, not 'x'"),
+            ("remote wait x --timeout soon", "--timeout: must be a number, not 'soon'"),
+        ],
+    )
+    def test_names_a_wrong_option_in_one_line(self, command: str, words: str) -> None:
+        result = farm(*command.split())
+        [line] = result.stderr.splitlines()
+        assert (result.exit_code, line[: len(words)]) == (2, words)

@@ -24,6 +24,7 @@ from farm.rendering import engine
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.support.s3 import Door
+from tests.support.versions import migrate
 
 NAMES = [
     "python",
@@ -110,6 +111,7 @@ class TestProblems:
     def test_reports_a_clock_that_is_off(
         self, healthy: Settings, monkeypatch: pytest.MonkeyPatch, hours: int, words: str
     ) -> None:
+        migrate(healthy.database)
         assert only(doctor.clocks, healthy).ok
         monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(hours=hours))
         off = only(doctor.clocks, healthy)
@@ -119,7 +121,7 @@ class TestProblems:
     @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
     def test_reports_a_data_folder_that_others_may_read(self, healthy: Settings, mode: int) -> None:
         assert only(doctor.data, healthy).ok, "it does not exist yet"
-        assert only(doctor.database, healthy).ok
+        migrate(healthy.database)
         assert only(doctor.data, healthy).ok, "as the farm creates it"
         healthy.data.chmod(mode)
         check = only(doctor.data, healthy)
@@ -132,7 +134,7 @@ class TestProblems:
     def test_reports_a_database_that_others_may_read(self, healthy: Settings, tmp_path: Path, suffix: str) -> None:
         elsewhere = tmp_path / "plinth.sqlite"
         settings = healthy.model_copy(update={"database_url": f"sqlite:///{elsewhere}"})
-        assert only(doctor.database, settings).ok
+        migrate(settings.database)
         exposed = Path(f"{elsewhere}{suffix}")
         exposed.touch()
         exposed.chmod(0o644)
@@ -141,6 +143,15 @@ class TestProblems:
         assert str(healthy.data) not in check.found
         follow(check)
         assert only(doctor.data, settings).ok
+
+    def test_creates_neither_the_folder_nor_the_database(self, healthy: Settings) -> None:
+        for check in (doctor.data, doctor.database, doctor.clocks, doctor.storage):
+            assert only(check, healthy).ok
+        assert not healthy.data.exists()
+        healthy.data.mkdir()
+        for check in (doctor.database, doctor.clocks, doctor.storage):
+            assert only(check, healthy).ok
+        assert not list(healthy.data.iterdir())
 
     def test_looks_for_no_file_of_a_database_server(self, healthy: Settings) -> None:
         assert only(doctor.data, healthy.model_copy(update={"database_url": "postgresql://db/plinth"})).ok
@@ -255,12 +266,14 @@ class TestSoftwareOpenGl:
     def test_joins_the_farm_without_a_gpu(self, software_opengl: Settings, forced: str) -> None:
         settings = software_opengl.model_copy(update={"engine": forced})
         device = engine.probe(Path(), sandbox.Limits())
+        migrate(settings.database)
         with contextlib.closing(Database(settings.database)) as database:
             joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
 
     def test_differs_from_a_hardware_gpu(self, healthy: Settings) -> None:
         card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
+        migrate(healthy.database)
         with contextlib.closing(Database(healthy.database)) as database:
             joins = facts.gather("one", [], engine.select_engine(healthy, card), card, database, healthy)
         assert (joins.has_gpu, joins.engine) == (True, "eevee")

@@ -19,7 +19,7 @@ from farm.rendering import engine
 from farm.rendering.engine import Gpu
 from farm.settings import Settings
 from tests.commands.test_doctor import assert_bad, healthy, only
-from tests.support.versions import make_wrong
+from tests.support.versions import make_wrong, migrate
 
 __all__ = ["healthy"]
 REFUSING = "127.0.0.1:1"  # no server listens there
@@ -185,6 +185,7 @@ class TestDatabase:
 class TestClocks:
     @pytest.mark.parametrize("hours", [1, -1])
     def test_reports_one_that_is_off(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+        migrate(healthy.database)
         monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(hours=hours))
         assert_bad(only(doctor.clocks, healthy), "NTP")
 

@@ -79,10 +79,26 @@ class TestCommands:
         assert (database.version(), inspect(database.engine).get_table_names()) == before
 
     def test_ask_for_the_data_folder_where_there_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And create nothing in it, nor the folder itself, whose name may be mistyped."""
         monkeypatch.delenv("FARM_DATABASE_URL")
-        result = CliRunner().invoke(app, ["accounts", "list", "--data", str(tmp_path)])
-        assert result.exit_code == 1
-        assert "name another with --data or FARM_DATA, or run `farm db upgrade`" in result.stderr
+        (tmp_path / "empty").mkdir()
+        for folder in ("mistyped", "empty"):
+            for command in commands_with_a_database():
+                result = CliRunner().invoke(app, [*command.split(), "--data", str(tmp_path / folder)])
+                assert result.exit_code == 1, command
+                [line] = result.stderr.strip().splitlines()
+                assert line.startswith(f"{tmp_path / folder} holds no farm: "), command
+                assert "name another with --data or FARM_DATA, or run `farm db upgrade`" in line, command
+        assert not (tmp_path / "mistyped").exists()
+        assert not list((tmp_path / "empty").iterdir())
+
+    @pytest.mark.parametrize("command", ["worker", "doctor --storage"])
+    def test_create_no_database(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+        monkeypatch.delenv("FARM_DATABASE_URL")
+        result = CliRunner().invoke(app, [*command.split(), "--data", str(tmp_path / "mistyped")])
+        assert result.exit_code not in (0, None)
+        assert "run `farm db upgrade`" in result.stderr
+        assert not (tmp_path / "mistyped").exists()
 
     def test_upgrade_creates_the_tables(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         make_wrong(database, "empty", monkeypatch)
@@ -98,6 +114,12 @@ class TestCommands:
 
 
 class TestServe:
+    def test_creates_no_database(self, settings: Settings, tmp_path: Path) -> None:
+        elsewhere = settings.model_copy(update={"data": tmp_path / "mistyped", "database_url": None})
+        with TestClient(create_app(elsewhere)) as api:
+            assert_error(api.get("/v1/health"), "unavailable", 503, FIXES["empty"])
+        assert not list(elsewhere.data.iterdir())
+
     def test_responds_with_503_and_health_with_the_reason(self, client: Client, settings: Settings, wrong: str) -> None:
         with TestClient(create_app(settings)) as api:
             assert_error(api.get("/v1/health"), "unavailable", 503, FIXES[wrong])

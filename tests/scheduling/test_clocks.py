@@ -27,7 +27,7 @@ from farm.scheduling.doorbell import Doorbell
 from farm.scheduling.leases import Claimant
 from farm.settings import Settings
 from farm.storage import Storage
-from tests.support.clients import Client
+from tests.support.clients import Client, expired_key
 
 pytestmark = pytest.mark.on_both_databases
 
@@ -172,7 +172,7 @@ class TestClockThatIsOffByMoreThanADay:
     ) -> None:
         with database.write() as db:
             raw = accounts.create_key(db, client.account, expires_at=clock.now(db) + timedelta(hours=1))
-            expired = accounts.create_key(db, client.account, expires_at=clock.now(db))
+            expired = expired_key(db, client.account)
         with clock_off_by(offset), database.read() as db:
             assert accounts.authenticate(db, raw, "models:read")
             with pytest.raises(TokenExpired):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from farm.db.session import Database
@@ -63,6 +64,16 @@ class TestReaper:
                 return db.get_one(Chunk, chunk.id).state == "queued"
 
         until(requeued, timeout_seconds=TIMEOUT_SECONDS)
+
+    def test_logs_a_database_that_is_down_without_a_traceback(self, settings: Settings) -> None:
+        url = "postgresql://127.0.0.1:1/closed-port"
+        with (
+            structlog.testing.capture_logs() as lines,
+            reaping_with(settings.model_copy(update={"database_url": url, "lease_seconds": 0.6})),
+        ):
+            line = until(lambda: [line for line in lines if line["event"] == "reaper_failed"])[0]
+        assert line["exc_info"] is False
+        assert "\n" not in line["error"]
 
     def test_purges_what_was_kept_for_its_time(
         self, database: Database, model: Model, settings: Settings, monkeypatch: pytest.MonkeyPatch

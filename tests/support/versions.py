@@ -1,4 +1,6 @@
-"""Databases whose tables are not of this code's version."""
+"""Databases whose tables are of this code's version, and those whose are not."""
+
+import contextlib
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +14,12 @@ FIXES = {
     "older": "run `farm db upgrade`",
     "newer": "update Plinth on this machine",
 }
+
+
+def migrate(url: str) -> None:
+    """Create a database's tables."""
+    with contextlib.closing(Database(url)) as database:
+        database.upgrade()
 
 
 def make_wrong(database: Database, version: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -87,9 +88,13 @@ class TestNode:
         monkeypatch.setattr(jobs, "OUTAGE_PAUSE_SECONDS", 0.5)
         monkeypatch.setattr(jobs, "die_with_parent", lambda _: None)  # this process is not a work-horse
         began = time.monotonic()
-        with pytest.raises(OperationalError):
+        with structlog.testing.capture_logs() as lines:
             jobs.work()
         assert time.monotonic() - began > 0.5
+        [line] = lines
+        assert line["event"] == "work_interrupted"
+        assert "exc_info" not in line
+        assert "\n" not in line["error"]
 
 
 class TestSlowStorage:

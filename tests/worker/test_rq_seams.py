@@ -197,6 +197,14 @@ class TestRqWorker:
         worker.execute_job(job(redis), queue(DRAWING, redis))
         assert killed == [signal.SIGKILL]
 
+    def test_reports_an_error_of_a_job_by_its_own_event(
+        self, worker: ChunkWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("farm.worker.jobs.work", lambda: 1 / 0)
+        worker.execute_job(job(redis), queue(DRAWING, redis))
+        [line] = [line for line in capfd.readouterr().out.splitlines() if "error" in line and "work_failed" in line]
+        assert "division by zero" in line
+
     def test_replaces_the_host_for_a_check_that_has_just_become_due(
         self, worker: ChunkWorker, database: Database, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:

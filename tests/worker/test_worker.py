@@ -1,5 +1,6 @@
 """`farm worker` as an operator sees it: how it joins, draws, drains, and with which exit code it ends."""
 
+import json
 import signal
 import time
 from datetime import timedelta
@@ -9,12 +10,12 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 from redis import Redis
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from farm.blender.host_process import BlenderHost
 from farm.db import clock, nodes
 from farm.db.session import Database
-from farm.db.tables import Chunk, Render, now
+from farm.db.tables import Chunk, Model, Render, SuspectModel, now
 from farm.errors import HarmfulModel
 from farm.nodes import facts, registry
 from farm.nodes.quarantine import MAX_QUICK_FAILURES
@@ -369,6 +370,26 @@ class TestBadModels:
             refused = api.post("/v1/models", files={"file": (models[0], file)}, headers=stranger.headers)
         assert_error(refused, "invalid_format", 400, "crashed or hung the renderer twice")
         assert credits_of(api) == INITIAL_CREDITS
+
+
+class TestLog:
+    def test_has_one_line_of_fields_for_a_bad_model(
+        self, start_worker: StartWorker, database: Database, api: TestClient
+    ) -> None:
+        upload(api, "product.glb", length=3)
+        with database.write() as db:
+            sha256 = db.scalars(select(Model.sha256)).one()
+            db.add(SuspectModel(sha256=sha256, hosts=2, reason="crash", failed_at=clock.now(db), is_refused=True))
+        worker = start_worker("--name", "one")
+        until(lambda: [render.status for render in renders(database)] == ["error"])
+        worker.send_signal(signal.SIGTERM)
+        _, output = worker.communicate()
+        lines = [json.loads(line) for line in output.splitlines()]
+        [failed] = [line for line in lines if line["event"] == "attempt_failed"]
+        assert (failed["kind"], failed["error"]) == ("BadModel", HarmfulModel.default)
+        assert failed["chunk"]
+        assert "Traceback" not in output
+        assert not [line for line in lines if line["level"] == "error"]
 
 
 def renders(database: Database) -> list[Render]:
