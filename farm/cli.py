@@ -31,11 +31,12 @@ from farm.commands import (
     worker,
 )
 from farm.commands.shared import fail
-from farm.errors import FarmError
+from farm.errors import FarmError, reason_of
 
 WRONG_USAGE = 2  # exit status
 QUOTES = "'"
 HELP = "Plinth: a Blender-backed render farm. Start with `farm up`; `farm doctor` finds and explains problems."
+SEE_DOCTOR = "`farm doctor` says how to correct it"
 
 
 class OneLineErrors(TyperGroup):
@@ -56,9 +57,9 @@ class OneLineErrors(TyperGroup):
         except FarmError as error:
             fail(error.message)
         except OperationalError as error:
-            fail(f"The database does not respond: {error.orig}")
+            fail(f"The database does not respond: {reason_of(error).rstrip('.')}. {SEE_DOCTOR}")
         except RedisError as error:
-            fail(f"Redis does not respond: {error}")
+            fail(f"Redis does not respond: {reason_of(error).rstrip('.')}. {SEE_DOCTOR}")
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has closed it: typer exits quietly
                 raise

@@ -91,10 +91,10 @@ def list_accounts(data: Data = None, as_json: Json = False) -> None:
     if as_json:
         print_json([_account_json(row) for row in rows])
         return
-    for row in rows:
-        marks = "  (admin)" * row.is_admin + "  (suspended)" * bool(row.suspended_at)
-        marks += f"  (nodes: {row.node_tag})" if row.node_tag else ""
-        console.print(f"{row.id}  {row.email}  {row.credits} credits{marks}")
+    if not rows:
+        console.print("There is no account yet. Create one: farm accounts create you@example.com")
+        return
+    print_table(("ID", "EMAIL", "CREDITS", "NOTE"), [[row.id, row.email, str(row.credits), _note(row)] for row in rows])
 
 
 @app.command("suspend")
@@ -231,6 +231,11 @@ def delete_account(
 
 def _record(db: Session, action: str, target: str, account_id: str, **details: object) -> None:
     audit.record(db, operator(), action, target, account_id=account_id, **details)
+
+
+def _note(row: Account) -> str:
+    notes = ["admin"] * row.is_admin + ["suspended"] * bool(row.suspended_at)
+    return ", ".join(notes + ([f"bound to {row.node_tag}"] if row.node_tag else []))
 
 
 def _account_json(row: Account) -> dict[str, Any]:

@@ -25,7 +25,10 @@ def print_audit(
         entries = audit.newest(db, account_id=found.id if found else account, limit=limit)
         emails = audit.emails(db, entries)
     if account and not found and not entries:
-        fail(f"There is no account for {account}, and no entry about an account with this id")
+        fail(
+            f"There is no account for {account}, and no entry about an account with this id. A deleted account has"
+            " its id only: see `farm audit`"
+        )
     if as_json:
         print_json([_entry_json(entry, emails) for entry in entries])
         return
@@ -38,7 +41,7 @@ def print_audit(
                 entry.action,
                 entry.target,
                 emails.get(entry.account_id or "", entry.account_id or ""),
-                ", ".join(f"{name} {json.dumps(value)}" for name, value in entry.details.items()),
+                ", ".join(f"{name} {json.dumps(value)}" for name, value in entry.details.items() if value is not None),
             ]
             for entry in entries
         ],

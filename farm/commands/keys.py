@@ -18,6 +18,7 @@ from farm.commands.shared import (
     operator,
     optional_iso_time,
     print_json,
+    print_table,
 )
 from farm.db import audit, clock
 from farm.db.accounts import keys_of
@@ -64,10 +65,22 @@ def list_keys(email: Email, data: Data = None, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    for row in rows:
-        times = [f"{name} {row[name]}" for name in ("created", "expires", "used") if row[name]]
-        name = f"  {row['name']}" if row["name"] else ""
-        console.print(f"{row['id']}{name}  {row['state']}  {', '.join(times)}  {','.join(row['scopes'])}")
+    if not rows:
+        console.print(f"There is no key yet. Create one: farm keys create {email}")
+        return
+    print_table(
+        ("ID", "NAME", "STATE", "CREATED (UTC)", "EXPIRES (UTC)", "USED (UTC)", "SCOPES"),
+        [
+            [
+                row["id"],
+                row["name"] or "",
+                row["state"],
+                *(_to_the_minute(row[time]) for time in ("created", "expires", "used")),
+                ", ".join(row["scopes"]),
+            ]
+            for row in rows
+        ],
+    )
 
 
 @app.command("revoke")
@@ -97,6 +110,10 @@ def _key_json(row: Key, at: datetime) -> dict[str, Any]:
         "used": optional_iso_time(row.last_used_at),
         "scopes": ["all"] if row.scopes is None else row.scopes,
     }
+
+
+def _to_the_minute(time: str | None) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}" if time else "never"
 
 
 def _parse_scopes(text: str) -> list[str]:

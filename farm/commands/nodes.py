@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from farm.commands.shared import (
     optional_iso_time,
     print_json,
     print_rich,
+    table_of,
 )
 from farm.db import audit, clock, nodes
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
@@ -36,6 +36,7 @@ Names = Annotated[list[str], NAMES]
 NO_NODE = "No node has joined yet. Start one with `farm worker`"
 DRAINING = "is draining: it stops after its current chunk"
 DRAINED = "is not running, and does not start again until it is resumed"
+RESUMED_STOPPED = "may work again, and is not running: start it"
 POLL_SECONDS = 1.0  # of --wait
 COLOURS: dict[registry.State, str] = {
     "working": "green",
@@ -100,25 +101,34 @@ def _alive(database: Database, names: list[str]) -> list[str]:
 
 @app.command()
 def resume(names: Names, data: Data = None) -> None:
-    """Let drained or quarantined nodes work again."""
-    _change_each("resume", names, registry.resume, data, "may work again")
+    """Let drained or quarantined nodes work again. A node that has stopped must be started, too."""
+    _change_each("resume", names, registry.resume, data, _resumed)
 
 
 @app.command()
 def forget(names: Names, data: Data = None) -> None:
     """Remove nodes that are gone from the list."""
-    _change_each("forget", names, registry.forget, data, "was removed")
+    _change_each("forget", names, registry.forget, data, lambda *_: "was removed")
+
+
+def _resumed(db: Session, name: str) -> str:
+    return "may work again" if nodes.is_alive(nodes.named(db, name), clock.now(db)) else RESUMED_STOPPED
 
 
 def _change_each(
-    action: str, names: list[str], change: Callable[[Session, str], object], data: Any, outcome: str
+    action: str,
+    names: list[str],
+    change: Callable[[Session, str], object],
+    data: Any,
+    outcome: Callable[[Session, str], str],
 ) -> None:
     with open_database(data) as database:
         for name in names:
             with database.write() as db:
                 change(db, name)
                 audit.record(db, operator(), f"nodes {action}", name)
-            console.print(f"{name} {outcome}")
+                line = f"{name} {outcome(db, name)}"
+            console.print(line)
 
 
 def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
@@ -153,20 +163,20 @@ def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in (
-        "NAME",
-        "STATE",
-        "WORKS ON",
-        "LAST FRAME",
-        "DRAWS WITH",
-        "MEMORY",
-        "SANDBOX",
-        "VERSIONS",
-        "TAGS",
-        "SEEN",
-    ):
-        table.add_column(title, no_wrap=title == "NAME")
+    table = table_of(
+        (
+            "NAME",
+            "STATE",
+            "WORKS ON",
+            "LAST FRAME",
+            "DRAWS WITH",
+            "MEMORY",
+            "SANDBOX",
+            "VERSIONS",
+            "TAGS",
+            "SEEN",
+        )
+    )
     for row in rows:
         chunk, last, versions = row["workingOn"], row["lastFrame"], row["versions"]
         table.add_row(

@@ -88,12 +88,18 @@ def operator() -> str:
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of plain text under titles; the first column is never broken."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, title in enumerate(titles):
-        table.add_column(title, no_wrap=number == 0)
+    table = table_of(titles)
     for row in rows:
         table.add_row(*row)
     print_rich(table)
+
+
+def table_of(titles: Sequence[str]) -> Table:
+    """An empty table. Where the terminal is narrow, cells go over several lines and lose nothing."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
+    for number, title in enumerate(titles):
+        table.add_column(title, no_wrap=number == 0, overflow="fold")
+    return table
 
 
 def print_rich(table: Table) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from farm.errors import FarmError
 from farm.processes.removal import remove, remove_files
 
 PREFIX = "plinth-"
@@ -18,7 +19,9 @@ LOCK = "lock"
 
 @contextlib.contextmanager
 def own_scratch(parent: Path) -> Iterator[Path]:
-    """A folder under `parent` that exists while the block runs."""
+    """A folder under `parent` that exists while the block runs. Raises FarmError if there is no `parent`."""
+    if not parent.is_dir():
+        raise FarmError(f"There is no folder {parent} for temporary files: create it, or correct FARM_SCRATCH")
     remove_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     try:

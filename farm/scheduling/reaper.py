@@ -41,14 +41,18 @@ def run(settings: Settings, stop: threading.Event) -> None:
 def repeat(database: Database, action: Callable[[], None], interval: float, stop: threading.Event) -> None:
     """Run `action` every `interval` seconds until `stop` is set. A failure is logged, and the next run retries.
 
-    While the tables are not of this code's version, nothing is run.
+    While the tables are not of this code's version, nothing is run, which is logged once.
     """
+    logged = None
     while not stop.wait(interval):
         try:
             database.check_version()
+            logged = None
             action()
         except WrongVersion as error:
-            log.error("database_version_wrong", error=error.message)
+            if error.message != logged:
+                log.error("database_version_wrong", error=error.message)
+            logged = error.message
         except Exception as error:
             log.error("reaper_failed", error=reason_of(error), exc_info=not isinstance(error, DATABASE_DOWN))
 

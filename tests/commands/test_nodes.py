@@ -75,6 +75,12 @@ class TestChanges:
         assert farm("resume", box.name).exit_code == 0
         assert [row["state"] for row in listed()] == ["idle"]
 
+    def test_resume_says_which_nodes_must_be_started(self, box: Facts, database: Database) -> None:
+        assert farm("resume", box.name).stdout == "box may work again\n"
+        with database.write() as db:
+            nodes.named(db, box.name).seen_at = now() - timedelta(minutes=1)
+        assert farm("resume", box.name).stdout == "box may work again, and is not running: start it\n"
+
     def test_forget_only_nodes_that_are_gone(self, box: Facts, database: Database) -> None:
         refused = farm("forget", box.name)
         assert refused.exit_code == 1

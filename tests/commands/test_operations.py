@@ -111,7 +111,7 @@ class TestBoundAccounts:
         assert next_render(database) == later.id
         assert next_render(database, "big") == later.id
         assert next_render(database, "big", "studio") == render.id
-        assert "(nodes: studio)" in done("accounts", "list")
+        assert "bound to studio" in done("accounts", "list")
         done("accounts", "bind", "ada@example.com")
         assert next_render(database) == render.id
 
@@ -124,7 +124,7 @@ class TestBoundAccounts:
     def test_show_brackets_as_they_are(self, database: Database, gpu: Facts) -> None:
         registry.join(database, replace(gpu, name="[red]box", tags=["[big]"]))
         assert "[big] work for ada@example.com: [red]box" in done("accounts", "bind", "ada@example.com", "[big]")
-        assert "(nodes: [big])" in done("accounts", "list")
+        assert "bound to [big]" in done("accounts", "list")
         shown = done("nodes", "list")
         assert "[red]box" in shown
         assert "[big]" in shown

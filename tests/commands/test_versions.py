@@ -137,6 +137,19 @@ class TestServe:
         assert_error(api.get("/v1/account"), "unavailable", 503, "try again shortly")
 
 
+def count_checks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """A list that grows by one with each check of the version from now on."""
+    checks: list[None] = []
+    check = Database.check_version
+
+    def counted(database: Database) -> None:
+        checks.append(None)
+        check(database)
+
+    monkeypatch.setattr(Database, "check_version", counted)
+    return checks
+
+
 class TestReaper:
     def test_says_what_to_run_and_waits(
         self, settings: Settings, database: Database, wrong: str, monkeypatch: pytest.MonkeyPatch
@@ -147,6 +160,9 @@ class TestReaper:
             reaping_with(settings.model_copy(update={"lease_seconds": 0.6})),
         ):
             until(lambda: lines)
+            checks = count_checks(monkeypatch)
+            until(lambda: len(checks) > 2)
+        assert len(lines) <= 2, "one by reaping, one by cleaning up"
         assert {line["event"] for line in lines} == {"database_version_wrong"}
         assert FIXES[wrong] in lines[0]["error"]
         assert database.url

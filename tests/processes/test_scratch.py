@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from farm.errors import FarmError
 from farm.processes.scratch import LOCK, clear, own_scratch, remove_abandoned
 from tests.support.polling import until
 
@@ -38,6 +39,10 @@ class TestOwnScratch:
     def test_is_private_to_its_user(self, tmp_path: Path) -> None:
         with own_scratch(tmp_path) as folder:
             assert folder.stat().st_mode & 0o077 == 0
+
+    def test_names_the_setting_where_there_is_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(FarmError, match=r"gone for temporary files.*FARM_SCRATCH"), own_scratch(tmp_path / "gone"):
+            pytest.fail("it must not begin")
 
     def test_differs_for_each_caller(self, tmp_path: Path) -> None:
         with own_scratch(tmp_path) as one, own_scratch(tmp_path) as other:
