@@ -229,13 +229,14 @@ def beyond_triangle(colours: Values, one: Values, other: Values) -> Values:
 class TestFailure:
     def test_ends_all_encoders_with_the_reason(self, tmp_path: Path) -> None:
         spec, render_settings = order("pro")
-        nowhere = Files(tmp_path / "nowhere", "pro")
+        files = Files(tmp_path, "pro")
+        files.videos["video"].mkdir()  # where ffmpeg is to write a file
 
         def write() -> None:
-            with Variant(spec, render_settings, None, nowhere, FFMPEG):
+            with Variant(spec, render_settings, None, files, FFMPEG):
                 pass
 
-        with pytest.raises(EncodingFailed, match="No such file"):
+        with pytest.raises(EncodingFailed, match="Is a directory"):
             write()
 
     def test_starts_no_ffmpeg_before_the_block(self, tmp_path: Path) -> None:
