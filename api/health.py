@@ -14,7 +14,7 @@ from api.envelope import ApiModel, Data
 from api.errors import errors
 from farm.db.accounts import accounts_exist
 from farm.db.session import Database
-from farm.errors import Unavailable, WrongVersion
+from farm.errors import Unavailable, WrongVersion, reason_of
 from farm.scheduling.doorbell import connect
 from farm.settings import Settings
 
@@ -82,7 +82,7 @@ class Check:
         error = done.pop().result() if done else TimeoutError(f"no response within {CHECK_SECONDS:g} seconds")
         if error is None:
             return None
-        log.warning("health_check_failed", part=self.part, error=str(error) or type(error).__name__)
+        log.warning("health_check_failed", part=self.part, error=reason_of(error))
         return f"{self.part} ({error.message})" if isinstance(error, WrongVersion) else self.part
 
     def _run(self, result: Future[Exception | None]) -> None:

@@ -53,7 +53,9 @@ class OneLineErrors(TyperGroup):
                 raise
             fail(f"{error.param.get_error_hint().strip(QUOTES)}: {_in_words(error.__cause__)}", WRONG_USAGE)
         except ArgumentError:
-            fail("FARM_DATABASE_URL is no URL of a database, such as postgresql://user:password@host/plinth")
+            fail(
+                "FARM_DATABASE_URL is no URL of a SQLite or PostgreSQL database, such as postgresql://user:password@host/plinth"
+            )
         except FarmError as error:
             fail(error.message)
         except OperationalError as error:

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Update, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -126,6 +126,8 @@ def after_commit(db: Session, call: Callable[[], object]) -> None:
 
 
 def _postgresql_engine(url: str) -> Engine:
+    if not url.startswith("postgres"):
+        raise ArgumentError("Only SQLite and PostgreSQL are supported")
     # psycopg 3, also for plain postgresql:// URLs, for which SQLAlchemy would choose psycopg 2.
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),

@@ -101,7 +101,7 @@ def end_check(db: Session, name: str, error: str | None) -> None:
         accounts = len({failure.account_id for failure in failures})
         last = f", the last one with: {failures[-1].message}" if failures else ""
         node.quarantine_reason = (
-            f"This node does not draw its test model: {error}. Before, {len(models)} models in a row failed here"
+            f"This node does not draw its test model: {error}. Models that failed here in a row before: {len(models)}"
             f" (accounts: {accounts}){last}"
         )
         node.quarantined_at = at

@@ -13,7 +13,7 @@ from farm.db import chunks, clock, models, nodes
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
-from farm.errors import Conflict, NodeRefused, Unavailable, WrongVersion
+from farm.errors import Conflict, NodeRefused, Unavailable, WrongVersion, reason_of
 from farm.nodes.facts import Facts
 from farm.scheduling.leases import Claimant
 from farm.storage import Storage
@@ -233,7 +233,7 @@ def is_drained(database_url: str, name: str) -> bool:
             node = nodes.find(db, name)
             return node is not None and node.drain_at is not None
     except Exception as error:
-        log.warning("drain_not_checked", node=name, error=str(error))
+        log.warning("drain_not_checked", node=name, error=reason_of(error))
         return False
     finally:
         database.close()

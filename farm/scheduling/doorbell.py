@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 from farm.db import chunks
 from farm.db.chunks import DRAWING, FINISHING, PREVIEW
 from farm.db.session import Database
-from farm.errors import FarmError
+from farm.errors import FarmError, reason_of
 
 log = structlog.get_logger()
 
@@ -133,4 +133,4 @@ def _outage_logged() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        log.warning("wake_up_failed", error=str(error))
+        log.warning("wake_up_failed", error=reason_of(error))

@@ -35,6 +35,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     threading.Thread(target=cleaning, name="cleanup", daemon=True).start()
     purging = partial(repeat, database, partial(purge, database, storage, settings), PURGE_INTERVAL_SECONDS, stop)
     threading.Thread(target=purging, name="purge", daemon=True).start()
+    log.info("reaper_ready")
     repeat(database, partial(reap, database, doorbell, settings), interval, stop)
 
 

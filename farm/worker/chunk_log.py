@@ -16,6 +16,7 @@ from farm import logs
 from farm.blender.client import LOG_NAME
 from farm.db import attempt_logs
 from farm.db.session import Database, after_commit
+from farm.errors import reason_of
 from farm.scheduling.leases import ClaimedChunk
 from farm.worker.context import WorkerContext
 
@@ -87,7 +88,7 @@ def _store_failed(context: WorkerContext, database: Database, path: Path) -> Non
     except IntegrityError:
         pass  # the chunk was deleted, or the work-horse stored the log before it was killed
     except Exception as error:
-        log.warning("attempt_log_not_stored", chunk=chunk_id, attempt=attempt, error=str(error))
+        log.warning("attempt_log_not_stored", chunk=chunk_id, attempt=attempt, error=reason_of(error))
     finally:
         path.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
 
+from farm.errors import reason_of
 from farm.scheduling.doorbell import TIMEOUT_SECONDS
 
 log = structlog.get_logger()
@@ -46,7 +47,7 @@ class ResilientWorker(Worker):
             yield
         except RedisError as error:
             if not self.is_redis_lost:
-                log.warning("redis_lost", error=str(error) or type(error).__name__)
+                log.warning("redis_lost", error=reason_of(error))
             self.is_redis_lost = True
         else:
             self._pause_seconds = MIN_PAUSE_SECONDS
@@ -116,5 +117,5 @@ class ResilientWorker(Worker):
         try:
             return super().perform_job(job, queue, execution)
         except Exception as error:
-            log.warning("job_not_recorded", error=str(error) or type(error).__name__)
+            log.warning("job_not_recorded", error=reason_of(error))
             return False

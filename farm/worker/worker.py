@@ -26,7 +26,7 @@ from farm.blender.host_process import BlenderHost
 from farm.db import chunks
 from farm.db.session import Database
 from farm.db.tables import Chunk
-from farm.errors import FarmError, NodeRefused, SandboxTooWeak, WorkerLost
+from farm.errors import FarmError, NodeRefused, SandboxTooWeak, WorkerLost, reason_of
 from farm.nodes import facts, names, quarantine, registry
 from farm.nodes.facts import Facts
 from farm.processes import exit_codes, sandbox
@@ -141,7 +141,7 @@ class ChunkWorker(ResilientWorker):
             context.current().request_stop()
             return
         except Exception as error:
-            log.warning("heartbeat_failed", error=str(error))
+            log.warning("heartbeat_failed", error=reason_of(error))
             outdated = isinstance(error, ProgrammingError)  # the tables are not those of this version
         if outdated:
             self.is_outdated = True
@@ -275,7 +275,7 @@ def _leave(settings: Settings, own_facts: Facts, *, failed: bool) -> None:
             with database.write() as db:
                 registry.leave(db, own_facts, failed=failed)
     except Exception as error:
-        log.warning("node_could_not_leave", error=str(error))
+        log.warning("node_could_not_leave", error=reason_of(error))
 
 
 @contextlib.contextmanager

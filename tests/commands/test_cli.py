@@ -493,7 +493,8 @@ class TestRefusedRender:
             ("FARM_S3_TIMEOUT", "soon", "must be a number"),
             ("FARM_S3_ENDPOINT", "s3.example.com", "must be a URL such as https://s3.example.com"),
             ("FARM_TEMPLATES", "/none", "must be a folder that exists"),
-            ("FARM_DATABASE_URL", "nonsense", "no URL of a database"),
+            ("FARM_DATABASE_URL", "nonsense", "no URL of a SQLite or PostgreSQL database"),
+            ("FARM_DATABASE_URL", "mysql://localhost/plinth", "no URL of a SQLite or PostgreSQL database"),
         ],
     )
     def test_names_a_wrong_value_of_a_variable(self, name: str, value: str, words: str) -> None:
@@ -513,7 +514,7 @@ class TestRefusedRender:
         [
             ("remote download x -o y --what z", "--what: 'z' is not one of 'video', 'web', 'poster'"),
             ("worker --hosts x", "--hosts: must be a whole number, not 'x'"),
-            ("worker --hosts 65", "--hosts: must be at most 64, not 65"),
+            ("worker --hosts 65", "--hosts: must be at most 64, not '65'"),
             ("accounts grant ada@example.com x", "CREDITS: must be a whole number, not 'x'"),
             ("remote wait x --timeout soon", "--timeout: must be a number, not 'soon'"),
         ],

@@ -174,7 +174,7 @@ class TestCheck:
         with joined.write() as db:
             assert registry.heartbeat(db, cpu).check
             check(db, "no GPU")
-            assert f"{MAX_FAILED_MODELS} models in a row failed here" in str(nodes.named(db, "cpu").quarantine_reason)
+            assert f"failed here in a row before: {MAX_FAILED_MODELS} " in str(nodes.named(db, "cpu").quarantine_reason)
 
     def test_has_not_begun_when_it_is_only_due(self, db: Session) -> None:
         fail(db, *MANY)
@@ -198,8 +198,8 @@ class TestCheck:
         check(db, "no GPU")
         node = nodes.named(db, "cpu")
         assert node.quarantine_reason == (
-            f"This node does not draw its test model: no GPU. Before, {MAX_FAILED_MODELS} models in a row failed here"
-            " (accounts: 2), the last one with: why"
+            "This node does not draw its test model: no GPU."
+            f" Models that failed here in a row before: {MAX_FAILED_MODELS} (accounts: 2), the last one with: why"
         )
         assert registry.heartbeat(db, cpu) == Assignment((), drain=False), "the next check comes later"
         assert registry.claimant(db, "cpu") is None

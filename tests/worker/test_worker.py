@@ -300,7 +300,7 @@ class TestQuarantine:
         reason = node(database, "one").quarantine_reason
         assert reason
         assert "does not draw its test model: The video could not be encoded" in reason
-        assert f"{MAX_QUICK_FAILURES} models in a row failed here (accounts: 1)" in reason
+        assert f"failed here in a row before: {MAX_QUICK_FAILURES} (accounts: 1)" in reason
         time.sleep(3)
         with database.read() as db:
             statuses = [render.status for render in db.query(Render)]
