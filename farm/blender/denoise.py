@@ -18,9 +18,8 @@ LIBRARY = "libOpenImageDenoise.so.2"
 # Values of oidn.h.
 CPU, FLOAT3, BALANCED, OUT_OF_MEMORY = 1, 3, 5, 4
 POINTER, TEXT, SIZE = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
-MAX_MEMORY_MB = (
-    512  # of the denoiser; a picture in 4K would take 1,900 otherwise, for the same pixels in 0.8 of the time
-)
+# Of the denoiser; a picture in 4K would take 1,900 otherwise, for the same pixels in 0.8 of the time.
+MAX_MEMORY_MB = 512
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "oidnNewDevice": (POINTER, [ctypes.c_int]),
     "oidnSetDeviceInt": (None, [POINTER, TEXT, ctypes.c_int]),

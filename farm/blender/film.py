@@ -1,6 +1,7 @@
 """The camera's film: its size and format, and rendering a part of it."""
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,10 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the ful
 
 # Image settings of files with all passes in linear light, for farm.scene.exr.
 PASSES_FILE = {"file_format": "OPEN_EXR_MULTILAYER", "color_depth": "32", "exr_codec": "NONE"}
+
+# Cycles renders a large picture in tiles, which it keeps in a file; it does not say why it cannot write one.
+TILE_NOT_WRITTEN = "Error writing tile to file"
+BYTES_PER_PIXEL = 64  # of such a file, with all passes
 
 MIN_TRANSPARENT_BOUNCES = 64  # backs of single-sided faces behind each other that the camera looks through
 
@@ -60,7 +65,7 @@ def render_passes(stage: Stage, view: View, box: Box, folder: Path) -> dict[str,
 
     Colours are premultiplied with alpha.
     """
-    path = folder / "passes.exr"
+    path = folder / "frame-passes.exr"  # removed like frames when the host is killed
     with temporary_settings(bpy.context.scene.render.image_settings, PASSES_FILE):
         render_to_file(stage, view, box, path)
     try:
@@ -86,14 +91,15 @@ def to_display(colours: Plane, alpha: Plane, folder: Path) -> pixels.Pixels:
     image = bpy.data.images.new("Linear", width, height, alpha=True, float_buffer=True)
     image.alpha_mode = "PREMUL"
     image.pixels.foreach_set(rgba.ravel())
-    path = folder / f"displayed{scene.render.file_extension}"
+    path = folder / f"frame-displayed{scene.render.file_extension}"
     try:
         image.save_render(str(path), scene=scene)
+        return pixels.read(path)
     except RuntimeError as error:  # what Blender reports of a TIFF on a full disk
         raise OSError(errno.ENOSPC, "no room for the whole picture", str(path)) from error
     finally:
         bpy.data.images.remove(image)
-    return pixels.read(path)
+        path.unlink(missing_ok=True)
 
 
 def render_to_file(stage: Stage, view: View, box: Box, path: Path) -> None:
@@ -106,7 +112,14 @@ def render_to_file(stage: Stage, view: View, box: Box, path: Path) -> None:
     render.border_min_x, render.border_max_x = (left + nudge) / width, (right + nudge) / width
     render.border_min_y, render.border_max_y = (height - bottom + nudge) / height, (height - top + nudge) / height
     render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
+    try:
+        bpy.ops.render.render(write_still=True)
+    except RuntimeError as error:
+        if TILE_NOT_WRITTEN not in str(error):
+            raise
+        if shutil.disk_usage(path.parent).free < width * height * BYTES_PER_PIXEL:
+            raise OSError(errno.ENOSPC, "no room for the picture's tiles", str(path)) from error
+        raise MemoryError from error
 
 
 def place_camera(camera: bpy.types.Object, view: View) -> None:

@@ -97,7 +97,8 @@ def test_shows_the_end_of_an_entrance_as_its_poster_early(pair: Farm, shared: li
     with av.open(io.BytesIO(pair.download(render, "video")), mode="r") as container:
         pictures = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
     differences = [np.abs(picture - poster).mean() for picture in pictures]
-    assert differences.index(min(differences)) == 23
+    assert differences[-1] < min(differences) + 0.2, "the last frames of a soft landing are alike"
+    assert differences[-1] < differences[18]
     assert (poster < 200).any()
     assert (pictures[0] < 240).any(), "the first frame is empty"
 
