@@ -22,7 +22,7 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup
-	@command -v curl >/dev/null && command -v node >/dev/null || docker/system-libraries curl nodejs
+	@command -v curl >/dev/null && command -v node >/dev/null && command -v sqlite3 >/dev/null || docker/system-libraries curl nodejs sqlite3
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
