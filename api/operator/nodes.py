@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm, FarmDep
-from api.operator import charts
 from api.operator.access import OperatorDep
+from api.operator.charts import Chart
 from api.portal import pages
 from api.portal.visitors import PortalRoute, SessionEffect, redirect
 from farm.db import clock, gallery, history, nodes, operations
@@ -50,8 +50,8 @@ class NodeRow:
         return sum(self.rates) / len(self.rates)
 
     @property
-    def sparkline(self) -> charts.Chart:
-        return charts.Chart(self.rates)
+    def sparkline(self) -> Chart:
+        return Chart(self.rates)
 
     @property
     def is_late(self) -> bool:

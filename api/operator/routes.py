@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.operator import nodes, renders, work
+from api.operator import accounts, audit, history, nodes, overlays, renders, templates_page, work
 from api.operator.access import OperatorDep
 from api.portal.visitors import PortalRoute, redirect
 from farm.errors import NotFound
@@ -15,7 +15,7 @@ async def get_home(_: OperatorDep) -> Response:
     return redirect(nodes.PAGE)
 
 
-for part in (nodes, work, renders):
+for part in (nodes, work, renders, history, accounts, overlays, templates_page, audit):
     router.include_router(part.router, prefix="/operator")
 
 

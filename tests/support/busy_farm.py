@@ -26,7 +26,9 @@ def fill(database: Database, account: Account, settings: Settings, *, nodes: int
     spec = plan.shot("0" * 64, request, settings).to_json()
     with database.write() as db:
         at = clock.now(db)
-        model = Model(account_id=account.id, original_name="chair.glb", format="glb", file_size=1, sha256=f"{renders:064}")
+        model = Model(
+            account_id=account.id, original_name="chair.glb", format="glb", file_size=1, sha256=f"{renders:064}"
+        )
         db.add(model)
         db.flush()
         rows: dict[Any, list[dict[str, Any]]] = {Shot: [], Render: [], Chunk: [], AttemptLog: [], Asset: [], Node: []}
@@ -34,9 +36,7 @@ def fill(database: Database, account: Account, settings: Settings, *, nodes: int
             status = "video-processing" if index < nodes else STATUSES[index % len(STATUSES)]
             ordered_at = at - timedelta(seconds=60 + index * WEEK_SECONDS / renders)
             shot_id, render_id, worker = new_id(), new_id(), f"node-{index % nodes:03}"
-            rows[Shot].append(
-                {"id": shot_id, "model_id": model.id, "digest": shot_id, "spec": spec, "frames": FRAMES}
-            )
+            rows[Shot].append({"id": shot_id, "model_id": model.id, "digest": shot_id, "spec": spec, "frames": FRAMES})
             rows[Render].append(
                 {
                     "id": render_id,
