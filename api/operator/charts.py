@@ -13,7 +13,7 @@ STEP, HEIGHT = 10, 100
 
 @dataclass(frozen=True)
 class Chart:
-    """Values, one for each interval, none negative."""
+    """Values, one for each interval, at least one; none is negative."""
 
     values: Sequence[float]
 
@@ -32,14 +32,14 @@ class Chart:
 
     @property
     def line(self) -> str:
-        """The path through the middle of all intervals."""
-        points = (f"{STEP * index + STEP / 2:g},{self._y(value):g}" for index, value in enumerate(self.values))
-        return "M" + " L".join(points)
+        """The path through the middle of all intervals, level at its ends."""
+        points = [f"{STEP * index + STEP / 2:g},{self._y(value):g}" for index, value in enumerate(self.values)]
+        return f"M0,{self._y(self.values[0]):g} L{' L'.join(points)} H{self.width}"
 
     @property
     def area(self) -> str:
         """The path of the surface under the line."""
-        return f"{self.line} V{HEIGHT} H{STEP / 2:g} Z"
+        return f"{self.line} V{HEIGHT} H0 Z"
 
     @property
     def bars(self) -> list[tuple[float, float]]:
@@ -52,3 +52,10 @@ class Chart:
 
     def _y(self, value: float) -> float:
         return round(HEIGHT - HEIGHT * value / self.top, 2)
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people read it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

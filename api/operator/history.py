@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.dependencies import FarmDep
 from api.operator.access import OperatorDep
-from api.operator.charts import Chart
+from api.operator.charts import Chart, duration
 from api.portal import pages
 from api.portal.visitors import PortalRoute
 from farm import metrics
@@ -76,7 +76,7 @@ def _figures(db: Session, intervals: Intervals, stored_bytes: dict[str, int]) ->
     starts = intervals.starts
     return [
         Figure("Frames a second", f"{_rate(mean)} on average", Chart(frames), False, starts, _rate),
-        Figure("Wait for a node", f"{_duration(wait)} on average", Chart(waits), False, starts, _duration),
+        Figure("Wait for a node", f"{duration(wait)} on average", Chart(waits), False, starts, duration),
         Figure("Failed attempts", f"{sum(failures):.0f} in all", Chart(failures), True, starts, lambda v: f"{v:.0f}"),
         Figure(
             "Files stored",
@@ -91,9 +91,3 @@ def _figures(db: Session, intervals: Intervals, stored_bytes: dict[str, int]) ->
 
 def _rate(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

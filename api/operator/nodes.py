@@ -13,7 +13,7 @@ from api.operator.access import OperatorDep
 from api.operator.charts import Chart
 from api.portal import pages
 from api.portal.visitors import PortalRoute, SessionEffect, redirect
-from farm.db import clock, gallery, history, nodes, operations
+from farm.db import clock, history, nodes, operations
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.history import Intervals, Outcomes
 from farm.db.tables import Chunk, Node, Render
@@ -118,8 +118,7 @@ def _page(request: Request, name: str, farm: Farm, *, problem: FarmError | None 
 def _rows(db: Session, found: list[tuple[Node, Chunk | None]], at: datetime) -> list[NodeRow]:
     last = {node.name: chunk.id if chunk else node.last_chunk_id for node, chunk in found}
     renders = operations.renders_of_chunks(db, {chunk_id for chunk_id in last.values() if chunk_id})
-    stills = operations.with_still(db, {render.id for render in renders.values()})
-    like = gallery.pictures(db, list({render.model_id for render in renders.values()}))
+    pictures = operations.pictures(db, renders.values())
     rates = history.frames_of_nodes(
         db, Intervals(at, SPARKLINE_SECONDS, SPARKLINE_NUMBER), [node.name for node, _ in found]
     )
@@ -127,14 +126,13 @@ def _rows(db: Session, found: list[tuple[Node, Chunk | None]], at: datetime) -> 
     rows = []
     for node, chunk in found:
         render = renders.get(last[node.name] or "")
-        picture = (render.id if render.id in stills else like.get(render.model_id)) if render else None
         rows.append(
             NodeRow(
                 node,
                 registry.state(node, chunk, at),
                 chunk,
                 render,
-                picture,
+                pictures.get(render.id) if render else None,
                 rates.get(node.name, [0.0] * SPARKLINE_NUMBER),
                 outcomes.get(node.name, Outcomes(0, 0)),
             )

@@ -5,11 +5,12 @@ from fastapi import APIRouter, Request, Response
 from api.assets import service as assets
 from api.dependencies import Farm, FarmDep
 from api.operator.access import OperatorDep
+from api.operator.charts import duration
 from api.operator.timeline import Timeline
 from api.portal import pages
 from api.portal.files import MISSING
 from api.portal.visitors import PortalRoute, SessionEffect, redirect
-from farm.db import accounts, attempt_logs, clock, gallery, renders
+from farm.db import accounts, attempt_logs, clock, gallery, operations, renders
 from farm.errors import Conflict, FarmError, InvalidFormat, InvalidSettings, NoCredits, NotFound
 from farm.scheduling import administration
 from farm.scheduling.render_status import OVER
@@ -86,7 +87,8 @@ def _page(request: Request, render_id: str, farm: Farm, *, problem: FarmError | 
             parts_of_render=parts,
             timeline=Timeline.of(parts, render.created_at, at),
             kinds={asset.kind for asset in gallery.assets(db, render_id)},
-            like=gallery.pictures(db, [render.model_id]).get(render.model_id),
+            picture=operations.pictures(db, [render]).get(render_id),
+            duration=duration,
             nodes=renders.workers(db, [render_id])[render_id],
             paid=accounts.paid_for(db, render_id),
             is_over=render.status in OVER,

@@ -10,14 +10,14 @@ from api.portal import pages
 from api.portal.labels import GROUPS
 from api.portal.visitors import PortalRoute
 from api.queries import MAX_TEXT_LENGTH
-from farm.db import clock, renders, statistics
+from farm.db import clock, operations, renders, statistics
 from farm.db.lists import Listing
 from farm.scheduling import administration
 
 router = APIRouter(route_class=PortalRoute)
 
 PAGE = "/operator/work"
-PAGE_SIZE = 50
+PAGE_SIZE = 25
 MAX_OFFSET = 1_000_000
 MAX_ACCOUNTS_SHOWN = 10
 
@@ -38,6 +38,7 @@ def get_work(request: Request, _: OperatorDep, farm: FarmDep) -> Response:
             search=chosen["q"],
         )
         nodes = renders.workers(db, [detail.render.id for detail in details])
+        pictures = operations.pictures(db, [detail.render for detail in details])
         queues, accounts = administration.queues(db), statistics.unfinished_of_accounts(db)
     kept = {name: value for name, value in chosen.items() if value}
     return pages.page(
@@ -49,6 +50,7 @@ def get_work(request: Request, _: OperatorDep, farm: FarmDep) -> Response:
         more_accounts=max(len(accounts) - MAX_ACCOUNTS_SHOWN, 0),
         details=details,
         nodes=nodes,
+        pictures=pictures,
         total=total,
         offset=offset,
         page_size=PAGE_SIZE,

@@ -1,11 +1,11 @@
 """Queries of the operator's pages: what chunks are for, and lists over all accounts. Each is a constant number."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from farm.db import lists
+from farm.db import gallery, lists
 from farm.db.tables import Account, Asset, Chunk, Key, Model, Render
 
 
@@ -17,10 +17,12 @@ def renders_of_chunks(db: Session, chunk_ids: Collection[str]) -> dict[str, Rend
     return dict(rows.tuples().all())
 
 
-def with_still(db: Session, render_ids: Collection[str]) -> set[str]:
-    """Those of the renders that have a small still already."""
-    wanted = select(Asset.render_id).where(Asset.render_id.in_(render_ids), Asset.kind == "thumb-still")
-    return set(db.scalars(wanted))
+def pictures(db: Session, renders: Iterable[Render]) -> dict[str, str]:
+    """By the id of the render: the render whose small still shows it, which is its own, or the newest of its model."""
+    models = {render.id: render.model_id for render in renders}
+    own = set(db.scalars(select(Asset.render_id).where(Asset.render_id.in_(models), Asset.kind == "thumb-still")))
+    others = gallery.pictures(db, list(set(models.values())))
+    return {id_: id_ if id_ in own else others[model] for id_, model in models.items() if id_ in own or model in others}
 
 
 def with_contents(db: Session, sha256s: Collection[str]) -> dict[tuple[str, str], Model]:

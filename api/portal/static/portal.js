@@ -54,4 +54,8 @@ for (const [name, on] of [["mouseover", true], ["focusin", true], ["mouseout", f
 }
 
 document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
-document.addEventListener("DOMContentLoaded", () => localise(document));
+document.addEventListener("DOMContentLoaded", () => {
+  localise(document);
+  const tab = document.querySelector(".tabs [aria-current]"); // a phone shows some of the tabs only
+  tab?.parentElement.scrollTo({ left: tab.offsetLeft - tab.parentElement.offsetLeft - 16 });
+});
