@@ -113,7 +113,7 @@ def failures(db: Session, intervals: Intervals) -> list[float]:
     """The number of attempts that failed."""
     failed = (intervals.within(AttemptLog.ended_at), AttemptLog.outcome.in_(FAILED))
     rows = db.execute(select(intervals.of(AttemptLog.ended_at), func.count()).where(*failed).group_by("at"))
-    return intervals.filled({index: number for index, number in rows})
+    return intervals.filled(dict(rows.tuples().all()))
 
 
 def stored(db: Session, intervals: Intervals) -> list[float]:

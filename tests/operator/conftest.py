@@ -28,6 +28,12 @@ def operator(public_api: TestClient, database: Database, admin: Account) -> Brow
 
 
 @pytest.fixture
+def guest(public_api: TestClient) -> Browser:
+    """A browser that is not logged in."""
+    return Browser(public_api.app)
+
+
+@pytest.fixture
 def browser(public_api: TestClient, database: Database, client: Client) -> Browser:
     """A browser that is logged in to the account of `client`, which is no admin."""
     set_password(database, client.account)
