@@ -21,7 +21,7 @@ class TestChart:
 
     def test_is_drawn_over_its_whole_width(self) -> None:
         chart = Chart([0, 10, 5])
-        assert chart.line == "M0,100 L5,100 15,0 25,50 H30"
+        assert chart.line == "M0,100 L5,100 L15,0 L25,50 H30"
         assert chart.area.endswith("V100 H0 Z")
         assert chart.bars == [(100, 0), (0, 100), (50, 50)]
 

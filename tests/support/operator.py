@@ -9,7 +9,7 @@ from tests.support.portal import Browser
 
 
 def shown(operator: Browser, path: str) -> str:
-    """The text of a page, without tags and line breaks."""
+    """The text of a page, without tags, with one space for any."""
     response = operator.get(path)
     assert response.status_code == 200, response.text
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", response.text)).split())
