@@ -47,7 +47,7 @@ class Figure:
 
 @router.get("/charts")
 def get_charts(request: Request, _: OperatorDep, farm: FarmDep) -> Response:
-    """The charts, and totals of the same time; only the part that changes for htmx, which polls it."""
+    """The charts, and totals of the same time."""
     chosen = request.query_params.get("span", "")
     chosen = chosen if chosen in SPANS else "day"
     _label, seconds, number = SPANS[chosen]
@@ -57,7 +57,7 @@ def get_charts(request: Request, _: OperatorDep, farm: FarmDep) -> Response:
         ended = history.ended_renders(db, intervals.since)
     return pages.page(
         request,
-        "operator/charts_state.html" if "hx-request" in request.headers else "operator/charts.html",
+        "operator/charts.html",
         figures=figures,
         ended=ended,
         intervals=intervals,

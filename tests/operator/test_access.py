@@ -28,7 +28,7 @@ class TestAdmins:
             assert response.headers["cache-control"] == "no-store"
 
     def test_get_only_the_part_that_changes_when_a_page_polls(self, operator: Browser) -> None:
-        for page in ("nodes", "work", "charts"):
+        for page in ("nodes", "work"):
             part = operator.get(f"/operator/{page}", headers={"HX-Request": "true"}).text
             assert "<html" not in part
             assert part.count("hx-get=") == 1, "one request a page"
