@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
@@ -23,22 +24,20 @@ SPANS = {"day": ("24 hours", 1800, 48), "week": ("7 days", 4 * 3600, 42)}  # sec
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its words: the total or mean of the values, in a unit, and each value as text."""
+    """A chart with its words: a summary, and each value as text. It has a curve, or bars, or bars of what is bad."""
 
     title: str
     summary: str
     chart: Chart
-    has_bars: bool
+    style: Literal["curve", "bar", "bad"]
     starts: Sequence[datetime]
     text: Callable[[float], str]
 
     @property
     def words(self) -> str:
         """The chart for those who do not see it."""
-        largest = max(self.chart.values)
-        return (
-            f"{self.title}: {self.summary}; at most {self.text(largest)}, at the end {self.text(self.chart.values[-1])}"
-        )
+        largest, last = self.text(max(self.chart.values)), self.text(self.chart.values[-1])
+        return f"{self.title}: {self.summary}; the largest value is {largest}, the last {last}"
 
     @property
     def rows(self) -> list[tuple[datetime, str]]:
@@ -69,24 +68,22 @@ def get_charts(request: Request, _: OperatorDep, farm: FarmDep) -> Response:
 def _figures(db: Session, intervals: Intervals, stored_bytes: dict[str, int]) -> list[Figure]:
     frames, waits = history.frames(db, intervals), history.waits(db, intervals)
     failures, stored = history.failures(db, intervals), history.stored(db, intervals)
-    mean = sum(frames) / len(frames)
-    busy = [wait for wait in waits if wait]
-    wait = sum(busy) / len(busy) if busy else 0.0
-    total = sum(stored_bytes.values())
+    mean, total = sum(frames) / len(frames), sum(stored_bytes.values())
     starts = intervals.starts
     return [
-        Figure("Frames a second", f"{_rate(mean)} on average", Chart(frames), False, starts, _rate),
-        Figure("Wait for a node", f"{duration(wait)} on average", Chart(waits), False, starts, duration),
-        Figure("Failed attempts", f"{sum(failures):.0f} in all", Chart(failures), True, starts, lambda v: f"{v:.0f}"),
-        Figure(
-            "Files stored",
-            f"{pages.size(total)} in all, {pages.size(int(sum(stored)))} new",
-            Chart(stored),
-            True,
-            starts,
-            lambda value: pages.size(int(value)),
-        ),
+        Figure("Frames a second", f"{_rate(mean)} on average", Chart(frames), "curve", starts, _rate),
+        Figure("Wait for a node", f"{duration(waits[-1])} now", Chart(waits), "curve", starts, duration),
+        Figure("Failed attempts", f"{_whole(sum(failures))} in all", Chart(failures), "bad", starts, _whole),
+        Figure("Files stored", f"{_size(total)} in all, {_size(sum(stored))} new", Chart(stored), "bar", starts, _size),
     ]
+
+
+def _whole(value: float) -> str:
+    return pages.number(round(value))
+
+
+def _size(value: float) -> str:
+    return pages.size(round(value))
 
 
 def _rate(value: float) -> str:

@@ -101,7 +101,7 @@ class TestHistory:
     def test_says_it_in_words_and_numbers(self, operator: Browser, database: Database, render: Render) -> None:
         attempt(database, render, ended=timedelta(seconds=30), outcome="failed")
         page = operator.get("/operator/charts").text
-        assert 'aria-label="Failed attempts: 1 in all; at most 1, at the end 1"' in page
+        assert 'aria-label="Failed attempts: 1 in all; the largest value is 1, the last 1"' in page
         assert "Failed attempts 1 in all" in shown(operator, "/operator/charts?span=week")
 
 
