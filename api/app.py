@@ -22,6 +22,7 @@ from api.dependencies import Farm
 from api.errors import handle_error
 from api.models import endpoints as models
 from api.openapi import CompletedApi, operation_id
+from api.operator import routes as operator
 from api.overlays import endpoints as overlays
 from api.portal import routes as portal
 from api.rate_limits import RateLimiter
@@ -84,7 +85,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(reference_page.router)
     app.include_router(portal.router)
-    app.state.methods = _methods([*routers, metrics.router, reference_page.router, portal.router])
+    app.include_router(operator.router)
+    app.state.methods = _methods([*routers, metrics.router, reference_page.router, portal.router, operator.router])
     for kind in (
         FarmError,
         RequestValidationError,

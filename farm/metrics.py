@@ -70,21 +70,9 @@ class FarmCollector(Collector):
             seconds = (([tier], chunks.seconds_per_frame(db, tier)) for tier in (*TIERS, *DATASET_TIERS))
             yield _gauge("plinth_frame_seconds", ((tier, value) for tier, value in seconds if value))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
-            yield _gauge("plinth_stored_bytes", (([kind], size) for kind, size in self._stored_bytes(db).items()))
+            yield _gauge("plinth_stored_bytes", (([kind], size) for kind, size in stored_bytes(db, self.redis).items()))
             yield from _counted(db)
         yield from self._wake_ups()
-
-    def _stored_bytes(self, db: Session) -> dict[str, int]:
-        """By kind of file, cached for all API processes."""
-        try:
-            cached = self.redis.get(STORED_BYTES_KEY)
-            if isinstance(cached, bytes):
-                return dict(json.loads(cached))
-            found = statistics.stored_bytes(db)
-            self.redis.set(STORED_BYTES_KEY, json.dumps(found), ex=STORED_BYTES_TTL_SECONDS)
-            return found
-        except RedisError:
-            return statistics.stored_bytes(db)
 
     def _wake_ups(self) -> Iterator[Metric]:
         try:
@@ -94,6 +82,19 @@ class FarmCollector(Collector):
             return
         yield _gauge("plinth_redis_up", [([], 1)])
         yield _gauge("plinth_wake_ups", pending)
+
+
+def stored_bytes(db: Session, redis: Redis) -> dict[str, int]:
+    """Bytes of stored files by kind, at most a minute old: cached for all API processes."""
+    try:
+        cached = redis.get(STORED_BYTES_KEY)
+        if isinstance(cached, bytes):
+            return dict(json.loads(cached))
+        found = statistics.stored_bytes(db)
+        redis.set(STORED_BYTES_KEY, json.dumps(found), ex=STORED_BYTES_TTL_SECONDS)
+        return found
+    except RedisError:
+        return statistics.stored_bytes(db)
 
 
 def _gauge(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:

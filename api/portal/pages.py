@@ -7,14 +7,16 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from api.auth import Download
 from api.dependencies import farm_of
 from api.portal import labels, static_files
+from farm.db.clock import ago
 from farm.errors import FarmError, NotFound
 
 TEMPLATES = Path(__file__).parent / "templates"
+OPERATOR_TEMPLATES = Path(__file__).parents[1] / "operator" / "templates"  # named operator/...
 MAX_MESSAGE_LENGTH = 1000
 # No inline script or style. Files may come from S3 instead of the farm.
 POLICY = (
@@ -77,7 +79,9 @@ def error_page(request: Request, error: FarmError) -> Response:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=ChoiceLoader(
+            [FileSystemLoader(TEMPLATES), PrefixLoader({"operator": FileSystemLoader(OPERATOR_TEMPLATES)})]
+        ),
         autoescape=True,
         auto_reload=False,
         undefined=StrictUndefined,
@@ -85,7 +89,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"static": static_files.url, "labels": labels}
-    environment.filters |= {"size": size, "day": day, "moment": moment, "number": number}
+    environment.filters |= {"size": size, "day": day, "moment": moment, "number": number, "ago": ago}
     return environment
 
 
