@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm, FarmDep
+from api.effects import EffectDep
 from api.operator.access import OperatorDep
 from api.portal import pages
-from api.portal.visitors import PortalRoute, SessionEffect, Visitor, redirect
+from api.portal.visitors import PortalRoute, Visitor, redirect
 from api.queries import MAX_TEXT_LENGTH
 from farm.accounts import administration
 from farm.accounts.administration import MAX_CREDITS
@@ -61,7 +62,7 @@ def get_account(request: Request, account_id: str, _: OperatorDep, farm: FarmDep
 
 @router.post("/accounts/{account_id}/erase")
 def erase_account(
-    request: Request, account_id: str, operator: OperatorDep, farm: FarmDep, effect: SessionEffect
+    request: Request, account_id: str, operator: OperatorDep, farm: FarmDep, effect: EffectDep
 ) -> Response:
     """Delete an account with everything that it owns, if its address was typed. Raises NotFound."""
     try:
@@ -79,7 +80,7 @@ def erase_account(
 
 @router.post("/accounts/{account_id}/keys/{key_id}/revoke")
 def revoke_key(
-    request: Request, account_id: str, key_id: str, operator: OperatorDep, farm: FarmDep, effect: SessionEffect
+    request: Request, account_id: str, key_id: str, operator: OperatorDep, farm: FarmDep, effect: EffectDep
 ) -> Response:
     """Revoke one of the account's keys. Raises NotFound."""
     try:
@@ -95,7 +96,7 @@ def revoke_key(
 
 @router.post("/accounts/{account_id}/{action}")
 def change_account(
-    request: Request, account_id: str, action: str, operator: OperatorDep, farm: FarmDep, effect: SessionEffect
+    request: Request, account_id: str, action: str, operator: OperatorDep, farm: FarmDep, effect: EffectDep
 ) -> Response:
     """Suspend or resume an account, give it credits or take them back. Raises NotFound."""
     actor = operator.account.id

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm, FarmDep
+from api.effects import EffectDep
 from api.operator.access import OperatorDep
 from api.operator.charts import Chart
 from api.portal import pages
-from api.portal.visitors import PortalRoute, SessionEffect, redirect
+from api.portal.visitors import PortalRoute, redirect
 from farm.db import clock, history, nodes, operations
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.history import Intervals, Outcomes
@@ -87,7 +88,7 @@ def get_node(request: Request, name: str, _: OperatorDep, farm: FarmDep) -> Resp
 
 @router.post("/nodes/{name}/{action}")
 def change_node(
-    request: Request, name: str, action: str, operator: OperatorDep, farm: FarmDep, effect: SessionEffect
+    request: Request, name: str, action: str, operator: OperatorDep, farm: FarmDep, effect: EffectDep
 ) -> Response:
     """Drain, resume or forget a node. Raises NotFound."""
     if action not in ACTIONS:

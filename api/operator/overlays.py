@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import FarmDep
+from api.effects import EffectDep
 from api.operator.access import OperatorDep
 from api.overlays import service
 from api.portal import pages
-from api.portal.visitors import PortalRoute, SessionEffect, redirect
+from api.portal.visitors import PortalRoute, redirect
 from farm.db import overlays
 from farm.db.lists import Listing
 from farm.errors import NotFound
@@ -38,7 +39,7 @@ def list_overlays(request: Request, operator: OperatorDep, farm: FarmDep) -> Res
 
 
 @router.post("/overlays/{overlay_id}/{action}")
-def change_overlay(overlay_id: str, action: str, operator: OperatorDep, effect: SessionEffect) -> Response:
+def change_overlay(overlay_id: str, action: str, operator: OperatorDep, effect: EffectDep) -> Response:
     """Publish an overlay, or let only its owner use it. Raises OverlayNotFound."""
     if action not in ("publish", "unpublish"):
         raise NotFound

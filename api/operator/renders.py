@@ -4,12 +4,13 @@ from fastapi import APIRouter, Request, Response
 
 from api.assets import service as assets
 from api.dependencies import Farm, FarmDep
+from api.effects import EffectDep
 from api.operator.access import OperatorDep
 from api.operator.charts import duration
 from api.operator.timeline import Timeline
 from api.portal import pages
 from api.portal.files import MISSING
-from api.portal.visitors import PortalRoute, SessionEffect, redirect
+from api.portal.visitors import PortalRoute, redirect
 from farm.db import accounts, attempt_logs, clock, gallery, operations, renders
 from farm.errors import Conflict, FarmError, InvalidFormat, InvalidSettings, NoCredits, NotFound
 from farm.scheduling import administration
@@ -51,7 +52,7 @@ def get_file(request: Request, render_id: str, kind: str, operator: OperatorDep,
 
 @router.post("/renders/{render_id}/{action}")
 def change_render(
-    request: Request, render_id: str, action: str, operator: OperatorDep, farm: FarmDep, effect: SessionEffect
+    request: Request, render_id: str, action: str, operator: OperatorDep, farm: FarmDep, effect: EffectDep
 ) -> Response:
     """Cancel a render, retry its chunks, or give it the next turns. Raises RenderNotFound."""
     actor = operator.account.id
