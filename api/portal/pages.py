@@ -43,8 +43,7 @@ def page(
     `has_viewer`: whether it shows a model in 3D; `has_blobs`: whether it shows files before they are uploaded.
     """
     guest = getattr(request.state, "guest", None)
-    html = _environment().get_template(template).render(guest=guest, path=request.url.path, **values)
-    response = HTMLResponse(html, status)
+    response = HTMLResponse(html(template, guest=guest, path=request.url.path, **values), status)
     response.headers["Cache-Control"] = "no-store"
     endpoint = farm_of(request).settings.s3_public_endpoint
     response.headers["Content-Security-Policy"] = POLICY.format(
@@ -53,6 +52,11 @@ def page(
         files=(f" {endpoint}" if endpoint else "") + (BLOBS if has_viewer or has_blobs else ""),
     )
     return response
+
+
+def html(template: str, **values: Any) -> str:
+    """The text of a page; `guest` and `path` must be among its values."""
+    return _environment().get_template(template).render(**values)
 
 
 def private(response: Response, account_id: str) -> Response:
