@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 
 from api import catalogue
 from api.dependencies import Farm, FarmDep
 from api.portal import pages, settings_form
 from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
+from api.queries import MAX_TEXT_LENGTH
 from api.renders import service
 from api.renders.schemas import MAX_BATCH_SIZE, CreateRender
 from farm.accounts import sessions
@@ -46,6 +48,17 @@ def get_form(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
             render = renders.owned(db, visitor.account.id, earlier)
         chosen, values = [render.model_id], {} if render.is_system_preview else dict(render.settings)
     return _page(request, visitor, farm, chosen, values)
+
+
+@router.get("/renders/new/models")
+def find_models(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+    """The chosen models, and those with the text, for the form's search."""
+    query = request.query_params
+    chosen, text = query.getlist("model")[:MAX_BATCH_SIZE], pages.storable(query.get("find", "")[:MAX_TEXT_LENGTH])
+    with farm.database.read() as db:
+        shown, _ = _models(db, visitor.account.id, chosen, text.strip())
+        pictures = gallery.pictures(db, [model.id for model in shown])
+    return pages.page(request, "order_models.html", models=shown, chosen=set(chosen), pictures=pictures)
 
 
 @router.get("/renders/new/summary")
@@ -117,18 +130,7 @@ def _page(
 ) -> Response:
     account = visitor.account
     with farm.database.read() as db:
-        shown, _ = models.page(db, account.id, Listing(limit=MODELS_SHOWN), tags=[], external_id=None, archived=False)
-        older = [id_ for id_ in chosen if id_ not in {model.id for model in shown}]
-        if older:
-            more, _ = models.page(
-                db,
-                account.id,
-                Listing(older[:MAX_BATCH_SIZE], limit=MAX_BATCH_SIZE),
-                tags=[],
-                external_id=None,
-                archived=True,
-            )
-            shown = more + shown
+        shown, total = _models(db, account.id, chosen)
         clips = _clips(db.get(Model, chosen[0]) if len(chosen) == 1 else None, account.id)
         usable, _ = overlays.page(db, account.id, Listing(limit=OVERLAYS_SHOWN), layer=None)
         pictures = gallery.pictures(db, [model.id for model in shown])
@@ -137,6 +139,7 @@ def _page(
         "order.html",
         status=problem.status if problem else 200,
         models=shown,
+        is_searchable=total > MODELS_SHOWN,
         chosen=set(chosen),
         pictures=pictures,
         values=values,
@@ -151,6 +154,18 @@ def _page(
         is_dataset="dataset" in (values.get("output"), values.get("effect")),
         problem=problem,
     )
+
+
+def _models(db: Session, account_id: str, chosen: list[str], text: str = "") -> tuple[list[Model], int]:
+    """The chosen models, then the newest others with the text; and how many have it."""
+
+    def found(listing: Listing, archived: bool) -> tuple[list[Model], int]:
+        return models.page(db, account_id, listing, tags=[], external_id=None, archived=archived)
+
+    newest, total = found(Listing(text=text, limit=MODELS_SHOWN), archived=False)
+    missing = [id_ for id_ in chosen if id_ not in {model.id for model in newest}][:MAX_BATCH_SIZE]
+    older = found(Listing(missing, limit=MAX_BATCH_SIZE), archived=True)[0] if missing else []
+    return sorted([*older, *newest], key=lambda model: model.id not in chosen), total
 
 
 def _clips(model: Model | None, account_id: str) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.portal import settings_form
+from api.portal.order import MODELS_SHOWN
 from farm.db.session import Database
 from farm.db.tables import Model, Render
 from farm.orders.render_settings import FIELDS, SCHEMA, parse
@@ -120,6 +121,42 @@ class TestForm:
         assert response.headers["content-type"] == "image/jpeg"
         assert browser.get(f"/portal/{kind}/x/still").status_code == 404
         assert guest.get(f"/portal/{kind}/{name}/still").status_code == 303
+
+
+def add_models(database: Database, like: str, titles: list[str]) -> list[str]:
+    """Models of the account of another model, by their ids."""
+    with database.write() as db:
+        account_id = db.get_one(Model, like).account_id
+        added = [
+            Model(account_id=account_id, original_name="b", title=title, format="glb", file_size=1, sha256=f"{at:064}")
+            for at, title in enumerate(titles)
+        ]
+        db.add_all(added)
+        db.flush()
+        return [model.id for model in added]
+
+
+class TestSearch:
+    FOUND = re.compile(r'name="model" value="(\w+)"( checked)?')
+
+    def test_is_there_when_not_all_models_are_shown(self, browser: Browser, model_id: str, database: Database) -> None:
+        assert 'type="search"' not in browser.get(PAGE).text
+        add_models(database, model_id, ["Chair"] * MODELS_SHOWN)
+        assert 'type="search"' in browser.get(PAGE).text
+
+    def test_finds_models_and_keeps_the_chosen_ones(self, browser: Browser, model_id: str, database: Database) -> None:
+        chair, table = add_models(database, model_id, ["Oak chair", "Table"])
+        response = browser.get("/portal/renders/new/models", params={"find": "CHAIR", "model": [table, "x", model_id]})
+        found = dict(self.FOUND.findall(response.text))
+        assert found == {table: " checked", model_id: " checked", chair: ""}
+        assert "No model has this text" in browser.get("/portal/renders/new/models?find=sofa%00").text
+
+    def test_shows_no_models_of_others(self, other_browser: Browser, model_id: str) -> None:
+        assert model_id not in other_browser.get(f"/portal/renders/new/models?model={model_id}").text
+
+    def test_shows_titles_as_text(self, browser: Browser, model_id: str, database: Database) -> None:
+        add_models(database, model_id, ["<script>alert(1)</script>"])
+        assert "<script>" not in browser.get("/portal/renders/new/models?find=script").text
 
 
 class TestSummary:
