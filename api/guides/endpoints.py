@@ -20,7 +20,7 @@ from farm.errors import NotFound
 router = APIRouter(include_in_schema=False)
 
 HTML = "text/html; charset=utf-8"
-POLICY = pages.POLICY.format(scripts="", styles="", files="")
+POLICY = pages.POLICY.format(scripts="", styles="", workers="", files="")
 
 
 @router.get("/guides")

@@ -19,12 +19,14 @@ MAX_MESSAGE_LENGTH = 1000
 # No inline script or style. Files may come from S3 instead of the farm.
 POLICY = (
     "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{styles}; font-src 'self';"
-    " connect-src 'self'{files}; img-src 'self' data:{files}; media-src 'self'{files};"
+    " connect-src 'self'{files};{workers} img-src 'self' data:{files}; media-src 'self'{files};"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-# model-viewer compiles a decoder, has one style sheet of its own, and reads a model's pictures as blobs.
+# model-viewer compiles a decoder and runs it in a worker from a blob; it has one style sheet of its own, and reads a
+# model's pictures as blobs.
 VIEWER_SCRIPTS = " 'wasm-unsafe-eval'"
 VIEWER_STYLES = " 'sha256-PXtZZkJMMyc18o/DN1ZEFOJ2qEGq95IQbVaJFMOXOb0='"  # of version 4.4.0
+VIEWER_WORKERS = " worker-src blob:;"
 BLOBS = " blob:"
 
 
@@ -49,6 +51,7 @@ def page(
     response.headers["Content-Security-Policy"] = POLICY.format(
         scripts=VIEWER_SCRIPTS if has_viewer else "",
         styles=VIEWER_STYLES if has_viewer else "",
+        workers=VIEWER_WORKERS if has_viewer else "",
         files=(f" {endpoint}" if endpoint else "") + (BLOBS if has_viewer or has_blobs else ""),
     )
     return response

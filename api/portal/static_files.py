@@ -14,8 +14,14 @@ from farm.errors import NotFound
 router = APIRouter(include_in_schema=False)
 
 FOLDER = Path(__file__).parent / "static"
-TYPES = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2", ".svg": "image/svg+xml"}
-COMPRESSED = {".css", ".js", ".svg"}
+TYPES = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".wasm": "application/wasm",
+    ".woff2": "font/woff2",
+    ".svg": "image/svg+xml",
+}
+COMPRESSED = {".css", ".js", ".wasm", ".svg"}
 MAX_AGE_SECONDS = 31_536_000
 NEVER_CHANGES = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}, immutable"}
 DIGEST_LENGTH = 12
