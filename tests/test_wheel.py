@@ -51,7 +51,7 @@ def test_holds_templates_and_camera_paths_with_their_stills(files: set[str]) -> 
     expected = {
         path for pattern in ("*.blend", "*.toml", "*.glb", "*.jpg") for path in below("blender_scenes", pattern)
     }
-    expected |= below("camera_paths", "*.jpg")
+    expected |= below("camera_paths", "*.jpg") | below("camera_paths", "*.webp")
     assert expected - files == set()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from api import catalogue
@@ -24,6 +25,7 @@ from farm.errors import (
     InvalidSettings,
     ModelNotFound,
     NoCredits,
+    NotFound,
     UploadLimit,
 )
 from farm.orders.effects import PATHS
@@ -113,6 +115,15 @@ def get_effect_still(name: str, visitor: VisitorDep) -> Response:
     return catalogue.get_effect_still(name, visitor.account)
 
 
+@router.get("/effects/{name}/moving")
+def get_moving_effect(name: str, _: VisitorDep) -> Response:
+    """A small animation of an effect. Raises NotFound."""
+    file = catalogue.moving_picture(name)
+    if file is None:
+        raise NotFound
+    return FileResponse(file, media_type="image/webp", headers=catalogue.PICTURE_HEADERS)
+
+
 @router.get("/scenes/{name}/still")
 def get_scene_still(name: str, visitor: VisitorDep) -> Response:
     """A picture of a product in a scene. Raises NotFound."""
@@ -147,6 +158,7 @@ def _page(
         tiers=settings_form.tiers(),
         dataset_tiers=settings_form.dataset_tiers(),
         effects=catalogue.list_effects(account).data,
+        moving={name for name in PATHS if catalogue.moving_picture(name)},
         scenes=catalogue.list_scenes(account).data,
         overlays={layer: [each for each in usable if each.layer == layer] for layer in ("background", "foreground")},
         clips=clips,
