@@ -12,7 +12,7 @@ router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent / "swagger_ui"
 TYPES = {
     "swagger-ui.css": "text/css",
-    "bar.css": "text/css",
+    "look.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "start.js": "text/javascript",
     "favicon-32x32.png": "image/png",
