@@ -38,6 +38,13 @@ class TestFirstDay:
         assert name.endswith(".zip")
         assert any(entry.endswith(".mp4") for entry in zipfile.ZipFile(bundle).namelist())
 
+    def test_shows_a_draco_compressed_model(self, tab: Tab) -> None:
+        page = tab.go("/portal/models")
+        tab.drop("Pot.glb", (ASSETS / "draco.glb").read_bytes())
+        expect(page.locator("#uploads model-viewer")).to_have_js_property("loaded", True)
+        page.get_by_role("link", name="Open Pot.glb").click()
+        expect(page.locator("model-viewer")).to_have_js_property("loaded", True)
+
     def test_explains_a_file_that_is_refused(self, tab: Tab) -> None:
         page = tab.go("/portal/models")
         tab.drop("broken.glb", b"nonsense")
@@ -98,3 +105,17 @@ def with_clip(path: Path, name: str) -> bytes:
     document = json.loads(content[20 : 20 + length])
     document["animations"][0]["name"] = name
     return container(json_chunk(document), content[20 + length :])
+
+
+class TestEffects:
+    def test_move_under_the_pointer(self, tab: Tab) -> None:
+        effect = tab.go("/portal/renders/new").locator("label", has=tab.page.locator("[value=showcase]"))
+        expect(effect.locator(".moving")).to_be_hidden()
+        effect.hover()
+        expect(effect.locator(".moving")).to_have_js_property("complete", True)
+        expect(effect.locator(".moving")).to_be_visible()
+
+    def test_stand_still_where_less_motion_is_preferred(self, open_tab: Callable[..., Tab]) -> None:
+        tab = open_tab(reduced_motion="reduce").sign_up("calm@studio.example")
+        tab.go("/portal/renders/new").locator("label", has=tab.page.locator("[value=showcase]")).hover()
+        expect(tab.page.locator(".moving:visible")).to_have_count(0)

@@ -5,15 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
-from api.portal import settings_form
+from api.portal import settings_form, static_files
+from api.portal.order import MODELS_SHOWN
 from farm.db.session import Database
 from farm.db.tables import Model, Render
+from farm.orders.effects import PATHS
 from farm.orders.render_settings import FIELDS, SCHEMA, parse
 from tests.support.api import count, uploaded
 from tests.support.clients import Client, new_client
@@ -21,6 +25,7 @@ from tests.support.glb import glb
 from tests.support.portal import Browser, counted_statements, set_password
 
 PAGE = "/portal/renders/new"
+MAX_MOVING_BYTES = 60_000
 # As a browser sends the form with nothing changed: ticked boxes only.
 UNCHANGED = {
     "output": "video",
@@ -120,6 +125,65 @@ class TestForm:
         assert response.headers["content-type"] == "image/jpeg"
         assert browser.get(f"/portal/{kind}/x/still").status_code == 404
         assert guest.get(f"/portal/{kind}/{name}/still").status_code == 303
+
+
+class TestMovingEffects:
+    @pytest.mark.parametrize("effect", PATHS)
+    def test_are_small_and_repeat(self, browser: Browser, effect: str) -> None:
+        response = browser.get(f"/portal/effects/{effect}/moving")
+        assert response.headers["content-type"] == "image/webp"
+        assert len(response.content) <= MAX_MOVING_BYTES
+        with Image.open(BytesIO(response.content)) as picture:
+            assert (picture.format, picture.info["loop"]) == ("WEBP", 0)
+            assert picture.n_frames > 20  # type: ignore[attr-defined]
+        assert f'src="/portal/effects/{effect}/moving"' in browser.get(PAGE).text
+
+    def test_are_shown_only_to_who_logged_in(self, browser: Browser, guest: Browser) -> None:
+        assert guest.get("/portal/effects/turntable/moving").status_code == 303
+        assert browser.get("/portal/effects/x/moving").status_code == 404
+        assert browser.get("/portal/effects/..%2fturntable/moving").status_code == 404
+
+    def test_stand_still_for_those_who_prefer_that(self) -> None:
+        style = static_files.files()["portal.css"].content.decode()
+        assert ".moving { display: none;" in style
+        shown = re.findall(r"^@media \(prefers-reduced-motion: no-preference\) \{\n(.*?)^\}", style, re.M | re.S)
+        assert "".join(shown).count(".moving { display: block; }") == style.count(".moving { display: block; }") == 1
+
+
+def add_models(database: Database, like: str, titles: list[str]) -> list[str]:
+    """Models of the account of another model, by their ids."""
+    with database.write() as db:
+        account_id = db.get_one(Model, like).account_id
+        added = [
+            Model(account_id=account_id, original_name="b", title=title, format="glb", file_size=1, sha256=f"{at:064}")
+            for at, title in enumerate(titles)
+        ]
+        db.add_all(added)
+        db.flush()
+        return [model.id for model in added]
+
+
+class TestSearch:
+    FOUND = re.compile(r'name="model" value="(\w+)"( checked)?')
+
+    def test_is_there_when_not_all_models_are_shown(self, browser: Browser, model_id: str, database: Database) -> None:
+        assert 'type="search"' not in browser.get(PAGE).text
+        add_models(database, model_id, ["Chair"] * MODELS_SHOWN)
+        assert 'type="search"' in browser.get(PAGE).text
+
+    def test_finds_models_and_keeps_the_chosen_ones(self, browser: Browser, model_id: str, database: Database) -> None:
+        chair, table = add_models(database, model_id, ["Oak chair", "Table"])
+        response = browser.get("/portal/renders/new/models", params={"find": "CHAIR", "model": [table, "x", model_id]})
+        found = dict(self.FOUND.findall(response.text))
+        assert found == {table: " checked", model_id: " checked", chair: ""}
+        assert "No model has this text" in browser.get("/portal/renders/new/models?find=sofa%00").text
+
+    def test_shows_no_models_of_others(self, other_browser: Browser, model_id: str) -> None:
+        assert model_id not in other_browser.get(f"/portal/renders/new/models?model={model_id}").text
+
+    def test_shows_titles_as_text(self, browser: Browser, model_id: str, database: Database) -> None:
+        add_models(database, model_id, ["<script>alert(1)</script>"])
+        assert "<script>" not in browser.get("/portal/renders/new/models?find=script").text
 
 
 class TestSummary:

@@ -109,7 +109,12 @@ class Tab:
 
     def barriers(self, path: str) -> list[str]:
         """What axe-core finds on a page that is serious or critical for people with disabilities."""
-        violations = Axe().run(self.go(path)).response["violations"]
+        self.go(path)
+        return self.barriers_here()
+
+    def barriers_here(self) -> list[str]:
+        """The same of the page as it is now."""
+        violations = Axe().run(self.page).response["violations"]
         return [
             f"{found['id']}: {node['html'][:160]}"
             for found in violations
