@@ -247,8 +247,9 @@ def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -
         registry.check_version(database)
         registry.check_storage(database, open_storage(settings))
         open_storage.cache_clear()  # no connection to the storage may cross a fork
-        device = engine.probe(scratch, sandbox.of_blender(settings))
-        return facts.gather(name, list(tags), engine.select_engine(settings, device), device, database, settings)
+        devices = engine.probe(scratch, sandbox.of_blender(settings))
+        choice = engine.choose(settings, scratch, devices)
+        return facts.gather(name, list(tags), choice, devices, database, settings)
 
 
 def _join(settings: Settings, own_facts: Facts) -> bool:

@@ -21,7 +21,9 @@ from farm.db.tables import now
 from farm.nodes import facts
 from farm.processes import sandbox
 from farm.rendering import engine
-from farm.rendering.engine import Gpu
+from farm.rendering.engine import Devices, Gpu
+from farm.rendering.verdict import Candidate, Verdict
+from farm.rendering.verdict_file import VerdictFile
 from farm.settings import Settings
 from tests.support.s3 import Door
 from tests.support.versions import migrate
@@ -41,6 +43,9 @@ NAMES = [
     "paths",
 ]
 Usage = namedtuple("Usage", "total used free")
+SOFTWARE = Devices(Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+CARD = Devices(Gpu("NVIDIA RTX", "NVIDIA", software=False), {"cycles-optix": "NVIDIA RTX"})
+FAST = {"share": 0.1}
 
 
 @pytest.fixture
@@ -250,7 +255,7 @@ class TestSoftwareOpenGl:
     @pytest.fixture
     def software_opengl(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
-        monkeypatch.setattr(engine, "probe", lambda *_: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+        monkeypatch.setattr(engine, "probe", lambda *_: SOFTWARE)
         return healthy
 
     def test_is_reported_with_the_fix(self, software_opengl: Settings) -> None:
@@ -268,12 +273,14 @@ class TestSoftwareOpenGl:
         device = engine.probe(Path(), sandbox.Limits())
         migrate(settings.database)
         with contextlib.closing(Database(settings.database)) as database:
-            joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
+            joins = facts.gather("one", [], engine.choose(settings, Path(), device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
 
     def test_differs_from_a_hardware_gpu(self, healthy: Settings) -> None:
-        card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
+        VerdictFile(healthy, CARD.key).store(Verdict("cycles-optix", (Candidate("cycles-optix", FAST),), is_sound=True))
         migrate(healthy.database)
         with contextlib.closing(Database(healthy.database)) as database:
-            joins = facts.gather("one", [], engine.select_engine(healthy, card), card, database, healthy)
-        assert (joins.has_gpu, joins.engine) == (True, "eevee")
+            joins = facts.gather("one", [], engine.choose(healthy, Path(), CARD), CARD, database, healthy)
+        assert (joins.has_gpu, joins.engine) == (True, "cycles-optix")
+        assert joins.measured_engines
+        assert joins.measured_engines[0]["seconds"] == FAST
