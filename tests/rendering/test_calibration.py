@@ -2,20 +2,42 @@
 
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
+from farm.processes import exit_codes
 from farm.rendering import calibration
-from farm.rendering.calibration import calibrate
-from farm.scene.shot import ENGINES
+from farm.rendering.calibration import Picture, calibrate
+from farm.rendering.verdict import Candidate
+from farm.scene.shot import ENGINES, Engine
 from farm.settings import Settings
 from farm.tiers import TIERS
+from tests.support.polling import until
+from tests.support.processes import is_blender_host
 
 pytestmark = pytest.mark.slow
+
+# As farm.worker.worker.run does before it joins.
+CALIBRATES = """
+import sys
+from pathlib import Path
+from farm.blender.host_process import BlenderHost
+from farm.processes import exit_codes
+from farm.processes.supervision import exit_on_stop_signal
+from farm.rendering import calibration
+from farm.settings import Settings
+
+calibration.REFERENCE_SAMPLES = 65536
+with exit_on_stop_signal(exit_codes.STOPPED):
+    calibration.calibrate(BlenderHost(Path(sys.argv[1])), Settings(), [], {})
+sys.exit("it was not stopped")
+"""
 
 
 @pytest.fixture
@@ -26,16 +48,51 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(samples=4)
 
 
-def test_measures_cycles_on_the_cpu_and_gives_reasons_for_the_rest(settings: Settings, tmp_path: Path) -> None:
+def test_measures_cycles_on_the_cpu_and_gives_reasons_for_the_rest(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A back end without a device must not pass because Cycles draws on the CPU instead."""
     host = BlenderHost(tmp_path)
-    verdict = calibrate(host, settings, ["cycles-cuda"], {"eevee": "no OpenGL", "cycles-hip": "no device"})
+    measure = calibration._measured
+
+    def crash_with_optix(blender: Blender, settings: Settings, engine: Engine, reference: Picture) -> Candidate:
+        if engine == "cycles-optix":  # as its driver would
+            assert host.pid
+            os.kill(host.pid, signal.SIGKILL)
+        return measure(blender, settings, engine, reference)
+
+    monkeypatch.setattr(calibration, "_measured", crash_with_optix)
+    absent: dict[Engine, str] = {"eevee": "no OpenGL", "cycles-hip": "no device"}
+    verdict = calibrate(host, settings, ["cycles-cuda", "cycles-optix"], absent)
     assert (verdict.engine, verdict.is_sound) == ("cycles", True)
     found = {each.engine: each for each in verdict.candidates}
+    assert found.keys() == {*ENGINES}
     assert found["cycles"].seconds.keys() == found["cycles"].psnr.keys() == TIERS.keys()
     times = [found["cycles"].seconds[tier] for tier in ("preview", "share", "standard", "4k")]
-    assert times == sorted(times), "a larger picture takes longer"
+    assert times == sorted(times), "those of larger pictures follow from the measured ones"
     assert "finds no GPU for CUDA" in (found["cycles-cuda"].reason or "")
-    assert (found["eevee"].reason, found["cycles-hip"].reason) == ("no OpenGL", "no device")
-    assert found.keys() == {*ENGINES} - {"cycles-optix"}
+    reasons = [found[engine].reason for engine in ("cycles-optix", "eevee", "cycles-hip")]
+    assert reasons == ["Blender crashed", "no OpenGL", "no device"]
     assert host.pid is None, "the host is gone"
+
+
+def test_ends_when_its_time_is_over(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first picture alone would take minutes. Nothing was measured, so nothing is decided."""
+    monkeypatch.setattr(calibration, "REFERENCE_SAMPLES", 4096 * 16)
+    monkeypatch.setattr(calibration, "REFERENCE_SECONDS", 5.0)
+    host = BlenderHost(tmp_path)
+    verdict = calibrate(host, settings, ["eevee"], {})
+    assert (verdict.engine, verdict.is_sound) == ("cycles", False)
+    assert {each.reason for each in verdict.candidates} == {
+        "Cycles drew no picture to compare with on the CPU: not measured within 5 s"
+    }
+    assert host.pid is None
+
+
+def test_ends_at_once_with_its_worker(tmp_path: Path) -> None:
+    worker = subprocess.Popen([sys.executable, "-c", CALIBRATES, str(tmp_path)], text=True)
+    [blender] = until(lambda: [child for child in psutil.Process(worker.pid).children() if is_blender_host(child)])
+    until(lambda: list(tmp_path.glob("input/model/*/stand_in.glb")))  # it is about to draw
+    worker.terminate()
+    assert worker.wait(30) == exit_codes.STOPPED, "a frame would take minutes"
+    assert not blender.is_running()
