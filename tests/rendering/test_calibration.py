@@ -14,8 +14,7 @@ from farm.blender.host_process import BlenderHost
 from farm.processes import exit_codes
 from farm.rendering import calibration
 from farm.rendering.calibration import Picture, calibrate
-from farm.rendering.verdict import Candidate
-from farm.scene.shot import ENGINES, Engine
+from farm.scene.shot import ENGINES, Engine, ShotSetup
 from farm.settings import Settings
 from farm.tiers import TIERS
 from tests.support.polling import until
@@ -53,15 +52,15 @@ def test_measures_cycles_on_the_cpu_and_gives_reasons_for_the_rest(
 ) -> None:
     """A back end without a device must not pass because Cycles draws on the CPU instead."""
     host = BlenderHost(tmp_path)
-    measure = calibration._measured
+    draw = calibration._drawn
 
-    def crash_with_optix(blender: Blender, settings: Settings, engine: Engine, reference: Picture) -> Candidate:
-        if engine == "cycles-optix":  # as its driver would
+    def crash_with_optix(blender: Blender, shot: ShotSetup) -> tuple[Picture, float]:
+        if shot.engine == "cycles-optix":  # as its driver would
             assert host.pid
             os.kill(host.pid, signal.SIGKILL)
-        return measure(blender, settings, engine, reference)
+        return draw(blender, shot)
 
-    monkeypatch.setattr(calibration, "_measured", crash_with_optix)
+    monkeypatch.setattr(calibration, "_drawn", crash_with_optix)
     absent: dict[Engine, str] = {"eevee": "no OpenGL", "cycles-hip": "no device"}
     verdict = calibrate(host, settings, ["cycles-cuda", "cycles-optix"], absent)
     assert (verdict.engine, verdict.is_sound) == ("cycles", True)
