@@ -1,16 +1,19 @@
 """The calibration measures this machine's engines with a real Blender, and survives engines that fail."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
+from farm.errors import OverBudget
 from farm.processes import exit_codes
 from farm.rendering import calibration
 from farm.rendering.calibration import Picture, calibrate
@@ -73,6 +76,27 @@ def test_measures_cycles_on_the_cpu_and_gives_reasons_for_the_rest(
     reasons = [found[engine].reason for engine in ("cycles-optix", "eevee", "cycles-hip")]
     assert reasons == ["Blender crashed", "no OpenGL", "no device"]
     assert host.pid is None, "the host is gone"
+
+
+def test_keeps_what_it_has_measured_when_the_time_is_over(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow engine is measured at the smallest size only, from which the seconds of the tiers follow."""
+    drawn = []
+    white = np.full((4, 4, 3), 255.0)
+
+    def draw(_: object, shot: ShotSetup) -> tuple[Picture, float]:
+        drawn.append(shot.height)
+        if len(drawn) > 1:
+            raise OverBudget(12, 3)
+        return white, 0.1
+
+    monkeypatch.setattr(calibration, "_connected", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(calibration, "_drawn", draw)
+    found = calibration._measured(BlenderHost(tmp_path), settings, "cycles", white, 12)
+    assert drawn == [72, 144]
+    assert found.seconds["share"] == pytest.approx(0.1 * (960 * 540) / (128 * 72))
+    assert found.psnr == dict.fromkeys(TIERS, calibration.MAX_DB)
 
 
 def test_ends_when_its_time_is_over(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

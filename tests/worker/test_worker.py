@@ -71,6 +71,16 @@ class TestLifecycle:
         start_worker("--name", "one")
         until(lambda: node(database, "one").started_at > began, timeout_seconds=15)
 
+    def test_refuses_to_join_with_an_engine_that_has_no_gpu(
+        self, start_worker: StartWorker, database: Database
+    ) -> None:
+        """Cycles itself would draw on the CPU instead, many times as long."""
+        worker = start_worker("--name", "one", FARM_ENGINE="cycles-cuda", CUDA_VISIBLE_DEVICES="")
+        assert worker.wait(60) == exit_codes.REFUSED
+        assert worker.stderr
+        assert "FARM_ENGINE is cycles-cuda, and Cycles finds no GPU for it here" in worker.stderr.read()
+        assert state(database, "one") is None
+
     def test_ends_on_sigterm_during_a_heartbeat(self, start_worker: StartWorker, database: Database) -> None:
         worker = start_worker("--name", "one")
         until(lambda: state(database, "one") == "idle")
