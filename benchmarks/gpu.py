@@ -55,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=settings.scratch) as name:
         devices = engine.probe(Path(name), sandbox.of_blender(settings))
         report = Report(devices)
-        verdict = engine.measure(settings, Path(name), devices)
+        verdict = engine.measure(settings, Path(name), devices, compiling_first=True)
         report.add("calibration", chosen=verdict.engine, candidates=verdict.candidates_json())
         for each in arguments.engines or [*devices.engines, "cycles"]:
             report.add_table(settings, each, arguments.tiers, arguments.frames, arguments.seconds)

@@ -16,7 +16,7 @@ def print_engine_report(settings: Settings, *, as_json: bool) -> bool:
     """
     with own_scratch(settings.scratch) as scratch:
         devices = engine.probe(scratch, sandbox.of_blender(settings))
-        verdict = engine.measure(settings, scratch, devices)
+        verdict = engine.measure(settings, scratch, devices, compiling_first=True)
     if as_json:
         print_json({"engine": verdict.engine, "gpu": devices.name, "candidates": verdict.candidates_json()})
         return verdict.is_sound

@@ -36,6 +36,7 @@ Picture = NDArray[np.float64]
 LIMIT_SECONDS = 60.0
 REFERENCE_SECONDS = 30.0  # of these at most for the first picture, with which all are compared
 MAX_FRAME_SECONDS = 2.0
+COMPILING_SECONDS = 300.0  # of CUDA's kernels for a card that bpy has none for, such as an H100
 REFERENCE_SAMPLES = 64
 HEIGHTS = (180, 360, 540, 1080, 2160)  # of 16:9 pictures
 POSES = [Pose(azimuth=30.0), Pose(azimuth=150.0), Pose(azimuth=270.0)]  # the first frame compiles, and is not timed
@@ -67,6 +68,21 @@ def calibrate(
         return decide([*out, *measured], TIERS)
     finally:
         host.kill()
+
+
+def compile_first(host: BlenderHost, settings: Settings, engines: Sequence[Engine]) -> None:
+    """Let these engines' drivers compile their shaders and kernels, for COMPILING_SECONDS each, and keep them.
+
+    A calibration does not wait that long, and what was compiled in a host that is killed is lost.
+    """
+    for engine in engines:
+        try:
+            with _connected(host, settings, COMPILING_SECONDS) as blender:
+                blender.open_shot(_shot(settings, engine, HEIGHTS[0], 1))
+                for _ in blender.frames([(0, POSES[0])]):
+                    pass
+        except RenderFailed:
+            host.kill()
 
 
 def _candidate(host: BlenderHost, settings: Settings, engine: Engine, truth: Picture, seconds: float) -> Candidate:

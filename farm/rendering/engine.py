@@ -17,7 +17,7 @@ from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
 from farm.errors import RenderFailed
 from farm.processes.sandbox import Sandbox, of_blender
-from farm.rendering.calibration import calibrate
+from farm.rendering.calibration import calibrate, compile_first
 from farm.rendering.verdict import Key, Verdict
 from farm.rendering.verdict_file import VerdictFile
 from farm.scene.shot import BACK_ENDS, Engine
@@ -113,9 +113,14 @@ def known(settings: Settings, devices: Devices) -> Verdict | None:
     return VerdictFile(settings, devices.key).load()
 
 
-def measure(settings: Settings, scratch: Path, devices: Devices) -> Verdict:
-    """Measure this machine's engines and keep the verdict, replacing an earlier one; not without a GPU."""
+def measure(settings: Settings, scratch: Path, devices: Devices, *, compiling_first: bool = False) -> Verdict:
+    """Measure this machine's engines and keep the verdict, replacing an earlier one; not without a GPU.
+
+    With `compiling_first` no engine is out because its driver still compiles; this may take minutes.
+    """
     host = BlenderHost(scratch, of_blender(settings), settings.blender_bytes)
+    if compiling_first:
+        compile_first(host, settings, devices.engines)
     verdict = calibrate(host, settings, devices.engines, devices.absent)
     if verdict.is_sound and devices.engines:
         VerdictFile(settings, devices.key).store(verdict)

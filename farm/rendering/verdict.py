@@ -38,7 +38,7 @@ class Candidate:
     reason: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.engine}: {self.reason or f'{self.mean_seconds:.2f} s a frame'}"
+        return f"{self.engine}: " + (self.reason or f"{self.seconds['share']:.2f} s a share frame")
 
     @property
     def mean_seconds(self) -> float:
