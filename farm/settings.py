@@ -161,8 +161,8 @@ class Settings(BaseSettings, ModelLimits):
         False, description="Let ingest fetch from loopback addresses, at any port; for tests only"
     )
 
-    engine: Literal["auto", "eevee", "cycles"] = Field(
-        "auto", description="auto: EEVEE if there is a hardware GPU, otherwise Cycles on the CPU"
+    engine: Literal["auto", "eevee", "cycles", "cycles-optix", "cycles-cuda", "cycles-hip"] = Field(
+        "auto", description="auto: the fastest that was measured on this machine's GPU; without one, Cycles on the CPU"
     )
     draw: Literal["auto", "always"] = Field(
         "auto", description="auto: a node without a GPU renders videos only while no node with a GPU claims work"

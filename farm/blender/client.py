@@ -30,7 +30,7 @@ from farm.processes.memory import MemoryWatch
 from farm.processes.removal import remove_files
 from farm.processes.unix_socket import short_path
 from farm.scene.drawn_view import DrawnView, Opened
-from farm.scene.shot import Frame, ShotSetup
+from farm.scene.shot import ENGINES, Engine, Frame, ShotSetup
 from farm.templates.contract import Violation
 
 if TYPE_CHECKING:
@@ -126,8 +126,13 @@ class Blender:
         return self._call("hello")
 
     def gpu(self) -> dict[str, Any]:
-        """EEVEE's OpenGL device: `renderer`, `vendor`, and whether it is `software`. May end the host."""
+        """EEVEE's OpenGL device: `renderer`, `vendor`, `driver`, and whether it is `software`. May end the host."""
         return self._call("gpu")
+
+    def cycles_gpus(self) -> dict[Engine, str]:
+        """The engines by which Cycles may draw on a GPU, each with the GPU's name. May end the host."""
+        found = self._call("cycles_gpus")
+        return {engine: str(found[engine]) for engine in ENGINES if engine in found}
 
     def check(self, template: Path) -> list[Violation]:
         """The violations of the template contract in a .blend; empty when the farm can use it."""

@@ -98,7 +98,12 @@ class Host:
             "renderer": gpu.platform.renderer_get(),
             "vendor": gpu.platform.vendor_get(),
             "software": gpu.platform.device_type_get() == "SOFTWARE",
+            "driver": gpu.platform.version_get(),
         }
+
+    def cycles_gpus(self) -> dict[str, Any]:
+        """The GPU that Cycles would draw on, by engine. A driver that crashes ends the process."""
+        return {str(engine): name for engine, name in engines.cycles_gpus().items()}
 
 
 def _file_stamp(path: str) -> tuple[int, int] | None:
@@ -115,7 +120,16 @@ def main() -> None:
     host = Host(Path(folder))
     calls: dict[str, Callable[..., dict[str, Any]]] = {
         call.__name__: call
-        for call in (host.hello, host.check, host.open_shot, host.draw_frame, host.open_views, host.draw_view, host.gpu)
+        for call in (
+            host.hello,
+            host.check,
+            host.open_shot,
+            host.draw_frame,
+            host.open_views,
+            host.draw_view,
+            host.gpu,
+            host.cycles_gpus,
+        )
     }
     bpy.ops.wm.read_factory_settings(use_empty=True)
     with socket.socket(socket.AF_UNIX) as server:

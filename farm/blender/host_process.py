@@ -28,8 +28,9 @@ MAX_CPU_HOURS = 1000  # of one host, per core: more than its shots can take
 OWN_FOLDER = "blender"  # in a host's folder. It may write to this one only, its home and its temporary files included.
 # After each large product OpenBLAS' threads spin for a tenth of a second on cores that Blender could render on.
 HOST_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
-# The drivers' caches of compiled shaders (Mesa, NVIDIA): EEVEE's first frame takes half a minute on the CPU without.
-SHADER_VARIABLES = ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "CUDA_CACHE_PATH")
+# The drivers' caches of compiled shaders and kernels (Mesa, NVIDIA): EEVEE's first frame takes half a minute on the CPU
+# without.
+SHADER_VARIABLES = ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "CUDA_CACHE_PATH", "OPTIX_CACHE_PATH")
 
 
 def memory_limit(idle_bytes: int) -> int:
@@ -61,7 +62,7 @@ class BlenderHost:
         self._shares_shaders = shares_shaders
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, timeout: float = START_TIMEOUT_SECONDS) -> None:
         """Start the process and wait until it listens. Raises BlenderCrashed, quoting the log, or BlenderTimeout."""
         home, temporary, shaders = self._folders()
         # -s and -P: an earlier host could have left Python code in its home, or where it was started.
@@ -86,13 +87,13 @@ class BlenderHost:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        deadline = time.monotonic() + timeout
         while not self.socket_path.exists() or not self.is_idle():
             if self._process.poll() is not None:
                 raise BlenderCrashed(f"Blender does not start: {self._last_log_line()}. Run `farm doctor` for details")
             if time.monotonic() > deadline:
                 self.kill()
-                raise BlenderTimeout(f"Blender did not start within {START_TIMEOUT_SECONDS:.0f} s")
+                raise BlenderTimeout(f"Blender did not start within {timeout:.0f} s")
             time.sleep(0.05)
 
     def _folders(self) -> tuple[Path, Path, Path]:

@@ -46,7 +46,7 @@ def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     remove_leftovers(folder)
     stage = set_up(shot)
     stage.remove_set()
-    guides = Guides.of(stage) if shot.engine == "cycles" else None
+    guides = Guides.of(stage) if shot.engine != "eevee" else None
     passes = Passes.of(stage)
     prepare(stage, shot)
     stage.camera.data.lens = views.FOCAL_LENGTH_MM

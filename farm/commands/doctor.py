@@ -24,6 +24,7 @@ from sqlalchemy import make_url
 from farm import logs
 from farm.blender.client import Blender
 from farm.blender.host_process import BlenderHost
+from farm.commands.engine_report import print_engine_report
 from farm.commands.shared import Data, Json, console, settings_with
 from farm.commands.storage_report import print_storage_report
 from farm.db import clock
@@ -47,6 +48,9 @@ SETUP_FIX = "Run `make setup`; without root it prints the command that installs 
 NO_DRIVER_FIX = (
     "OpenGL cannot use the GPU. Install its driver with EGL; start a container with the GPU and"
     " NVIDIA_DRIVER_CAPABILITIES=all. To render on the CPU, set FARM_ENGINE=cycles."
+)
+MEASURE_FIX = (
+    "The first worker measures the engines when it starts, for a minute; `farm doctor --benchmark` does it now."
 )
 DRIVER_IN_SANDBOX_FIX = "Set FARM_SANDBOX=limits, and report the driver: docs/security.md has what it may open."
 SANDBOX_FIX = (
@@ -87,6 +91,9 @@ class Check:
 def print_report(
     data: Data = None,
     as_json: Json = False,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="Only measure this machine's engines again, which takes a minute.")
+    ] = False,
     compare_storage: Annotated[
         bool, typer.Option("--storage", help="Only list files that no row names, and rows whose file is missing.")
     ] = False,
@@ -95,6 +102,8 @@ def print_report(
     logs.configure("error")
     if compare_storage:
         raise typer.Exit(0 if print_storage_report(settings_with(data=data), as_json=as_json) else 1)
+    if benchmark:
+        raise typer.Exit(0 if print_engine_report(settings_with(data=data), as_json=as_json) else 1)
     checks = examine(settings_with(data=data))
     if as_json:
         print(json.dumps([vars(check) for check in checks], indent=2))
@@ -157,22 +166,31 @@ def blender(settings: Settings) -> Check:
 def gpu(settings: Settings) -> Check:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         found = engine.probe(Path(folder), sandboxes.of_blender(settings))
-    chosen = engine.select_engine(settings, found)
-    if found and not found.software:
-        return Check("engine", True, f"{chosen} ({found.vendor} {found.renderer})")
+    if what := found.absent.get(settings.engine) if settings.engine != "auto" else None:
+        fix = "Install the GPU's driver, or set FARM_ENGINE=auto."
+        return Check("engine", False, f"{settings.engine} ({what}): it draws slowly on the CPU, or not at all", fix)
+    if found.engines:
+        return _engine_of(found, settings)
     devices = engine.device_files()
-    what = f"software OpenGL ({found.renderer})" if found else "no OpenGL" if devices else "no GPU"
-    if settings.engine == "eevee":
-        fix = "EEVEE will render on the CPU, slowly. Install the GPU's driver, or set FARM_ENGINE=auto."
-        return Check("engine", False, f"{chosen} ({what})", fix)
+    what = f"software OpenGL ({found.name})" if found.opengl else "no OpenGL" if devices else "no GPU"
     if settings.engine == "auto" and devices:
         names = ", ".join(map(str, devices))
         with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
             unisolated = engine.probe(Path(folder), sandboxes.Limits())
-        if unisolated and not unisolated.software:
-            return Check("engine", False, f"{chosen} ({names} does not work in this sandbox)", DRIVER_IN_SANDBOX_FIX)
-        return Check("engine", False, f"{chosen} ({what}, although there is {names}): not a GPU node", NO_DRIVER_FIX)
-    return Check("engine", True, f"{chosen} ({what})")
+        if unisolated.engines:
+            return Check("engine", False, f"cycles ({names} does not work in this sandbox)", DRIVER_IN_SANDBOX_FIX)
+        return Check("engine", False, f"cycles ({what}, although there is {names}): not a GPU node", NO_DRIVER_FIX)
+    return Check("engine", True, f"cycles ({what})")
+
+
+def _engine_of(found: engine.Devices, settings: Settings) -> Check:
+    """The engine of a machine with a GPU, and what is known of all."""
+    verdict = engine.known(settings, found)
+    if settings.engine != "auto":
+        return Check("engine", True, f"{settings.engine}, as FARM_ENGINE says ({found.name})")
+    if verdict is None:
+        return Check("engine", True, f"not measured yet ({found.name})", MEASURE_FIX)
+    return Check("engine", True, f"{verdict.engine} ({found.name}), measured: {verdict.summary()}")
 
 
 def ffmpeg(settings: Settings) -> Check:

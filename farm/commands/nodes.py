@@ -146,6 +146,7 @@ def _node_json(node: Node, chunk: Chunk | None, at: datetime) -> dict[str, Any]:
         "lastFrame": last if node.last_frame_at else None,
         "host": node.host,
         "engine": node.engine,
+        "measuredEngines": node.measured_engines,
         "gpu": node.gpu,
         "hasGpu": node.has_gpu,
         "memory": node.memory,
@@ -180,7 +181,7 @@ def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
             Text.assemble((row["state"], COLOURS[row["state"]]), f": {row['reason']}" if row["reason"] else ""),
             f"{chunk['kind']} {chunk['chunk']} {chunk['framesDone']}/{chunk['frames']}" if chunk else "",
             f"{last['frame']}, {_ago(last['at'], at)}" if last else "",
-            f"{row['engine']} ({row['gpu'] or 'no GPU'})" + ("" if row["draws"] else ", previews only"),
+            f"{row['engine']} ({row['gpu'] or 'no GPU'}){_speed(row)}" + ("" if row["draws"] else ", previews only"),
             f"{row['memory'] / 2**30:.0f} GiB",
             row["sandbox"],
             f"{versions['plinth']}, bpy {versions['bpy']}",
@@ -188,6 +189,12 @@ def _table(rows: list[dict[str, Any]], at: datetime) -> Table:
             Text.assemble(_ago(row["seen"], at), (_clock(row["clockOffset"]), "red")),
         )
     return table
+
+
+def _speed(row: dict[str, Any]) -> str:
+    """What was measured of the node's engine."""
+    measured = [each for each in row["measuredEngines"] or [] if each["engine"] == row["engine"] and each["seconds"]]
+    return "".join(f", {each['seconds']['share']:.2f} s a share frame" for each in measured)
 
 
 def _clock(offset: float) -> str:

@@ -245,7 +245,7 @@ class Shot(Table):
     digest: Mapped[str] = mapped_column(String(64), index=True)
     spec: Mapped[dict[str, Any]]
     frames: Mapped[int]
-    engine: Mapped[str | None] = mapped_column(String(8))
+    engine: Mapped[str | None] = mapped_column(String(16))
 
     model: Mapped[Model] = relationship()
     chunks: Mapped[list["Chunk"]] = relationship(back_populates="shot", order_by="Chunk.first_frame")
@@ -443,8 +443,9 @@ class Node(Table):
     """A worker with its Blender. Only farm.nodes writes this table, and the erasure of an account its `failures`.
 
     The chunks that it works on name it as `worker`.
-    `machine` is the scope within which its name is unique (farm.nodes.names), `gpu` the OpenGL name of the device that
-    EEVEE would draw on. `drawing_code` identifies the version of the drawing code, the same on all nodes of a farm.
+    `machine` is the scope within which its name is unique (farm.nodes.names), `gpu` the name of the device that Blender
+    could draw on, by OpenGL or Cycles. `measured_engines` are farm.rendering.verdict.Candidates. `drawing_code`
+    identifies the version of the drawing code, the same on all nodes of a farm.
     `sandbox` is the tier of its Blender's sandbox (farm.processes.sandbox).
     `failures` lists the models that failed here recently as (SHA-256, account id, time, message); they count until the
     next success, `succeeded_at`, as do the `quick_failures`, attempts that failed soon. From `check_due_at` on the node
@@ -458,7 +459,8 @@ class Node(Table):
     host: Mapped[str] = mapped_column(String(255))
     machine: Mapped[str] = mapped_column(String(64))
     tags: Mapped[list[str]]
-    engine: Mapped[str] = mapped_column(String(8))
+    engine: Mapped[str] = mapped_column(String(16))
+    measured_engines: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     gpu: Mapped[str | None] = mapped_column(String(255))
     has_gpu: Mapped[bool]
     memory: Mapped[int] = mapped_column(BigInteger)

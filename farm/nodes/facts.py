@@ -4,20 +4,24 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import names
 from farm.processes import memory, sandbox
 from farm.rendering.drawing_code import drawing_code
-from farm.rendering.engine import Gpu
+from farm.rendering.engine import Choice, Devices
 from farm.scene.shot import Engine
 from farm.settings import Settings
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The columns of farm.db.tables.Node that a worker fills in when it joins; `memory` is in bytes."""
+    """The columns of farm.db.tables.Node that a worker fills in when it joins; `memory` is in bytes.
+
+    `measured_engines` are farm.rendering.verdict.Candidates, None where nothing was measured.
+    """
 
     name: str
     host: str
@@ -34,10 +38,11 @@ class Facts:
     sandbox: str
     always_draws: bool
     started_at: datetime
+    measured_engines: list[dict[str, Any]] | None = None
 
 
 def gather(
-    name: str, tags: list[str], engine: Engine, gpu: Gpu | None, database: Database, settings: Settings
+    name: str, tags: list[str], choice: Choice, devices: Devices, database: Database, settings: Settings
 ) -> Facts:
     """The facts of this process. `has_gpu` is False for software OpenGL, and if the engine does not use the GPU."""
     return Facts(
@@ -45,9 +50,9 @@ def gather(
         host=socket.gethostname(),
         machine=names.machine(),
         tags=tags,
-        engine=engine,
-        gpu=gpu.renderer if gpu else None,
-        has_gpu=gpu is not None and not gpu.software and engine == "eevee",
+        engine=choice.engine,
+        gpu=devices.name,
+        has_gpu=choice.engine in devices.engines,
         memory=memory.of_machine(),
         plinth_version=version("plinth"),
         bpy_version=version("bpy"),
@@ -56,4 +61,5 @@ def gather(
         sandbox=sandbox.of_blender(settings).tier,
         always_draws=settings.draw == "always",
         started_at=now(),
+        measured_engines=choice.verdict.candidates_json() if choice.verdict else None,
     )

@@ -3,7 +3,7 @@
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 import structlog
 from sqlalchemy import update
@@ -15,6 +15,7 @@ from farm.db.session import Database, rows_changed, version
 from farm.db.tables import Chunk, Node, now
 from farm.errors import Conflict, NodeRefused, Unavailable, WrongVersion, reason_of
 from farm.nodes.facts import Facts
+from farm.scene.shot import Engine
 from farm.scheduling.leases import Claimant
 from farm.storage import Storage
 
@@ -156,7 +157,7 @@ def claimant(db: Session, name: str) -> Claimant | None:
         return None
     return Claimant(
         name,
-        "eevee" if node.engine == "eevee" else "cycles",
+        cast(Engine, node.engine),
         node.draws,
         tags=tuple(node.tags),
         drawn_tags=() if node.draws else tuple(nodes.drawn_tags(db, node)),

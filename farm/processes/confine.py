@@ -17,7 +17,7 @@ from farm.processes.parent_death import PRCTL, die_with_parent
 PR_SET_NO_NEW_PRIVS = 38
 OOM_SCORE_ADJ = 800  # of at most 1000: the kernel ends this process before a worker, an API or a database
 # Names that the system's libraries and drivers read. Of /etc only these: other files there may hold secrets.
-SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/sys", "/run/opengl-driver")
+SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/sys", "/run/opengl-driver", "/opt/rocm")
 CONFIGURATION = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld.so.preload", "alternatives", "fonts", "localtime", "timezone",
     "passwd", "group", "nsswitch.conf", "os-release", "glvnd", "egl", "drirc", "vulkan", "OpenCL", "nvidia",

@@ -27,11 +27,11 @@ START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from farm.processes imp
 
 MAX_OPEN_FILES = 4096
 MAX_THREADS, MAX_THREADS_PER_CORE = 512, 8
-# All that a confined process sees of the environment: language, libraries, and what selects and tunes an OpenGL driver.
+# All that a confined process sees of the environment: language, libraries, and what selects and tunes a GPU's driver.
 # Not DISPLAY: a client of an X server sees the screen and the keyboard. Drivers work without one, by EGL.
 KEPT_NAMES = {"PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "DRI_PRIME", "OCIO"}
-KEPT_PREFIXES = ("LC_", "EGL_", "__EGL_", "__GL_", "__GLX_", "__NV_", "NVIDIA_", "CUDA_", "MESA_", "LIBGL_",
-                 "GALLIUM_", "LP_", "FONTCONFIG_")  # fmt: skip
+KEPT_PREFIXES = ("LC_", "EGL_", "__EGL_", "__GL_", "__GLX_", "__NV_", "NVIDIA_", "CUDA_", "OPTIX_", "HIP_", "ROCR_",
+                 "MESA_", "LIBGL_", "GALLIUM_", "LP_", "FONTCONFIG_")  # fmt: skip
 
 
 @dataclass(frozen=True)

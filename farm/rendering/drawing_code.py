@@ -9,9 +9,9 @@ import farm
 from farm.orders.effects import own_folder
 
 # farm/scene has the camera and the views of datasets, farm/dataset turns passes into pictures, depth and normals; the
-# two single files decide what the Blender host is told of a shot.
+# single files decide what the Blender host is told of a shot.
 FOLDERS = ("camera_paths", "farm/blender", "farm/scene", "farm/dataset")
-FILES = ("farm/orders/plan.py", "farm/rendering/production.py")
+FILES = ("farm/orders/plan.py", "farm/rendering/production.py", "farm/templates/__init__.py")
 # Of farm/blender: the caller's side of the socket, and the conversion of scans.
 EXCLUDED = {"client.py", "host_process.py", "inputs.py", "obj_to_glb.py"}
 

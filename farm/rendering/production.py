@@ -22,7 +22,7 @@ def shot_setup(spec: ShotSpec, model: Path, engine: Engine) -> ShotSetup:
         template=str(templates.blend(spec.template)),
         width=spec.width,
         height=spec.height,
-        samples=spec.samples or template.samples[spec.tier],
+        samples=spec.samples or template.samples_by(engine, spec.tier),
         engine=engine,
         shadows=spec.shadows,
         reflector=spec.reflector,

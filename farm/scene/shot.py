@@ -1,9 +1,13 @@
 """A shot: everything that determines the pixels Blender draws, as plain data that crosses the host's socket."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-Engine = Literal["cycles", "eevee"]
+# What draws a shot, and on which device: EEVEE on a GPU (by OpenGL), Cycles on the CPU, or Cycles on a GPU.
+Engine = Literal["eevee", "cycles", "cycles-optix", "cycles-cuda", "cycles-hip"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+# Cycles' name of the back end by which each of these draws on a GPU.
+BACK_ENDS: dict[Engine, str] = {"cycles-optix": "OPTIX", "cycles-cuda": "CUDA", "cycles-hip": "HIP"}
 
 FULL_TURN = tuple((float(azimuth), 1.0, 1.0) for azimuth in range(0, 360, 5))
 

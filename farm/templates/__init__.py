@@ -7,45 +7,58 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 import blender_scenes
 from farm.errors import BadTemplate
+from farm.scene.shot import Engine
 from farm.settings import Settings
 from farm.tiers import TIERS
 
 BUILT_IN = Path(blender_scenes.__file__).parent
 STAND_IN = BUILT_IN / "stand_in.glb"
 MIN_SAMPLES, MAX_SAMPLES = 4, 4096
+EEVEE_SAMPLES = 4  # per pixel, of tiers for which a template asks no other number: its noise is below Cycles' at 16
 
 
 class Template(BaseModel):
-    """The content of a template's .toml. `samples` are the samples per pixel by tier, previews included."""
+    """The content of a template's .toml: the samples per pixel by tier, previews included, for each engine.
+
+    `samples` are Cycles', of every tier; `eevee_samples` are EEVEE's, where they are not EEVEE_SAMPLES.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: Annotated[str, Field(min_length=1)]
     description: Annotated[str, Field(min_length=1)]
     samples: Annotated[dict[str, int], Field(description="Tier name to samples per pixel")]
+    eevee_samples: Annotated[dict[str, int], Field(description="Tier name to EEVEE's samples per pixel")] = {}
 
-    @field_validator("samples")
+    @field_validator("samples", "eevee_samples")
     @classmethod
-    def _check_samples(cls, samples: dict[str, int]) -> dict[str, int]:
+    def _check_samples(cls, samples: dict[str, int], field: ValidationInfo) -> dict[str, int]:
         for tier in samples.keys() - TIERS.keys():
-            raise _wrong_samples(tier, f"is not a known key. Known: {', '.join(TIERS)}")
+            raise _wrong_samples(field, tier, f"is not a known key. Known: {', '.join(TIERS)}")
         for tier in TIERS:
-            if tier not in samples:
+            if tier in samples and not MIN_SAMPLES <= samples[tier] <= MAX_SAMPLES:
                 raise _wrong_samples(
-                    tier, f"is missing: set its samples per pixel, from {MIN_SAMPLES} to {MAX_SAMPLES}"
+                    field, tier, f"is {samples[tier]}, but must be from {MIN_SAMPLES} to {MAX_SAMPLES}"
                 )
-            if not MIN_SAMPLES <= samples[tier] <= MAX_SAMPLES:
-                raise _wrong_samples(tier, f"is {samples[tier]}, but must be from {MIN_SAMPLES} to {MAX_SAMPLES}")
+            if tier not in samples and field.field_name == "samples":
+                raise _wrong_samples(
+                    field, tier, f"is missing: set its samples per pixel, from {MIN_SAMPLES} to {MAX_SAMPLES}"
+                )
         return samples
 
+    def samples_by(self, engine: Engine, tier: str) -> int:
+        """The samples per pixel that an engine draws for a tier."""
+        return self.eevee_samples.get(tier, EEVEE_SAMPLES) if engine == "eevee" else self.samples[tier]
 
-def _wrong_samples(tier: str, problem: str) -> PydanticCustomError:
-    return PydanticCustomError("samples", "samples.{tier} {problem}", {"tier": tier, "problem": problem})
+
+def _wrong_samples(field: ValidationInfo, tier: str, problem: str) -> PydanticCustomError:
+    key = f"{field.field_name}.{tier}"
+    return PydanticCustomError("samples", "{key} {problem}", {"key": key, "problem": problem})
 
 
 def folders() -> list[Path]:

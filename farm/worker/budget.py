@@ -14,7 +14,7 @@ from farm.worker.lease import Lease
 FRAME_SECONDS_PER_MB = 2.0  # of the model; 5.5 million triangles in 99 MB take 1 to 2 minutes a frame on two busy cores
 
 MAX_MEASURED_ESTIMATES = 5.0  # a CPU that is five times slower than the one of the estimate still gets its factor
-EEVEE_SPEEDUP = 20.0  # of a GPU over two CPU cores, to which the estimate applies
+GPU_SPEEDUP = 20.0  # of a GPU over two CPU cores, to which the estimate applies
 
 
 def seconds_in_all(context: WorkerContext, lease: Lease, spec: ShotSpec | DatasetSpec, model: Path) -> float:
@@ -23,8 +23,8 @@ def seconds_in_all(context: WorkerContext, lease: Lease, spec: ShotSpec | Datase
     with lease.database.read() as db:
         measured = chunks.seconds_per_frame(db, chunk.tier, context.engine)
     estimate = plan.estimated_seconds_per_frame(spec.width, spec.height)
-    if context.engine == "eevee":
-        estimate /= EEVEE_SPEEDUP
+    if context.engine != "cycles":
+        estimate /= GPU_SPEEDUP
     # At least the estimate: many renders of trivial models must not shorten the budget of others. At most a few times
     # that of a CPU: slow renders that stay within their budget must not raise that of the next ones without end.
     most = MAX_MEASURED_ESTIMATES * plan.estimated_seconds_per_frame(spec.width, spec.height)

@@ -34,6 +34,7 @@ from farm.processes.child_process import adopt_orphans, reap_orphans
 from farm.processes.scratch import clear, own_scratch
 from farm.processes.supervision import exit_on_stop_signal
 from farm.rendering import engine
+from farm.scene.shot import BACK_ENDS
 from farm.scheduling import leases
 from farm.scheduling.doorbell import QUEUE_NAMES, Doorbell, WakeUp, check_queue, connect, queue
 from farm.settings import Settings
@@ -242,13 +243,18 @@ def run(settings: Settings, *, name: str | None = None, gpu: int | None = None, 
 
 
 def _gather(settings: Settings, name: str, tags: Sequence[str], scratch: Path) -> Facts:
-    """This worker's facts. Raises NodeRefused when the tables or the storage are not those that it needs."""
+    """This worker's facts. Raises NodeRefused when the tables, the storage or the GPU are not those that it needs."""
     with _opened(settings) as database:
         registry.check_version(database)
         registry.check_storage(database, open_storage(settings))
         open_storage.cache_clear()  # no connection to the storage may cross a fork
-        device = engine.probe(scratch, sandbox.of_blender(settings))
-        return facts.gather(name, list(tags), engine.select_engine(settings, device), device, database, settings)
+        devices = engine.probe(scratch, sandbox.of_blender(settings))
+        if settings.engine in BACK_ENDS and settings.engine not in devices.engines:
+            raise NodeRefused(
+                f"FARM_ENGINE is {settings.engine}, and Cycles finds no GPU for it here: see `farm doctor`"
+            )
+        choice = engine.choose(settings, scratch, devices)
+        return facts.gather(name, list(tags), choice, devices, database, settings)
 
 
 def _join(settings: Settings, own_facts: Facts) -> bool:

@@ -486,7 +486,7 @@ class TestRefusedRender:
             ("FARM_INGEST_PORTS", "80", "must be a list"),
             ("FARM_INGEST_PORTS", '["x"]', "must be a whole number"),
             ("FARM_INGEST_LOOPBACK", "perhaps", "must be true or false"),
-            ("FARM_ENGINE", "x", "must be 'auto', 'eevee' or 'cycles'"),
+            ("FARM_ENGINE", "x", "must be 'auto', 'eevee', 'cycles', 'cycles-optix', 'cycles-cuda' or 'cycles-hip'"),
             ("FARM_PORT", "70000", "must be at most 65535"),
             ("FARM_ATTEMPTS", "1.5", "must be a whole number"),
             ("FARM_S3_TIMEOUT", "0", "must be more than 0"),

@@ -21,7 +21,9 @@ from farm.db.tables import now
 from farm.nodes import facts
 from farm.processes import sandbox
 from farm.rendering import engine
-from farm.rendering.engine import Gpu
+from farm.rendering.engine import Devices, Gpu
+from farm.rendering.verdict import Candidate, Verdict
+from farm.rendering.verdict_file import VerdictFile
 from farm.settings import Settings
 from tests.support.s3 import Door
 from tests.support.versions import migrate
@@ -41,6 +43,10 @@ NAMES = [
     "paths",
 ]
 Usage = namedtuple("Usage", "total used free")
+SOFTWARE = Devices(Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+CARD = Devices(Gpu("NVIDIA RTX", "NVIDIA", software=False), {"cycles-optix": "NVIDIA RTX"})
+FAST = {"share": 0.1}
+OPTIX = Candidate("cycles-optix", FAST, {"share": 35.0})
 
 
 @pytest.fixture
@@ -189,12 +195,72 @@ class TestProblems:
         monkeypatch.setattr("farm.blender.host_process.sys.executable", "/bin/false")
         assert_bad(only(doctor.blender, healthy), "make setup")
 
+    def test_reports_the_kept_verdict_about_the_engines(
+        self, healthy: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "probe", lambda *_: CARD)
+        before = only(doctor.gpu, healthy)
+        assert before.ok
+        assert ("not measured yet" in before.found, "--benchmark" in (before.fix or "")) == (True, True)
+        verdict = Verdict("cycles-optix", (OPTIX, Candidate("eevee", reason="Blender crashed")), is_sound=True)
+        VerdictFile(healthy, CARD.key).store(verdict)
+        found = only(doctor.gpu, healthy).found
+        for words in ("cycles-optix (NVIDIA RTX)", "cycles-optix: 0.10 s a share frame", "eevee: Blender crashed"):
+            assert words in found
+        forced = only(doctor.gpu, healthy.model_copy(update={"engine": "eevee"}))
+        assert (forced.ok, forced.found) == (True, "eevee, as FARM_ENGINE says (NVIDIA RTX)")
+
     def test_exits_with_1_and_prints_the_fix(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor, "examine", lambda _: [Check("scratch", False, "full", "Empty it.")])
         answer = CliRunner().invoke(app, ["doctor"])
         assert answer.exit_code == 1
         assert "Empty it." in answer.stdout
         assert "Traceback" not in answer.output
+
+
+class TestBenchmark:
+    @pytest.fixture
+    def measured(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[object]:
+        """What was measured, on a machine with a GPU: a verdict that changes each time."""
+        calls: list[object] = []
+        compiled: list[object] = []
+
+        def calibrate(*arguments: object) -> Verdict:
+            assert compiled.pop() == CARD.engines, "their drivers have compiled what they need"
+            calls.append(arguments)
+            return Verdict("cycles-optix", (OPTIX, Candidate("eevee", reason="too noisy")), is_sound=len(calls) < 3)
+
+        monkeypatch.setenv("FARM_DATA", str(healthy.data))
+        monkeypatch.setenv("FARM_SCRATCH", str(tmp_path))
+        monkeypatch.setattr(engine, "probe", lambda *_: CARD)
+        monkeypatch.setattr(engine, "calibrate", calibrate)
+        monkeypatch.setattr(engine, "compile_first", lambda *arguments: compiled.append(arguments[2]))
+        return calls
+
+    def test_measures_again_and_keeps_the_verdict(self, measured: list[object], healthy: Settings) -> None:
+        for _ in range(2):
+            answer = CliRunner().invoke(app, ["doctor", "--benchmark"])
+            assert answer.exit_code == 0
+            shown = " ".join(answer.stdout.split())
+            for words in (
+                "cycles-optix",
+                "0.100",
+                "35.0",
+                "the fastest",
+                "out: too noisy",
+                "FARM_ENGINE=auto",
+            ):
+                assert words in shown
+        assert len(measured) == 2
+        assert engine.known(healthy, CARD)
+
+    def test_prints_json_and_fails_without_a_fit_engine(self, measured: list[object], healthy: Settings) -> None:
+        measured += [None, None]
+        answer = CliRunner().invoke(app, ["doctor", "--benchmark", "--json"])
+        assert answer.exit_code == 1
+        printed = json.loads(answer.stdout)
+        assert (printed["gpu"], printed["candidates"][1]["reason"]) == ("NVIDIA RTX", "too noisy")
+        assert engine.known(healthy, CARD) is None
 
 
 class TestS3:
@@ -250,7 +316,7 @@ class TestSoftwareOpenGl:
     @pytest.fixture
     def software_opengl(self, healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.setattr(engine, "device_files", lambda: [Path("/dev/nvidia0")])
-        monkeypatch.setattr(engine, "probe", lambda *_: Gpu("llvmpipe (LLVM 15)", "Mesa", software=True))
+        monkeypatch.setattr(engine, "probe", lambda *_: SOFTWARE)
         return healthy
 
     def test_is_reported_with_the_fix(self, software_opengl: Settings) -> None:
@@ -268,12 +334,14 @@ class TestSoftwareOpenGl:
         device = engine.probe(Path(), sandbox.Limits())
         migrate(settings.database)
         with contextlib.closing(Database(settings.database)) as database:
-            joins = facts.gather("one", [], engine.select_engine(settings, device), device, database, settings)
+            joins = facts.gather("one", [], engine.choose(settings, Path(), device), device, database, settings)
         assert (joins.has_gpu, joins.gpu) == (False, "llvmpipe (LLVM 15)")
 
     def test_differs_from_a_hardware_gpu(self, healthy: Settings) -> None:
-        card = Gpu("NVIDIA RTX", "NVIDIA", software=False)
+        VerdictFile(healthy, CARD.key).store(Verdict("cycles-optix", (OPTIX,), is_sound=True))
         migrate(healthy.database)
         with contextlib.closing(Database(healthy.database)) as database:
-            joins = facts.gather("one", [], engine.select_engine(healthy, card), card, database, healthy)
-        assert (joins.has_gpu, joins.engine) == (True, "eevee")
+            joins = facts.gather("one", [], engine.choose(healthy, Path(), CARD), CARD, database, healthy)
+        assert (joins.has_gpu, joins.engine) == (True, "cycles-optix")
+        assert joins.measured_engines
+        assert joins.measured_engines[0]["seconds"] == FAST

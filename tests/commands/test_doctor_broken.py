@@ -16,7 +16,7 @@ from farm.db.tables import now
 from farm.errors import BlenderCrashed
 from farm.processes import sandbox
 from farm.rendering import engine
-from farm.rendering.engine import Gpu
+from farm.rendering.engine import Devices, Gpu
 from farm.settings import Settings
 from tests.commands.test_doctor import assert_bad, healthy, only
 from tests.support.versions import make_wrong, migrate
@@ -93,16 +93,17 @@ class TestEngine:
     @pytest.mark.parametrize(
         ("device", "device_files", "forced", "fix"),
         [
-            (None, [], "eevee", "FARM_ENGINE=auto"),
-            (None, ["/dev/nvidia0"], "auto", "driver"),
-            (Gpu("llvmpipe", "Mesa", software=True), ["/dev/nvidia0"], "auto", "FARM_ENGINE=cycles"),
+            (Devices(), [], "eevee", "FARM_ENGINE=auto"),
+            (Devices(), [], "cycles-optix", "FARM_ENGINE=auto"),
+            (Devices(), ["/dev/nvidia0"], "auto", "driver"),
+            (Devices(Gpu("llvmpipe", "Mesa", software=True)), ["/dev/nvidia0"], "auto", "FARM_ENGINE=cycles"),
         ],
     )
     def test_reports_a_gpu_that_cannot_be_used(
         self,
         healthy: Settings,
         monkeypatch: pytest.MonkeyPatch,
-        device: Gpu | None,
+        device: Devices,
         device_files: list[str],
         forced: str,
         fix: str,

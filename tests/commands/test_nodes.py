@@ -13,6 +13,7 @@ from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import registry
 from farm.nodes.facts import Facts
+from farm.rendering.verdict import Candidate, Verdict
 from farm.settings import Settings
 
 
@@ -49,6 +50,16 @@ class TestList:
         [row] = listed()
         assert (row["name"], row["state"], row["hasGpu"], row["tags"]) == ("box", "idle", True, ["studio"])
         assert row["sandbox"] == "isolation"
+
+    def test_shows_what_was_measured_of_its_engines(self, box: Facts, database: Database) -> None:
+        fit, out = Candidate("eevee", {"share": 0.123}, {"share": 40.0}), Candidate("cycles-hip", reason="no device")
+        measured = Verdict("eevee", (fit, out), is_sound=True).candidates_json()
+        registry.join(database, replace(box, measured_engines=measured))
+        assert "eevee (A card), 0.12 s a share frame" in " ".join(farm("list").stdout.split())
+        assert listed()[0]["measuredEngines"] == [
+            {"engine": "eevee", "seconds": {"share": 0.123}, "psnr": {"share": 40.0}, "reason": None},
+            {"engine": "cycles-hip", "seconds": {}, "psnr": {}, "reason": "no device"},
+        ]
 
     def test_shows_the_reason_of_a_quarantine(self, box: Facts, database: Database) -> None:
         with database.write() as db:

@@ -34,6 +34,7 @@ class TestSourceDigest:
             "farm/blender/film.py",
             "farm/blender/host.py",
             "farm/orders/plan.py",
+            "farm/templates/__init__.py",
             "camera_paths/turntable.py",
         ],
     )

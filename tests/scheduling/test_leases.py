@@ -14,6 +14,7 @@ from farm.db.session import Database
 from farm.db.tables import Account, Chunk, Model, Render, now
 from farm.errors import BadModel, BlenderCrashed
 from farm.orders.render_settings import RenderSettings
+from farm.scene.shot import ENGINES, Engine
 from farm.scheduling import leases, reaper, render_status, submit
 from farm.scheduling.doorbell import Doorbell
 from farm.scheduling.leases import Claimant, ClaimedChunk
@@ -155,6 +156,18 @@ class TestClaim:
         assert leases.claim_next(db, CPU, seconds=30) is None
         assert leases.claim_next(db, GPU, seconds=30)
         assert db.get_one(Render, render.id).shot.engine == "eevee"
+
+    @pytest.mark.parametrize("begun", ENGINES)
+    def test_keeps_a_shot_on_the_engine_and_the_kind_of_device_that_began_it(
+        self, db: Session, render: Render, begun: Engine
+    ) -> None:
+        """Each of Cycles' back ends is a kind of its own, as their pixels differ."""
+        assert leases.claim_next(db, Claimant("first", begun), seconds=30)
+        for other in ENGINES:
+            claimed = leases.claim_next(db, Claimant("second", other, draws=other != begun), seconds=30)
+            assert (claimed is not None) == (other == begun), other
+        db.expire_all()
+        assert db.get_one(Render, render.id).shot.engine == begun
 
 
 class TestTurns:

@@ -1,5 +1,6 @@
 """A render that a GPU node has begun is completed even if no GPU node returns."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,21 @@ class TestOrphanedShot:
             chunk = leases.claim_next(db, CYCLES, seconds=30)
             assert chunk
             assert (chunk.shot_id, chunk.first_frame, chunk.attempt) == (begun.shot_id, 0, 2)
+            assert db.query(Segment).count() == 0
+
+    def test_restarts_the_shot_if_its_only_node_has_come_back_with_another_engine(
+        self, database: Database, begun: Render, gpu: Facts, settings: Settings, redis: Redis
+    ) -> None:
+        """As after an update of its driver, which makes it measure again."""
+        registry.join(database, replace(gpu, engine="cycles-optix"))
+        with database.write() as db:
+            assert registry.claimant(db, gpu.name) == Claimant(gpu.name, "cycles-optix")
+            assert leases.claim_next(db, Claimant(gpu.name, "cycles-optix"), seconds=30) is None
+        reaper.reap(database, Doorbell(redis), settings)
+        with database.write() as db:
+            chunk = leases.claim_next(db, Claimant(gpu.name, "cycles-optix"), seconds=30)
+            assert chunk
+            assert (chunk.shot_id, chunk.first_frame) == (begun.shot_id, 0)
             assert db.query(Segment).count() == 0
 
     def test_waits_for_a_node_that_may_be_restarting(

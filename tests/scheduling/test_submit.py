@@ -12,6 +12,7 @@ from farm.db.tables import Chunk, Model, Render, Shot
 from farm.nodes import facts, registry
 from farm.orders import plan
 from farm.orders.render_settings import RenderSettings
+from farm.rendering.engine import Choice, Devices
 from farm.scheduling import reaper, submit
 from farm.scheduling.doorbell import MAX_WAKE_UPS, Doorbell, queue
 from farm.settings import Settings
@@ -76,7 +77,7 @@ class TestRender:
         cut(0.0)
         assert (cut(2.0), cut(0.25)) == ([30] * 6, [180])
         for name in ("one", "two"):
-            registry.join(database, facts.gather(name, [], "cycles", None, database, settings))
+            registry.join(database, facts.gather(name, [], Choice("cycles"), Devices(), database, settings))
         assert cut(0.25) == [90, 90]
 
 

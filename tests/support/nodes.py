@@ -8,7 +8,9 @@ from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import names
 from farm.nodes.facts import Facts
+from farm.rendering.engine import Devices, Gpu
 
+CARD = Devices(Gpu("a card", "its maker", software=False))
 CPU = Facts(
     name="cpu",
     host="one",

@@ -9,6 +9,8 @@ from farm import templates
 from farm.errors import BadTemplate, InvalidSettings
 from farm.orders import plan
 from farm.orders.render_settings import RenderSettings, allowed, parse
+from farm.rendering.production import shot_setup
+from farm.scene.shot import ENGINES
 from farm.settings import Settings
 
 GOOD = (templates.BUILT_IN / "studio.toml").read_text()
@@ -42,6 +44,8 @@ class TestBuiltIn:
         assert template.title == name.capitalize()
         assert template.samples.keys() == {"preview", "share", "standard", "4k", "pro"}
         assert min(template.samples.values()) >= 4
+        assert {template.samples_by("eevee", tier) for tier in template.samples} == {4}
+        assert {template.samples_by("cycles-optix", tier) for tier in template.samples} == {*template.samples.values()}
 
     @pytest.mark.parametrize("name", ["atlantis", "", "../tests/studio", "studio.blend"])
     def test_include_no_other_name(self, name: str) -> None:
@@ -113,6 +117,8 @@ class TestToml:
             ("share = 8", 'share = "6"', "shop.toml: samples.share is '6'"),
             ("share = 8", "share = 8\n8k = 8", "shop.toml: samples.8k is not a known key. Known: preview, share"),
             ("[samples]", "[sample]", "shop.toml: sample"),
+            ("[samples]", "[eevee_samples]\nshare = 3\n[samples]", "shop.toml: eevee_samples.share is 3, but must be"),
+            ("[samples]", "[eevee_samples]\n8k = 8\n[samples]", "shop.toml: eevee_samples.8k is not a known key"),
             ('title = "Studio"\n', "", "shop.toml: title is missing"),
             ('title = "Studio"', "title = 5", "shop.toml: title is 5"),
             ('title = "Studio"', 'title = "Studio"\ncolour = "red"', "shop.toml: colour is not a known key"),
@@ -125,6 +131,13 @@ class TestToml:
         with pytest.raises(BadTemplate) as refused:
             templates.load("shop")
         assert message in refused.value.message
+
+    def test_sets_eevees_samples_of_the_tiers_that_it_names(self, own: Path) -> None:
+        (own / "shop.toml").write_text(f"{GOOD}\n[eevee_samples]\npro = 32\n")
+        spec = plan.shot("", parse({"scene": "shop", "quality": "pro"}), Settings(samples=None))
+        drawn = {engine: shot_setup(spec, Path("model.glb"), engine).samples for engine in ENGINES}
+        assert drawn == dict.fromkeys(ENGINES, 16) | {"eevee": 32}
+        assert templates.load("shop").samples_by("eevee", "share") == templates.EEVEE_SAMPLES
 
     def test_is_refused_if_it_is_no_text(self, own: Path) -> None:
         (own / "shop.toml").write_bytes(b"\xff\xfe\x00")

@@ -24,6 +24,7 @@ from farm.db.chunks import DRAWING, PREVIEW
 from farm.db.session import Database
 from farm.nodes import facts, quarantine, registry
 from farm.nodes.registry import Assignment
+from farm.rendering.engine import Choice, Devices
 from farm.scheduling.doorbell import JOB, NO_TIMEOUT, QUEUE_NAMES, queue
 from farm.settings import Settings
 from farm.worker import context
@@ -51,7 +52,7 @@ class IdleHost:
 def worker(
     settings: Settings, database: Database, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ChunkWorker]:
-    own_facts = facts.gather("one", [], "cycles", None, database, settings)
+    own_facts = facts.gather("one", [], Choice("cycles"), Devices(), database, settings)
     registry.join(database, own_facts)
     monkeypatch.setattr(context, "_current", context.WorkerContext("one", settings, "cycles", tmp_path, tmp_path))
     worker = ChunkWorker(settings, redis, cast(BlenderHost, IdleHost()), own_facts)

@@ -11,15 +11,14 @@ from farm.db import nodes
 from farm.db.session import Database
 from farm.db.tables import Account, Render, now
 from farm.nodes import facts, registry
-from farm.rendering.engine import Gpu
+from farm.rendering.engine import Choice
 from farm.settings import Settings
 from tests.support.clients import Client
+from tests.support.nodes import CARD
 from tests.support.polling import until
 from tests.support.workers import SMALL, StartWorker, state, upload
 
 pytestmark = pytest.mark.slow
-
-CARD = Gpu("a card", "its maker", software=False)
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture(autouse=True)
 def gpu_without_the_tag(database: Database) -> None:
     """A node with a GPU that lives as long as the test, and takes no work."""
-    registry.join(database, facts.gather("gpu", ["big"], "eevee", CARD, database, Settings()))
+    registry.join(database, facts.gather("gpu", ["big"], Choice("eevee"), CARD, database, Settings()))
     with database.write() as db:
         nodes.named(db, "gpu").seen_at = now() + timedelta(hours=1)
 

@@ -20,7 +20,7 @@ from farm.errors import HarmfulModel
 from farm.nodes import facts, registry
 from farm.nodes.quarantine import MAX_QUICK_FAILURES
 from farm.processes import exit_codes
-from farm.rendering.engine import Gpu
+from farm.rendering.engine import Choice, Devices
 from farm.settings import Settings
 from farm.video.run import executable
 from farm.worker.context import WorkerContext, enter
@@ -29,6 +29,7 @@ from farm.worker.worker import ChunkWorker
 from tests.support.api import assert_error, credits_of
 from tests.support.assets import ASSETS
 from tests.support.clients import INITIAL_CREDITS, Client
+from tests.support.nodes import CARD
 from tests.support.polling import until
 from tests.support.workers import ENDLESS, SMALL, StartWorker, blenders_of, node, state, upload
 
@@ -69,6 +70,16 @@ class TestLifecycle:
         began = node(database, "one").started_at
         start_worker("--name", "one")
         until(lambda: node(database, "one").started_at > began, timeout_seconds=15)
+
+    def test_refuses_to_join_with_an_engine_that_has_no_gpu(
+        self, start_worker: StartWorker, database: Database
+    ) -> None:
+        """Cycles itself would draw on the CPU instead, many times as long."""
+        worker = start_worker("--name", "one", FARM_ENGINE="cycles-cuda", CUDA_VISIBLE_DEVICES="")
+        assert worker.wait(60) == exit_codes.REFUSED
+        assert worker.stderr
+        assert "FARM_ENGINE is cycles-cuda, and Cycles finds no GPU for it here" in worker.stderr.read()
+        assert state(database, "one") is None
 
     def test_ends_on_sigterm_during_a_heartbeat(self, start_worker: StartWorker, database: Database) -> None:
         worker = start_worker("--name", "one")
@@ -162,7 +173,7 @@ class TestDatabaseVersion:
     def test_detects_changed_tables_of_the_same_version(
         self, settings: Settings, database: Database, redis: Redis, tmp_path: Path
     ) -> None:
-        own_facts = facts.gather("one", [], "cycles", None, database, settings)
+        own_facts = facts.gather("one", [], Choice("cycles"), Devices(), database, settings)
         registry.join(database, own_facts)
         worker = ChunkWorker(settings, redis, BlenderHost(tmp_path), own_facts)
         enter(WorkerContext("one", settings, "cycles", tmp_path, tmp_path))
@@ -210,8 +221,7 @@ class TestRouting:
     def test_draws_only_previews_on_a_cpu_while_a_gpu_node_lives(
         self, start_worker: StartWorker, database: Database, api: TestClient
     ) -> None:
-        card = Gpu("a card", "its maker", software=False)
-        gpu = facts.gather("gpu", [], "eevee", card, database, Settings())
+        gpu = facts.gather("gpu", [], Choice("eevee"), CARD, database, Settings())
         registry.join(database, gpu)
         with database.write() as db:
             nodes.named(db, "gpu").seen_at = now() + timedelta(hours=1)
