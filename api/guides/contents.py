@@ -48,6 +48,7 @@ GROUPS = {
     "For operators": (
         Guide("install", "docs/install.md", "Install", "One machine, several, GPUs, containers, PostgreSQL and S3."),
         Guide("operate", "docs/operate.md", "Operate", "Nodes, upgrades, backups, accounts, logs and metrics."),
+        Guide("operator", "docs/operator.md", "The dashboard", "Nodes, work, accounts and history as pages."),
         Guide("settings", "docs/settings.md", "Settings", "Every FARM_ variable with its default."),
         Guide("troubleshoot", "docs/troubleshoot.md", "Troubleshoot", "From a symptom to its cause and its mend."),
         Guide("security", "docs/security.md", "Security", "What the farm keeps apart, and what it relies on."),
