@@ -36,6 +36,8 @@ def draw_views(
             archive.add(files, "normals.png", png(view.normals))
             archive.add(files, "masks.png", png(view.silhouette))
             archive.add(files, "depth.bin", view_files.pack_depths(view))
+            if {"rgba", "nerf-synthetic"} & set(spec.formats):
+                archive.add(files, "images_rgba.png", png(view.rgba))
             archive.add(files, "points.bin", view_files.sample_points(view, number, pose, spec.views))
             about = {**asdict(opened), "engine": shot.engine, "range": view.range}
             archive.add(files, ABOUT, json.dumps(about).encode())

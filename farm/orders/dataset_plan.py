@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from farm import templates
@@ -10,11 +11,12 @@ from farm.orders.plan import even
 from farm.orders.render_settings import RenderSettings
 from farm.scene.shot import Engine, ShotSetup
 from farm.settings import Settings
-from farm.tiers import DATASET_TIERS, Coverage
+from farm.tiers import DATASET_TIERS, Coverage, Format
 
 if TYPE_CHECKING:
     from farm.scene.views import Direction
 
+ADDED_FORMATS: tuple[Format, ...] = ("colmap", "nerf-synthetic", "rgba", "metric-depth", "downscaled")
 SAMPLES = 6  # per pixel, denoised: two cores render 100 views of 800x800 in 8 minutes
 
 
@@ -23,7 +25,7 @@ class DatasetSpec:
     """Everything that determines a dataset's bytes except the render engine, as stored in the database.
 
     `tier`: the datasetQuality. `side`: pixels per side of the square images. `template_version`: hash of the template's
-    files. Angles are as in farm.scene.shot.Shot.
+    files. Angles are as in farm.scene.shot.Shot. `formats` are those whose files are added to the documented layout.
     """
 
     model_sha256: str
@@ -37,6 +39,7 @@ class DatasetSpec:
     tilt_x: int = 0
     pan_x: int = 0
     roll_z: int = 0
+    formats: list[Format] = field(default_factory=list)
 
     @property
     def digest(self) -> str:
@@ -108,4 +111,10 @@ def dataset(model_sha256: str, request: RenderSettings, settings: Settings) -> D
         tilt_x=request.tilt_x,
         pan_x=request.pan_x,
         roll_z=request.roll_z,
+        formats=_added(request.formats or []),
     )
+
+
+def _added(requested: Collection[Format]) -> list[Format]:
+    """The formats whose files are added to those that every dataset has, each once."""
+    return [each for each in ADDED_FORMATS if {each, "all"} & set(requested)]

@@ -7,7 +7,8 @@ from pydantic.alias_generators import to_camel
 
 from farm.orders.effects import PATHS
 
-DATASET_DEFAULTS = {"dataset_quality": "100x800", "coverage": "hemisphere"}  # fields that only datasets have
+# Fields that only datasets have.
+DATASET_DEFAULTS: dict[str, Any] = {"dataset_quality": "100x800", "coverage": "hemisphere", "formats": ["nerfstudio"]}
 VIDEO_FIELDS = ("animation", "bg_image_id", "fg_image_id", "vignette")  # optional fields that only videos have
 
 JsonSchema = dict[str, Any]

@@ -14,8 +14,8 @@ from farm.ids import ID
 from farm.orders import field_rules
 from farm.orders.effects import BROKEN, PATHS
 from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
-from farm.orders.settings_messages import describe_allowed, not_allowed
-from farm.tiers import MAX_LENGTH_SECONDS, Coverage, DatasetQuality, Quality
+from farm.orders.settings_messages import describe_allowed, item_not_allowed, not_allowed
+from farm.tiers import MAX_LENGTH_SECONDS, Coverage, DatasetQuality, Format, Quality
 
 Aspect = Literal["16:9", "1:1", "9:16"]
 Anchor = Literal[
@@ -76,6 +76,14 @@ class RenderSettings(BaseModel):
     coverage: Annotated[
         Coverage | None,
         _optional(description="Camera positions of a dataset: hemisphere (above) or sphere. Default: hemisphere"),
+    ] = None
+    formats: Annotated[
+        list[Format] | None,
+        _optional(
+            min_length=1,
+            description="Formats of a dataset: those of `nerfstudio` are in every dataset, the files of the others are "
+            'added to them. Default: ["nerfstudio"]',
+        ),
     ] = None
     effect: Annotated[
         Effect,
@@ -310,7 +318,8 @@ def _message(problem: ErrorDetails) -> str:
             f'renderSettings.effect is "{broken.name}", a camera path that this farm cannot use: its file is broken, as'
             " `farm camera-paths list` shows"
         )
-    return not_allowed(field, problem["input"], allowed(field))
+    says = item_not_allowed if len(problem["loc"]) > 1 else not_allowed
+    return says(field, problem["input"], allowed(field))
 
 
 def parse_json(text: str) -> RenderSettings:

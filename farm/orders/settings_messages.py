@@ -21,6 +21,11 @@ def not_allowed(field: str, value: Any, allowed: str) -> str:
     return f"renderSettings.{field} is {_quoted(value)}, but must be {allowed}"
 
 
+def item_not_allowed(field: str, item: Any, allowed: str) -> str:
+    """The error message for a list with a wrong item; `allowed` describes the right lists."""
+    return f"renderSettings.{field} has {_quoted(item)}, but must be {allowed}"
+
+
 def describe_allowed(field: str, schema: dict[str, Any]) -> str:
     """The values that a field accepts, in words, derived from the field's JSON schema."""
     if field in IN_WORDS:
@@ -28,14 +33,20 @@ def describe_allowed(field: str, schema: dict[str, Any]) -> str:
     if field == "scene":  # a studio's own templates may appear after the schema was built
         return "one of " + ", ".join(json.dumps(name) for name in templates.names())
     schema = schema.get("anyOf", [schema])[0]  # the other alternative of an optional field is null
+    if schema.get("type") == "array":
+        return f"a list of {_listed(schema['items']['enum'])}"
     if "enum" in schema:
-        return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
+        return "one of " + _listed(schema["enum"])
     if schema["type"] == "boolean":
         return "true or false"
     if "minLength" in schema:
         return f"a text of {schema['minLength']} to {schema['maxLength']} characters"
     article = "an" if schema["type"] == "integer" else "a"
     return f"{article} {schema['type']} from {schema['minimum']:g} to {schema['maximum']:g}"
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(json.dumps(value) for value in values)
 
 
 def _quoted(value: Any) -> str:

@@ -107,9 +107,13 @@ class TestInstantNgp:
     def test_supports_the_pictures_extension(self, transforms: dict[str, Any]) -> None:
         assert {path.suffix for path in files(transforms)} <= SUPPORTED
 
-    def test_finds_no_field_for_missing_depth_or_transparency(self, transforms: dict[str, Any]) -> None:
-        assert not {"integer_depth_scale", "enable_depth_loading", "white_transparent", "n_frames"} & transforms.keys()
+    def test_finds_no_field_for_depth_that_it_would_misread(self, transforms: dict[str, Any]) -> None:
+        assert not {"integer_depth_scale", "enable_depth_loading", "n_frames"} & transforms.keys()
         assert not any({"depth_path", "sharpness"} & set(frame) for frame in transforms["frames"])
+
+    def test_finds_white_to_be_transparent(self, transforms: dict[str, Any]) -> None:
+        assert transforms["white_transparent"] is True
+        assert not {"black_transparent", "mask_color"} & transforms.keys()
 
 
 def test_states_the_depth_range(transforms: dict[str, Any]) -> None:

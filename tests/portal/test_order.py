@@ -69,11 +69,12 @@ class TestForm:
     def test_offers_every_value_of_a_choice(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
         for schema in SCHEMA["properties"].values():
-            for value in schema.get("anyOf", [schema])[0].get("enum", ()):
+            inner = schema.get("anyOf", [schema])[0]
+            for value in inner.get("items", inner).get("enum", ()):
                 assert f'value="{value}"' in page
 
     def test_starts_with_the_defaults(self) -> None:
-        assert settings_form.read(UNCHANGED) == {}
+        assert settings_form.read({name: [value] for name, value in UNCHANGED.items()}) == {}
 
     def test_starts_with_an_earlier_render(self, browser: Browser, model_id: str, database: Database) -> None:
         fields = {**UNCHANGED, "model": model_id, "effect": "hero-spin", "sweepAngle": "720", "bgColor": "#ff8800"}
@@ -220,6 +221,17 @@ class TestOrder:
         assert browser.post(PAGE, fields, page=PAGE).status_code == 303
         settings = parse(newest(database).settings)
         assert (settings.is_dataset, settings.coverage, settings.dataset_quality) == (True, "sphere", "100x800")
+        assert settings.formats == ["nerfstudio"]
+
+    def test_queues_a_dataset_in_the_formats_that_are_ticked(
+        self, browser: Browser, model_id: str, database: Database
+    ) -> None:
+        fields = {**UNCHANGED, "output": "dataset", "formats": ["colmap", "rgba"], "model": model_id}
+        assert "&#34;formats&#34;: [" in summary(browser, **fields)
+        assert browser.post(PAGE, fields, page=PAGE).status_code == 303
+        assert parse(newest(database).settings).formats == ["colmap", "rgba"]
+        page = browser.get(f"{PAGE}?from={newest(database).id}").text
+        assert re.findall(r'name="formats" value="([\w-]+)" checked', page) == ["colmap", "rgba"]
 
     def test_queues_all_models_or_none(
         self, browser: Browser, client: Client, model_id: str, second_id: str, database: Database

@@ -11,6 +11,7 @@ Anchor = Literal[
     "bottom-left", "bottom-center", "bottom-right",
 ]  # fmt: skip
 DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
+DatasetFormat = Literal["nerfstudio", "colmap", "nerf-synthetic", "rgba", "metric-depth", "downscaled", "all"]
 
 ModelSort = Literal["createdAt", "-createdAt", "title", "-title"]
 RenderSort = Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"]
@@ -52,6 +53,7 @@ class RenderSettings(TypedDict, total=False):
     output: Literal["video", "dataset"]
     datasetQuality: DatasetQuality
     coverage: Literal["hemisphere", "sphere"]
+    formats: list[DatasetFormat]
 
 
 class BatchItem(TypedDict, total=False):
