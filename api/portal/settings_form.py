@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.portal.labels import QUALITIES
-from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
+from farm.orders.field_rules import DATASET_FIELDS, VIDEO_FIELDS
 from farm.orders.plan import frame_size
 from farm.orders.price import DATASET_PRICES, PRICES
 from farm.orders.render_settings import EFFECT_FIELDS, SCHEMA, RenderSettings
@@ -52,14 +52,20 @@ class Tier:
 
 
 def controls(values: Mapping[str, Any]) -> dict[str, list[Control]]:
-    """The controls of all fields but PICKERS, by section. `values` are settings to begin with."""
+    """The controls of all fields but PICKERS and those without a control, by section. `values` are the first ones."""
     found: dict[str, list[Control]] = {}
     for field, info in RenderSettings.model_fields.items():
         name = info.alias or field
-        if name not in PICKERS:
+        if name not in PICKERS and has_control(SCHEMA["properties"][name]):
             control = _control(field, name, values)
             found.setdefault(control.section, []).append(control)
     return found
+
+
+def has_control(schema: Mapping[str, Any]) -> bool:
+    """Whether a field can be set in the form, by its JSON schema: it has one value, or a list of such."""
+    inner = _schema_of(schema)
+    return "enum" in inner or inner.get("items", inner).get("type") in (*TYPES, "string")
 
 
 def tiers() -> list[Tier]:
@@ -86,6 +92,8 @@ def read(sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     is_dataset = "dataset" in sent.get("output", ())
     for name, schema in SCHEMA["properties"].items():
+        if not has_control(schema):
+            continue
         kind, text = _schema_of(schema).get("type"), ",".join(sent.get(name, ())).strip()
         if kind == "boolean":
             value: Any = name in sent
@@ -144,7 +152,7 @@ def _control(field: str, name: str, values: Mapping[str, Any]) -> Control:
     if kind == "select" and _has_blank(schema):
         choices = {"": "Default", **choices}
     value = values.get(name, "" if _has_blank(schema) else schema["default"])
-    is_of_dataset, is_of_video = field in DATASET_DEFAULTS, field in VIDEO_FIELDS or field in EFFECT_FIELDS
+    is_of_dataset, is_of_video = field in DATASET_FIELDS, field in VIDEO_FIELDS or field in EFFECT_FIELDS
     return Control(
         name=name,
         label=_label(name),
@@ -171,7 +179,7 @@ def _text(value: Any) -> str:
 def _section(field: str, name: str) -> str:
     if field in EFFECT_FIELDS:
         return "Effect"
-    if field in DATASET_DEFAULTS:
+    if field in DATASET_FIELDS:
         return "Dataset"
     if section := SECTIONS.get(re.split("(?=[A-Z])", name)[0]):
         return section

@@ -41,9 +41,12 @@ def render_dataset(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Dataset file to write: .zip.")],
     quality: Annotated[
-        str, typer.Option(help="Number of views x pixels per side: 100x800, 196x1024 or 400x2048.")
-    ] = "100x800",
-    coverage: Annotated[str, typer.Option(help="Camera positions: hemisphere or sphere.")] = "hemisphere",
+        str | None,
+        typer.Option(help="Number of views x pixels per side: 100x800, 196x1024 or 400x2048.", show_default="100x800"),
+    ] = None,
+    coverage: Annotated[
+        str | None, typer.Option(help="Camera positions: hemisphere or sphere.", show_default="hemisphere")
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(

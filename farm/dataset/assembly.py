@@ -14,7 +14,7 @@ from PIL import Image
 import farm
 from farm.dataset import cameras, colmap, exr_file, overview, points
 from farm.dataset.depth import Depths, Mask, Range, enclosing_range, levels, linear_levels
-from farm.dataset.split import split
+from farm.dataset.split import DEFAULT_EVERY, split
 from farm.dataset.view_files import png, unpack_depths
 from farm.errors import BadModel
 from farm.orders.dataset_plan import DatasetSpec
@@ -63,7 +63,7 @@ class Assembly:
             for number in self._numbers:
                 yield name(folder, number), self.picture(folder, number)
         names = [name("images", number) for number in self._numbers]
-        yield "transforms.json", _json(cameras.transforms(names, self._poses, self._spec.side, self.bounds))
+        yield "transforms.json", _json(self._transforms(names))
         yield "overview.webp", overview.webp(overview.draw_overview(len(names), self._open))
         yield cameras.POINTS, points.ply(np.concatenate([self._points(number) for number in self._numbers]))
         # In a folder of its own: instant-ngp reads every .json beside transforms.json as more views.
@@ -96,7 +96,7 @@ class Assembly:
         yield from model.files([name("images", number).partition("/")[2] for number in self._numbers])
 
     def _nerf_synthetic(self) -> Iterator[tuple[str, bytes]]:
-        for part, numbers in split(self._spec.views).items():
+        for part, numbers in split(self._spec.views, self._spec.split or DEFAULT_EVERY).items():
             names = [f"{part}/r_{position}" for position in range(len(numbers))]
             poses = [self._poses[number] for number in numbers]
             yield f"nerf_synthetic/transforms_{part}.json", _json(cameras.synthetic(names, poses, self._spec.side))
@@ -113,7 +113,7 @@ class Assembly:
         for number in self._numbers:
             yield name("depth_linear", number), png(linear_levels(self._depths(number)[1]))
         names = [f"../{name('images', number)}" for number in self._numbers]
-        content = cameras.transforms(names, self._poses, self._spec.side, self.bounds)
+        content = self._transforms(names)
         content["ply_file_path"] = f"../{cameras.POINTS}"
         for number, frame in enumerate(content["frames"]):
             frame["depth_file_path"] = f"{number:04d}.png"
@@ -125,9 +125,13 @@ class Assembly:
                 small = self._open("images", number).reduce(factor)
                 yield name(f"images_{factor}", number), png(np.asarray(small))
 
+    def _transforms(self, names: list[str]) -> dict[str, Any]:
+        parts = split(self._spec.views, self._spec.split) if self._spec.split else {}
+        return cameras.transforms(names, self._poses, self._spec.side, self.bounds, parts)
+
     @cached_property
     def _poses(self) -> list[Array]:
-        return [cameras.pose(direction, self._spec.side) for direction in self._spec.directions()]
+        return self._spec.poses()
 
     def _depths(self, number: int) -> tuple[Mask, Depths]:
         """A view's mask, and its planar depths, 0 in the background."""

@@ -11,6 +11,8 @@ MAX_QUOTED_CHARACTERS = 60
 IN_WORDS = {
     "bgColor": 'a colour such as "#ff8800": # and six hex digits',
     "bgImageId": "the id of an overlay, 12 letters and digits",
+    "cameras": "a list of 1 to 1000 matrices of 4 rows of 4 numbers, or the content of a transforms.json",
+    "elevations": "a list of two numbers from -90 to 90",
     "fgImageId": "the id of an overlay, 12 letters and digits",
     "length": f"a number from 3 to {MAX_LENGTH_SECONDS} (to 600 for admins)",
 }
@@ -42,7 +44,8 @@ def describe_allowed(field: str, schema: dict[str, Any]) -> str:
     if "minLength" in schema:
         return f"a text of {schema['minLength']} to {schema['maxLength']} characters"
     article = "an" if schema["type"] == "integer" else "a"
-    return f"{article} {schema['type']} from {schema['minimum']:g} to {schema['maximum']:g}"
+    step = f", a multiple of {schema['multipleOf']}" if "multipleOf" in schema else ""
+    return f"{article} {schema['type']} from {schema['minimum']:g} to {schema['maximum']:g}{step}"
 
 
 def _listed(values: list[Any]) -> str:

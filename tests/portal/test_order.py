@@ -64,7 +64,13 @@ def newest(database: Database) -> Render:
 class TestForm:
     def test_has_a_control_for_every_setting(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
-        assert sorted({*re.findall(r'name="(\w+)"', page)} & set(FIELDS)) == FIELDS
+        assert sorted({*re.findall(r'name="(\w+)"', page)} & set(FIELDS)) == [
+            name for name in FIELDS if settings_form.has_control(SCHEMA["properties"][name])
+        ]
+
+    def test_leaves_out_only_what_is_neither_a_value_nor_a_list_of_values(self) -> None:
+        """Matrices cannot be typed into a form: their orders come by the API."""
+        assert [name for name in FIELDS if not settings_form.has_control(SCHEMA["properties"][name])] == ["cameras"]
 
     def test_offers_every_value_of_a_choice(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
@@ -232,6 +238,17 @@ class TestOrder:
         assert parse(newest(database).settings).formats == ["colmap", "rgba"]
         page = browser.get(f"{PAGE}?from={newest(database).id}").text
         assert re.findall(r'name="formats" value="([\w-]+)" checked', page) == ["colmap", "rgba"]
+
+    def test_queues_a_dataset_with_views_of_ones_own(self, browser: Browser, model_id: str, database: Database) -> None:
+        views = {"views": "40", "size": "400", "elevations": "-20, 60.5", "radius": "4", "coverage": "sphere"}
+        fields = {**UNCHANGED, "output": "dataset", **views, "model": model_id}
+        assert browser.post(PAGE, fields, page=PAGE).status_code == 303
+        settings = parse(newest(database).settings)
+        assert (settings.views, settings.size, settings.radius) == (40, 400, 4)
+        assert settings.elevations == [-20, 60.5]
+        page = browser.get(f"{PAGE}?from={newest(database).id}").text
+        assert re.search(r'name="elevations" value="-20.0,60.5"', page)
+        assert "40 views, 400 px" in browser.get("/portal/renders").text
 
     def test_queues_all_models_or_none(
         self, browser: Browser, client: Client, model_id: str, second_id: str, database: Database
