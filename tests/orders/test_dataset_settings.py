@@ -91,6 +91,12 @@ class TestSpec:
         elevations = np.degrees(np.arcsin(positions[:, 2] / 5))
         assert (elevations.min(), elevations.max()) == (pytest.approx(-30, abs=1.5), pytest.approx(10, abs=1.5))
 
+    @pytest.mark.parametrize(("scale", "samples"), [(1, 6), (0.25, 6), (0.125, 24), (0.05, 150)])
+    def test_has_more_samples_where_pixels_are_few(self, scale: float, samples: int) -> None:
+        """Of 100x100, 24 samples have 36.7 dB against a thousand, 6 had 33.3 (product.glb)."""
+        assert dataset(SHA256, ordered(), Settings(scale=scale, samples=None)).samples == samples
+        assert dataset(SHA256, ordered(), Settings(scale=scale, samples=3)).samples == 3
+
     def test_differs_for_every_field(self) -> None:
         fields: list[dict[str, Any]] = [
             {},
