@@ -68,7 +68,7 @@ def get_summary(request: Request, visitor: VisitorDep) -> Response:
     """The price of what the form holds, and the same order as code; or what is wrong with it."""
     query = request.query_params
     model_ids = [id_ for id_ in query.getlist("model") if id_.isalnum()][:MAX_BATCH_SIZE]
-    raw, problem, price = settings_form.read(query), None, 0
+    raw, problem, price = settings_form.read({name: query.getlist(name) for name in query}), None, 0
     try:
         parse(raw).check_length(admin=visitor.account.is_admin)
         price = price_of(raw) * max(len(model_ids), 1)
@@ -91,7 +91,7 @@ def order(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
     """Queue a render of each chosen model: all of them, or none."""
     form = visitor.form
     model_ids = list(dict.fromkeys(form.all("model")))
-    raw = settings_form.read({name: form.text(name) for name in form.values})
+    raw = settings_form.read(form.values)
     try:
         if not 0 < len(model_ids) <= MAX_BATCH_SIZE:
             raise InvalidRequest(f"Choose 1 to {MAX_BATCH_SIZE} models")

@@ -69,16 +69,23 @@ def newest(database: Database) -> Render:
 class TestForm:
     def test_has_a_control_for_every_setting(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
-        assert sorted({*re.findall(r'name="(\w+)"', page)} & set(FIELDS)) == FIELDS
+        assert sorted({*re.findall(r'name="(\w+)"', page)} & set(FIELDS)) == [
+            name for name in FIELDS if settings_form.has_control(SCHEMA["properties"][name])
+        ]
+
+    def test_leaves_out_only_what_is_neither_a_value_nor_a_list_of_values(self) -> None:
+        """Matrices cannot be typed into a form: their orders come by the API."""
+        assert [name for name in FIELDS if not settings_form.has_control(SCHEMA["properties"][name])] == ["cameras"]
 
     def test_offers_every_value_of_a_choice(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
         for schema in SCHEMA["properties"].values():
-            for value in schema.get("anyOf", [schema])[0].get("enum", ()):
+            inner = schema.get("anyOf", [schema])[0]
+            for value in inner.get("items", inner).get("enum", ()):
                 assert f'value="{value}"' in page
 
     def test_starts_with_the_defaults(self) -> None:
-        assert settings_form.read(UNCHANGED) == {}
+        assert settings_form.read({name: [value] for name, value in UNCHANGED.items()}) == {}
 
     def test_starts_with_an_earlier_render(self, browser: Browser, model_id: str, database: Database) -> None:
         fields = {**UNCHANGED, "model": model_id, "effect": "hero-spin", "sweepAngle": "720", "bgColor": "#ff8800"}
@@ -284,6 +291,28 @@ class TestOrder:
         assert browser.post(PAGE, fields, page=PAGE).status_code == 303
         settings = parse(newest(database).settings)
         assert (settings.is_dataset, settings.coverage, settings.dataset_quality) == (True, "sphere", "100x800")
+        assert settings.formats == ["nerfstudio"]
+
+    def test_queues_a_dataset_in_the_formats_that_are_ticked(
+        self, browser: Browser, model_id: str, database: Database
+    ) -> None:
+        fields = {**UNCHANGED, "output": "dataset", "formats": ["colmap", "rgba"], "model": model_id}
+        assert "&#34;formats&#34;: [" in summary(browser, **fields)
+        assert browser.post(PAGE, fields, page=PAGE).status_code == 303
+        assert parse(newest(database).settings).formats == ["colmap", "rgba"]
+        page = browser.get(f"{PAGE}?from={newest(database).id}").text
+        assert re.findall(r'name="formats" value="([\w-]+)" checked', page) == ["colmap", "rgba"]
+
+    def test_queues_a_dataset_with_views_of_ones_own(self, browser: Browser, model_id: str, database: Database) -> None:
+        views = {"views": "40", "size": "400", "elevations": "-20, 60.5", "radius": "4", "coverage": "sphere"}
+        fields = {**UNCHANGED, "output": "dataset", **views, "model": model_id}
+        assert browser.post(PAGE, fields, page=PAGE).status_code == 303
+        settings = parse(newest(database).settings)
+        assert (settings.views, settings.size, settings.radius) == (40, 400, 4)
+        assert settings.elevations == [-20, 60.5]
+        page = browser.get(f"{PAGE}?from={newest(database).id}").text
+        assert re.search(r'name="elevations" value="-20.0,60.5"', page)
+        assert "40 views, 400 px" in browser.get("/portal/renders").text
 
     def test_queues_all_models_or_none(
         self, browser: Browser, client: Client, model_id: str, second_id: str, database: Database
