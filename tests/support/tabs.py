@@ -63,7 +63,7 @@ class Tab:
         tab = cls(context.new_page())
         context.on("console", tab._read)
         context.on("weberror", tab._note)
-        context.on("dialog", tab._dismiss)
+        context.on("dialog", tab._answer)
         context.on("request", tab._check)
         return tab
 
@@ -129,9 +129,10 @@ class Tab:
     def _note(self, error: WebError) -> None:
         self.faults.append(f"error: {error.error.message}")
 
-    def _dismiss(self, dialog: Dialog) -> None:
-        self.faults.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
+    def _answer(self, dialog: Dialog) -> None:
+        if dialog.type != "confirm":  # with which a page asks before it deletes
+            self.faults.append(f"dialog: {dialog.message}")
+        dialog.accept()
 
     def _check(self, request: Request) -> None:
         if not LOCAL.match(request.url):
