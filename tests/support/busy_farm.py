@@ -66,7 +66,7 @@ def fill(database: Database, account: Account, settings: Settings, *, nodes: int
                     "state": state,
                     "worker": worker if state != "queued" else None,
                     "claimed_at": began_at if state != "queued" else None,
-                    "lease_until": at + timedelta(minutes=1) if state == "running" else None,
+                    "lease_until": at + timedelta(hours=1) if state == "running" else None,
                     "created_at": ordered_at,
                 }
                 rows[Chunk].append(chunk)
