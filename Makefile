@@ -1,11 +1,11 @@
-# setup, demo, test, test-fast, lint, bench, gallery: each does all the set-up that it needs itself.
+# setup, demo, test, test-fast, lint, bench, gallery, screenshots: each does all the set-up that it needs itself.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 IN_PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: setup demo test test-fast lint bench gallery
+.PHONY: setup demo test test-fast lint bench gallery screenshots
 
 setup: $(READY)
 
@@ -22,7 +22,7 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup
-	@command -v curl >/dev/null && command -v node >/dev/null && command -v sqlite3 >/dev/null || docker/system-libraries curl nodejs sqlite3
+	@command -v curl >/dev/null && command -v node >/dev/null && command -v sqlite3 >/dev/null && command -v chromium >/dev/null || docker/system-libraries curl nodejs sqlite3 chromium
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
@@ -41,3 +41,6 @@ bench: setup
 
 gallery: setup
 	@$(BIN)/python -m docs.make_gallery
+
+screenshots: setup
+	@$(BIN)/python -m docs.make_screenshots

@@ -20,8 +20,10 @@ from api.assets import endpoints as assets
 from api.body_deadline import BodyDeadline
 from api.dependencies import Farm
 from api.errors import handle_error
+from api.guides import endpoints as guides
 from api.models import endpoints as models
 from api.openapi import CompletedApi, operation_id
+from api.operator import routes as operator
 from api.overlays import endpoints as overlays
 from api.portal import routes as portal
 from api.rate_limits import RateLimiter
@@ -83,8 +85,11 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)
     app.include_router(reference_page.router)
+    app.include_router(guides.router)
     app.include_router(portal.router)
-    app.state.methods = _methods([*routers, metrics.router, reference_page.router, portal.router])
+    app.include_router(operator.router)
+    pages = [reference_page.router, guides.router, portal.router, operator.router]
+    app.state.methods = _methods([*routers, metrics.router, *pages])
     for kind in (
         FarmError,
         RequestValidationError,

@@ -23,6 +23,7 @@ router = APIRouter(tags=["Scenes and effects"], route_class=KeyedRoute)
 STILL: dict[int | str, dict[str, Any]] = {
     200: {"description": "The still", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
 }
+PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600", **EMBEDDABLE}
 SceneInPath = Annotated[str, InPath(max_length=255, description="A name from the list of scenes", examples=["studio"])]
 EffectInPath = Annotated[
     str, InPath(max_length=255, description="A name from the list of effects", examples=["hero-spin"])
@@ -100,6 +101,12 @@ def get_effect_still(name: EffectInPath, _: RendersRead) -> FileResponse:
     return _picture(_still_of_effect(PATHS[name]))
 
 
+def moving_picture(effect: str) -> Path | None:
+    """A small animation of an effect, which the portal shows; None if there is none."""
+    file = Path(inspect.getfile(PATHS[effect].pose)).with_suffix(".webp") if effect in PATHS else None
+    return file if file and file.is_file() else None
+
+
 def _still_of_scene(name: str) -> Path:
     return templates.blend(name).with_suffix(".jpg")
 
@@ -111,5 +118,4 @@ def _still_of_effect(path: CameraPath) -> Path:
 def _picture(file: Path) -> FileResponse:
     if not file.is_file():
         raise NotFound("This has no still")
-    headers = {"Cache-Control": "private, max-age=3600", **EMBEDDABLE}
-    return FileResponse(file, media_type="image/jpeg", headers=headers)
+    return FileResponse(file, media_type="image/jpeg", headers=PICTURE_HEADERS)

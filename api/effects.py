@@ -103,7 +103,10 @@ class Effect:
         return data
 
     async def once(self, handle: Callable[[], Awaitable[Response]]) -> Response:
-        """The response of `handle`, or the one that an earlier request with the same Idempotency-Key got."""
+        """The response of `handle`, or the one that an earlier request with the same Idempotency-Key got.
+
+        Raises the errors of `check_again` rather than what a key or account that vanished meanwhile has led to.
+        """
         try:
             response = await handle()
             if self._claim and not self._is_answered:  # a call without an effect, such as a quote
@@ -111,14 +114,20 @@ class Effect:
             return response
         except _Replay as replay:
             return replay.response
-        except BaseException:
+        except BaseException as error:
             if self._claim:
                 with suppress(*DATABASE_DOWN):  # the lease ends by itself
                     await run_in_threadpool(self._release, self._claim)
+            if isinstance(error, Exception):
+                await run_in_threadpool(self._check_again)
             raise
         finally:
             if self._renewal:
                 self._renewal.cancel()
+
+    def _check_again(self) -> None:
+        with suppress(*DATABASE_DOWN), self.database.read() as db:
+            self.check_again(db)
 
     def _begin(self, key: str, fingerprint: str) -> None:
         try:

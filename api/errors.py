@@ -52,7 +52,7 @@ FIELD_ERRORS: dict[str, type[FarmError]] = {
     "renders": RendersRequired,
     "url": UrlRequired,
     "sha256": Sha256Required,
-    **dict.fromkeys(["quality", "output", "effect", "datasetQuality"], InvalidSettings),
+    **dict.fromkeys(["quality", "output", "effect", "datasetQuality", "views", "size", "cameras"], InvalidSettings),
 }
 RETRIED = (RateLimited, IdempotencyInFlight)
 RETRY_AFTER = {

@@ -16,4 +16,4 @@ def get_metrics(farm: FarmDep, account: AccountRead) -> Response:
     """Prometheus text format. For admin accounts only: the metrics cover all clients of the farm."""
     if not account.is_admin:
         raise Forbidden("The farm's metrics are for admin accounts")
-    return Response(metrics.text(farm.database, farm.redis), media_type=CONTENT_TYPE_LATEST)
+    return Response(metrics.text(farm.database, farm.redis, farm.settings.data), media_type=CONTENT_TYPE_LATEST)

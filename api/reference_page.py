@@ -12,6 +12,7 @@ router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent / "swagger_ui"
 TYPES = {
     "swagger-ui.css": "text/css",
+    "look.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "start.js": "text/javascript",
     "favicon-32x32.png": "image/png",
@@ -29,7 +30,8 @@ async def get_pointers(request: Request) -> Response:
     """Where the rest is, for those who have only the host's name: a browser is led to the portal."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/portal", 303)
-    paths = {"api": "/v1", "portal": "/portal", "docs": "/docs", "openapi": "/openapi.json", "health": "/v1/health"}
+    paths = {"api": "/v1", "portal": "/portal", "guides": "/guides", "docs": "/docs"}
+    paths |= {"openapi": "/openapi.json", "health": "/v1/health"}
     return JSONResponse({"data": paths})
 
 

@@ -19,6 +19,7 @@ import psutil
 from farm.orders.dataset_plan import dataset
 from farm.orders.render_settings import parse
 from farm.rendering import local
+from farm.scene.camera import Array
 from farm.scene.shot import ShotSetup
 from farm.settings import Settings
 
@@ -56,26 +57,25 @@ class Usage:
             time.sleep(0.5)
 
 
-def parts(shot: ShotSetup, numbers: list[int], directions: list[tuple[float, float]]) -> tuple[float, float]:
+def parts(shot: ShotSetup, numbers: list[int], poses: list[Array]) -> tuple[float, float]:
     """Seconds to draw these views, and the part of it spent on G-buffers. Runs in a process that may import bpy."""
     from farm.blender import views
     from farm.blender.film import render_to_file
     from farm.blender.frames import FILTER_BORDER
     from farm.scene.camera import crop
-    from farm.scene.views import Direction, camera
+    from farm.scene.views import camera
 
     whole = recorded = 0.0
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         folder = Path(scratch)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # discard Blender's output
         opened = views.open_views(shot, folder)
-        views.draw_view(opened, 0, Direction(*directions[0]), folder)  # the first view builds the shared data
+        views.draw_view(opened, 0, poses[0], folder)  # the first view builds the shared data
         for number in numbers:
-            direction = Direction(*directions[number])
             began = time.monotonic()
-            views.draw_view(opened, number, direction, folder)
+            views.draw_view(opened, number, poses[number], folder)
             whole += time.monotonic() - began
-            view = camera(direction, shot.width, opened.stage.sphere_height)
+            view = camera(poses[number], shot.width, opened.stage.sphere_height)
             began = time.monotonic()
             with opened.passes.drawn():
                 render_to_file(opened.stage, view, crop(view, opened.stage.points, FILTER_BORDER), folder / "again.exr")
@@ -103,9 +103,8 @@ def main() -> None:
     print(f"{seconds:.1f} s, {processor:.1f} s of CPU time, {peak / 1e6:.0f} MB", file=sys.stderr, flush=True)
     spec = dataset("0" * 64, request, settings)
     shot = spec.shot(str(arguments.model.absolute()), "cycles")
-    directions = [(each.azimuth, each.elevation) for each in spec.directions()]
     with get_context("spawn").Pool(1) as pool:
-        whole, recorded = pool.apply(parts, (shot, list(range(0, spec.views, SAMPLED_EVERY)), directions))
+        whole, recorded = pool.apply(parts, (shot, list(range(0, spec.views, SAMPLED_EVERY)), spec.poses()))
     found = {
         "model": arguments.model.name,
         "tier": spec.tier,

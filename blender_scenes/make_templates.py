@@ -122,10 +122,10 @@ def surround(stops: Sequence[Stop], *, strength: float) -> None:
 
 def studio() -> dict[str, float]:
     """A white room with a darker band around the horizon, for reflections on metal and gloss."""
-    soft_box("Key", azimuth=-40, elevation=45, distance=5.0, size=(3.5, 3.5), power=340)
-    soft_box("Fill", azimuth=55, elevation=20, distance=6.0, size=(4.0, 4.0), power=90)
-    soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=210)
-    surround([(0.0, grey(0.75)), (0.46, grey(0.45)), (0.54, grey(0.45)), (0.8, grey(1.0))], strength=0.6)
+    soft_box("Key", azimuth=-48, elevation=45, distance=5.0, size=(3.5, 3.5), power=168)
+    soft_box("Fill", azimuth=55, elevation=20, distance=6.0, size=(4.0, 4.0), power=135)
+    soft_box("Rim", azimuth=165, elevation=45, distance=5.0, size=(2.5, 2.5), power=60)
+    surround([(0.0, grey(0.75)), (0.46, grey(0.45)), (0.54, grey(0.45)), (0.8, grey(0.8))], strength=0.52)
     return {}
 
 

@@ -1,8 +1,10 @@
 """Renders docs/gallery: a contact sheet of eight frames for every effect and scene in every aspect.
 
-Run by `make gallery`; `python -m docs.make_gallery NAME ...` renders the sheets of these effects and scenes only.
+Beside the file of each built-in effect it renders a small moving picture, which the portal's order form shows. Run by
+`make gallery`; `python -m docs.make_gallery NAME ...` renders those of these effects and scenes only.
 """
 
+import inspect
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +24,10 @@ from farm.video.composite import Compositor
 GALLERY = Path(__file__).parent / "gallery"
 MODEL = Path(__file__).parents[1] / "tests" / "assets" / "product.glb"
 FRAMES, COLUMNS, GAP = 8, 4, 8
+MOVING_FRAMES, FRAME_MILLISECONDS, PAUSE_MILLISECONDS = 36, 80, 1000
+WEBP_QUALITY = 50
 SETTINGS = Settings(scale=0.4, engine="cycles")
+MOVING_SETTINGS = Settings(scale=256 / 960, engine="cycles")
 SCENES = [name for name in templates.names() if name != RenderSettings().scene]  # the effects show the default scene
 REQUESTS = {effect: {"effect": effect} for effect in PATHS} | {
     scene: {"effect": "turntable", "scene": scene} for scene in SCENES
@@ -37,25 +42,44 @@ def main() -> None:
                 name = file_name(subject, aspect)
                 sheet(host, parse(REQUESTS[subject] | {"aspect": aspect})).save(GALLERY / name, quality=88)
                 print(GALLERY.name + "/" + name, flush=True)
+            if subject in PATHS:
+                print(moving(host, subject), flush=True)
     (GALLERY / "README.md").write_text(page())
 
 
 def sheet(host: BlenderHost, render_settings: RenderSettings) -> Image.Image:
     """Eight frames of the video, evenly spaced in time, in reading order."""
-    spec = shot("gallery", render_settings, SETTINGS)
-    numbers = [round(step * (spec.frames - 1) / (FRAMES - 1)) for step in range(FRAMES)]
-    if PATHS[spec.effect].loops:  # the last frame would repeat the first
-        numbers = [step * spec.frames // FRAMES for step in range(FRAMES)]
-    poses = spec.poses()
-    width, height = spec.width + GAP, spec.height + GAP
+    pictures = frames(host, render_settings, SETTINGS, FRAMES)
+    width, height = pictures[0].width + GAP, pictures[0].height + GAP
     picture = Image.new("RGB", (COLUMNS * width + GAP, FRAMES // COLUMNS * height + GAP), (228, 228, 228))
-    compositor = Compositor(Image.new("RGB", (spec.width, spec.height), render_settings.background), vignette=0.0)
-    with Blender(host.socket_path, SETTINGS.frame_timeout) as blender:
-        blender.open_shot(shot_setup(spec, MODEL, "cycles"))
-        for position, frame in enumerate(blender.frames((number, poses[number]) for number in numbers)):
-            still = Image.fromarray(compositor.over(frame))
-            picture.paste(still, (GAP + position % COLUMNS * width, GAP + position // COLUMNS * height))
+    for position, still in enumerate(pictures):
+        picture.paste(still, (GAP + position % COLUMNS * width, GAP + position // COLUMNS * height))
     return picture
+
+
+def moving(host: BlenderHost, effect: str) -> Path:
+    """Render an effect as a small animation that repeats, beside the effect's file: its path."""
+    path = PATHS[effect]
+    file = Path(inspect.getfile(path.pose)).with_suffix(".webp")
+    first, *others = frames(host, parse(REQUESTS[effect]), MOVING_SETTINGS, MOVING_FRAMES)
+    durations = [FRAME_MILLISECONDS] * MOVING_FRAMES
+    if not path.loops:
+        durations[-1] = PAUSE_MILLISECONDS
+    first.save(file, save_all=True, append_images=others, duration=durations, loop=0, quality=WEBP_QUALITY, method=6)
+    return file
+
+
+def frames(host: BlenderHost, render_settings: RenderSettings, settings: Settings, number: int) -> list[Image.Image]:
+    """Some frames of the video, evenly spaced in time."""
+    spec = shot("gallery", render_settings, settings)
+    numbers = [round(step * (spec.frames - 1) / (number - 1)) for step in range(number)]
+    if PATHS[spec.effect].loops:  # the last frame would repeat the first
+        numbers = [step * spec.frames // number for step in range(number)]
+    poses = spec.poses()
+    compositor = Compositor(Image.new("RGB", (spec.width, spec.height), render_settings.background), vignette=0.0)
+    with Blender(host.socket_path, settings.frame_timeout) as blender:
+        blender.open_shot(shot_setup(spec, MODEL, "cycles"))
+        return [Image.fromarray(compositor.over(frame)) for frame in blender.frames((at, poses[at]) for at in numbers)]
 
 
 def file_name(subject: str, aspect: str) -> str:

@@ -4,9 +4,11 @@ A table is identified by its page and its column titles.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import yaml
 from pydantic.alias_generators import to_camel
 
 from camera_paths import PATHS
@@ -118,6 +120,15 @@ def metrics() -> Rows:
     return gauges + counted + histograms
 
 
+def alerts() -> Rows:
+    """Every alert for Prometheus, with the value as three dots."""
+    rules = yaml.safe_load((DOCS.parent / "docker" / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+    return [
+        [f"`{rule['alert']}`", rule["labels"]["severity"], re.sub(r"{{.*?}}", "...", rule["annotations"]["summary"])]
+        for rule in rules
+    ]
+
+
 def events() -> Rows:
     """Every log event, with the meaning that the page has for it; empty for a new one."""
     meanings = {
@@ -167,6 +178,7 @@ TABLES: dict[str, dict[tuple[str, ...], Callable[[], Rows]]] = {
     "settings.md": {("Variable", "Default", "Meaning"): settings},
     "operate.md": {
         ("Metric", "Type", "Labels", "Meaning"): metrics,
+        ("Alert", "Severity", "Summary"): alerts,
         ("Event", "Level", "Fields", "Meaning"): events,
     },
     "../blender_scenes/README.md": {

@@ -1,12 +1,14 @@
 """Metrics for Prometheus, read from the database and from Redis on every request.
 
-This process holds no state of them, so that all API processes report the same values.
+This process holds no state of them, so that all API processes of a machine report the same values.
 """
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -40,23 +42,24 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plinth_frame_seconds": ("Seconds per frame over the latest chunks, by which chunks are sized", ("tier",)),
     "plinth_credits_left": ("Credits that all accounts together can spend", ()),
     "plinth_stored_bytes": ("Bytes of stored files, at most a minute old", ("what",)),
+    "plinth_data_free_bytes": ("Bytes free on the disk of the data folder of the API's machine", ()),
     "plinth_redis_up": ("1 when Redis responds", ()),
     "plinth_wake_ups": ("Wake-ups in Redis that no worker has received yet", ("queue",)),
 }
 
 
-def text(database: Database, redis: Redis) -> bytes:
-    """All metrics in Prometheus' text format, version 0.0.4."""
+def text(database: Database, redis: Redis, data: Path) -> bytes:
+    """All metrics in Prometheus' text format, version 0.0.4. `data` is the farm's data folder."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(FarmCollector(database, redis))
+    registry.register(FarmCollector(database, redis, data))
     return generate_latest(registry)
 
 
 class FarmCollector(Collector):
     """Queries the database and Redis on every collection. Raises SQLAlchemyError when the database is down."""
 
-    def __init__(self, database: Database, redis: Redis) -> None:
-        self.database, self.redis = database, redis
+    def __init__(self, database: Database, redis: Redis, data: Path) -> None:
+        self.database, self.redis, self.data = database, redis, data
 
     def collect(self) -> Iterable[Metric]:
         yield _gauge("plinth_info", [([__version__], 1)])
@@ -70,21 +73,10 @@ class FarmCollector(Collector):
             seconds = (([tier], chunks.seconds_per_frame(db, tier)) for tier in (*TIERS, *DATASET_TIERS))
             yield _gauge("plinth_frame_seconds", ((tier, value) for tier, value in seconds if value))
             yield _gauge("plinth_credits_left", [([], statistics.credits_left(db))])
-            yield _gauge("plinth_stored_bytes", (([kind], size) for kind, size in self._stored_bytes(db).items()))
+            yield _gauge("plinth_stored_bytes", (([kind], size) for kind, size in stored_bytes(db, self.redis).items()))
             yield from _counted(db)
+        yield _gauge("plinth_data_free_bytes", [([], shutil.disk_usage(self.data).free)])
         yield from self._wake_ups()
-
-    def _stored_bytes(self, db: Session) -> dict[str, int]:
-        """By kind of file, cached for all API processes."""
-        try:
-            cached = self.redis.get(STORED_BYTES_KEY)
-            if isinstance(cached, bytes):
-                return dict(json.loads(cached))
-            found = statistics.stored_bytes(db)
-            self.redis.set(STORED_BYTES_KEY, json.dumps(found), ex=STORED_BYTES_TTL_SECONDS)
-            return found
-        except RedisError:
-            return statistics.stored_bytes(db)
 
     def _wake_ups(self) -> Iterator[Metric]:
         try:
@@ -94,6 +86,19 @@ class FarmCollector(Collector):
             return
         yield _gauge("plinth_redis_up", [([], 1)])
         yield _gauge("plinth_wake_ups", pending)
+
+
+def stored_bytes(db: Session, redis: Redis) -> dict[str, int]:
+    """Bytes of stored files by kind, at most a minute old: cached for all API processes."""
+    try:
+        cached = redis.get(STORED_BYTES_KEY)
+        if isinstance(cached, bytes):
+            return dict(json.loads(cached))
+        found = statistics.stored_bytes(db)
+        redis.set(STORED_BYTES_KEY, json.dumps(found), ex=STORED_BYTES_TTL_SECONDS)
+        return found
+    except RedisError:
+        return statistics.stored_bytes(db)
 
 
 def _gauge(name: str, values: Iterable[tuple[Sequence[str], float]]) -> Metric:

@@ -6,6 +6,7 @@ from typing import Literal
 Quality = Literal["share", "standard", "4k", "pro"]
 DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
 Coverage = Literal["hemisphere", "sphere"]
+Format = Literal["nerfstudio", "colmap", "nerf-synthetic", "rgba", "metric-depth", "downscaled", "all"]
 
 MAX_LENGTH_SECONDS = 30  # of a video; admin accounts may order longer ones
 

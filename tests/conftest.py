@@ -40,7 +40,7 @@ pytest_plugins = [
 ]
 
 TESTS = Path(__file__).parent
-SLOW_FOLDERS = {"blender", "e2e", "faults"}  # each test in them is marked as slow
+SLOW_FOLDERS = {"blender", "browser", "e2e", "faults"}  # each test in them is marked as slow
 ALONE_FOLDERS = {"faults", "worker"}  # each test in them is marked as alone
 
 # No deadlines: a busy machine is no defect.

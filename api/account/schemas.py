@@ -72,7 +72,7 @@ class Priced(ApiModel):
     @classmethod
     def from_cost(cls, cost: Cost) -> Self:
         if cost.is_dataset:
-            return cls(dataset_quality=cost.dataset_quality, credits=cost.credits)
+            return cls(dataset_quality=cost.tier, credits=cost.credits)
         return cls(quality=cost.quality, credits=cost.credits)
 
 

@@ -77,9 +77,11 @@ def stem(render: Render) -> str:
     The id ends it, as two renders may differ in any setting.
     """
     request = parse(render.settings)
-    tier = request.dataset_quality if request.is_dataset else request.quality
-    variant = request.coverage if request.is_dataset else request.aspect.replace(":", "x")
-    return f"{PurePath(render.model.original_name).stem}-{request.effect}-{tier}-{variant}-{render.id}"
+    kind = f"{request.quality}-{request.aspect.replace(':', 'x')}"
+    if request.is_dataset:
+        size = request.dataset_size
+        kind = f"{size.views}x{size.side}-{'cameras' if request.cameras else request.coverage}"
+    return f"{PurePath(render.model.original_name).stem}-{request.effect}-{kind}-{render.id}"
 
 
 def disposition(kind: Literal["attachment", "inline"], name: str) -> str:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from farm.db.tables import Render
+from farm.orders import cameras
+from farm.orders.dataset_size import fit
 from farm.orders.effects import PATHS
 
 QUALITIES = {"share": "Standard", "standard": "HD", "4k": "4K", "pro": "ProRes 4444"}
@@ -37,8 +39,9 @@ def effect(name: str) -> str:
 def quality(settings: dict[str, Any]) -> str:
     """The tier of a render, by its settings as stored."""
     if settings.get("output") == "dataset":
-        views, _, side = str(settings.get("datasetQuality", "")).partition("x")
-        return f"{views} views, {side} px"
+        views = cameras.count(settings.get("cameras")) or settings.get("views")
+        size = fit(settings.get("datasetQuality"), views, settings.get("size"))
+        return f"{size.views} views, {size.side} px"
     return QUALITIES.get(str(settings.get("quality")), str(settings.get("quality")))
 
 

@@ -102,8 +102,8 @@ def _logged_in(request: Request, token: str, next_page: str) -> Response:
 
 
 def _is_page(path: str) -> bool:
-    """Whether a path is one of the portal's, and cannot lead to another host."""
-    return path.startswith("/portal/") and "\\" not in path and path.isprintable()
+    """Whether a path is one of the portal's or the operator's, and cannot lead to another host."""
+    return path.startswith(("/portal/", "/operator/")) and "\\" not in path and path.isprintable()
 
 
 def _check_may_sign_up(farm: Farm, code: str | None) -> None:

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Farm, FarmDep, farm_of
+from api.effects import EffectDep
 from api.models import service
 from api.models.schemas import ModelFields, UpdateModel
 from api.multipart import Upload, receive
 from api.portal import pages
-from api.portal.visitors import PortalRoute, SessionEffect, Visitor, VisitorDep, redirect
+from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
 from api.queries import MAX_TEXT_LENGTH
 from api.validation_messages import explain
 from farm.accounts import sessions
@@ -79,7 +80,7 @@ def list_models(request: Request, visitor: VisitorDep, farm: FarmDep) -> Respons
 
 @router.post("/models")
 async def upload_model(
-    request: Request, upload: Received, visitor: VisitorDep, farm: FarmDep, effect: SessionEffect
+    request: Request, upload: Received, visitor: VisitorDep, farm: FarmDep, effect: EffectDep
 ) -> Response:
     """Store a model as the API does, with a render in default settings: the part of the page about it."""
     uploaded = await service.accept_upload(

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from sqlalchemy.orm import Session
 
 from api import catalogue
 from api.dependencies import Farm, FarmDep
 from api.portal import pages, settings_form
 from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
+from api.queries import MAX_TEXT_LENGTH
 from api.renders import service
 from api.renders.schemas import MAX_BATCH_SIZE, CreateRender
 from farm.accounts import sessions
@@ -22,6 +25,7 @@ from farm.errors import (
     InvalidSettings,
     ModelNotFound,
     NoCredits,
+    NotFound,
     UploadLimit,
 )
 from farm.orders.effects import PATHS
@@ -48,12 +52,23 @@ def get_form(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
     return _page(request, visitor, farm, chosen, values)
 
 
+@router.get("/renders/new/models")
+def find_models(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+    """The chosen models, and those with the text, for the form's search."""
+    query = request.query_params
+    chosen, text = query.getlist("model")[:MAX_BATCH_SIZE], pages.storable(query.get("find", "")[:MAX_TEXT_LENGTH])
+    with farm.database.read() as db:
+        shown, _ = _models(db, visitor.account.id, chosen, text.strip())
+        pictures = gallery.pictures(db, [model.id for model in shown])
+    return pages.page(request, "order_models.html", models=shown, chosen=set(chosen), pictures=pictures)
+
+
 @router.get("/renders/new/summary")
 def get_summary(request: Request, visitor: VisitorDep) -> Response:
     """The price of what the form holds, and the same order as code; or what is wrong with it."""
     query = request.query_params
     model_ids = [id_ for id_ in query.getlist("model") if id_.isalnum()][:MAX_BATCH_SIZE]
-    raw, problem, price = settings_form.read(query), None, 0
+    raw, problem, price = settings_form.read({name: query.getlist(name) for name in query}), None, 0
     try:
         parse(raw).check_length(admin=visitor.account.is_admin)
         price = price_of(raw) * max(len(model_ids), 1)
@@ -76,7 +91,7 @@ def order(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
     """Queue a render of each chosen model: all of them, or none."""
     form = visitor.form
     model_ids = list(dict.fromkeys(form.all("model")))
-    raw = settings_form.read({name: form.text(name) for name in form.values})
+    raw = settings_form.read(form.values)
     try:
         if not 0 < len(model_ids) <= MAX_BATCH_SIZE:
             raise InvalidRequest(f"Choose 1 to {MAX_BATCH_SIZE} models")
@@ -100,6 +115,15 @@ def get_effect_still(name: str, visitor: VisitorDep) -> Response:
     return catalogue.get_effect_still(name, visitor.account)
 
 
+@router.get("/effects/{name}/moving")
+def get_moving_effect(name: str, _: VisitorDep) -> Response:
+    """A small animation of an effect. Raises NotFound."""
+    file = catalogue.moving_picture(name)
+    if file is None:
+        raise NotFound
+    return FileResponse(file, media_type="image/webp", headers=catalogue.PICTURE_HEADERS)
+
+
 @router.get("/scenes/{name}/still")
 def get_scene_still(name: str, visitor: VisitorDep) -> Response:
     """A picture of a product in a scene. Raises NotFound."""
@@ -117,18 +141,7 @@ def _page(
 ) -> Response:
     account = visitor.account
     with farm.database.read() as db:
-        shown, _ = models.page(db, account.id, Listing(limit=MODELS_SHOWN), tags=[], external_id=None, archived=False)
-        older = [id_ for id_ in chosen if id_ not in {model.id for model in shown}]
-        if older:
-            more, _ = models.page(
-                db,
-                account.id,
-                Listing(older[:MAX_BATCH_SIZE], limit=MAX_BATCH_SIZE),
-                tags=[],
-                external_id=None,
-                archived=True,
-            )
-            shown = more + shown
+        shown, total = _models(db, account.id, chosen)
         clips = _clips(db.get(Model, chosen[0]) if len(chosen) == 1 else None, account.id)
         usable, _ = overlays.page(db, account.id, Listing(limit=OVERLAYS_SHOWN), layer=None)
         pictures = gallery.pictures(db, [model.id for model in shown])
@@ -137,6 +150,7 @@ def _page(
         "order.html",
         status=problem.status if problem else 200,
         models=shown,
+        is_searchable=total > MODELS_SHOWN,
         chosen=set(chosen),
         pictures=pictures,
         values=values,
@@ -144,6 +158,7 @@ def _page(
         tiers=settings_form.tiers(),
         dataset_tiers=settings_form.dataset_tiers(),
         effects=catalogue.list_effects(account).data,
+        moving={name for name in PATHS if catalogue.moving_picture(name)},
         scenes=catalogue.list_scenes(account).data,
         overlays={layer: [each for each in usable if each.layer == layer] for layer in ("background", "foreground")},
         clips=clips,
@@ -151,6 +166,18 @@ def _page(
         is_dataset="dataset" in (values.get("output"), values.get("effect")),
         problem=problem,
     )
+
+
+def _models(db: Session, account_id: str, chosen: list[str], text: str = "") -> tuple[list[Model], int]:
+    """The chosen models, then the newest others with the text; and how many have it."""
+
+    def found(listing: Listing, archived: bool) -> tuple[list[Model], int]:
+        return models.page(db, account_id, listing, tags=[], external_id=None, archived=archived)
+
+    newest, total = found(Listing(text=text, limit=MODELS_SHOWN), archived=False)
+    missing = [id_ for id_ in chosen if id_ not in {model.id for model in newest}][:MAX_BATCH_SIZE]
+    older = found(Listing(missing, limit=MAX_BATCH_SIZE), archived=True)[0] if missing else []
+    return sorted([*older, *newest], key=lambda model: model.id not in chosen), total
 
 
 def _clips(model: Model | None, account_id: str) -> list[str]:

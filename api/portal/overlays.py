@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.assets.service import StoredFile, disposition, file_response
 from api.dependencies import FarmDep
+from api.effects import EffectDep
 from api.multipart import Upload, receive
 from api.overlays import service
 from api.overlays.endpoints import FIELDS, MAX_OVERLAY_BYTES
 from api.portal import pages
-from api.portal.visitors import PortalRoute, SessionEffect, VisitorDep, redirect
+from api.portal.visitors import PortalRoute, VisitorDep, redirect
 from farm.accounts import sessions
 from farm.db import overlays
 from farm.db.lists import Listing
@@ -56,7 +57,7 @@ def list_overlays(request: Request, visitor: VisitorDep, farm: FarmDep) -> Respo
 
 
 @router.post("/overlays")
-async def upload_overlay(upload: Received, visitor: VisitorDep, farm: FarmDep, effect: SessionEffect) -> Response:
+async def upload_overlay(upload: Received, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Store a picture as the API does, and lead to the list."""
     await service.accept_upload(farm, visitor.account, effect, upload)
     return Response(status_code=204, headers={"HX-Redirect": PAGE, "Cache-Control": "no-store"})

@@ -7,24 +7,28 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from api.auth import Download
 from api.dependencies import farm_of
 from api.portal import labels, static_files
+from farm.db.clock import ago
 from farm.errors import FarmError, NotFound
 
 TEMPLATES = Path(__file__).parent / "templates"
+OPERATOR_TEMPLATES = Path(__file__).parents[1] / "operator" / "templates"  # named operator/...
 MAX_MESSAGE_LENGTH = 1000
 # No inline script or style. Files may come from S3 instead of the farm.
 POLICY = (
     "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{styles}; font-src 'self';"
-    " connect-src 'self'{files}; img-src 'self' data:{files}; media-src 'self'{files};"
+    " connect-src 'self'{files};{workers} img-src 'self' data:{files}; media-src 'self'{files};"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-# model-viewer compiles a decoder, has one style sheet of its own, and reads a model's pictures as blobs.
+# model-viewer compiles a decoder and runs it in a worker from a blob; it has one style sheet of its own, and reads a
+# model's pictures as blobs.
 VIEWER_SCRIPTS = " 'wasm-unsafe-eval'"
 VIEWER_STYLES = " 'sha256-PXtZZkJMMyc18o/DN1ZEFOJ2qEGq95IQbVaJFMOXOb0='"  # of version 4.4.0
+VIEWER_WORKERS = " worker-src blob:;"
 BLOBS = " blob:"
 
 
@@ -43,16 +47,21 @@ def page(
     `has_viewer`: whether it shows a model in 3D; `has_blobs`: whether it shows files before they are uploaded.
     """
     guest = getattr(request.state, "guest", None)
-    html = _environment().get_template(template).render(guest=guest, path=request.url.path, **values)
-    response = HTMLResponse(html, status)
+    response = HTMLResponse(html(template, guest=guest, path=request.url.path, **values), status)
     response.headers["Cache-Control"] = "no-store"
     endpoint = farm_of(request).settings.s3_public_endpoint
     response.headers["Content-Security-Policy"] = POLICY.format(
         scripts=VIEWER_SCRIPTS if has_viewer else "",
         styles=VIEWER_STYLES if has_viewer else "",
+        workers=VIEWER_WORKERS if has_viewer else "",
         files=(f" {endpoint}" if endpoint else "") + (BLOBS if has_viewer or has_blobs else ""),
     )
     return response
+
+
+def html(template: str, **values: Any) -> str:
+    """The text of a page; `guest` and `path` must be among its values."""
+    return _environment().get_template(template).render(**values)
 
 
 def private(response: Response, account_id: str) -> Response:
@@ -77,7 +86,9 @@ def error_page(request: Request, error: FarmError) -> Response:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=ChoiceLoader(
+            [FileSystemLoader(TEMPLATES), PrefixLoader({"operator": FileSystemLoader(OPERATOR_TEMPLATES)})]
+        ),
         autoescape=True,
         auto_reload=False,
         undefined=StrictUndefined,
@@ -85,7 +96,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"static": static_files.url, "labels": labels}
-    environment.filters |= {"size": size, "day": day, "moment": moment, "number": number}
+    environment.filters |= {"size": size, "day": day, "moment": moment, "number": number, "ago": ago}
     return environment
 
 

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from api.portal.labels import QUALITIES
-from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
+from farm.orders.field_rules import DATASET_FIELDS, VIDEO_FIELDS
 from farm.orders.plan import frame_size
 from farm.orders.price import DATASET_PRICES, PRICES
 from farm.orders.render_settings import EFFECT_FIELDS, SCHEMA, RenderSettings
@@ -24,7 +24,7 @@ TYPES = {"integer": "number", "number": "number", "boolean": "checkbox"}
 class Control:
     """The control of one field. `effects` and `output` say for which choices the field exists, "" for all.
 
-    `choices` maps values to labels; `value` is what the form shows at first.
+    `choices` maps values to labels; `value` is what the form shows at first, of a list its items, joined by commas.
     """
 
     name: str
@@ -52,14 +52,20 @@ class Tier:
 
 
 def controls(values: Mapping[str, Any]) -> dict[str, list[Control]]:
-    """The controls of all fields but PICKERS, by section. `values` are settings to begin with."""
+    """The controls of all fields but PICKERS and those without a control, by section. `values` are the first ones."""
     found: dict[str, list[Control]] = {}
     for field, info in RenderSettings.model_fields.items():
         name = info.alias or field
-        if name not in PICKERS:
+        if name not in PICKERS and has_control(SCHEMA["properties"][name]):
             control = _control(field, name, values)
             found.setdefault(control.section, []).append(control)
     return found
+
+
+def has_control(schema: Mapping[str, Any]) -> bool:
+    """Whether a field can be set in the form, by its JSON schema: it has one value, or a list of such."""
+    inner = _schema_of(schema)
+    return "enum" in inner or inner.get("items", inner).get("type") in (*TYPES, "string")
 
 
 def tiers() -> list[Tier]:
@@ -78,21 +84,23 @@ def dataset_tiers() -> list[Tier]:
     ]
 
 
-def read(sent: Mapping[str, str]) -> dict[str, Any]:
-    """Settings from the texts of the form, without those that are left at their defaults. They are not checked yet.
+def read(sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Settings from the texts of the form by field, without those that are left at their defaults, and not checked yet.
 
     Browsers do not send an unticked box: each boolean that is missing is false.
     """
     settings: dict[str, Any] = {}
-    is_dataset = sent.get("output") == "dataset"
+    is_dataset = "dataset" in sent.get("output", ())
     for name, schema in SCHEMA["properties"].items():
-        kind, text = _schema_of(schema).get("type"), sent.get(name, "").strip()
+        if not has_control(schema):
+            continue
+        kind, text = _schema_of(schema).get("type"), ",".join(sent.get(name, ())).strip()
         if kind == "boolean":
             value: Any = name in sent
         elif text == "":
             continue
         else:
-            value = _number(text) if kind in ("integer", "number") else text
+            value = _value(text, _schema_of(schema))
         if is_dataset and name == "effect":
             continue
         if value != schema["default"] or _has_blank(schema):
@@ -134,21 +142,24 @@ def python(url: str, model_ids: list[str], settings: Mapping[str, Any]) -> str:
 def _control(field: str, name: str, values: Mapping[str, Any]) -> Control:
     schema = SCHEMA["properties"][name]
     inner = _schema_of(schema)
+    values_schema = inner.get("items", inner)
     kind = "select" if "enum" in inner else TYPES.get(inner.get("type", ""), "text")
+    if "items" in inner and "enum" in values_schema:
+        kind = "checkboxes"
     if inner.get("pattern", "").startswith("^#"):
         kind = "color"
-    choices = {str(value): str(value).replace("-", " ") for value in inner.get("enum", ())}
-    if choices and _has_blank(schema):
+    choices = {str(value): str(value).replace("-", " ") for value in values_schema.get("enum", ())}
+    if kind == "select" and _has_blank(schema):
         choices = {"": "Default", **choices}
     value = values.get(name, "" if _has_blank(schema) else schema["default"])
-    is_of_dataset, is_of_video = field in DATASET_DEFAULTS, field in VIDEO_FIELDS or field in EFFECT_FIELDS
+    is_of_dataset, is_of_video = field in DATASET_FIELDS, field in VIDEO_FIELDS or field in EFFECT_FIELDS
     return Control(
         name=name,
         label=_label(name),
         help=schema["description"].replace("`", ""),
         kind=kind,
         section=_section(field, name),
-        value="" if value is None else str(value).lower() if isinstance(value, bool) else str(value),
+        value=_text(value),
         choices=choices,
         minimum=inner.get("minimum"),
         maximum=inner.get("maximum"),
@@ -158,10 +169,17 @@ def _control(field: str, name: str, values: Mapping[str, Any]) -> Control:
     )
 
 
+def _text(value: Any) -> str:
+    """A value as the form has it."""
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _section(field: str, name: str) -> str:
     if field in EFFECT_FIELDS:
         return "Effect"
-    if field in DATASET_DEFAULTS:
+    if field in DATASET_FIELDS:
         return "Dataset"
     if section := SECTIONS.get(re.split("(?=[A-Z])", name)[0]):
         return section
@@ -184,6 +202,13 @@ def _label(name: str) -> str:
     words = [word if len(word) == 1 else word.lower() for word in re.split("(?=[A-Z])", name)]
     text = " ".join(WORDS.get(word, word) for word in words if word != "id")
     return text[:1].upper() + text[1:]
+
+
+def _value(text: str, schema: Mapping[str, Any]) -> Any:
+    """The value of a field from its text, which for a list has commas."""
+    if schema.get("type") == "array":
+        return [_value(part.strip(), schema["items"]) for part in text.split(",")]
+    return _number(text) if schema.get("type") in ("integer", "number") else text
 
 
 def _number(text: str) -> float | int | str:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,16 @@ from farm.errors import NotFound
 router = APIRouter(include_in_schema=False)
 
 FOLDER = Path(__file__).parent / "static"
-TYPES = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2", ".svg": "image/svg+xml"}
-COMPRESSED = {".css", ".js", ".svg"}
+TYPES = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".wasm": "application/wasm",
+    ".woff2": "font/woff2",
+    ".svg": "image/svg+xml",
+}
+COMPRESSED = {".css", ".js", ".wasm", ".svg"}
 MAX_AGE_SECONDS = 31_536_000
+NEVER_CHANGES = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}, immutable"}
 DIGEST_LENGTH = 12
 
 
@@ -26,6 +34,13 @@ class StaticFile:
     media_type: str
     content: bytes
     compressed: bytes | None
+
+    def response(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """The file, compressed for a browser that takes that."""
+        headers = {**headers, "Vary": "Accept-Encoding"}
+        if self.compressed and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.compressed, 200, headers | {"Content-Encoding": "gzip"}, self.media_type)
+        return Response(self.content, 200, headers, self.media_type)
 
 
 @cache
@@ -57,7 +72,4 @@ async def get_static_file(request: Request, digest: str, name: str) -> Response:
     file = files().get(name)
     if file is None or digest != version():
         raise NotFound
-    headers = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}, immutable", "Vary": "Accept-Encoding"}
-    if file.compressed and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(file.compressed, 200, headers | {"Content-Encoding": "gzip"}, file.media_type)
-    return Response(file.content, 200, headers, file.media_type)
+    return file.response(request, NEVER_CHANGES)

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, cast, get_type_hints
 from urllib.parse import parse_qsl, quote
 
@@ -83,20 +84,8 @@ async def _of_request(request: Request) -> Guest:  # async, because FastAPI runs
     return _guest(request)
 
 
-async def _effect(request: Request) -> Effect:
-    """The effect of a visitor's POST, for the functions that endpoints of the API share with the portal."""
-    visitor = cast(Visitor, _guest(request))
-
-    def check_again(db: Any) -> None:
-        sessions.check_again(db, visitor.session.id)
-
-    route = request.scope["route"].path
-    return Effect(farm_of(request).database, visitor.account.id, check_again, None, route, 200, False, request)
-
-
 GuestDep = Annotated[Guest, Depends(_of_request)]
 VisitorDep = Annotated[Visitor, Depends(_of_request)]
-SessionEffect = Annotated[Effect, Depends(_effect)]
 
 
 class PortalRoute(APIRoute):
@@ -123,7 +112,8 @@ class PortalRoute(APIRoute):
                             farm_of(request).rate_limiter.take, guest.session.account_id, f"session:{guest.session.id}"
                         )
                         with farm_of(request).counted_request(guest.session.account_id):
-                            return await handle(request)
+                            request.state.effect = effect = _effect_of(request, guest.session)
+                            return await effect.once(partial(handle, request))
                 return await handle(request)
             except LoggedOut:
                 return _to_log_in(request)
@@ -169,6 +159,12 @@ async def _checked_form(request: Request, guest: Guest) -> Request:
     if not hmac.compare_digest(sent.encode("utf-8", "replace"), guest.form_token.encode()):
         raise FormExpired
     return request
+
+
+def _effect_of(request: Request, session: BrowserSession) -> Effect:
+    check_again = partial(sessions.check_again, session_id=session.id)
+    route = request.scope["route"].path
+    return Effect(farm_of(request).database, session.account_id, check_again, None, route, 200, False, request)
 
 
 def _to_log_in(request: Request) -> Response:

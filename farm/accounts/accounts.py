@@ -7,7 +7,7 @@ import secrets
 import zlib
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from farm.accounts import credits
 from farm.db import chunks, clock, counters
@@ -136,7 +136,7 @@ def authenticate(db: Session, raw: str, scope: str) -> Key:
 
 def check_again(db: Session, key_id: str, scope: str) -> None:
     """Raises the same errors as `authenticate` if the key or its account has become invalid since."""
-    key = db.get(Key, key_id)
+    key = db.get(Key, key_id, options=[joinedload(Key.account)])  # one query: both may be erased before the next
     if key is None or key.revoked_at:
         raise Unauthorized
     _check_allowed(db, key, scope)

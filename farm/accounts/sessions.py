@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from farm.accounts import accounts, credits
 from farm.db import clock
@@ -59,7 +59,7 @@ def authenticate(db: Session, token: str) -> BrowserSession | None:
 
 def check_again(db: Session, session_id: str) -> None:
     """Raises LoggedOut or Forbidden when the session has ended since, or its account was suspended."""
-    session = db.get(BrowserSession, session_id)
+    session = db.get(BrowserSession, session_id, options=[joinedload(BrowserSession.account)])
     if session is None or session.expires_at <= clock.now(db):
         raise LoggedOut
     if session.account.suspended_at:

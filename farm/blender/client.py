@@ -34,7 +34,7 @@ from farm.scene.shot import ENGINES, Engine, Frame, ShotSetup
 from farm.templates.contract import Violation
 
 if TYPE_CHECKING:
-    from farm.scene.views import Direction  # needs numpy, which the API does without
+    from farm.scene.camera import Array  # needs numpy, which the API does without
 
 MODEL_SECONDS_PER_MB = 10.0  # that a model's size adds to the timeout; 55,000 triangles per MB take 1 s on two cores
 MIN_TIMEOUT_SECONDS = 0.01  # a socket with a timeout of 0 does not wait at all
@@ -178,11 +178,11 @@ class Blender:
         """Set the stage for a dataset."""
         return Opened(**self._open("open_views", shot))
 
-    def views(self, directions: Iterable["tuple[int, Direction]"]) -> Iterator[DrawnView]:
+    def views(self, poses: Iterable["tuple[int, Array]"]) -> Iterator[DrawnView]:
         """Draw the open dataset's views, one ahead of the caller and removed after use, as in `frames`."""
         requested = 0
-        for number, direction in directions:
-            self._send("draw_view", view=number, **asdict(direction))
+        for number, pose in poses:
+            self._send("draw_view", view=number, pose=pose.tolist())
             requested += 1
             if requested > 1:
                 yield from self._finished_view()

@@ -29,6 +29,8 @@ PASSES_FILE = {"file_format": "OPEN_EXR_MULTILAYER", "color_depth": "32", "exr_c
 TILE_NOT_WRITTEN = "Error writing tile to file"
 BYTES_PER_PIXEL = 64  # of such a file, with all passes
 
+# Cycles' light tree takes a quarter of the sampling. With the three lights of a studio, more samples are worth more.
+MAX_LIGHTS_WITHOUT_TREE = 4
 MIN_TRANSPARENT_BOUNCES = 64  # backs of single-sided faces behind each other that the camera looks through
 
 
@@ -45,6 +47,8 @@ def prepare(stage: Stage, shot: ShotSetup) -> None:
     render.use_border = render.use_crop_to_border = True
     render.film_transparent, render.dither_intensity = True, 0.0
     render.use_compositing = render.use_sequencer = False
+    lights = [object_ for object_ in scene.objects if object_.type == "LIGHT"]
+    scene.cycles.use_light_tree = len(lights) > MAX_LIGHTS_WITHOUT_TREE
     scene.cycles.transparent_max_bounces = max(scene.cycles.transparent_max_bounces, MIN_TRANSPARENT_BOUNCES)
     bpy.context.view_layer.use_pass_position = shot.reflector
     image = render.image_settings

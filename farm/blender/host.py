@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import bpy
+import numpy as np
 import psutil
 
 from camera_paths import Pose
@@ -23,7 +24,6 @@ from farm.blender.template import examine
 from farm.errors import BadModel, BadTemplate, is_disk_full
 from farm.processes.unix_socket import short_path
 from farm.scene.shot import ShotSetup
-from farm.scene.views import Direction
 
 Opened = TypeVar("Opened", frames.OpenShot, views.OpenViews)
 
@@ -63,11 +63,11 @@ class Host:
         """Set the stage for a dataset's shot; one that is open stays open. Returns farm.scene.drawn_view.Opened."""
         return asdict(self._open(ShotSetup(**shot), views.OpenViews, views.open_views).info)
 
-    def draw_view(self, view: int, **direction: float) -> dict[str, Any]:
-        """Draw one view of the open dataset from a Direction. Returns farm.scene.drawn_view.DrawnView."""
+    def draw_view(self, view: int, pose: list[list[float]]) -> dict[str, Any]:
+        """Draw one view of the open dataset from a 4x4 camera pose. Returns farm.scene.drawn_view.DrawnView."""
         assert isinstance(self.opened, views.OpenViews), "open_views comes first"
         opened, self.opened = self.opened, None
-        drawn = asdict(views.draw_view(opened, view, Direction(**direction), self.folder))
+        drawn = asdict(views.draw_view(opened, view, np.array(pose), self.folder))
         self.opened = opened
         return drawn
 

@@ -60,10 +60,10 @@ def write(pixels: Pixels, path: Path, left: int, top: int) -> Layer:
 def settle_edges(pixels: Pixels, painted: NDArray[Any]) -> None:
     """Give the silhouette's partly covered pixels the colour of the fully covered pixels near them, in place.
 
-    Colours are denoised and alpha is not, so straight colours at the edge are too dark or too bright: a fringe. Only
-    pixels between empty and fully covered ones change; glass and thin wires keep their colours. A pixel that is covered
-    but has no alpha in `painted` (the alpha of the colours' own render, shape (height, width)) has no colour of its
-    own: it takes the mean of any painted pixels near it.
+    The less of a pixel is covered, the less is known of its colour: its own counts as much as its alpha. Only pixels
+    between empty and fully covered ones change; glass and thin wires keep their colours. A pixel that is covered but
+    has no alpha in `painted` (the alpha of the colours' own render, shape (height, width)) has no colour of its own: it
+    takes the mean of any painted pixels near it.
     """
     reach = 2  # pixels over which the pixel filter spreads an edge
     full = np.iinfo(pixels.dtype).max
@@ -79,10 +79,15 @@ def settle_edges(pixels: Pixels, painted: NDArray[Any]) -> None:
         solid_mean.add(near, ((near[:, 3] == full) & (near_paint == full)) * closeness)
         any_mean.add(near, near_paint / full * closeness)
         at_the_rim |= near[:, 3] == 0
+    colours = pixels[rows, columns, :3].astype(np.float32)
+    known = pixels[rows, columns, 3].astype(np.float32) / full
     bare = painted[rows, columns] == 0
+    known[bare] = 0
     for mean, chosen in ((any_mean, bare), (solid_mean, at_the_rim | bare)):
         fixed = chosen & (mean.weight > 0)
-        pixels[rows[fixed], columns[fixed], :3] = np.rint(mean.total[fixed] / mean.weight[fixed, None])
+        share = known[fixed, None]
+        nearby = mean.total[fixed] / mean.weight[fixed, None]
+        pixels[rows[fixed], columns[fixed], :3] = np.rint(share * colours[fixed] + (1 - share) * nearby)
 
 
 class Mean:

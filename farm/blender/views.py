@@ -14,10 +14,9 @@ from farm.blender.passes import Passes
 from farm.blender.stage import Stage, set_up
 from farm.blender.unlit import Unlit
 from farm.scene import views
-from farm.scene.camera import crop
+from farm.scene.camera import Array, crop
 from farm.scene.drawn_view import DrawnView, Opened
 from farm.scene.shot import ShotSetup
-from farm.scene.views import Direction
 
 MAX_TRANSPARENT_LAYERS = 128  # of cut-out surfaces behind each other, such as leaves
 # From glTF's axes (y up, z to the front) to Blender's, as the importer converts them.
@@ -59,11 +58,14 @@ def open_views(shot: ShotSetup, folder: Path) -> OpenViews:
     return OpenViews(shot, stage, guides, Unlit.of(stage), passes)
 
 
-def draw_view(opened: OpenViews, number: int, direction: Direction, folder: Path) -> DrawnView:
-    """Draw one view into files in `folder`, cropped to the subject."""
+def draw_view(opened: OpenViews, number: int, pose: Array, folder: Path) -> DrawnView:
+    """Draw one view into files in `folder`, cropped to the subject.
+
+    `pose` is the 4x4 camera-to-world matrix in the dataset's world.
+    """
     name = f"frame-{number:06d}"
     stage = opened.stage
-    camera = views.camera(direction, opened.shot.width, stage.sphere_height)
+    camera = views.camera(pose, opened.shot.width, stage.sphere_height)
     subject = draw_subject(opened, camera, stage.points, folder / f"{name}.rgba").layer
     passes = folder / f"{name}.exr"
     with opened.passes.drawn():

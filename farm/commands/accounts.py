@@ -6,7 +6,8 @@ import typer
 from sqlalchemy.orm import Session
 
 from farm import logs
-from farm.accounts import accounts, credits, erasure, passwords, sessions
+from farm.accounts import accounts, administration, credits, passwords, sessions
+from farm.accounts.administration import MAX_CREDITS
 from farm.commands.shared import (
     Data,
     Email,
@@ -21,7 +22,7 @@ from farm.commands.shared import (
     print_table,
     settings_with,
 )
-from farm.db import audit, chunks, clock, holdings, nodes
+from farm.db import audit, holdings, nodes
 from farm.db.accounts import all_accounts, ledger_of
 from farm.db.tables import Account
 from farm.errors import NoCredits
@@ -29,8 +30,6 @@ from farm.scheduling.render_status import OVER
 from farm.storage import discard, open_storage
 
 app = typer.Typer(no_args_is_help=True, help="Accounts of the farm's clients.")
-
-MAX_CREDITS = 1_000_000_000
 
 
 @app.command("create")
@@ -104,9 +103,7 @@ def suspend_account(email: Email, data: Data = None) -> None:
     Its queued work waits; chunks that a worker has begun are finished.
     """
     with open_database(data) as database, database.write() as db:
-        account = account_of(db, email)
-        account.suspended_at = clock.now(db)
-        _record(db, "accounts suspend", account.id, account.id)
+        administration.suspend(db, account_of(db, email), operator())
     console.print(f"Suspended {email}")
 
 
@@ -114,10 +111,7 @@ def suspend_account(email: Email, data: Data = None) -> None:
 def resume_account(email: Email, data: Data = None) -> None:
     """Lift the suspension of an account: its queued work shares the farm from now on."""
     with open_database(data) as database, database.write() as db:
-        account = account_of(db, email)
-        chunks.move_back(db, account.id)
-        account.suspended_at = None
-        _record(db, "accounts resume", account.id, account.id)
+        administration.resume(db, account_of(db, email), operator())
     console.print(f"Resumed {email}")
 
 
@@ -130,8 +124,7 @@ def grant_credits(
     """Give an account credits."""
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
-        credits.grant(db, account.id, number)
-        _record(db, "accounts grant", account.id, account.id, credits=number)
+        administration.grant(db, account, number, operator())
         db.refresh(account)
     console.print(f"{email} has {account.credits} credits")
 
@@ -146,10 +139,9 @@ def take_credits(
     with open_database(data) as database, database.write() as db:
         account = account_of(db, email)
         try:
-            credits.take(db, account.id, number)
+            administration.take(db, account, number, operator())
         except NoCredits:
             fail(f"{email} has only {account.credits} credits left")
-        _record(db, "accounts take", account.id, account.id, credits=number)
         db.refresh(account)
     console.print(f"{email} has {account.credits} credits")
 
@@ -217,8 +209,7 @@ def delete_account(
         else:
             with database.write() as db:
                 account = account_of(db, email)
-                found, files = erasure.erase(db, account.id, OVER)
-                _record(db, "accounts delete", account.id, account.id, **found._asdict())
+                found, files = administration.erase(db, account, OVER, operator())
             left = discard(open_storage(settings_with(data=data)), files)
     if as_json:
         print_json({"id": account.id, "deleted": not dry_run, **found._asdict(), "filesLeft": left})

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from farm.accounts import accounts
+from farm.accounts import accounts, administration
 from farm.commands.shared import (
     Data,
     Email,
@@ -92,8 +92,7 @@ def revoke_key(
     with open_database(data) as database:
         try:
             with database.write() as db:
-                row = accounts.revoke_key(db, key)
-                audit.record(db, operator(), "keys revoke", row.id, account_id=row.account_id)
+                administration.revoke_key(db, key, operator())
         except FarmError:
             fail("This is not a key of this farm, or it was already revoked")
     console.print("Revoked")

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from farm.commands.shared import (
     Data,
     Json,
-    ago,
     console,
     fail,
     open_database,
@@ -23,11 +22,11 @@ from farm.commands.shared import (
     print_rich,
     table_of,
 )
-from farm.db import audit, clock, nodes
-from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
+from farm.db import clock, nodes
+from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS, ago
 from farm.db.session import Database
 from farm.db.tables import Chunk, Node
-from farm.nodes import registry
+from farm.nodes import administration, registry
 
 app = typer.Typer(no_args_is_help=True, help="The nodes that render.")
 
@@ -82,9 +81,8 @@ def drain(
                 return
         for name in names or []:
             with database.write() as db:
-                node = registry.drain(db, name)
+                node = administration.drain(db, name, operator())
                 is_alive = nodes.is_alive(node, clock.now(db))
-                audit.record(db, operator(), "nodes drain", name)
             console.print(f"{name} {DRAINING if is_alive else DRAINED}")
         while wait and (busy := _alive(database, names or [])):
             console.print(f"Waiting for {', '.join(busy)}")
@@ -102,13 +100,13 @@ def _alive(database: Database, names: list[str]) -> list[str]:
 @app.command()
 def resume(names: Names, data: Data = None) -> None:
     """Let drained or quarantined nodes work again. A node that has stopped must be started, too."""
-    _change_each("resume", names, registry.resume, data, _resumed)
+    _change_each(names, administration.resume, data, _resumed)
 
 
 @app.command()
 def forget(names: Names, data: Data = None) -> None:
     """Remove nodes that are gone from the list."""
-    _change_each("forget", names, registry.forget, data, lambda *_: "was removed")
+    _change_each(names, administration.forget, data, lambda *_: "was removed")
 
 
 def _resumed(db: Session, name: str) -> str:
@@ -116,17 +114,15 @@ def _resumed(db: Session, name: str) -> str:
 
 
 def _change_each(
-    action: str,
     names: list[str],
-    change: Callable[[Session, str], object],
+    change: Callable[[Session, str, str], object],
     data: Any,
     outcome: Callable[[Session, str], str],
 ) -> None:
     with open_database(data) as database:
         for name in names:
             with database.write() as db:
-                change(db, name)
-                audit.record(db, operator(), f"nodes {action}", name)
+                change(db, name, operator())
                 line = f"{name} {outcome(db, name)}"
             console.print(line)
 

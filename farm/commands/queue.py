@@ -1,7 +1,8 @@
 """`farm queue`: how much work waits and runs, by queue and by account."""
 
-from farm.commands.shared import Data, Json, ago, open_database, optional_iso_time, print_json, print_table
+from farm.commands.shared import Data, Json, open_database, optional_iso_time, print_json, print_table
 from farm.db import clock, statistics
+from farm.db.clock import ago
 from farm.scheduling import administration
 
 

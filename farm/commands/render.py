@@ -41,14 +41,24 @@ def render_dataset(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Dataset file to write: .zip.")],
     quality: Annotated[
-        str, typer.Option(help="Number of views x pixels per side: 100x800, 196x1024 or 400x2048.")
-    ] = "100x800",
-    coverage: Annotated[str, typer.Option(help="Camera positions: hemisphere or sphere.")] = "hemisphere",
+        str | None,
+        typer.Option(help="Number of views x pixels per side: 100x800, 196x1024 or 400x2048.", show_default="100x800"),
+    ] = None,
+    coverage: Annotated[
+        str | None, typer.Option(help="Camera positions: hemisphere or sphere.", show_default="hemisphere")
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="Format to add: colmap, nerf-synthetic, rgba, metric-depth, downscaled or all. May be repeated.",
+        ),
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Render a training dataset for NeRF and Gaussian splatting on this machine, without a server."""
     logs.configure("warning")
-    options = {"output": "dataset", "datasetQuality": quality, "coverage": coverage}
+    options = {"output": "dataset", "datasetQuality": quality, "coverage": coverage, "formats": formats}
     request = parse(options | read_pairs(set_ or []))
     with local.dataset(model, request, out, Settings()) as job:
         _show_progress(job.steps, job.frames, "views")

@@ -15,7 +15,6 @@ from farm.commands.shared import (
     Json,
     RenderId,
     account_of,
-    ago,
     console,
     duration,
     fail,
@@ -27,6 +26,7 @@ from farm.commands.shared import (
     settings_with,
 )
 from farm.db import accounts, attempt_logs, clock, renders
+from farm.db.clock import ago
 from farm.db.lists import Listing
 from farm.db.renders import Detail
 from farm.errors import FarmError

@@ -126,12 +126,3 @@ def duration(text: str) -> timedelta | None:
     """The length of a time such as 12h, 30d or 8w; None if the text is none."""
     match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
     return timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
-
-
-def ago(time: datetime, at: datetime) -> str:
-    """How long before `at` a time was, in its largest unit of which there are at least two."""
-    seconds = max(int((at - time).total_seconds()), 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from farm.blender.client import Blender
-from farm.dataset import archive, cameras, view_files
+from farm.dataset import archive, view_files
 from farm.dataset.assembly import ABOUT, Assembly
 from farm.dataset.view_files import Developer, png
 from farm.orders.dataset_plan import DatasetSpec
@@ -25,18 +25,19 @@ def draw_views(
     Blender draws the next view while the files of this one are made. Raises RenderFailed and its subclasses.
     """
     opened = blender.open_views(shot)
-    directions = spec.directions()
+    poses = spec.poses()
     developer = Developer(spec.side)
-    for drawn in blender.views((number, directions[number]) for number in numbers):
+    for drawn in blender.views((number, poses[number]) for number in numbers):
         number, view = drawn.number, developer.develop(drawn)
-        pose = cameras.pose(directions[number], spec.side)
         part = folder / f"view-{number:04d}.zip"
         with zipfile.ZipFile(part, "w") as files:
             archive.add(files, "images.png", png(view.picture))
             archive.add(files, "normals.png", png(view.normals))
             archive.add(files, "masks.png", png(view.silhouette))
             archive.add(files, "depth.bin", view_files.pack_depths(view))
-            archive.add(files, "points.bin", view_files.sample_points(view, number, pose, spec.views))
+            if {"rgba", "nerf-synthetic"} & set(spec.formats):
+                archive.add(files, "images_rgba.png", png(view.rgba))
+            archive.add(files, "points.bin", view_files.sample_points(view, number, poses[number], spec.views))
             about = {**asdict(opened), "engine": shot.engine, "range": view.range}
             archive.add(files, ABOUT, json.dumps(about).encode())
         yield part

@@ -15,20 +15,27 @@ from farm.scene import exr
 from farm.scene.camera import Array
 from farm.scene.drawn_view import DrawnView
 from farm.scene.shot import Frame
+from farm.video import layers
 from farm.video.backgrounds import plain
 from farm.video.composite import Compositor
 from farm.video.layers import Box
 
 WHITE = 255, 255, 255
+NEARLY_WHITE = 254
+HALF_OPAQUE = 128  # of 255
 NO_HIT_DEPTH = 1e9  # Cycles returns 1e10 where no surface is
 NO_NORMAL = 128  # the normal's level where no surface is: it decodes to no direction
 
 
 @dataclass(frozen=True)
 class DevelopedView:
-    """The pixels of a view: `picture` and `normals` of shape (side, side, 3), `depths` and `mask` (side, side)."""
+    """The pixels of a view: `picture` and `normals` of shape (side, side, 3), `depths` and `mask` (side, side).
+
+    `rgba`, of shape (side, side, 4), is the picture without its background, with straight alpha.
+    """
 
     picture: NDArray[np.uint8]
+    rgba: NDArray[np.uint8]
     normals: NDArray[np.uint8]
     depths: Depths
     mask: Mask
@@ -54,7 +61,9 @@ class Developer:
 
     def develop(self, drawn: DrawnView) -> DevelopedView:
         """The view on the whole square; the background is white and has no depth."""
-        picture = self._compositor.over(Frame(drawn.number, 8, drawn.subject, None, None, ()))
+        picture = self._compositor.over(Frame(drawn.number, 8, drawn.subject, None, None, ())).copy()
+        rgba = np.zeros((self._side, self._side, 4), np.uint8)
+        rgba[Box.of(drawn.subject).slices] = layers.read(drawn.subject, 8)
         channels = exr.read(Path(drawn.passes.path))
         box = Box.of(drawn.passes).slices
         square = self._side, self._side
@@ -65,11 +74,17 @@ class Developer:
         seen = mask[box]
         directions = np.stack([channels[f"Normal.{axis}"][seen] for axis in "XYZ"], axis=-1)
         normals[box][seen] = np.rint((directions * 0.5 + 0.5) * 255)
-        return DevelopedView(picture.copy(), normals, depths, mask)
+        darken_white(picture, mask | (rgba[..., 3] >= HALF_OPAQUE))
+        return DevelopedView(picture, rgba, normals, depths, mask)
+
+
+def darken_white(picture: NDArray[np.uint8], surface: Mask) -> None:
+    """Make white pixels of the surface the next darker grey, in place: `white_transparent` makes white transparent."""
+    picture[surface & (picture == 255).all(axis=-1)] = NEARLY_WHITE
 
 
 def png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """A PNG of 8-bit RGB, or of 8- or 16-bit grey."""
+    """A PNG of 8-bit RGB or RGBA, or of 8- or 16-bit grey."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=4)
     return file.getvalue()

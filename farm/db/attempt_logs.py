@@ -50,5 +50,13 @@ def of_render(db: Session, render: Render) -> list[tuple[Chunk, list[AttemptLog]
     return list(parts.values())
 
 
+def find(db: Session, render: Render, attempt_id: str) -> tuple[Chunk, AttemptLog] | None:
+    """One attempt at a chunk of the render, with its log."""
+    of_chunk = (Chunk.shot_id == render.shot_id, or_(Chunk.kind == "draw", Chunk.render_id == render.id))
+    wanted = select(Chunk, AttemptLog).join(AttemptLog, AttemptLog.chunk_id == Chunk.id)
+    row = db.execute(wanted.where(*of_chunk, AttemptLog.id == attempt_id)).one_or_none()
+    return row and (row[0], row[1])
+
+
 def _find(db: Session, chunk_id: str, attempt: int) -> AttemptLog | None:
     return db.scalar(select(AttemptLog).where(AttemptLog.chunk_id == chunk_id, AttemptLog.attempt == attempt))

@@ -16,9 +16,9 @@ def record(
     db.add(AuditEntry(actor=actor, action=action, target=target, account_id=account_id, details=details))
 
 
-def newest(db: Session, *, account_id: str | None, limit: int) -> list[AuditEntry]:
+def newest(db: Session, *, account_id: str | None, limit: int, offset: int = 0) -> list[AuditEntry]:
     """The newest entries, the newest first; with `account_id` only those about that account or of that admin."""
-    wanted = select(AuditEntry).order_by(AuditEntry.created_at.desc(), AuditEntry.id.desc()).limit(limit)
+    wanted = select(AuditEntry).order_by(AuditEntry.created_at.desc(), AuditEntry.id.desc()).limit(limit).offset(offset)
     if account_id is not None:
         wanted = wanted.where((AuditEntry.account_id == account_id) | (AuditEntry.actor == account_id))
     return list(db.scalars(wanted))

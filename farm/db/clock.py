@@ -24,3 +24,12 @@ def now(db: Session) -> datetime:
 def sqlite_clock_timestamp() -> str:
     """The current time as SQLite stores it."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def ago(time: datetime, at: datetime) -> str:
+    """How long before `at` a time was, in its largest unit of which there are at least two."""
+    seconds = max(int((at - time).total_seconds()), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"

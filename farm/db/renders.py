@@ -98,11 +98,13 @@ def page_of_all(
     account: str = "",
     node: str = "",
     created_before: datetime | None = None,
+    search: str = "",
 ) -> tuple[list[Detail], int]:
-    """The renders of all accounts, with these and their shots: one page of them, and their total number.
+    """The renders of all accounts, with these, their models and shots: one page of them, and their total number.
 
     The text is looked for in their errors. Only those with one of the `statuses`, of the account with this id or email
-    address, that this node has worked on, and created before a time, where these are given.
+    address, that this node has worked on, and created before a time, where these are given. `search` is the id of a
+    render, account or model, or a part of an account's address or of what a model is called.
     """
     wanted = lists.conditions(Render, listing)
     if statuses:
@@ -117,7 +119,13 @@ def page_of_all(
         wanted.append(Render.created_at < created_before)
     if listing.text:
         wanted.append(lists.contains(listing.text, Render.error_message))
-    return _page(db, wanted, listing, joinedload(Render.account), joinedload(Render.shot))
+    if search:
+        accounts = select(Account.id).where(lists.contains(search, Account.email))
+        models = select(Model.id).where(has_text(search))
+        ids = (column == search for column in (Render.id, Render.account_id, Render.model_id))
+        wanted.append(or_(*ids, Render.account_id.in_(accounts), Render.model_id.in_(models)))
+    related = (Render.account, Render.model, Render.shot)
+    return _page(db, wanted, listing, *map(joinedload, related))
 
 
 def _page(

@@ -352,7 +352,11 @@ class AttemptLog(Table):
     """
 
     __tablename__ = "attempt_logs"
-    __table_args__ = (UniqueConstraint("chunk_id", "attempt"),)
+    __table_args__ = (
+        UniqueConstraint("chunk_id", "attempt"),
+        # What nodes did since a time, without reading the logs.
+        Index("ix_attempt_logs_ended_at", "ended_at", "outcome", "worker", "chunk_id"),
+    )
 
     chunk_id: Mapped[str] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
     attempt: Mapped[int]
@@ -424,7 +428,7 @@ class Asset(Table):
     """A finished file of a render, by kind: video, web, thumb, thumb-still, poster, poster-full, dataset."""
 
     __tablename__ = "assets"
-    __table_args__ = (UniqueConstraint("render_id", "kind"),)
+    __table_args__ = (UniqueConstraint("render_id", "kind"), Index(None, "created_at", "size"))
 
     render_id: Mapped[str] = mapped_column(ForeignKey("renders.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))

@@ -2,20 +2,24 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from farm import templates
+from farm.orders.cameras import Matrix
 from farm.orders.plan import even
 from farm.orders.render_settings import RenderSettings
 from farm.scene.shot import Engine, ShotSetup
 from farm.settings import Settings
-from farm.tiers import DATASET_TIERS, Coverage
+from farm.tiers import Coverage, Format
 
 if TYPE_CHECKING:
-    from farm.scene.views import Direction
+    from farm.scene.camera import Array
 
+ADDED_FORMATS: tuple[Format, ...] = ("colmap", "nerf-synthetic", "rgba", "metric-depth", "downscaled")
 SAMPLES = 6  # per pixel, denoised: two cores render 100 views of 800x800 in 8 minutes
+QUARTER = 0.25  # the scale of pictures below which samples rise
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class DatasetSpec:
     """Everything that determines a dataset's bytes except the render engine, as stored in the database.
 
     `tier`: the datasetQuality. `side`: pixels per side of the square images. `template_version`: hash of the template's
-    files. Angles are as in farm.scene.shot.Shot.
+    files. Angles are as in farm.scene.shot.Shot. `formats` are those whose files are added to the documented layout.
+    `elevations`, `radius`, `split` and `cameras` are as in farm.orders.dataset_settings.
     """
 
     model_sha256: str
@@ -37,6 +42,11 @@ class DatasetSpec:
     tilt_x: int = 0
     pan_x: int = 0
     roll_z: int = 0
+    formats: list[Format] = field(default_factory=list)
+    elevations: list[float] | None = None
+    radius: float | None = None
+    split: int | None = None
+    cameras: list[Matrix] | None = None
 
     @property
     def digest(self) -> str:
@@ -69,11 +79,14 @@ class DatasetSpec:
         """Number of renders that may share the views: one, because each stores its own parts."""
         return 1
 
-    def directions(self) -> "list[Direction]":
-        """The direction of the camera for each view."""
-        from farm.scene.views import directions  # needs numpy, which the API does without
+    def poses(self) -> "list[Array]":
+        """The 4x4 camera-to-world matrix of each view, in the dataset's world."""
+        from farm.scene import views  # needs numpy, which the API does without
 
-        return directions(self.views, self.coverage)
+        if self.cameras:
+            return [views.rigid(each) for each in self.cameras]
+        directions = views.directions(self.views, self.coverage, self.elevations)
+        return [views.pose(direction, self.side, self.radius) for direction in directions]
 
     def shot(self, model_path: str, engine: Engine) -> ShotSetup:
         """The request to the Blender host."""
@@ -93,19 +106,33 @@ class DatasetSpec:
 
 def dataset(model_sha256: str, request: RenderSettings, settings: Settings) -> DatasetSpec:
     """The specification of the dataset that `request` describes."""
-    assert request.dataset_quality, "parsing fills in a dataset's tier"
     assert request.coverage, "parsing fills in a dataset's coverage"
-    tier = DATASET_TIERS[request.dataset_quality]
+    size = request.dataset_size
     return DatasetSpec(
         model_sha256=model_sha256,
         template=request.scene,
         template_version=templates.version(request.scene),
-        tier=request.dataset_quality,
+        tier=size.quality,
         coverage=request.coverage,
-        views=tier.views,
-        side=even(tier.side * settings.scale),
-        samples=settings.samples or SAMPLES,
+        views=size.views,
+        side=even(size.side * settings.scale),
+        samples=settings.samples or samples_at(settings.scale),
         tilt_x=request.tilt_x,
         pan_x=request.pan_x,
         roll_z=request.roll_z,
+        formats=_added(request.formats or []),
+        elevations=request.elevations,
+        radius=request.radius,
+        split=request.split,
+        cameras=request.cameras,
     )
+
+
+def samples_at(scale: float) -> int:
+    """Samples per pixel: more where pixels are few, so that a small set is not noisy; it takes the time of QUARTER."""
+    return round(SAMPLES * max(QUARTER / scale, 1.0) ** 2)
+
+
+def _added(requested: Collection[Format]) -> list[Format]:
+    """The formats whose files are added to those that every dataset has, each once."""
+    return [each for each in ADDED_FORMATS if {each, "all"} & set(requested)]

@@ -7,7 +7,10 @@ from pydantic.alias_generators import to_camel
 
 from farm.orders.effects import PATHS
 
-DATASET_DEFAULTS = {"dataset_quality": "100x800", "coverage": "hemisphere"}  # fields that only datasets have
+# Fields that only datasets have.
+DATASET_FIELDS = (
+    "dataset_quality", "coverage", "formats", "views", "size", "elevations", "radius", "split", "cameras",
+)  # fmt: skip
 VIDEO_FIELDS = ("animation", "bg_image_id", "fg_image_id", "vignette")  # optional fields that only videos have
 
 JsonSchema = dict[str, Any]
@@ -26,7 +29,7 @@ def add_rules(schema: JsonSchema, effect_fields: Mapping[str, Sequence[str]]) ->
             field: [{"required": ["effect"], **_omitted_or_in("effect", *effects)}]
             for field, effects in effect_fields.items()
         },
-        **dict.fromkeys(DATASET_DEFAULTS, is_dataset),
+        **dict.fromkeys(DATASET_FIELDS, is_dataset),
         **{field: [is_video] for field in VIDEO_FIELDS},
     }
     schema["dependentSchemas"] = {

@@ -1,11 +1,16 @@
 """The price of a render in credits."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
+from farm.errors import InvalidSettings
+from farm.orders import cameras
+from farm.orders.dataset_settings import SideLength, Views
+from farm.orders.dataset_size import Size, TooManyPixels, fit
 from farm.tiers import DatasetQuality, Quality
 
 PRICES: dict[Quality, int] = {"share": 1, "standard": 4, "4k": 16, "pro": 64}
@@ -23,16 +28,39 @@ class Cost(BaseModel):
         "turntable"
     )
     dataset_quality: Annotated[
-        DatasetQuality, Field(description="Tier of a dataset: number of views x pixels per side")
-    ] = "100x800"
+        DatasetQuality | None,
+        Field(description="Tier of a dataset: number of views x pixels per side. Default: the first that has room"),
+    ] = None
+    views: Views = None
+    size: SideLength = None
+    cameras: Annotated[
+        list[Any] | dict[str, Any] | None, Field(description="Cameras of a dataset, of which only the number counts")
+    ] = None
 
     @property
     def is_dataset(self) -> bool:
         return "dataset" in (self.output, self.effect)
 
+    @model_validator(mode="after")
+    def _has_a_tier(self) -> Self:
+        try:
+            self._size()
+        except TooManyPixels as error:
+            message = f"views does not fit: {error}"
+            raise PydanticCustomError(InvalidSettings.code, "{message}", {"message": message}) from error
+        return self
+
+    @property
+    def tier(self) -> DatasetQuality:
+        """The tier of a dataset."""
+        return self._size().quality
+
+    def _size(self) -> Size:
+        return fit(self.dataset_quality, cameras.count(self.cameras) or self.views, self.size)
+
     @property
     def credits(self) -> int:
-        return DATASET_PRICES[self.dataset_quality] if self.is_dataset else PRICES[self.quality]
+        return DATASET_PRICES[self.tier] if self.is_dataset else PRICES[self.quality]
 
 
 def price_of(settings: Mapping[str, Any]) -> int:

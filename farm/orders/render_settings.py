@@ -4,18 +4,20 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from farm import templates
 from farm.errors import InvalidSettings
 from farm.ids import ID
-from farm.orders import field_rules
+from farm.orders import dataset_settings, field_rules
+from farm.orders.dataset_settings import DatasetSettings
 from farm.orders.effects import BROKEN, PATHS
-from farm.orders.field_rules import DATASET_DEFAULTS, VIDEO_FIELDS
-from farm.orders.settings_messages import describe_allowed, not_allowed
-from farm.tiers import MAX_LENGTH_SECONDS, Coverage, DatasetQuality, Quality
+from farm.orders.field_rules import DATASET_FIELDS, VIDEO_FIELDS
+from farm.orders.fields import RULE_VIOLATION, Whole, optional, violation, whole
+from farm.orders.settings_messages import describe_allowed, item_not_allowed, not_allowed
+from farm.tiers import MAX_LENGTH_SECONDS, Quality
 
 Aspect = Literal["16:9", "1:1", "9:16"]
 Anchor = Literal[
@@ -29,12 +31,6 @@ else:
     Effect = Literal[(*PATHS, "dataset")]  # every usable file of both folders
 
 MAX_CLIPS_SHOWN = 20  # in an error message
-RULE_VIOLATION = "rule_violation"  # pydantic's error type for fields that do not go together
-
-
-def _optional(**constraints: Any) -> Any:
-    """A field that appears in JSON only when it has a value."""
-    return Field(exclude_if=lambda value: value is None, **constraints)
 
 
 def _known_scene(scene: str) -> str:
@@ -43,15 +39,7 @@ def _known_scene(scene: str) -> str:
     return scene
 
 
-def _whole(value: Any) -> Any:
-    """45.0 as 45: to JSON, and to a client without integers such as JavaScript, they are the same number."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Whole = BeforeValidator(_whole)  # after the Field of an int, whose bounds then stay in the JSON schema
-
-
-class RenderSettings(BaseModel):
+class RenderSettings(DatasetSettings):
     """The settings of one render. Unknown fields are refused, so that a misspelled field is never ignored."""
 
     model_config = ConfigDict(
@@ -64,19 +52,7 @@ class RenderSettings(BaseModel):
         json_schema_extra=lambda schema: field_rules.add_rules(schema, _effects_by_field()),
     )
 
-    output: Annotated[
-        Literal["video", "dataset"],
-        Field(description="A video, or a dataset for training NeRF and Gaussian splatting"),
-    ] = "video"
     quality: Annotated[Quality, Field(description="Quality tier of a video, see the tiers")] = "share"
-    dataset_quality: Annotated[
-        DatasetQuality | None,
-        _optional(description="Tier of a dataset: number of views x pixels per side. Default: 100x800"),
-    ] = None
-    coverage: Annotated[
-        Coverage | None,
-        _optional(description="Camera positions of a dataset: hemisphere (above) or sphere. Default: hemisphere"),
-    ] = None
     effect: Annotated[
         Effect,
         # The default is validated, too: its file may be broken.
@@ -84,27 +60,27 @@ class RenderSettings(BaseModel):
     ] = "turntable"
     sweep_angle: Annotated[
         float | None,
-        _optional(ge=10, le=1080, description="Degrees that hero-spin or reveal turn. Default: 540 or 180"),
+        optional(ge=10, le=1080, description="Degrees that hero-spin or reveal turn. Default: 540 or 180"),
     ] = None
     ease_out_ratio: Annotated[
         float | None,
-        _optional(ge=0, le=1, description="Fraction of hero-spin in which it decelerates. Default: 0.6"),
+        optional(ge=0, le=1, description="Fraction of hero-spin in which it decelerates. Default: 0.6"),
     ] = None
     amplitude: Annotated[
         float | None,
-        _optional(ge=5, le=180, description="Full swing of showcase in degrees. Default: 60"),
+        optional(ge=5, le=180, description="Full swing of showcase in degrees. Default: 60"),
     ] = None
     zoom_start: Annotated[
         float | None,
-        _optional(ge=0.1, le=3, description="Distance multiplier at the start of zoom-orbit. Default: 1"),
+        optional(ge=0.1, le=3, description="Distance multiplier at the start of zoom-orbit. Default: 1"),
     ] = None
     zoom_end: Annotated[
         float | None,
-        _optional(ge=0.1, le=3, description="Distance multiplier at the end of zoom-orbit. Default: 0.7"),
+        optional(ge=0.1, le=3, description="Distance multiplier at the end of zoom-orbit. Default: 0.7"),
     ] = None
     scale_from: Annotated[
         float | None,
-        _optional(
+        optional(
             ge=0,
             le=1,
             description="Size of the model at the start of reveal; 1 is its full size. Default: 0, shown as 0.02",
@@ -120,7 +96,7 @@ class RenderSettings(BaseModel):
     ] = "studio"
     vignette: Annotated[
         float | None,
-        _optional(ge=0, le=1, description="Darkening of the corners, from 0 (none) to 1 (black). Default: 0"),
+        optional(ge=0, le=1, description="Darkening of the corners, from 0 (none) to 1 (black). Default: 0"),
     ] = None
     aspect: Annotated[Aspect, Field(description="Aspect ratio of the video, width to height")] = "16:9"
     bg_color: Annotated[
@@ -128,14 +104,14 @@ class RenderSettings(BaseModel):
     ] = "#ffffff"
     bg_image_id: Annotated[
         str | None,
-        _optional(
+        optional(
             pattern=f"^{ID.pattern}$",
             description="Overlay behind the model; `bgColor` then shows only where the overlay is transparent",
         ),
     ] = None
     fg_image_id: Annotated[
         str | None,
-        _optional(
+        optional(
             pattern=f"^{ID.pattern}$",
             description="Overlay in front of the model, over the finished picture, with its transparency",
         ),
@@ -152,7 +128,7 @@ class RenderSettings(BaseModel):
     ] = 6
     animation: Annotated[
         str | None,
-        _optional(
+        optional(
             min_length=1,
             max_length=256,
             description='Animation clip to play in a loop: its name, or "*" for the first',
@@ -189,7 +165,7 @@ class RenderSettings(BaseModel):
         complete = {"output": "dataset", "effect": "dataset"} | raw
         if complete["effect"] == "turntable":  # a client that sends every default explicitly
             complete["effect"] = "dataset"
-        for field, default in DATASET_DEFAULTS.items():
+        for field, default in dataset_settings.defaults(complete).items():
             if complete.get(field) is None and complete.get(to_camel(field)) is None:
                 complete[to_camel(field)] = default
         return complete
@@ -198,11 +174,11 @@ class RenderSettings(BaseModel):
     def _fields_fit_the_output(self) -> Self:
         for field, value in (("output", self.output), ("effect", self.effect)):
             if self.is_dataset and value != "dataset":
-                raise _violation(f'{field} is "{value}", but must be "dataset" or left out: a dataset is requested')
-        for field in VIDEO_FIELDS if self.is_dataset else DATASET_DEFAULTS:
+                raise violation(f'{field} is "{value}", but must be "dataset" or left out: a dataset is requested')
+        for field in VIDEO_FIELDS if self.is_dataset else DATASET_FIELDS:
             if getattr(self, field) is not None:
                 fix = "videos: leave it out" if self.is_dataset else 'datasets: send "output": "dataset" as well'
-                raise _violation(f"{to_camel(field)} belongs to {fix}")
+                raise violation(f"{to_camel(field)} belongs to {fix}")
         return self
 
     @model_validator(mode="after")
@@ -210,7 +186,7 @@ class RenderSettings(BaseModel):
         for field, effects in EFFECT_FIELDS.items():
             if getattr(self, field) is not None and self.effect not in effects:
                 names = ", ".join(f'"{effect}"' for effect in effects)
-                raise _violation(f'{to_camel(field)} does not belong to effect "{self.effect}", but to {names}')
+                raise violation(f'{to_camel(field)} does not belong to effect "{self.effect}", but to {names}')
         return self
 
     @property
@@ -251,15 +227,11 @@ class RenderSettings(BaseModel):
     def check_length(self, *, admin: bool) -> None:
         """Raises InvalidSettings: the video is longer than this account may order."""
         if self.length > MAX_LENGTH_SECONDS and not admin:
-            raise InvalidSettings(not_allowed("length", _whole(self.length), allowed("length")))
+            raise InvalidSettings(not_allowed("length", whole(self.length), allowed("length")))
 
     def to_wire(self) -> dict[str, Any]:
         """The settings as JSON of the API: defaults included, optional fields only where they have a value."""
         return self.model_dump(by_alias=True)
-
-
-def _violation(problem: str) -> PydanticCustomError:
-    return PydanticCustomError(RULE_VIOLATION, "renderSettings.{problem}", {"problem": problem})
 
 
 def _effects_by_field() -> dict[str, list[str]]:
@@ -310,7 +282,8 @@ def _message(problem: ErrorDetails) -> str:
             f'renderSettings.effect is "{broken.name}", a camera path that this farm cannot use: its file is broken, as'
             " `farm camera-paths list` shows"
         )
-    return not_allowed(field, problem["input"], allowed(field))
+    says = item_not_allowed if len(problem["loc"]) > 1 else not_allowed
+    return says(field, problem["input"], allowed(field))
 
 
 def parse_json(text: str) -> RenderSettings:

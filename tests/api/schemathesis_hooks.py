@@ -23,6 +23,11 @@ EXISTING = {
     "url": os.environ["FETCHABLE"],
     "scene": "studio",
     "animation": None,  # the model has no clips
+    # Views that fit into every tier and coverage; cameras need rotations, which random matrices are not.
+    "views": 20,
+    "size": 200,
+    "elevations": [0, 60],
+    "cameras": None,
 }
 FILES = {
     "POST /v1/models": ("generated.glb", glb(b"generated")),

@@ -54,6 +54,27 @@ class TestQuote:
             }
         }
 
+    @pytest.mark.parametrize(
+        ("fields", "tier", "price"),
+        [
+            ({"views": 100}, "100x800", 4),
+            ({"views": 300}, "196x1024", 16),
+            ({"views": 400, "size": 2048}, "400x2048", 64),
+            ({"views": 30, "datasetQuality": "196x1024"}, "196x1024", 16),
+            ({"cameras": [[]] * 300}, "196x1024", 16),
+            ({"cameras": {"frames": [{}] * 300}}, "196x1024", 16),
+        ],
+    )
+    def test_prices_a_dataset_by_its_pixels(
+        self, api: TestClient, fields: dict[str, Any], tier: str, price: int
+    ) -> None:
+        answer = quote(api, {"output": "dataset", **fields}).json()["data"]
+        assert answer["breakdown"] == [{"datasetQuality": tier, "credits": price}]
+
+    @pytest.mark.parametrize("fields", [{"views": 19}, {"size": 201}, {"views": 1000, "size": 2048}, {"views": "x"}])
+    def test_refuses_a_dataset_that_cannot_be_ordered(self, api: TestClient, fields: dict[str, Any]) -> None:
+        assert_error(quote(api, {"output": "dataset", **fields}), "invalid_settings", 400, next(iter(fields)))
+
     def test_reports_insufficient_credits(self, api: TestClient) -> None:
         enough, too_much = (quote(api, *[{}] * number).json()["data"] for number in (47, 48))
         assert (enough["creditsRequired"], enough["sufficient"]) == (47, True)

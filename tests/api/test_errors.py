@@ -23,7 +23,7 @@ class TestFrameworkErrors:
     def test_are_none_at_the_root_which_points_on(self, public_api: TestClient) -> None:
         answer = public_api.get("/")
         assert answer.status_code == 200
-        for name in ("docs", "openapi", "health"):
+        for name in ("guides", "docs", "openapi", "health"):
             assert public_api.get(answer.json()["data"][name]).status_code == 200
 
     def test_report_an_unsupported_method(self, api: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,14 +10,15 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from redis import Redis
 
-from farm.accounts import accounts, erasure
+from farm.accounts import accounts, credits, erasure
 from farm.db.accounts import keys_of
 from farm.db.session import Database
 from farm.db.tables import Account, Answer, Model, Overlay, Render, now
+from farm.scheduling import validation
 from farm.scheduling.render_status import OVER
 from farm.settings import Settings
 from tests.intake.scans import picture
-from tests.support.api import assert_error, assert_nothing_left, count, credits_of, uploaded
+from tests.support.api import assert_error, assert_nothing_left, count, credits_of, upload, uploaded
 from tests.support.clients import Client
 from tests.support.glb import glb
 from tests.support.web_server import MODEL, PATHS, serving
@@ -158,6 +160,25 @@ class TestErasedAccount:
 
         headers = {"Content-Type": "application/json", **headers}
         assert_error(api.post("/v1/renders", content=parts(), headers=headers), "unauthorized", 401)
+
+    @pytest.mark.parametrize("step", [(credits, "check"), (validation, "check_without_model"), (validation, "check")])
+    def test_is_unauthorized_at_every_step_of_an_upload(
+        self,
+        api: TestClient,
+        database: Database,
+        client: Client,
+        step: tuple[ModuleType, str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        original = getattr(*step)
+
+        def erase_first(*arguments: Any, **named: Any) -> Any:
+            with database.write() as db:
+                erasure.erase(db, client.account.id, OVER)
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(*step, erase_first)
+        assert_error(upload(api), "unauthorized", 401)
 
 
 class TestJson:

@@ -1,6 +1,7 @@
 """The metrics for the operator's Prometheus, and who may read them."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -207,3 +208,9 @@ class TestStorage:
         assert value(seen, "plinth_stored_bytes", what="models") == size
         uploaded(api, name="b.glb", content=None)
         assert value(scraped(prometheus), "plinth_stored_bytes", what="models") == size
+
+
+def test_reports_the_free_bytes_of_the_data_folder(settings: Settings, prometheus: TestClient) -> None:
+    free = value(scraped(prometheus), "plinth_data_free_bytes")
+    assert free is not None
+    assert free == pytest.approx(shutil.disk_usage(settings.data).free, rel=0.1)

@@ -12,6 +12,7 @@ from farm.db import renders
 from tests.support.api import assert_error, uploaded
 
 PAGES = ["/v1/health", "/v1/account", "/v1/nothing", "/metrics", "/docs", "/docs/start.js", "/docs/x", "/openapi.json"]
+PAGES += ["/guides", "/guides/client", "/guides/nothing"]
 
 
 class TestHeaders:
@@ -45,11 +46,14 @@ class TestReferencePage:
     def test_loads_only_files_of_this_host(self, public_api: TestClient) -> None:
         page = public_api.get("/docs")
         assert page.headers["content-type"].startswith("text/html")
-        addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+        addresses = re.findall(r'(?:src|<link .*href)="([^"]*)"', page.text)
         assert len(addresses) == len(TYPES)
         for address in addresses:
             assert urljoin("http://farm/docs", address).startswith("http://farm/docs/")
             assert public_api.get(address).status_code == 200
+
+    def test_leads_to_the_guides_and_the_portal(self, public_api: TestClient) -> None:
+        assert {"/guides", "/portal"} <= set(re.findall(r'<a href="([^"]*)"', public_api.get("/docs").text))
 
     def test_has_no_script_or_style_of_its_own(self, public_api: TestClient) -> None:
         page = public_api.get("/docs").text

@@ -27,6 +27,7 @@ def material(
     texture: Path | None = None,
     repeat: float = 1.0,
     centre: tuple[float, float] = (0.0, 0.0),
+    transmission: float = 0.0,
 ) -> bpy.types.Material:
     """A glTF material. A texture repeats `repeat` times per metre of UV, centred at `centre`."""
     made = bpy.data.materials.new(name)
@@ -36,6 +37,7 @@ def material(
     shader.inputs["Base Color"].default_value = (*colour, 1.0)
     shader.inputs["Roughness"].default_value = roughness
     shader.inputs["Metallic"].default_value = metallic
+    shader.inputs["Transmission Weight"].default_value = transmission
     if texture is not None:
         picture = nodes.new("ShaderNodeTexImage")
         picture.image = bpy.data.images.load(str(texture))
@@ -163,6 +165,23 @@ def build_vase(scratch: Path) -> None:
     apply_material(lathe("Vase", profile, steps=24), made)
 
 
+def build_spheres(scratch: Path) -> None:
+    """Balls of the materials that are hardest to render, in two rows."""
+    weave = woven_cloth(scratch / "weave.jpg", size=128, threads=8)
+    balls = [
+        material("Chrome", (0.9, 0.9, 0.9), roughness=0.04, metallic=1.0),
+        material("Brass", (0.78, 0.57, 0.24), roughness=0.3, metallic=1.0),
+        material("Glass", (1, 1, 1), roughness=0.0, transmission=1.0),
+        material("Cloth", (1, 1, 1), roughness=0.9, texture=weave, repeat=100),
+        material("Skin", (0.78, 0.49, 0.37), roughness=0.5),
+    ]
+    turn = [step * math.pi / 20 for step in range(21)]
+    outline = [(0.05 * math.sin(angle), 0.05 - 0.05 * math.cos(angle)) for angle in turn]
+    for index, made in enumerate(balls):
+        ball = apply_material(lathe(made.name, outline), made)
+        ball.location = (0.11 * (index - 1), 0.05, 0.0) if index < 3 else (0.11 * (index - 3.5), -0.045, 0.0)
+
+
 def build_empty(_scratch: Path) -> None:
     """Only an empty, without any visible surface."""
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Nothing", None))
@@ -223,6 +242,7 @@ def main() -> None:
     export(build_walker, "walker.glb", export_animation_mode="ACTIONS", export_optimize_animation_size=True)
     export(build_vase, "draco.glb", export_draco_mesh_compression_enable=True)
     export(build_vase, "embedded.gltf")
+    export(build_spheres, "spheres.glb")
     export(build_empty, "no_mesh.glb")
     make_scan("scan.zip")
     for path in sorted(HERE.iterdir()):

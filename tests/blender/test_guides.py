@@ -75,7 +75,7 @@ class TestPicture:
 
     def test_has_even_transparency(self, blender: Blender, tmp_path: Path) -> None:
         model = parts(tmp_path / "plate.glb", Part(sheet(0), matte(0.1, 0.3, 0.8, 0.4, alphaMode="BLEND")))
-        _, seen = draw_frame(blender, shot(model, size=SIZE, samples=2))
+        _, seen = draw_frame(blender, shot(model, size=SIZE, samples=4))
         middle = seen[20:34, 40:56].reshape(-1, 4).astype(float)
         assert np.abs(middle[:, 3] - 0.4 * 255).max() <= 16  # a sixteenth: transparency is a matter of chance, too
         assert np.ptp(middle[:, :3], axis=0).max() < 12
@@ -248,3 +248,12 @@ class TestDenoise:
         clean = inside(denoised, (albedo * noise).astype(np.float32), albedo, normals)
         assert clean.shape == albedo.shape
         assert np.abs(clean - albedo).mean() < 0.3 * np.abs(albedo * noise - albedo).mean()
+
+    def test_gives_the_edge_of_the_picture_no_cast_of_colour(self, inside: InsideBlender) -> None:
+        wall = np.broadcast_to(np.array([0.6, 0.35, 0.3], np.float32), (64, 96, 3))
+        noise = np.random.default_rng(1).normal(1, 0.2, (64, 96, 1)).clip(0, None)
+        normals = np.zeros_like(wall) + np.array([0, -1, 0], np.float32)
+        clean = inside(denoised, (wall * noise).astype(np.float32), wall, normals)
+        casts = clean / clean.mean(axis=-1, keepdims=True) - wall / wall.mean(axis=-1, keepdims=True)
+        for edge in (casts[0], casts[-1], casts[:, 0], casts[:, -1]):
+            assert np.abs(edge.mean(axis=0)).max() < 0.008

@@ -13,7 +13,7 @@ from farm.blender.host_process import BlenderHost
 from farm.errors import BadModel
 from farm.scene import exr
 from farm.scene.shot import Engine
-from farm.scene.views import Direction
+from farm.scene.views import Direction, pose
 from tests.blender.materials import Part, flat_normals, parts, sheet, turned
 from tests.blender.models import box
 from tests.support.blender import bake, draw_frame, shot
@@ -118,7 +118,8 @@ class TestGroundTruth:
         front = Part(turned(sheet(0.5)), colour(0, 0.6, 0, alphaMode=mode))
         parts(model, front, Part(sheet(-0.5, half=0.5), RED))
         blender.open_views(shot(model, size=SIZE, samples=4))
-        [channels] = [exr.read(Path(view.passes.path)) for view in blender.views([(0, Direction(0.0, 0.0))])]
+        front_view = pose(Direction(0.0, 0.0), SIZE[0])
+        [channels] = [exr.read(Path(view.passes.path)) for view in blender.views([(0, front_view)])]
         covered = channels["Combined.A"] > 0.5
         assert 0.1 < covered.mean() < 0.2, "the far sheet has a quarter of the near one's area"
         assert np.ptp(channels["Depth.Z"][covered]) < 0.01

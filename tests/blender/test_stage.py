@@ -1,5 +1,6 @@
 """The stage: position and size of the subject, its shadow and its light."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 
 from camera_paths import Pose
 from farm.blender.client import Blender
+from farm.scene.camera import view
 from farm.video import backgrounds
 from farm.video.composite import Compositor
 from tests.blender.models import box, glb, shot
+from tests.blender.test_drawing import stage_of
 from tests.support.assets import ASSETS
-from tests.support.blender import draw_frame
+from tests.support.blender import InsideBlender, draw_frame
 
 pytestmark = pytest.mark.slow
 Pixels = NDArray[np.uint8]
@@ -119,6 +122,32 @@ def test_exposes_the_product_well(blender: Blender) -> None:
     assert (inside == 255).all(axis=1).mean() < 0.02
     assert (inside < 5).all(axis=1).mean() < 0.05
     assert 90 < inside.mean() < 200
+
+
+@pytest.mark.parametrize(("azimuth", "faces"), [(35.0, "front, right"), (-50.0, "front, left"), (215.0, "back, left")])
+def test_shows_the_shape_of_a_white_cube(
+    blender: Blender, inside: InsideBlender, tmp_path: Path, azimuth: float, faces: str
+) -> None:
+    """On white: its faces differ by 15 levels or more, and none is above 245."""
+    white = {"pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 1], "metallicFactor": 0.0, "roughnessFactor": 0.5}}
+    model = glb(tmp_path / "cube.glb", box((-0.5, 0, -0.5), (0.5, 1, 0.5)), material=white)
+    setup = replace(shot(model, size=(160, 90)), samples=16)
+    points, lens = inside(stage_of, setup)
+    _, picture = draw_frame(blender, setup, azimuth)
+    low, high = points.min(axis=0), points.max(axis=0)
+    middles = {
+        "top": (0.0, 0.0, high[2]),
+        "front": (0.0, low[1], high[2] / 2),
+        "back": (0.0, high[1], high[2] / 2),
+        "left": (low[0], 0.0, high[2] / 2),
+        "right": (high[0], 0.0, high[2] / 2),
+    }
+    levels = []
+    for face in ("top", *faces.split(", ")):
+        x, y = view(lens, azimuth, 1.0).pixels(np.array([middles[face]]))[0].round().astype(int)
+        levels.append(picture[y - 1 : y + 2, x - 1 : x + 2, :3].mean())
+    assert max(levels) <= 245
+    assert np.diff(sorted(levels)).min() >= 15, levels
 
 
 def test_keeps_white_around_the_product(blender: Blender) -> None:

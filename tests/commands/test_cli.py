@@ -346,11 +346,13 @@ class TestDataset:
     def test_writes_a_zip_of_a_scan_and_shows_progress(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # all temporary files are in scratch or beside `out`
         out = tmp_path / "new" / "stone.zip"
-        result = farm("dataset", SCAN, "--coverage", "sphere", "--set", "scene=dark", "-o", out)
+        options = ("--coverage", "sphere", "--format", "colmap", "--format", "rgba", "--set", "scene=dark")
+        result = farm("dataset", SCAN, *options, "-o", out)
         assert result.exit_code == 0, result.output
         with zipfile.ZipFile(out) as files:
             metadata = json.loads(files.read("metadata/dataset.json"))
             assert len(json.loads(files.read("transforms.json"))["frames"]) == 100
+            assert {"sparse/0/images.txt", "images_rgba/0099.png"} < set(files.namelist())
         assert (metadata["template"], metadata["coverage"], metadata["samples"]) == ("dark", "sphere", 1)
         assert metadata["model_sha256"] == hashlib.sha256(SCAN.read_bytes()).hexdigest()
         lines = result.stdout.splitlines()
@@ -369,6 +371,7 @@ class TestDataset:
         [
             (["--quality", "1x1", "-o", "x.zip"], 'datasetQuality is "1x1", but must be one of "100x800"'),
             (["--coverage", "dome", "-o", "x.zip"], 'coverage is "dome", but must be one of "hemisphere"'),
+            (["--format", "colmap", "--format", "obj", "-o", "x.zip"], 'formats has "obj", but must be'),
             (["--set", "sweepAngle=90", "-o", "x.zip"], 'sweepAngle does not belong to effect "dataset"'),
             (["--set", "output=video", "-o", "x.zip"], "belongs to datasets"),
             (["-o", "x.tar"], "name a file that ends in .zip"),

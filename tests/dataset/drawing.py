@@ -1,6 +1,7 @@
 """Orders small datasets and draws them by a real Blender host."""
 
 from pathlib import Path
+from typing import Any
 
 from farm import templates
 from farm.blender.client import Blender
@@ -16,11 +17,11 @@ SHA256 = "5e" * 32
 
 
 def spec(
-    coverage: Coverage = "hemisphere", *, views: int = VIEWS, side: int = SIDE, samples: int = 1, **turned: int
+    coverage: Coverage = "hemisphere", *, views: int = VIEWS, side: int = SIDE, samples: int = 1, **others: Any
 ) -> DatasetSpec:
-    """A small dataset. `turned` are rotations of the model, such as `tilt_x`."""
+    """A small dataset. `others` are fields of the spec, such as `tilt_x`."""
     version = templates.version("studio")
-    return DatasetSpec(SHA256, "studio", version, "100x800", coverage, views, side, samples, **turned)
+    return DatasetSpec(SHA256, "studio", version, "100x800", coverage, views, side, samples, **others)
 
 
 def drawn(host: BlenderHost, model: Path, dataset: DatasetSpec, folder: Path, *, engine: Engine = "cycles") -> Path:

@@ -4,6 +4,7 @@ trimesh reads the source model and Embree casts the rays; of the farm they use t
 """
 
 import copy
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from farm.blender.host_process import BlenderHost
+from farm.scene import views
+from farm.scene.views import Direction
 from farm.tiers import Coverage
 from tests.dataset import models, proof
 from tests.dataset.dataset import Array, Dataset
-from tests.dataset.drawing import drawn, spec
+from tests.dataset.drawing import SIDE, drawn, spec
 from tests.dataset.models import MODELS
 
 pytestmark = pytest.mark.slow
@@ -57,6 +60,17 @@ class TestAgainstRays:
         assert (colours.min(axis=1) < 250).mean() > 0.9, "colours of the background"
 
 
+def placed(
+    azimuth: float, elevation: float, *, distance: float, roll: float = 0, aside: tuple[float, float] = (0, 0)
+) -> Array:
+    """A camera that looks at the origin, then is moved aside to its right and upwards, and rolled by degrees."""
+    pose = views.pose(Direction(azimuth, elevation), SIDE, distance)
+    pose[:3, 3] += pose[:3, 0] * aside[0] + pose[:3, 1] * aside[1]
+    cosine, sine = math.cos(math.radians(roll)), math.sin(math.radians(roll))
+    pose[:3, :2] = pose[:3, :2] @ np.array([[cosine, -sine], [sine, cosine]])
+    return pose
+
+
 @pytest.fixture(scope="module")
 def black(host: BlenderHost, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Any]:
     """A dataset of the concave model painted black, and the model."""
@@ -96,6 +110,24 @@ class TestOtherSettings:
         found = proof.against_mesh(Dataset.read(drawn(host, model, turned, tmp_path)), models.source(model))
         assert found.near_enough >= 0.999
         assert found.overlap >= 0.999
+
+    def test_agrees_from_cameras_of_ones_own(self, host: BlenderHost, tmp_path: Path) -> None:
+        """Rolled, off the middle, from straight above, so near that the picture cuts the model, and from afar."""
+        cameras = [
+            placed(40, 20, distance=3.2, roll=35),
+            placed(-100, -40, distance=3.5, aside=(0.5, -0.4)),
+            placed(10, 90, distance=3.3),
+            placed(200, 5, distance=1.6),
+            placed(120, 30, distance=8.0, roll=180),
+        ]
+        own, model = spec(views=len(cameras), cameras=[each.tolist() for each in cameras]), models.concave(tmp_path)
+        dataset = Dataset.read(drawn(host, model, own, tmp_path))
+        assert [dataset.pose(view) for view in dataset.views] == [pytest.approx(each, abs=1e-9) for each in cameras]
+        assert dataset.mask(3)[0].any(), "the near camera sees the model whole"
+        found = proof.against_mesh(dataset, models.source(model))
+        assert found.near_enough >= 0.999
+        assert found.overlap >= 0.999
+        assert found.degrees < 0.5
 
     def test_gives_the_same_ground_truth_with_eevee(self, host: BlenderHost, tmp_path: Path) -> None:
         small, model = spec(views=1, side=64), models.concave(tmp_path)

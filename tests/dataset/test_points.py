@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from farm.dataset import cameras, points
 from farm.dataset.depth import Mask, Range
+from farm.scene import views
 from farm.scene.views import Direction
 from tests.dataset.dataset import Dataset
 
@@ -32,9 +33,9 @@ def flat_view() -> tuple[
 )
 def test_unprojects_pixels_to_points_that_project_back(where: Direction, pixels: list[tuple[int, int, float]]) -> None:
     columns, rows, depths = np.array(pixels, dtype=float).T
-    pose = cameras.pose(where, 64)
+    pose = views.pose(where, 64)
     world = cameras.unproject(columns, rows, depths, 64, pose)
-    reader = Dataset(cameras.transforms(["images/0000.png"], [pose], 64, Range(1, 2)), {}, {})
+    reader = Dataset(cameras.transforms(["images/0000.png"], [pose], 64, Range(1, 2), {}), {}, {})
     back = reader.project(0, world)
     assert np.stack(back) == pytest.approx(np.stack([columns + 0.5, rows + 0.5, depths]), abs=1e-9)
 
@@ -53,17 +54,17 @@ def test_finds_pixels_with_all_neighbours_in_the_mask() -> None:
 class TestSample:
     def test_returns_the_requested_count_with_their_colours(self) -> None:
         picture, depths, mask = flat_view()
-        pose = cameras.pose(Direction(30, 20), SIDE)
+        pose = views.pose(Direction(30, 20), SIDE)
         sampled = points.sample(picture, depths, mask, pose, count=50, seed=1)
         assert len(sampled) == 50
-        reader = Dataset(cameras.transforms(["images/0000.png"], [pose], SIDE, Range(1, 2)), {}, {})
+        reader = Dataset(cameras.transforms(["images/0000.png"], [pose], SIDE, Range(1, 2), {}), {}, {})
         columns, rows, found = reader.project(0, sampled["xyz"].astype(float))
         assert np.floor(rows).astype(int).tolist() == sampled["rgb"][:, 0].tolist()
         assert np.floor(columns).astype(int).tolist() == sampled["rgb"][:, 1].tolist()
         assert found == pytest.approx(2.0, abs=1e-5)
 
     def test_depends_on_the_seed_only(self) -> None:
-        pose = cameras.pose(Direction(30, 20), SIDE)
+        pose = views.pose(Direction(30, 20), SIDE)
         first, again, other = (points.sample(*flat_view(), pose, count=50, seed=seed) for seed in (1, 1, 2))
         assert first.tobytes() == again.tobytes() != other.tobytes()
 

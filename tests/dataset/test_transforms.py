@@ -6,7 +6,9 @@ docs/nerf_dataset_tips.md. Their rules are restated here, because neither runs w
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ import pytest
 from farm.dataset import cameras
 from farm.dataset.assembly import name
 from farm.dataset.depth import Range
-from farm.scene.views import directions
+from farm.dataset.split import split
+from farm.scene.views import directions, pose
 from farm.tiers import DATASET_TIERS, Coverage
 
 CAMERA_MODELS = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"}  # of nerfstudio's perspective ones
@@ -30,10 +33,12 @@ def transforms(request: pytest.FixtureRequest) -> dict[str, Any]:
     return made(DATASET_TIERS[quality].views, DATASET_TIERS[quality].side, coverage)
 
 
-def made(views: int, side: int, coverage: Coverage) -> dict[str, Any]:
+def made(
+    views: int, side: int, coverage: Coverage, parts: Mapping[str, Sequence[int]] = MappingProxyType({})
+) -> dict[str, Any]:
     names = [name("images", number) for number in range(views)]
-    poses = [cameras.pose(where, side) for where in directions(views, coverage)]
-    return dict(json.loads(json.dumps(cameras.transforms(names, poses, side, Range(2.1, 3.9)))))
+    poses = [pose(where, side) for where in directions(views, coverage)]
+    return dict(json.loads(json.dumps(cameras.transforms(names, poses, side, Range(2.1, 3.9), parts))))
 
 
 def files(transforms: dict[str, Any]) -> list[PurePosixPath]:
@@ -69,6 +74,14 @@ class TestNerfstudio:
         """Points are read in the frames' own coordinates; an applied_transform would be undone on export."""
         unwanted = {"applied_transform", "applied_scale", "orientation_override", "train_filenames"}
         assert not unwanted & transforms.keys()
+
+    def test_finds_the_parts_of_a_split_that_was_ordered(self) -> None:
+        """With one part in the file, nerfstudio wants all three."""
+        found = made(20, 200, "sphere", parts=split(20, 5))
+        assert found["test_filenames"] == [f"images/{number:04d}.png" for number in (0, 5, 10, 15)]
+        assert found["val_filenames"] == [f"images/{number:04d}.png" for number in (2, 7, 12, 17)]
+        listed = [name for part in ("train", "val", "test") for name in found[f"{part}_filenames"]]
+        assert sorted(listed) == [frame["file_path"] for frame in found["frames"]]
 
     def test_keeps_z_up_by_its_own_orientation(self, transforms: dict[str, Any]) -> None:
         """By its default method "up", the mean of the cameras' up axes becomes +z."""
@@ -107,9 +120,13 @@ class TestInstantNgp:
     def test_supports_the_pictures_extension(self, transforms: dict[str, Any]) -> None:
         assert {path.suffix for path in files(transforms)} <= SUPPORTED
 
-    def test_finds_no_field_for_missing_depth_or_transparency(self, transforms: dict[str, Any]) -> None:
-        assert not {"integer_depth_scale", "enable_depth_loading", "white_transparent", "n_frames"} & transforms.keys()
+    def test_finds_no_field_for_depth_that_it_would_misread(self, transforms: dict[str, Any]) -> None:
+        assert not {"integer_depth_scale", "enable_depth_loading", "n_frames"} & transforms.keys()
         assert not any({"depth_path", "sharpness"} & set(frame) for frame in transforms["frames"])
+
+    def test_finds_white_to_be_transparent(self, transforms: dict[str, Any]) -> None:
+        assert transforms["white_transparent"] is True
+        assert not {"black_transparent", "mask_color"} & transforms.keys()
 
 
 def test_states_the_depth_range(transforms: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ class TestContents:
             "model_sha256": SHA256,
             "template": "studio",
             "template_version": templates.version("studio"),
-            "quality": "100x800",
+            "quality": "6x96",
             "coverage": "sphere",
             "engine": "cycles",
             "samples": 4,

@@ -48,7 +48,7 @@ def stored(farm: Farm, render: str) -> list[str]:
 class TestDataset:
     def test_survives_a_crash_without_rendering_a_view_again(self, fragile: Farm) -> None:
         model = fragile.upload("walker.glb", '{"length": 3}')["modelId"]
-        render = fragile.order(model, output="dataset")
+        render = fragile.order(model, output="dataset", formats=["all"])
 
         under_way = until(lambda: fragile.render(render), lambda shown: shown["progress"]["frames"] >= 5)
         assert under_way["status"] == "video-processing"
@@ -69,6 +69,11 @@ class TestDataset:
             assert len(transforms["frames"]) == 100
             for frame in transforms["frames"]:
                 assert Image.open(io.BytesIO(files.read(frame["file_path"]))).size == (64, 64)
+                assert (
+                    Image.open(io.BytesIO(files.read(frame["file_path"].replace("images", "images_rgba")))).mode
+                    == "RGBA"
+                )
+            assert {"sparse/0/images.bin", "depth_exr/0099.exr", "images_4/0099.png"} < set(files.namelist())
         assert parts(fragile, render) == set()
         # A part that the killed worker stored, but did not record, is removed by the render's planned cleanup.
         with contextlib.closing(Database(fragile.settings.database)) as database:

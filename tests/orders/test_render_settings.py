@@ -23,10 +23,12 @@ CHOICES: dict[str, list[Any]] = {
     "effect": ["dataset", "turntable", "hero-spin"],
     "datasetQuality": [None, "196x1024"],
     "coverage": [None, "sphere"],
+    "formats": [None, ["all"]],
     "sweepAngle": [None, 90],
     "animation": [None, "*"],
     "vignette": [None, 0.5],
 }
+FORMATS = '"nerfstudio", "colmap", "nerf-synthetic", "rgba", "metric-depth", "downscaled", "all"'
 LENGTH = "a number from 3 to 30 (to 600 for admins)"
 GOOD = st.fixed_dictionaries(
     {},
@@ -197,6 +199,7 @@ class TestDatasets:
         wire = settings.to_wire()
         spelled_out = {"output": "dataset", "effect": "dataset", "datasetQuality": "100x800", "coverage": "hemisphere"}
         assert wire.items() >= spelled_out.items()
+        assert wire["formats"] == ["nerfstudio"]
         assert parse(wire) == settings
 
     def test_keep_the_requested_tier_and_coverage(self) -> None:
@@ -223,6 +226,19 @@ class TestDatasets:
                 {"output": "dataset", "coverage": "dome"},
                 'renderSettings.coverage is "dome", but must be one of "hemisphere", "sphere"',
             ),
+            *(
+                (
+                    {"output": "dataset", "formats": wrong},
+                    f"renderSettings.formats {found}, but must be a list of {FORMATS}",
+                )
+                for wrong, found in (
+                    ([], "is []"),
+                    ("colmap", 'is "colmap"'),
+                    (["colmap", "ply"], 'has "ply"'),
+                    ([["colmap"]], 'has ["colmap"]'),
+                )
+            ),
+            ({"formats": ["all"]}, 'renderSettings.formats belongs to datasets: send "output": "dataset" as well'),
             ({"output": "splat"}, 'renderSettings.output is "splat", but must be one of "video", "dataset"'),
             (
                 {"output": "dataset", "sweepAngle": 90},
@@ -277,6 +293,7 @@ class TestAllowed:
         [
             ("output", 'one of "video", "dataset"'),
             ("datasetQuality", 'one of "100x800", "196x1024", "400x2048"'),
+            ("formats", f"a list of {FORMATS}"),
             ("scene", 'one of "dark", "daylight", "pedestal", "studio"'),
             ("length", LENGTH),
             ("bgColor", 'a colour such as "#ff8800": # and six hex digits'),
@@ -292,7 +309,7 @@ class TestAllowed:
 
     @pytest.mark.parametrize("field", FIELDS)
     def test_describes_every_field(self, field: str) -> None:
-        assert re.match(r"(one of \"|true or false$|an? \w+ (from|of|such) |the id )", allowed(field))
+        assert re.match(r"(one of \"|a list of \"|true or false$|an? \w+ (from|of|such) |the id )", allowed(field))
 
 
 class TestAgainstTheModel:

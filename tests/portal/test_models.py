@@ -5,6 +5,7 @@ import re
 import pytest
 from httpx import Response
 
+from api.portal import static_files
 from api.portal.visitors import TOKEN_HEADER
 from farm.db.session import Database
 from farm.db.tables import BrowserSession, Model, Render
@@ -114,3 +115,18 @@ class TestModel:
         policy = browser.get(f"{PAGE}/{model_id}").headers["content-security-policy"]
         assert "'unsafe-inline'" not in policy
         assert "'unsafe-eval'" not in policy
+
+
+@pytest.mark.parametrize("path", ["/portal/models", "/portal/models/MODEL"])
+def test_viewer_decodes_draco_with_files_of_the_farm(browser: Browser, path: str, model_id: str) -> None:
+    page = browser.get(path.replace("MODEL", model_id))
+    assert "script-src 'self' 'wasm-unsafe-eval';" in page.headers["content-security-policy"]
+    assert "worker-src blob:;" in page.headers["content-security-policy"]
+    assert page.text.index("/viewer.js") < page.text.index("/model-viewer.min.js")
+    location = static_files.url("viewer.js").removesuffix("viewer.js")
+    for name, media_type in {
+        "draco_decoder.wasm": "application/wasm",
+        "draco_wasm_wrapper.js": "text/javascript",
+    }.items():
+        assert f'"{name}"'.encode() in static_files.files()["model-viewer.min.js"].content
+        assert browser.get(location + name).headers["content-type"].startswith(media_type)

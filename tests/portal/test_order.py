@@ -5,15 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
-from api.portal import settings_form
+from api.portal import settings_form, static_files
+from api.portal.order import MODELS_SHOWN
 from farm.db.session import Database
 from farm.db.tables import Model, Render
+from farm.orders.effects import PATHS
 from farm.orders.render_settings import FIELDS, SCHEMA, parse
 from tests.support.api import count, uploaded
 from tests.support.clients import Client, new_client
@@ -21,6 +25,7 @@ from tests.support.glb import glb
 from tests.support.portal import Browser, counted_statements, set_password
 
 PAGE = "/portal/renders/new"
+MAX_MOVING_BYTES = 60_000
 # As a browser sends the form with nothing changed: ticked boxes only.
 UNCHANGED = {
     "output": "video",
@@ -64,16 +69,23 @@ def newest(database: Database) -> Render:
 class TestForm:
     def test_has_a_control_for_every_setting(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
-        assert sorted({*re.findall(r'name="(\w+)"', page)} & set(FIELDS)) == FIELDS
+        assert sorted({*re.findall(r'name="(\w+)"', page)} & set(FIELDS)) == [
+            name for name in FIELDS if settings_form.has_control(SCHEMA["properties"][name])
+        ]
+
+    def test_leaves_out_only_what_is_neither_a_value_nor_a_list_of_values(self) -> None:
+        """Matrices cannot be typed into a form: their orders come by the API."""
+        assert [name for name in FIELDS if not settings_form.has_control(SCHEMA["properties"][name])] == ["cameras"]
 
     def test_offers_every_value_of_a_choice(self, browser: Browser) -> None:
         page = browser.get(PAGE).text
         for schema in SCHEMA["properties"].values():
-            for value in schema.get("anyOf", [schema])[0].get("enum", ()):
+            inner = schema.get("anyOf", [schema])[0]
+            for value in inner.get("items", inner).get("enum", ()):
                 assert f'value="{value}"' in page
 
     def test_starts_with_the_defaults(self) -> None:
-        assert settings_form.read(UNCHANGED) == {}
+        assert settings_form.read({name: [value] for name, value in UNCHANGED.items()}) == {}
 
     def test_starts_with_an_earlier_render(self, browser: Browser, model_id: str, database: Database) -> None:
         fields = {**UNCHANGED, "model": model_id, "effect": "hero-spin", "sweepAngle": "720", "bgColor": "#ff8800"}
@@ -120,6 +132,65 @@ class TestForm:
         assert response.headers["content-type"] == "image/jpeg"
         assert browser.get(f"/portal/{kind}/x/still").status_code == 404
         assert guest.get(f"/portal/{kind}/{name}/still").status_code == 303
+
+
+class TestMovingEffects:
+    @pytest.mark.parametrize("effect", PATHS)
+    def test_are_small_and_repeat(self, browser: Browser, effect: str) -> None:
+        response = browser.get(f"/portal/effects/{effect}/moving")
+        assert response.headers["content-type"] == "image/webp"
+        assert len(response.content) <= MAX_MOVING_BYTES
+        with Image.open(BytesIO(response.content)) as picture:
+            assert (picture.format, picture.info["loop"]) == ("WEBP", 0)
+            assert picture.n_frames > 20  # type: ignore[attr-defined]
+        assert f'src="/portal/effects/{effect}/moving"' in browser.get(PAGE).text
+
+    def test_are_shown_only_to_who_logged_in(self, browser: Browser, guest: Browser) -> None:
+        assert guest.get("/portal/effects/turntable/moving").status_code == 303
+        assert browser.get("/portal/effects/x/moving").status_code == 404
+        assert browser.get("/portal/effects/..%2fturntable/moving").status_code == 404
+
+    def test_stand_still_for_those_who_prefer_that(self) -> None:
+        style = static_files.files()["portal.css"].content.decode()
+        assert ".moving { display: none;" in style
+        shown = re.findall(r"^@media \(prefers-reduced-motion: no-preference\) \{\n(.*?)^\}", style, re.M | re.S)
+        assert "".join(shown).count(".moving { display: block; }") == style.count(".moving { display: block; }") == 1
+
+
+def add_models(database: Database, like: str, titles: list[str]) -> list[str]:
+    """Models of the account of another model, by their ids."""
+    with database.write() as db:
+        account_id = db.get_one(Model, like).account_id
+        added = [
+            Model(account_id=account_id, original_name="b", title=title, format="glb", file_size=1, sha256=f"{at:064}")
+            for at, title in enumerate(titles)
+        ]
+        db.add_all(added)
+        db.flush()
+        return [model.id for model in added]
+
+
+class TestSearch:
+    FOUND = re.compile(r'name="model" value="(\w+)"( checked)?')
+
+    def test_is_there_when_not_all_models_are_shown(self, browser: Browser, model_id: str, database: Database) -> None:
+        assert 'type="search"' not in browser.get(PAGE).text
+        add_models(database, model_id, ["Chair"] * MODELS_SHOWN)
+        assert 'type="search"' in browser.get(PAGE).text
+
+    def test_finds_models_and_keeps_the_chosen_ones(self, browser: Browser, model_id: str, database: Database) -> None:
+        chair, table = add_models(database, model_id, ["Oak chair", "Table"])
+        response = browser.get("/portal/renders/new/models", params={"find": "CHAIR", "model": [table, "x", model_id]})
+        found = dict(self.FOUND.findall(response.text))
+        assert found == {table: " checked", model_id: " checked", chair: ""}
+        assert "No model has this text" in browser.get("/portal/renders/new/models?find=sofa%00").text
+
+    def test_shows_no_models_of_others(self, other_browser: Browser, model_id: str) -> None:
+        assert model_id not in other_browser.get(f"/portal/renders/new/models?model={model_id}").text
+
+    def test_shows_titles_as_text(self, browser: Browser, model_id: str, database: Database) -> None:
+        add_models(database, model_id, ["<script>alert(1)</script>"])
+        assert "<script>" not in browser.get("/portal/renders/new/models?find=script").text
 
 
 class TestSummary:
@@ -220,6 +291,28 @@ class TestOrder:
         assert browser.post(PAGE, fields, page=PAGE).status_code == 303
         settings = parse(newest(database).settings)
         assert (settings.is_dataset, settings.coverage, settings.dataset_quality) == (True, "sphere", "100x800")
+        assert settings.formats == ["nerfstudio"]
+
+    def test_queues_a_dataset_in_the_formats_that_are_ticked(
+        self, browser: Browser, model_id: str, database: Database
+    ) -> None:
+        fields = {**UNCHANGED, "output": "dataset", "formats": ["colmap", "rgba"], "model": model_id}
+        assert "&#34;formats&#34;: [" in summary(browser, **fields)
+        assert browser.post(PAGE, fields, page=PAGE).status_code == 303
+        assert parse(newest(database).settings).formats == ["colmap", "rgba"]
+        page = browser.get(f"{PAGE}?from={newest(database).id}").text
+        assert re.findall(r'name="formats" value="([\w-]+)" checked', page) == ["colmap", "rgba"]
+
+    def test_queues_a_dataset_with_views_of_ones_own(self, browser: Browser, model_id: str, database: Database) -> None:
+        views = {"views": "40", "size": "400", "elevations": "-20, 60.5", "radius": "4", "coverage": "sphere"}
+        fields = {**UNCHANGED, "output": "dataset", **views, "model": model_id}
+        assert browser.post(PAGE, fields, page=PAGE).status_code == 303
+        settings = parse(newest(database).settings)
+        assert (settings.views, settings.size, settings.radius) == (40, 400, 4)
+        assert settings.elevations == [-20, 60.5]
+        page = browser.get(f"{PAGE}?from={newest(database).id}").text
+        assert re.search(r'name="elevations" value="-20.0,60.5"', page)
+        assert "40 views, 400 px" in browser.get("/portal/renders").text
 
     def test_queues_all_models_or_none(
         self, browser: Browser, client: Client, model_id: str, second_id: str, database: Database

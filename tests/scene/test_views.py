@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.dataset import cameras
-from farm.scene.views import MARGIN, Direction, directions, focal
+from farm.scene import views
+from farm.scene.views import ELEVATIONS, MARGIN, Direction, directions, focal
 from farm.tiers import DATASET_TIERS, Coverage
 from tests.dataset.dataset import Array
 
@@ -20,7 +20,7 @@ SIDES = st.integers(1, 1024).map(lambda half: 2 * half)
 
 def positions(count: int, coverage: Coverage) -> Array:
     """The cameras' positions on the unit sphere, shape (count, 3)."""
-    poses = [cameras.pose(direction, 64) for direction in directions(count, coverage)]
+    poses = [views.pose(direction, 64) for direction in directions(count, coverage)]
     found = np.array([pose[:3, 3] for pose in poses])
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
@@ -54,6 +54,22 @@ class TestLattice:
         assert farthest < 1.2 * spacing(count, coverage)
 
 
+class TestElevations:
+    @given(count=counts, coverage=coverages, bounds=st.tuples(st.floats(-89, 88), st.floats(0.5, 60)))
+    def test_are_between_the_bounds_and_evenly_high(
+        self, count: int, coverage: Coverage, bounds: tuple[float, float]
+    ) -> None:
+        lowest, highest = bounds[0], min(sum(bounds), 90)
+        heights = [math.sin(math.radians(each.elevation)) for each in directions(count, coverage, (lowest, highest))]
+        low, high = math.sin(math.radians(lowest)), math.sin(math.radians(highest))
+        steps = np.diff([low, *sorted(heights), high]) / (high - low) * count
+        assert steps == pytest.approx([0.5, *[1] * (count - 1), 0.5], abs=1e-5)
+
+    @given(count=counts, coverage=coverages)
+    def test_are_those_of_the_coverage_without_bounds(self, count: int, coverage: Coverage) -> None:
+        assert directions(count, coverage, ELEVATIONS[coverage]) == directions(count, coverage)
+
+
 class TestOrder:
     @pytest.mark.parametrize("coverage", COVERAGES)
     @pytest.mark.parametrize("tier", DATASET_TIERS)
@@ -81,7 +97,7 @@ class TestOrder:
 class TestPose:
     @given(direction=ANYWHERE, side=SIDES)
     def test_looks_at_the_origin_upright(self, direction: Direction, side: int) -> None:
-        pose = cameras.pose(direction, side)
+        pose = views.pose(direction, side)
         right, up, back, position = pose[:3].T
         assert pose[:3, :3].T @ pose[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
         assert np.cross(right, up) == pytest.approx(back, abs=1e-12)
@@ -92,6 +108,19 @@ class TestPose:
 
     @given(direction=ANYWHERE, side=SIDES)
     def test_fits_the_bounding_sphere(self, direction: Direction, side: int) -> None:
-        distance = np.linalg.norm(cameras.pose(direction, side)[:3, 3])
+        distance = np.linalg.norm(views.pose(direction, side)[:3, 3])
         half_view = math.atan(side / 2 / focal(side))
         assert math.asin(MARGIN / distance) == pytest.approx(half_view)
+
+    @given(direction=ANYWHERE, side=SIDES, distance=st.floats(1.5, 20))
+    def test_stands_at_the_distance(self, direction: Direction, side: int, distance: float) -> None:
+        near, fitted = views.pose(direction, side, distance), views.pose(direction, side)
+        assert np.linalg.norm(near[:3, 3]) == pytest.approx(distance)
+        assert (near[:3, :3] == fitted[:3, :3]).all()
+
+    @given(direction=ANYWHERE, digits=st.integers(5, 9))
+    def test_becomes_rigid_again_after_rounding(self, direction: Direction, digits: int) -> None:
+        pose = views.pose(direction, 64)
+        mended = views.rigid(np.round(pose, digits).tolist())
+        assert mended[:3, :3].T @ mended[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
+        assert mended == pytest.approx(pose, abs=10.0**-digits * 2)

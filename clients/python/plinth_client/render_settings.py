@@ -1,6 +1,6 @@
 """Types of request bodies, spelled as in the API's JSON."""
 
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 Quality = Literal["share", "standard", "4k", "pro"]
 Status = Literal["pending", "poster-processing", "poster-done", "video-processing", "done", "error", "failed"]
@@ -11,6 +11,7 @@ Anchor = Literal[
     "bottom-left", "bottom-center", "bottom-right",
 ]  # fmt: skip
 DatasetQuality = Literal["100x800", "196x1024", "400x2048"]
+DatasetFormat = Literal["nerfstudio", "colmap", "nerf-synthetic", "rgba", "metric-depth", "downscaled", "all"]
 
 ModelSort = Literal["createdAt", "-createdAt", "title", "-title"]
 RenderSort = Literal["createdAt", "-createdAt", "updatedAt", "-updatedAt"]
@@ -20,7 +21,8 @@ OverlaySort = Literal["createdAt", "-createdAt", "name", "-name"]
 class RenderSettings(TypedDict, total=False):
     """The settings of one render; fields that are left out have the defaults of the API reference.
 
-    Angles in degrees, `length` in seconds. A farm may have more effects than the reference.
+    Angles in degrees, `length` in seconds; `cameras` are 4x4 matrices or the content of a
+    transforms.json. A farm may have more effects than the reference.
     """
 
     quality: Quality
@@ -52,6 +54,13 @@ class RenderSettings(TypedDict, total=False):
     output: Literal["video", "dataset"]
     datasetQuality: DatasetQuality
     coverage: Literal["hemisphere", "sphere"]
+    formats: list[DatasetFormat]
+    views: int
+    size: int
+    elevations: list[float]
+    radius: float
+    split: int
+    cameras: list[list[list[float]]] | dict[str, Any]
 
 
 class BatchItem(TypedDict, total=False):

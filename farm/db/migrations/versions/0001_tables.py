@@ -324,6 +324,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assets")),
         sa.UniqueConstraint("render_id", "kind", name=op.f("uq_assets_render_id_kind")),
     )
+    op.create_index(op.f("ix_assets_created_at_size"), "assets", ["created_at", "size"], unique=False)
     op.create_table(
         "chunks",
         sa.Column("shot_id", sa.String(length=12), nullable=False),
@@ -404,6 +405,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt_logs")),
         sa.UniqueConstraint("chunk_id", "attempt", name=op.f("uq_attempt_logs_chunk_id_attempt")),
+    )
+    op.create_index(
+        op.f("ix_attempt_logs_ended_at"),
+        "attempt_logs",
+        ["ended_at", "outcome", "worker", "chunk_id"],
+        unique=False,
     )
     op.create_table(
         "segments",

@@ -1,0 +1,25 @@
+"""All of the operator's pages, under /operator."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.operator import accounts, audit, history, nodes, overlays, renders, templates_page, work
+from api.operator.access import OperatorDep
+from api.portal.visitors import PortalRoute, redirect
+from farm.errors import NotFound
+
+router = APIRouter(route_class=PortalRoute)
+
+
+@router.get("/operator")
+async def get_home(_: OperatorDep) -> Response:
+    return redirect(nodes.PAGE)
+
+
+for part in (nodes, work, renders, history, accounts, overlays, templates_page, audit):
+    router.include_router(part.router, prefix="/operator")
+
+
+@router.get("/operator/{path:path}")
+async def get_other(_request: Request, path: str, _: OperatorDep) -> Response:
+    """Raises NotFound, which becomes a page."""
+    raise NotFound(f"There is no page {path[:80]}")

@@ -1,0 +1,1 @@
+"""Other renderers on the same shots as the farm."""

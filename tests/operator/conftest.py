@@ -1,0 +1,47 @@
+"""Fixtures of the operator's pages: a browser of an admin account, and a node."""
+
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from farm.accounts import accounts
+from farm.db.session import Database
+from farm.db.tables import Account
+from farm.nodes import registry
+from farm.nodes.facts import Facts
+from tests.support.clients import Client
+from tests.support.portal import Browser, set_password
+
+
+@pytest.fixture
+def admin(database: Database) -> Account:
+    with database.write() as db:
+        return accounts.create(db, "boss@example.com", admin=True)
+
+
+@pytest.fixture
+def operator(public_api: TestClient, database: Database, admin: Account) -> Browser:
+    """A browser that is logged in to an admin account."""
+    set_password(database, admin)
+    return Browser(public_api.app).logged_in(admin.email)
+
+
+@pytest.fixture
+def guest(public_api: TestClient) -> Browser:
+    """A browser that is not logged in."""
+    return Browser(public_api.app)
+
+
+@pytest.fixture
+def browser(public_api: TestClient, database: Database, client: Client) -> Browser:
+    """A browser that is logged in to the account of `client`, which is no admin."""
+    set_password(database, client.account)
+    return Browser(public_api.app).logged_in(client.account.email)
+
+
+@pytest.fixture
+def node(database: Database, gpu: Facts) -> str:
+    """The name of a node that is alive."""
+    registry.join(database, replace(gpu, name="box"))
+    return "box"
