@@ -8,6 +8,13 @@ from farm.orders.dataset_size import fit
 from farm.orders.effects import PATHS
 
 QUALITIES = {"share": "Standard", "standard": "HD", "4k": "4K", "pro": "ProRes 4444"}
+ENGINES = {
+    "eevee": "EEVEE",
+    "cycles": "Cycles",
+    "cycles-optix": "Cycles by OptiX",
+    "cycles-cuda": "Cycles by CUDA",
+    "cycles-hip": "Cycles by HIP",
+}
 STATUSES = {
     "pending": "Waiting",
     "poster-processing": "Rendering",

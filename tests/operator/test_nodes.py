@@ -1,5 +1,6 @@
 """The pages of nodes: what they show, and that they do what `farm nodes` does."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,9 @@ from farm.db import clock, nodes
 from farm.db.session import Database
 from farm.db.tables import Account, Asset, Model, Node, Render
 from farm.nodes import registry
+from farm.nodes.facts import Facts
+from farm.rendering.verdict import Candidate, Verdict
+from farm.scene.shot import ENGINES, Engine
 from farm.scheduling import leases
 from farm.scheduling.doorbell import Doorbell
 from farm.scheduling.leases import Claimant, ClaimedChunk
@@ -38,6 +42,19 @@ class TestList:
     def test_shows_the_machine_and_the_state(self, operator: Browser) -> None:
         text = shown(operator, "/operator/nodes")
         for words in ("box", "Idle", "EEVEE, A card", "16 GiB", "isolation"):
+            assert words in text
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    def test_shows_every_engine_and_what_was_measured_of_it(
+        self, operator: Browser, database: Database, gpu: Facts, engine: Engine
+    ) -> None:
+        fit, out = Candidate(engine, {"share": 0.123}, {"share": 40.0}), Candidate("cycles-hip", reason="no device")
+        measured = Verdict(engine, (fit, out), is_sound=True).candidates_json()
+        registry.join(database, replace(gpu, name="box", engine=engine, measured_engines=measured))
+        label = engine.replace("-", " by ")
+        assert label in shown(operator, "/operator/nodes").lower()
+        text = shown(operator, "/operator/nodes/box")
+        for words in ("0.12 s a share frame", "no device"):
             assert words in text
 
     def test_shows_what_a_node_draws(self, operator: Browser, claimed: ClaimedChunk, render: Render) -> None:
