@@ -1,4 +1,4 @@
-"""Pictures on a disk that is full: neither numpy's tofile nor Blender reports it."""
+"""Pictures on a full disk, which neither numpy's tofile nor Blender reports, and the colours of edges."""
 
 import contextlib
 import resource
@@ -48,6 +48,23 @@ class TestReadTga:
         with pytest.raises(OSError, match="no room") as failure:
             pixels.read(path)
         assert is_disk_full(failure.value)
+
+
+class TestSettleEdges:
+    """A row of empty, partly covered and fully covered pixels; the covered one is red, the edge's own colour blue."""
+
+    def row(self, alpha: int, painted: int) -> list[int]:
+        picture = np.array([[[0, 0, 0, 0], [0, 0, 200, alpha], [200, 0, 0, 255]]], np.uint8)
+        pixels.settle_edges(picture, np.array([[0, painted, 255]], np.float32))
+        settled: list[int] = picture[0, 1].tolist()
+        return settled
+
+    def test_keeps_the_own_colour_as_far_as_a_pixel_is_covered(self) -> None:
+        assert self.row(alpha=204, painted=204) == [40, 0, 160, 204]
+        assert self.row(alpha=51, painted=51) == [160, 0, 40, 51]
+
+    def test_gives_a_pixel_without_colour_that_of_its_neighbours(self) -> None:
+        assert self.row(alpha=204, painted=0) == [200, 0, 0, 204]
 
 
 def tga(width: int, height: int) -> bytes:
