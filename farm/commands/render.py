@@ -58,7 +58,8 @@ def render_dataset(
 ) -> None:
     """Render a training dataset for NeRF and Gaussian splatting on this machine, without a server."""
     logs.configure("warning")
-    options = {"output": "dataset", "datasetQuality": quality, "coverage": coverage, "formats": formats}
+    given = {"datasetQuality": quality, "coverage": coverage, "formats": formats}
+    options = {"output": "dataset", "effect": "dataset", **given}
     request = parse(options | read_pairs(set_ or []))
     with local.dataset(model, request, out, Settings()) as job:
         _show_progress(job.steps, job.frames, "views")

@@ -1,6 +1,6 @@
 """The render settings that datasets have, and their rules."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
@@ -75,6 +75,7 @@ class DatasetSettings(BaseModel):
         list[Format] | None,
         optional(
             min_length=1,
+            max_length=len(get_args(Format)),
             description="Formats of a dataset: those of `nerfstudio` are in every dataset, the files of the others are "
             'added to them. Default: ["nerfstudio"]',
         ),

@@ -8,8 +8,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from farm.errors import InvalidSettings
-from farm.orders import cameras
-from farm.orders.dataset_settings import SideLength, Views
+from farm.orders.dataset_settings import Cameras, SideLength, Views
 from farm.orders.dataset_size import Size, TooManyPixels, fit
 from farm.tiers import DatasetQuality, Quality
 
@@ -33,9 +32,7 @@ class Cost(BaseModel):
     ] = None
     views: Views = None
     size: SideLength = None
-    cameras: Annotated[
-        list[Any] | dict[str, Any] | None, Field(description="Cameras of a dataset, of which only the number counts")
-    ] = None
+    cameras: Cameras = None
 
     @property
     def is_dataset(self) -> bool:
@@ -56,7 +53,7 @@ class Cost(BaseModel):
         return self._size().quality
 
     def _size(self) -> Size:
-        return fit(self.dataset_quality, cameras.count(self.cameras) or self.views, self.size)
+        return fit(self.dataset_quality, len(self.cameras) if self.cameras else self.views, self.size)
 
     @property
     def credits(self) -> int:

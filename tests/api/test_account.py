@@ -35,6 +35,9 @@ class TestAccount:
         assert answer.json()["data"]["credits"] == 10
 
 
+IDENTITY = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
 class TestQuote:
     def test_returns_the_example_of_the_reference(self, api: TestClient) -> None:
         answer = quote(
@@ -61,8 +64,8 @@ class TestQuote:
             ({"views": 300}, "196x1024", 16),
             ({"views": 400, "size": 2048}, "400x2048", 64),
             ({"views": 30, "datasetQuality": "196x1024"}, "196x1024", 16),
-            ({"cameras": [[]] * 300}, "196x1024", 16),
-            ({"cameras": {"frames": [{}] * 300}}, "196x1024", 16),
+            ({"cameras": [IDENTITY] * 300}, "196x1024", 16),
+            ({"cameras": {"frames": [{"transform_matrix": IDENTITY}] * 300}}, "196x1024", 16),
         ],
     )
     def test_prices_a_dataset_by_its_pixels(
@@ -71,7 +74,9 @@ class TestQuote:
         answer = quote(api, {"output": "dataset", **fields}).json()["data"]
         assert answer["breakdown"] == [{"datasetQuality": tier, "credits": price}]
 
-    @pytest.mark.parametrize("fields", [{"views": 19}, {"size": 201}, {"views": 1000, "size": 2048}, {"views": "x"}])
+    @pytest.mark.parametrize(
+        "fields", [{"views": 19}, {"size": 201}, {"views": 1000, "size": 2048}, {"views": "x"}, {"cameras": []}]
+    )
     def test_refuses_a_dataset_that_cannot_be_ordered(self, api: TestClient, fields: dict[str, Any]) -> None:
         assert_error(quote(api, {"output": "dataset", **fields}), "invalid_settings", 400, next(iter(fields)))
 

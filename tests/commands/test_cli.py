@@ -373,7 +373,8 @@ class TestDataset:
             (["--coverage", "dome", "-o", "x.zip"], 'coverage is "dome", but must be one of "hemisphere"'),
             (["--format", "colmap", "--format", "obj", "-o", "x.zip"], 'formats has "obj", but must be'),
             (["--set", "sweepAngle=90", "-o", "x.zip"], 'sweepAngle does not belong to effect "dataset"'),
-            (["--set", "output=video", "-o", "x.zip"], "belongs to datasets"),
+            (["--set", "output=video", "-o", "x.zip"], 'output is "video", but must be "dataset" or left out'),
+            (["--set", "views=19", "-o", "x.zip"], "views is 19, but must be an integer from 20 to 1000"),
             (["-o", "x.tar"], "name a file that ends in .zip"),
         ],
     )

@@ -189,6 +189,7 @@ AWAY = "cameras[1] looks away from the model: the sphere of radius 1 around the 
         ({"cameras": [FRONT, [[0, 0, 0, 0], *FRONT[1:]]]}, NOT_RIGID),
         ({"cameras": [FRONT, [[1e200, 0, 0, 0], *FRONT[1:]]]}, NOT_RIGID),
         ({"cameras": [FRONT, moved(0, 4, 0)]}, AWAY),
+        ({"cameras": [FRONT, moved(0, 1.1, 0)]}, AWAY),
         ({"cameras": [FRONT, moved(2.6, -4, 0)]}, AWAY),
         ({"cameras": [FRONT, moved(0, -4, -2.6)]}, AWAY),
         ({"cameras": [FRONT, moved(0, -1, 0)]}, "cameras[1] is 1 from the origin, but must be 1.05 to 60"),
