@@ -36,7 +36,7 @@ class TestFiles:
             assert (static_files.FOLDER / re.findall("`(.*)`", licence)[0]).is_file()
         assert len(re.findall(r"^\| `", table, re.MULTILINE)) == 3
 
-    @pytest.mark.parametrize("name", ["portal.css", "portal.js", "upload.js"])
+    @pytest.mark.parametrize("name", ["operator.css", "portal.css", "portal.js", "upload.js"])
     def test_of_ours_name_no_other_host(self, name: str) -> None:
         assert b"//" not in re.sub(rb"^\s*// .*$", b"", static_files.files()[name].content, flags=re.MULTILINE)
 
