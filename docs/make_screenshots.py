@@ -1,4 +1,4 @@
-"""Takes docs/pictures/screenshots: the portal's pages, light and dark, on a desktop and on a phone.
+"""Takes docs/pictures/screenshots: all pages, light and dark, on a desktop and on a phone.
 
 Run by `make screenshots`, on a farm that it starts and fills with renders of the sample product (a few minutes).
 """
@@ -18,7 +18,7 @@ ORDERS: list[dict[str, Any]] = [
     {"effect": "turntable", "scene": "pedestal", "length": 3},
     {"effect": "hero-spin", "aspect": "1:1", "scene": "dark", "length": 3},
     {"effect": "showcase", "scene": "daylight", "length": 3},
-    {"effect": "zoom-orbit", "background": "#d8cfc4", "length": 3},
+    {"effect": "zoom-orbit", "bgColor": "#d8cfc4", "length": 3},
     {"effect": "reveal", "aspect": "1:1", "length": 3},
     {"effect": "turntable", "output": "dataset", "datasetQuality": "100x800"},
 ]
@@ -46,9 +46,7 @@ def fill(farm: Farm) -> dict[str, str]:
     farm.client.headers["Authorization"] = f"Bearer {(farm.data / 'admin-key').read_text().strip()}"
     model = farm.upload(MODEL.name, '{"length": 3}')
     farm.client.patch(f"/v1/models/{model['modelId']}", json={"title": "Kettle", "sku": "KTL-1", "tags": ["kitchen"]})
-    *orders, waiting = [
-        farm.order(model["modelId"], **({"length": 3} if "output" not in o else {}), **o) for o in ORDERS
-    ]
+    *orders, waiting = [farm.order(model["modelId"], **order) for order in ORDERS]
     for order in [model["renderId"], *orders]:
         farm.wait_until_done(order)
     return {
@@ -61,6 +59,14 @@ def fill(farm: Farm) -> dict[str, str]:
         "overlays": "/portal/overlays",
         "keys": "/portal/keys",
         "account": "/portal/account",
+        "nodes": "/operator/nodes",
+        "work": "/operator/work",
+        "timeline": f"/operator/renders/{orders[0]}",
+        "charts": "/operator/charts",
+        "accounts": "/operator/accounts",
+        "templates": "/operator/templates",
+        "guides": "/guides",
+        "reference": "/docs",
     }
 
 

@@ -16,7 +16,6 @@ MAX_STATEMENTS = 20  # of a page, with those of the session
 def test_reads_the_database_as_often_for_many_nodes_and_renders(
     operator: Browser, database: Database, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.version_check.VALID_SECONDS", 3600.0)
     monkeypatch.setattr("farm.metrics.STORED_BYTES_TTL_SECONDS", 3600)
     first = fill(database, client.account, settings, nodes=1, renders=10)[0]
     paths = [
@@ -40,7 +39,7 @@ def test_reads_the_database_as_often_for_many_nodes_and_renders(
 
 
 def counted(operator: Browser, paths: list[str]) -> dict[str, int]:
-    for path in paths:  # what is remembered for a while: the version of the tables, the bytes of stored files
+    for path in paths:  # the bytes of stored files are remembered for a while
         operator.get(path)
     return {path: statements(operator, path) for path in paths}
 

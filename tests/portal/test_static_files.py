@@ -36,7 +36,9 @@ class TestFiles:
             assert (static_files.FOLDER / re.findall("`(.*)`", licence)[0]).is_file()
         assert len(re.findall(r"^\| `", table, re.MULTILINE)) == 5
 
-    @pytest.mark.parametrize("name", ["portal.css", "guides.css", "portal.js", "upload.js", "viewer.js"])
+    @pytest.mark.parametrize(
+        "name", ["portal.css", "operator.css", "guides.css", "portal.js", "upload.js", "viewer.js"]
+    )
     def test_of_ours_name_no_other_host(self, name: str) -> None:
         assert b"//" not in re.sub(rb"^\s*// .*$", b"", static_files.files()[name].content, flags=re.MULTILINE)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import event
@@ -56,7 +57,7 @@ def set_password(database: Database, account: Account, password: str = PASSWORD)
 
 @contextmanager
 def counted_statements(app: Any) -> Iterator[list[str]]:
-    """The SQL statements of the calls within the block."""
+    """The SQL statements of the calls within the block, without the check of the tables' version every few seconds."""
     statements: list[str] = []
 
     def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -65,6 +66,8 @@ def counted_statements(app: Any) -> Iterator[list[str]]:
     engine = app.state.farm.database.engine
     event.listen(engine, "before_cursor_execute", record)
     try:
-        yield statements
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(app.state.farm.version_check, "check", lambda: None)
+            yield statements
     finally:
         event.remove(engine, "before_cursor_execute", record)

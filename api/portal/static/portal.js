@@ -56,7 +56,8 @@ for (const [name, on] of [["mouseover", true], ["focusin", true], ["mouseout", f
 document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
 document.addEventListener("DOMContentLoaded", () => {
   localise(document);
-  const tab = document.querySelector(".tabs [aria-current]"); // of many tabs, a phone shows the first
+  // A phone has room for the first of many tabs only.
+  const tab = document.querySelector(".tabs [aria-current]");
   const hidden = tab ? tab.getBoundingClientRect().right - tab.parentElement.getBoundingClientRect().right : 0;
   if (hidden > 0) tab.parentElement.scrollLeft = hidden + 16;
 });
