@@ -25,6 +25,7 @@ ORDERS: list[dict[str, Any]] = [
 SIZES = {"desktop": {"width": 1360, "height": 860}, "phone": {"width": 390, "height": 844}}
 SETTINGS: dict[str, Any] = {"FARM_SCALE": "1", "FARM_FPS": "4", "FARM_SAMPLES": "8", "FARM_ENGINE": "cycles"}
 ADMIN = "admin@localhost"
+QUALITY = 88  # of JPEG
 SETTLE_MS = 2500  # pictures are decoded, and the 3D model appears
 
 
@@ -77,7 +78,7 @@ def take(farm: Farm, browser: Browser, pages: dict[str, str], device: str, schem
         if name == "renders":
             tab.log_in(ADMIN, (farm.data / "admin-password").read_text().strip())
         tab.go(path).wait_for_timeout(SETTLE_MS)
-        tab.page.screenshot(path=FOLDER / f"{name}-{scheme}-{device}.png")
+        tab.page.screenshot(path=FOLDER / f"{name}-{scheme}-{device}.jpg", quality=QUALITY)
     tab.page.context.close()
     assert tab.faults == []
 
