@@ -141,7 +141,8 @@ class TestOtherSettings:
         for view in by_cycles.views:
             inside = proof.interior(by_cycles.mask(view))
             pictures = [dataset.picture("images", view)[inside].astype(float) for dataset in (by_cycles, by_eevee)]
-            assert np.abs(pictures[0] - pictures[1]).mean() < 20
+            # EEVEE has no light from one wall of the model on another.
+            assert np.abs(pictures[0] - pictures[1]).mean() < 25
             assert (by_eevee.picture("images", view)[~proof.dilated(by_cycles.mask(view), 2)] == 255).all()
 
 
