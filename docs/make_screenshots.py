@@ -46,7 +46,7 @@ def fill(farm: Farm) -> dict[str, str]:
     """Order renders and wait for them, but for the last; returns the paths of the pages by their names."""
     farm.client.headers["Authorization"] = f"Bearer {(farm.data / 'admin-key').read_text().strip()}"
     model = farm.upload(MODEL.name, '{"length": 3}')
-    farm.client.patch(f"/v1/models/{model['modelId']}", json={"title": "Kettle", "sku": "KTL-1", "tags": ["kitchen"]})
+    farm.client.patch(f"/v1/models/{model['modelId']}", json={"title": "Radio", "sku": "RD-1", "tags": ["audio"]})
     *orders, waiting = [farm.order(model["modelId"], **order) for order in ORDERS]
     for order in [model["renderId"], *orders]:
         farm.wait_until_done(order)

@@ -22,7 +22,7 @@ PRODUCT = ASSETS / "product.glb"
 class TestFirstDay:
     def test_leads_from_the_upload_to_the_download(self, tab: Tab) -> None:
         page = tab.go("/portal/models")
-        tab.drop("Kettle.glb", PRODUCT.read_bytes())
+        tab.drop("Radio.glb", PRODUCT.read_bytes())
         upload = page.locator("#uploads")
         expect(upload.locator("model-viewer")).to_have_js_property("loaded", True)
         upload.locator("article video").wait_for(state="attached")  # the preview

@@ -27,8 +27,8 @@ class TestWork:
         page.get_by_role("button", name="Drain").click()
         expect(page.locator("#state")).to_contain_text("Drained", timeout=60_000)
         tab.go("/portal/models")
-        tab.drop("Kettle.glb", (ASSETS / "product.glb").read_bytes())
-        tab.page.get_by_role("link", name="Open Kettle.glb").wait_for()
+        tab.drop("Radio.glb", (ASSETS / "product.glb").read_bytes())
+        tab.page.get_by_role("link", name="Open Radio.glb").wait_for()
         render = str(tab.go("/portal/renders").locator("a.cover").get_attribute("href")).split("/")[-1]
         operator.go(f"/operator/work?q={render}").locator(f"#render-{render}").click()
         page.get_by_role("button", name="Cancel").click()

@@ -19,8 +19,8 @@ class TestPages:
         barriers = {path: tab.barriers(path) for path in GUEST_PAGES}
         tab.sign_up(f"{scheme}@studio.example")
         tab.go("/portal/models")
-        tab.drop("Kettle.glb", (ASSETS / "product.glb").read_bytes())
-        model = tab.page.get_by_role("link", name="Open Kettle.glb").get_attribute("href")
+        tab.drop("Radio.glb", (ASSETS / "product.glb").read_bytes())
+        model = tab.page.get_by_role("link", name="Open Radio.glb").get_attribute("href")
         render = tab.go("/portal/renders").locator("a.cover").get_attribute("href")
         barriers |= {path: tab.barriers(path) for path in [*PAGES, f"{model}", f"{render}"]}
         assert {path: found for path, found in barriers.items() if found} == {}
