@@ -71,7 +71,7 @@ def list_renders(account: RendersRead, farm: FarmDep, query: Annotated[RenderQue
             metadata=query.pairs,
         )
     meta = Meta(total=total, offset=query.offset, limit=query.limit)
-    return Page(data=[RenderDetail.from_detail(detail) for detail in details], meta=meta)
+    return Page(data=[RenderDetail.in_list(detail) for detail in details], meta=meta)
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))

@@ -28,7 +28,9 @@ MetadataField = Annotated[
     dict[str, str], Field(description="The metadata that the order had", examples=[{"order": "4711"}])
 ]
 StatusField = Annotated[Status, Field(description="Stage of the render", examples=["pending"])]
-SettingsField = Annotated[RenderSettings, Field(description="The requested settings, defaults included")]
+SettingsField = Annotated[
+    RenderSettings, Field(description="The requested settings, defaults included; lists leave out `cameras`")
+]
 
 
 def _parse(raw: Any) -> RenderSettings:
@@ -183,15 +185,15 @@ class RenderSummary(ApiModel):
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
-        return cls(**cls._fields_of(row))
+        return cls(**cls._fields_of(row, _without_cameras(row)))
 
     @staticmethod
-    def _fields_of(row: Render) -> dict[str, Any]:
+    def _fields_of(row: Render, render_settings: RenderSettings) -> dict[str, Any]:
         return {
             "id": row.id,
             "status": row.status,
             "is_system_preview": row.is_system_preview,
-            "render_settings": parse(row.settings),
+            "render_settings": render_settings,
             "metadata": row.client_metadata,
             "created_at": row.created_at,
             "updated_at": row.updated_at,
@@ -222,15 +224,28 @@ class RenderDetail(RenderSummary):
 
     @classmethod
     def from_detail(cls, detail: Detail) -> Self:
+        return cls._of(detail, parse(detail.render.settings))
+
+    @classmethod
+    def in_list(cls, detail: Detail) -> Self:
+        return cls._of(detail, _without_cameras(detail.render))
+
+    @classmethod
+    def _of(cls, detail: Detail, render_settings: RenderSettings) -> Self:
         row = detail.render
         return cls(
-            **cls._fields_of(row),
+            **cls._fields_of(row, render_settings),
             model_id=row.model_id,
             file_size=detail.file_size,
             error_message=row.error_message,
             has_web_variant=detail.has_web_variant,
             progress=Progress(frames=detail.frames_done, of=detail.frames),
         )
+
+
+def _without_cameras(row: Render) -> RenderSettings:
+    """The settings as lists have them: a thousand cameras are 300 kB, of each of a hundred renders."""
+    return parse({**row.settings, "cameras": None})
 
 
 class RenderDeleted(ApiModel):

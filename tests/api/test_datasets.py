@@ -35,6 +35,15 @@ def done(api: TestClient, finished: Finish) -> str:
     return f"/v1/renders/{render}"
 
 
+class TestCameras:
+    def test_are_in_the_render_but_not_in_lists(self, api: TestClient) -> None:
+        cameras = [[[1.0, 0, 0, 0], [0, 0, -1.0, -4.0], [0, 1.0, 0, 0], [0, 0, 0, 1]]]
+        render = ordered(api, {"output": "dataset", "cameras": cameras})
+        [listed] = api.get("/v1/renders", params={"ids": render}).json()["data"]
+        assert "cameras" not in listed["renderSettings"]
+        assert api.get(f"/v1/renders/{render}").json()["data"]["renderSettings"]["cameras"] == cameras
+
+
 class TestOrder:
     def test_returns_its_settings_and_progress_in_views(self, api: TestClient, waiting: str) -> None:
         render = api.get(waiting).json()["data"]
