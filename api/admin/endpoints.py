@@ -12,6 +12,7 @@ from api.effects import EffectDep
 from api.envelope import Data, Meta, Page
 from api.errors import errors
 from api.ids import RenderInPath
+from api.renders.schemas import CAMERAS_IN_LIST
 from farm.db import accounts, attempt_logs, renders, statistics
 from farm.db.tables import Render
 from farm.errors import Conflict, InvalidFormat, InvalidSettings, NoCredits, RenderNotFound
@@ -20,7 +21,7 @@ from farm.scheduling import administration
 router = APIRouter(prefix="/admin", tags=["Administration"], route_class=KeyedRoute)
 
 
-@router.get("/renders", responses=errors())
+@router.get("/renders", responses=errors(), response_model_exclude={"data": CAMERAS_IN_LIST})
 def list_all_renders(_: AdminRead, farm: FarmDep, query: Annotated[AllRendersQuery, Query()]) -> Page[AnyRender]:
     """The renders of all accounts, newest first unless `sort` says otherwise."""
     with farm.database.read() as db:

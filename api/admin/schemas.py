@@ -13,7 +13,7 @@ from api.text import NO_CONTROL_CHARACTERS
 from farm.db.attempt_logs import Observer, Outcome
 from farm.db.renders import Detail
 from farm.db.statistics import AccountCounts
-from farm.db.tables import Account, AttemptLog, Chunk, Render
+from farm.db.tables import Account, AttemptLog, Chunk
 from farm.scheduling.administration import QueueCounts
 
 MAX_EMAIL_LENGTH = 320
@@ -75,10 +75,12 @@ class AnyRender(RenderDetail):
 
     @classmethod
     def of(cls, detail: Detail, nodes: Sequence[str]) -> Self:
-        return cls(**cls._shared(RenderDetail.in_list(detail), detail.render, nodes))
+        return cls(**cls._shared(detail, nodes))
 
     @staticmethod
-    def _shared(shared: RenderDetail, row: Render, nodes: Sequence[str]) -> dict[str, object]:
+    def _shared(detail: Detail, nodes: Sequence[str]) -> dict[str, object]:
+        row = detail.render
+        shared = RenderDetail.from_detail(detail)
         return {name: getattr(shared, name) for name in RenderDetail.model_fields} | {
             "account": AccountReference.from_row(row.account),
             "nodes": list(nodes),
@@ -153,9 +155,7 @@ class AnyRenderDetail(AnyRender):
         cls, detail: Detail, nodes: Sequence[str], credits: int, parts: Sequence[tuple[Chunk, list[AttemptLog]]]
     ) -> Self:
         chunks = [ChunkDetail.from_rows(chunk, attempts) for chunk, attempts in parts]
-        return cls(
-            **cls._shared(RenderDetail.from_detail(detail), detail.render, nodes), credits=credits, chunks=chunks
-        )
+        return cls(**cls._shared(detail, nodes), credits=credits, chunks=chunks)
 
 
 class QueueDetail(ApiModel):

@@ -28,6 +28,7 @@ from api.models.schemas import (
     Uploaded,
 )
 from api.multipart import TextField, Upload, form, receive
+from api.renders.schemas import CAMERAS_IN_LIST
 from farm.db import models
 from farm.errors import (
     BodyTooLarge,
@@ -135,7 +136,11 @@ def list_models(account: ModelsRead, farm: FarmDep, query: Annotated[ModelQuery,
     return Page(data=[ModelItem.from_row(row) for row in rows], meta=meta)
 
 
-@router.get("/{model_id}", responses=errors(ModelNotFound))
+@router.get(
+    "/{model_id}",
+    responses=errors(ModelNotFound),
+    response_model_exclude={"data": {"renders": CAMERAS_IN_LIST}},
+)
 def get_model(model_id: ModelInPath, account: ModelsRead, farm: FarmDep) -> Data[ModelDetail]:
     """One model with its newest renders."""
     with farm.database.read() as db:

@@ -109,7 +109,7 @@ def _page(request: Request, name: str, farm: Farm, *, problem: FarmError | None 
             raise NotFound("There is no such node: it was removed, or never joined")
         [row] = _rows(db, found, at)
         failures = [Failure(*failure) for failure in row.node.failures or []]
-        models = operations.with_contents(db, {failure.sha256 for failure in failures})
+        models = operations.with_contents(db, {(failure.account_id, failure.sha256) for failure in failures})
     values: dict[str, Any] = {"row": row, "node": row.node, "at": at, "problem": problem}
     values["failures"] = [(failure, models.get((failure.account_id, failure.sha256))) for failure in reversed(failures)]
     template = "operator/node_state.html" if "hx-request" in request.headers else "operator/node.html"

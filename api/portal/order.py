@@ -49,6 +49,8 @@ def get_form(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
         with farm.database.read() as db:
             render = renders.owned(db, visitor.account.id, earlier)
         chosen, values = [render.model_id], {} if render.is_system_preview else dict(render.settings)
+        if values.pop("cameras", None):  # which have no control; the size was theirs
+            values = {name: value for name, value in values.items() if name not in ("size", "datasetQuality")}
     return _page(request, visitor, farm, chosen, values)
 
 

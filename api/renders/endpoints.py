@@ -12,6 +12,7 @@ from api.errors import errors
 from api.ids import RenderInPath
 from api.renders import service
 from api.renders.schemas import (
+    CAMERAS_IN_LIST,
     CreateBatch,
     CreateRender,
     RenderCreated,
@@ -58,7 +59,7 @@ def create_batch(
         return Data(data=effect.answered(db, [RenderQueued.from_row(row) for row in rows]))
 
 
-@router.get("", responses=errors())
+@router.get("", responses=errors(), response_model_exclude={"data": CAMERAS_IN_LIST})
 def list_renders(account: RendersRead, farm: FarmDep, query: Annotated[RenderQuery, Query()]) -> Page[RenderDetail]:
     """The account's renders, newest first unless `sort` says otherwise."""
     with farm.database.read() as db:
@@ -71,7 +72,7 @@ def list_renders(account: RendersRead, farm: FarmDep, query: Annotated[RenderQue
             metadata=query.pairs,
         )
     meta = Meta(total=total, offset=query.offset, limit=query.limit)
-    return Page(data=[RenderDetail.in_list(detail) for detail in details], meta=meta)
+    return Page(data=[RenderDetail.from_detail(detail) for detail in details], meta=meta)
 
 
 @router.get("/{render_id}", responses=errors(RenderNotFound))

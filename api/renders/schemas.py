@@ -31,6 +31,7 @@ StatusField = Annotated[Status, Field(description="Stage of the render", example
 SettingsField = Annotated[
     RenderSettings, Field(description="The requested settings, defaults included; lists leave out `cameras`")
 ]
+CAMERAS_IN_LIST = {"__all__": {"render_settings": {"cameras"}}}  # a thousand of them are 300 kB, in each render
 
 
 def _parse(raw: Any) -> RenderSettings:
@@ -185,15 +186,15 @@ class RenderSummary(ApiModel):
 
     @classmethod
     def from_row(cls, row: Render) -> Self:
-        return cls(**cls._fields_of(row, _without_cameras(row)))
+        return cls(**cls._fields_of(row))
 
     @staticmethod
-    def _fields_of(row: Render, render_settings: RenderSettings) -> dict[str, Any]:
+    def _fields_of(row: Render) -> dict[str, Any]:
         return {
             "id": row.id,
             "status": row.status,
             "is_system_preview": row.is_system_preview,
-            "render_settings": render_settings,
+            "render_settings": parse(row.settings),
             "metadata": row.client_metadata,
             "created_at": row.created_at,
             "updated_at": row.updated_at,
@@ -224,28 +225,15 @@ class RenderDetail(RenderSummary):
 
     @classmethod
     def from_detail(cls, detail: Detail) -> Self:
-        return cls._of(detail, parse(detail.render.settings))
-
-    @classmethod
-    def in_list(cls, detail: Detail) -> Self:
-        return cls._of(detail, _without_cameras(detail.render))
-
-    @classmethod
-    def _of(cls, detail: Detail, render_settings: RenderSettings) -> Self:
         row = detail.render
         return cls(
-            **cls._fields_of(row, render_settings),
+            **cls._fields_of(row),
             model_id=row.model_id,
             file_size=detail.file_size,
             error_message=row.error_message,
             has_web_variant=detail.has_web_variant,
             progress=Progress(frames=detail.frames_done, of=detail.frames),
         )
-
-
-def _without_cameras(row: Render) -> RenderSettings:
-    """The settings as lists have them: a thousand cameras are 300 kB, of each of a hundred renders."""
-    return parse({**row.settings, "cameras": None})
 
 
 class RenderDeleted(ApiModel):

@@ -18,7 +18,7 @@ def print_logs(render_id: RenderId, data: Data = None, as_json: Json = False) ->
         render = db.get(Render, render_id)
         if render is None:
             fail(f"There is no render {render_id}: it was deleted or never existed")
-        parts = attempt_logs.of_render(db, render)
+        parts = attempt_logs.of_render(db, render, with_text=True)
         if as_json:
             print_json(_render_json(render, parts))
             return

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from farm.db import clock
 from farm.db.tables import AttemptLog, Chunk, Render
@@ -38,14 +38,18 @@ def store(db: Session, chunk_id: str, attempt: int, worker: str, text: str) -> N
     db.add(entry)
 
 
-def of_render(db: Session, render: Render) -> list[tuple[Chunk, list[AttemptLog]]]:
-    """The chunks of a render in the order of its frames, the finishing one last, each with its attempts so far."""
+def of_render(db: Session, render: Render, *, with_text: bool = False) -> list[tuple[Chunk, list[AttemptLog]]]:
+    """The chunks of a render in the order of its frames, the finishing one last, each with its attempts so far.
+
+    The text of the attempts can be read with `with_text` only: that of many is large.
+    """
     its_own = or_(Chunk.kind == "draw", Chunk.render_id == render.id)
     wanted = select(Chunk).where(Chunk.shot_id == render.shot_id, its_own).order_by(Chunk.kind, Chunk.first_frame)
     parts: dict[str, tuple[Chunk, list[AttemptLog]]] = {chunk.id: (chunk, []) for chunk in db.scalars(wanted)}
-    for entry in db.scalars(
-        select(AttemptLog).where(AttemptLog.chunk_id.in_(list(parts))).order_by(AttemptLog.attempt)
-    ):
+    attempts = select(AttemptLog).where(AttemptLog.chunk_id.in_(list(parts))).order_by(AttemptLog.attempt)
+    if not with_text:
+        attempts = attempts.options(defer(AttemptLog.text, raiseload=True))
+    for entry in db.scalars(attempts):
         parts[entry.chunk_id][1].append(entry)
     return list(parts.values())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload
 
 from farm.db import gallery, lists
@@ -21,13 +21,14 @@ def pictures(db: Session, renders: Iterable[Render]) -> dict[str, str]:
     """By the id of the render: the render whose small still shows it, which is its own, or the newest of its model."""
     models = {render.id: render.model_id for render in renders}
     own = set(db.scalars(select(Asset.render_id).where(Asset.render_id.in_(models), Asset.kind == "thumb-still")))
-    others = gallery.pictures(db, list(set(models.values())))
+    others = gallery.pictures(db, list({model for id_, model in models.items() if id_ not in own}))
     return {id_: id_ if id_ in own else others[model] for id_, model in models.items() if id_ in own or model in others}
 
 
-def with_contents(db: Session, sha256s: Collection[str]) -> dict[tuple[str, str], Model]:
-    """The models with these contents, by their account and content."""
-    rows = db.scalars(select(Model).where(Model.sha256.in_(sha256s)))
+def with_contents(db: Session, contents: Collection[tuple[str, str]]) -> dict[tuple[str, str], Model]:
+    """The models that are not deleted, by the ids of their accounts and their contents, which are given as pairs."""
+    wanted = tuple_(Model.account_id, Model.sha256).in_(contents)
+    rows = db.scalars(select(Model).where(wanted, Model.deleted_at.is_(None)))
     return {(model.account_id, model.sha256): model for model in rows}
 
 

@@ -259,11 +259,12 @@ class Render(Table):
     """
 
     __tablename__ = "renders"
-    # One for each listing: all, by status, by model. Each covers the columns that counting and paging read.
+    # One for each listing: all, by status, by model, of all. Each has the columns that counting and paging read.
     __table_args__ = (
         Index(None, "account_id", "created_at", "id"),
         Index(None, "account_id", "status", "created_at", "id"),
         Index(None, "model_id", "account_id", "created_at", "id"),
+        Index(None, "created_at", "id"),
     )
 
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))

@@ -60,8 +60,9 @@ def from_transforms(cameras: Any) -> Any:
 def lens_problem(cameras: Any) -> str | None:
     """Why a transforms.json, not checked yet, has another lens than datasets have; None if it has not."""
     angle = cameras.get("camera_angle_x") if isinstance(cameras, dict) else None
-    if isinstance(angle, int | float) and not abs(angle / 2 - HALF_VIEW) <= MAX_LENS_ERROR:
-        return f"cameras.camera_angle_x is {angle:g}, but must be {2 * HALF_VIEW:.4f}, the lens of all datasets"
+    lens, error = 2 * HALF_VIEW, 2 * MAX_LENS_ERROR
+    if isinstance(angle, int | float) and not lens - error <= angle <= lens + error:
+        return f"cameras.camera_angle_x must be {lens:.4f}, the lens of all datasets"
     return None
 
 

@@ -11,6 +11,7 @@ from farm.tiers import Coverage, DatasetQuality, Format
 
 MIN_VIEWS, MAX_VIEWS = 20, 1000
 MIN_SIZE, MAX_SIZE, SIZE_STEP = 200, 2048, 4  # pixels per side; the step leaves whole pixels in images_4/
+MIN_ELEVATION_RANGE_DEGREES = 1.0
 
 Degrees = Annotated[float, Field(ge=-90, le=90)]
 
@@ -121,8 +122,11 @@ class DatasetSettings(BaseModel):
     def _problem(self) -> str | None:
         if self.elevations:
             lowest, highest = self.elevations
-            if lowest >= highest:
-                return f"elevations has {lowest:g} before {highest:g}, but must have the lowest first"
+            if highest - lowest < MIN_ELEVATION_RANGE_DEGREES:
+                return (
+                    f"elevations has {lowest:g} before {highest:g}, but must have the lowest first,"
+                    f" and the highest at least {MIN_ELEVATION_RANGE_DEGREES:g} above it"
+                )
             if lowest < 0 and self.coverage == "hemisphere":
                 return f'elevations begins at {lowest:g}, below the horizon: send "coverage": "sphere" as well'
         if self.cameras:
@@ -158,14 +162,19 @@ def defaults(raw: dict[str, Any]) -> dict[str, Any]:
     views, side = (
         whole(value) if value is not None else None for value in (listed or raw.get("views"), raw.get("size"))
     )
-    if views is None and side is None:
-        return found
+    if (views is None and side is None) or not (_is_number(views, MAX_VIEWS) and _is_number(side, MAX_SIZE)):
+        return found  # the fields' own checks say what is wrong
     quality = raw.get("datasetQuality", raw.get("dataset_quality"))
     try:
         size = fit(quality, views, side)
     except TooManyPixels:
         return found | {"dataset_quality": LARGEST_QUALITY}
     except (TypeError, KeyError):
-        return found  # the fields' own checks say what is wrong
+        return found
     found |= {"dataset_quality": size.quality, "size": size.side}
     return found if listed else found | {"views": size.views}
+
+
+def _is_number(value: Any, most: int) -> bool:
+    """Whether a number that is not checked yet is left out, or one to reckon with."""
+    return value is None or (isinstance(value, int) and 0 < value <= most)

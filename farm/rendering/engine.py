@@ -77,7 +77,8 @@ class Devices:
         for path in map(Path, DRIVER_VERSIONS):
             with contextlib.suppress(OSError):
                 drivers.append(f"{path.parent.name} {path.read_text().strip()}")
-        return Key(self.name or "", ", ".join(drivers), bpy=version("bpy"), plinth=version("plinth"))
+        engines = ", ".join(sorted(self.engines))
+        return Key(self.name or "", engines, ", ".join(drivers), bpy=version("bpy"), plinth=version("plinth"))
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,20 @@ def measure(settings: Settings, scratch: Path, devices: Devices, *, compiling_fi
 
     With `compiling_first` no engine is out because its driver still compiles; this may take minutes.
     """
+    file = VerdictFile(settings, devices.key)
+    with file.locked():
+        return _measure(file, settings, scratch, devices, compiling_first=compiling_first)
+
+
+def _measure(
+    file: VerdictFile, settings: Settings, scratch: Path, devices: Devices, *, compiling_first: bool = False
+) -> Verdict:
     host = BlenderHost(scratch, of_blender(settings), settings.blender_bytes)
     if compiling_first:
         compile_first(host, settings, devices.engines)
     verdict = calibrate(host, settings, devices.engines, devices.absent)
     if verdict.is_sound and devices.engines:
-        VerdictFile(settings, devices.key).store(verdict)
+        file.store(verdict)
     return verdict
 
 
@@ -131,8 +140,9 @@ def _verdict(settings: Settings, scratch: Path, devices: Devices) -> Verdict:
     """The verdict that is kept, or a new one. Of several workers of a machine that start together one measures."""
     if verdict := known(settings, devices):
         return verdict
-    with VerdictFile(settings, devices.key).locked():
-        return known(settings, devices) or measure(settings, scratch, devices)
+    file = VerdictFile(settings, devices.key)
+    with file.locked():
+        return file.load() or _measure(file, settings, scratch, devices)
 
 
 def probe(scratch: Path, confined_by: Sandbox) -> Devices:

@@ -65,9 +65,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Key:
-    """What a verdict holds for: a GPU, its driver, and the versions of Blender and Plinth."""
+    """What a verdict holds for: a GPU, its driver and engines, and the versions of Blender and Plinth."""
 
     card: str
+    engines: str  # those for GPUs; a container may lack some of its machine's
     driver: str
     bpy: str
     plinth: str

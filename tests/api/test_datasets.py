@@ -38,9 +38,18 @@ def done(api: TestClient, finished: Finish) -> str:
 class TestCameras:
     def test_are_in_the_render_but_not_in_lists(self, api: TestClient) -> None:
         cameras = [[[1.0, 0, 0, 0], [0, 0, -1.0, -4.0], [0, 1.0, 0, 0], [0, 0, 0, 1]]]
-        render = ordered(api, {"output": "dataset", "cameras": cameras})
-        [listed] = api.get("/v1/renders", params={"ids": render}).json()["data"]
-        assert "cameras" not in listed["renderSettings"]
+        render = ordered(api, {"output": "dataset", "cameras": cameras, "size": 2048})
+        answer = api.get("/v1/renders", params={"ids": render})
+        assert answer.status_code == 200, answer.text
+        [listed] = answer.json()["data"]
+        [in_model] = [
+            each
+            for each in api.get(f"/v1/models/{listed['modelId']}").json()["data"]["renders"]
+            if each["id"] == render
+        ]
+        for found in (listed, in_model):
+            assert found["renderSettings"]["size"] == 2048
+            assert "cameras" not in found["renderSettings"]
         assert api.get(f"/v1/renders/{render}").json()["data"]["renderSettings"]["cameras"] == cameras
 
 

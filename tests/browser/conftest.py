@@ -18,8 +18,9 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
+    """Ends with its test, because as long as it runs, other tests of this process cannot start an event loop."""
     with chromium() as running:
         yield running
 

@@ -83,6 +83,13 @@ class TestNerfstudio:
         listed = [name for part in ("train", "val", "test") for name in found[f"{part}_filenames"]]
         assert sorted(listed) == [frame["file_path"] for frame in found["frames"]]
 
+    @pytest.mark.parametrize("views", [1, 2, 3, 20, 21])
+    @pytest.mark.parametrize("every", [2, 3, 8])
+    def test_has_every_view_once_and_some_to_train_with(self, views: int, every: int) -> None:
+        parts = split(views, every)
+        assert sorted(number for part in parts.values() for number in part) == list(range(views))
+        assert parts["train"]
+
     def test_keeps_z_up_by_its_own_orientation(self, transforms: dict[str, Any]) -> None:
         """By its default method "up", the mean of the cameras' up axes becomes +z."""
         up = np.mean([np.array(frame["transform_matrix"])[:3, 1] for frame in transforms["frames"]], axis=0)

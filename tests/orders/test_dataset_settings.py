@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from farm.dataset import cameras as dataset_cameras
 from farm.dataset.depth import Range
@@ -166,9 +167,20 @@ AWAY = "cameras[1] looks away from the model: the sphere of radius 1 around the 
             "cameras does not fit: 101 views of 800x800 have more pixels than 100x800, "
             "which has room for 100 of that size",
         ),
+        (
+            {"elevations": [89.9999999, 90]},
+            "elevations has 90 before 90, but must have the lowest first, and the highest at least 1 above it",
+        ),
+        (
+            {"cameras": {"camera_angle_x": 10**400, "frames": []}},
+            "cameras.camera_angle_x must be 0.6911, the lens of all datasets",
+        ),
         ({"elevations": [10]}, "elevations is [10], but must be a list of two numbers from -90 to 90"),
         ({"elevations": [0, 91]}, "elevations has 91, but must be a list of two numbers from -90 to 90"),
-        ({"elevations": [40, 40]}, "elevations has 40 before 40, but must have the lowest first"),
+        (
+            {"elevations": [40, 40]},
+            "elevations has 40 before 40, but must have the lowest first, and the highest at least 1 above it",
+        ),
         (
             {"elevations": [-5, 40], "coverage": "hemisphere"},
             'elevations begins at -5, below the horizon: send "coverage": "sphere" as well',
@@ -196,7 +208,7 @@ AWAY = "cameras[1] looks away from the model: the sphere of radius 1 around the 
         ({"cameras": [FRONT, moved(0, -61, 0)]}, "cameras[1] is 61 from the origin, but must be 1.05 to 60"),
         (
             {"cameras": {"camera_angle_x": 0.8, "frames": [{"transform_matrix": FRONT}]}},
-            "cameras.camera_angle_x is 0.8, but must be 0.6911, the lens of all datasets",
+            "cameras.camera_angle_x must be 0.6911, the lens of all datasets",
         ),
         ({"cameras": [FRONT], "views": 20}, "views does not go with cameras, which say it: leave it out"),
         ({"cameras": [FRONT], "radius": 4}, "radius does not go with cameras, which say it: leave it out"),
@@ -207,6 +219,16 @@ def test_refuses_views_that_cannot_be_drawn(fields: dict[str, Any], message: str
     with pytest.raises(InvalidSettings) as refused:
         ordered(**fields)
     assert refused.value.message == f"renderSettings.{message}"
+
+
+@pytest.mark.parametrize("views", ["a" * 1000, [1] * 1000, 1.5, 10**400, True])
+@pytest.mark.parametrize("size", ["b", [2], 2e200, 10**400, 2.5])
+def test_refuses_what_cannot_be_reckoned_with(views: Any, size: Any) -> None:
+    for fields in ({"views": views}, {"size": size}, {"views": views, "size": size}):
+        with pytest.raises(InvalidSettings):
+            ordered(**fields)
+        with pytest.raises(ValidationError):
+            price_of({"output": "dataset", **fields})
 
 
 @pytest.mark.parametrize("field", ["views", "size", "elevations", "radius", "split", "cameras", "formats"])

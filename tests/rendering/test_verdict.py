@@ -130,8 +130,8 @@ class TestDecision:
 
 
 class TestKey:
-    @given(st.lists(st.tuples(*[st.sampled_from(["", "a", "b"])] * 4), min_size=2, max_size=2, unique=True))
-    def test_differs_with_card_driver_and_versions(self, two: list[tuple[str, str, str, str]]) -> None:
+    @given(st.lists(st.tuples(*[st.sampled_from(["", "a", "b"])] * 5), min_size=2, max_size=2, unique=True))
+    def test_differs_with_card_engines_driver_and_versions(self, two: list[tuple[str, str, str, str, str]]) -> None:
         one, other = (Key(*parts) for parts in two)
         assert one.digest != other.digest
         assert one.digest == replace(one).digest

@@ -308,6 +308,7 @@ def upgrade() -> None:
         ["model_id", "account_id", "created_at", "id"],
         unique=False,
     )
+    op.create_index(op.f("ix_renders_created_at_id"), "renders", ["created_at", "id"], unique=False)
     op.create_index(op.f("ix_renders_shot_id"), "renders", ["shot_id"], unique=False)
     op.create_table(
         "assets",
