@@ -4,16 +4,21 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farm.db.session import Database
 from farm.db.tables import now
 from farm.nodes import names
 from farm.processes import memory, sandbox
 from farm.rendering.drawing_code import drawing_code
-from farm.rendering.engine import Choice, Devices
 from farm.scene.shot import Engine
 from farm.settings import Settings
+
+if TYPE_CHECKING:
+    from farm.rendering.engine import (  # needs Blender's and ffmpeg's packages, which the API does without
+        Choice,
+        Devices,
+    )
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Facts:
 
 
 def gather(
-    name: str, tags: list[str], choice: Choice, devices: Devices, database: Database, settings: Settings
+    name: str, tags: list[str], choice: "Choice", devices: "Devices", database: Database, settings: Settings
 ) -> Facts:
     """The facts of this process. `has_gpu` is False for software OpenGL, and if the engine does not use the GPU."""
     return Facts(

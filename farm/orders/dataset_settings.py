@@ -22,7 +22,7 @@ def _matrices(raw: Any) -> Any:
     return cameras.from_transforms(raw)
 
 
-Row = Annotated[list[float], Field(min_length=4, max_length=4)]
+Row = Annotated[list[Annotated[float, Field(strict=True)]], Field(min_length=4, max_length=4)]  # no booleans
 Cameras = Annotated[
     list[Annotated[list[Row], Field(min_length=4, max_length=4)]] | None,
     optional(

@@ -137,7 +137,7 @@ class TestBesideLitMaterials:
         parts(model, lit, unlit_behind)
         _, seen = draw_frame(blender, setup)
         middle = slice(29, 35)
-        assert np.abs(plain[middle, middle].astype(int) - seen[middle, middle]).max() < 12
+        assert np.abs(plain[middle, middle].astype(int) - seen[middle, middle]).mean() < 5
         assert np.abs(seen[16, 20:44, :3].astype(int) - HEX).max() <= 3  # the unlit sheet's upper edge
 
     def test_is_exact_behind_an_invisible_box(self, blender: Blender, model: Path) -> None:
