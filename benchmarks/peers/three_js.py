@@ -22,7 +22,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.share_render import SAMPLE, farm_seconds
 from farm.blender.client import Blender
@@ -35,12 +34,11 @@ from farm.scene.shot import ShotSetup
 from farm.settings import Settings
 from farm.video.composite import Compositor
 from farm.video.run import executable
+from tests.support.tabs import chromium
 
 PAGE = Path(__file__).parent
 THREE = PAGE / "node_modules" / "three"
 TYPES = {".html": "text/html", ".js": "text/javascript"}
-CHROMIUM = "/usr/bin/chromium"
-SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SETTINGS = Settings(engine="cycles")
 
 # The farm's own camera in every frame, and its placement of the model.
@@ -136,14 +134,6 @@ def three_seconds(peer: Peer, spec: ShotSpec) -> float:
         peer.encoder.stdin.close()
         peer.encoder.wait()
         return time.monotonic() - began
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
-        yield browser
-        browser.close()
 
 
 @contextmanager
