@@ -92,13 +92,16 @@ def sun(name: str, *, azimuth: float, elevation: float, spread: float, strength:
     lamp.angle, lamp.energy, lamp.color = math.radians(spread), strength, colour
 
 
-def surround(stops: Sequence[Stop], *, strength: float) -> None:
-    """A world whose colour depends only on elevation: `stops` go from 0 at the nadir to 1 at the zenith."""
+def surround(stops: Sequence[Stop], *, strength: float, axis: float = 0.0, front: float = 0.0) -> None:
+    """A world whose colour depends on elevation: `stops` go from 0 at the nadir to 1 at the zenith.
+
+    Near the horizon, front and back are brighter than the sides by `axis`, and the front than the back by `front`.
+    """
     world = bpy.data.worlds.new("World")
     world.use_nodes = True
     tree = world.node_tree
     direction = tree.nodes.new("ShaderNodeTexCoord")
-    height = tree.nodes.new("ShaderNodeSeparateXYZ")
+    separate = tree.nodes.new("ShaderNodeSeparateXYZ")
     ramp = tree.nodes.new("ShaderNodeMapRange")
     curve = tree.nodes.new("ShaderNodeValToRGB")
     ramp.inputs["From Min"].default_value = -1.0
@@ -108,24 +111,56 @@ def surround(stops: Sequence[Stop], *, strength: float) -> None:
         elements.new(0.5)
     for element, (position, colour) in zip(elements, stops, strict=True):
         element.position, element.color = position, (*colour, 1.0)
-    tree.links.new(direction.outputs["Generated"], height.inputs["Vector"])
-    tree.links.new(height.outputs["Z"], ramp.inputs["Value"])
+    tree.links.new(direction.outputs["Generated"], separate.inputs["Vector"])
+    tree.links.new(separate.outputs["Z"], ramp.inputs["Value"])
     tree.links.new(ramp.outputs["Result"], curve.inputs["Fac"])
     background = tree.nodes["Background"]
     tree.links.new(curve.outputs["Color"], background.inputs["Color"])
     background.inputs["Strength"].default_value = strength
+    if axis or front:
+        x, y = separate.outputs["X"], separate.outputs["Y"]
+        along_axis = calculate(tree, "SUBTRACT", calculate(tree, "MULTIPLY", y, y), calculate(tree, "MULTIPLY", x, x))
+        even = calculate(tree, "MULTIPLY_ADD", y, -front * strength, strength)  # the front is at -Y
+        uneven = calculate(tree, "MULTIPLY_ADD", along_axis, axis * strength, even)
+        tree.links.new(uneven, background.inputs["Strength"])
     # A smooth world needs no larger importance map; Cycles' automatic size takes a second to build.
     world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 64
     world.probe_resolution, world.use_sun_shadow = "128", False
     bpy.context.scene.world = world
 
 
+def calculate(
+    tree: bpy.types.NodeTree, operation: str, *operands: bpy.types.NodeSocket | float
+) -> bpy.types.NodeSocket:
+    """Add a Math node; returns its result."""
+    node = tree.nodes.new("ShaderNodeMath")
+    node.operation = operation
+    for socket, operand in zip(node.inputs, operands, strict=False):
+        if isinstance(operand, float):
+            socket.default_value = operand
+        else:
+            tree.links.new(operand, socket)
+    return node.outputs[0]
+
+
+# What chrome and glass mirror on white: a bright floor that fades away, a dark horizon, a sky that grows brighter.
+ROOM = [
+    (0.0, grey(1.0)),
+    (0.25, grey(0.85)),
+    (0.4, grey(0.5)),
+    (0.5, grey(0.1)),
+    (0.6, grey(0.22)),
+    (0.8, grey(0.65)),
+    (1.0, grey(0.8)),
+]
+
+
 def studio() -> dict[str, float]:
-    """A white room with a darker band around the horizon, for reflections on metal and gloss."""
-    soft_box("Key", azimuth=-48, elevation=45, distance=5.0, size=(3.5, 3.5), power=168)
-    soft_box("Fill", azimuth=55, elevation=20, distance=6.0, size=(4.0, 4.0), power=135)
-    soft_box("Rim", azimuth=165, elevation=45, distance=5.0, size=(2.5, 2.5), power=60)
-    surround([(0.0, grey(0.75)), (0.46, grey(0.45)), (0.54, grey(0.45)), (0.8, grey(0.8))], strength=0.52)
+    """A white room: a large soft key, a fill from the right, a rim light, and something to mirror all around."""
+    soft_box("Key", azimuth=-48, elevation=48, distance=5.0, size=(3.5, 3.5), power=156)
+    soft_box("Fill", azimuth=68, elevation=14, distance=6.0, size=(3.5, 3.5), power=85)
+    soft_box("Rim", azimuth=165, elevation=45, distance=5.0, size=(2.5, 2.5), power=36)
+    surround(ROOM, strength=0.7, axis=0.35, front=0.1)
     return {}
 
 
@@ -164,7 +199,7 @@ def pedestal() -> dict[str, float]:
     soft_box("Key", azimuth=-40, elevation=50, distance=5.0, size=(2.8, 2.8), power=380)
     soft_box("Fill", azimuth=60, elevation=20, distance=6.0, size=(4.0, 4.0), power=50)
     soft_box("Rim", azimuth=165, elevation=50, distance=5.0, size=(2.5, 2.5), power=190)
-    surround([(0.0, grey(0.5)), (0.46, grey(0.35)), (0.54, grey(0.35)), (0.8, grey(0.85))], strength=0.5)
+    surround(ROOM, strength=0.5, axis=0.35)
     column()
     return {"fit_margin": 1.4, "shadow_strength": 0.0, "reflector_strength": 0.0}
 
