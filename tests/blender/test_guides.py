@@ -66,11 +66,12 @@ class TestPicture:
         assert len(edge) > 50
         assert np.abs(edge - inner.mean(axis=0)).max() < np.abs(inner - inner.mean(axis=0)).max() + 5
 
-    def test_has_the_same_edge_in_all_pixels(self, blender: Blender, tmp_path: Path) -> None:
-        """All pixels share 16 samples, so their alphas are multiples of a sixteenth."""
+    @pytest.mark.parametrize(("samples", "shared"), [(5, 8), (8, 16)], ids=["draft", "picture"])
+    def test_has_the_same_edge_in_all_pixels(self, blender: Blender, tmp_path: Path, samples: int, shared: int) -> None:
+        """All pixels share 16 samples, a draft's 8, so their alphas are multiples of a sixteenth or an eighth."""
         model = parts(tmp_path / "plate.glb", Part(sheet(0), matte(0.6, 0.1, 0.1, 1)))
-        _, seen = draw_frame(blender, shot(model, size=SIZE, samples=5), 25.0)
-        levels = seen[is_partly_covered(seen), 3] / 255 * 16
+        _, seen = draw_frame(blender, shot(model, size=SIZE, samples=samples), 25.0)
+        levels = seen[is_partly_covered(seen), 3] / 255 * shared
         assert np.abs(levels - np.rint(levels)).max() < 0.05
 
     def test_has_even_transparency(self, blender: Blender, tmp_path: Path) -> None:
@@ -234,9 +235,9 @@ class TestViewTransform:
 
 def denoised(colours: Plane, albedo: Plane, normals: Plane) -> Plane:
     """farm.blender.denoise.denoise, run in a process with bpy."""
-    from farm.blender.denoise import denoise
+    from farm.blender.denoise import HIGH, denoise
 
-    return denoise(colours, albedo, normals)
+    return denoise(colours, albedo, normals, HIGH)
 
 
 class TestDenoise:
