@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from farm import templates
-from tests.commands.test_cli import PRODUCT, done, environment, farm, refused  # noqa: F401 - a fixture
+from tests.support.assets import ASSETS
 from tests.support.blender import InsideBlender
+from tests.support.commands import done, farm, refused
 from tests.support.templates import STUDIO, darken_key, rename_subject, save_changed
+
+pytestmark = pytest.mark.usefixtures("small_farm")
+
+PRODUCT = ASSETS / "product.glb"
 
 
 @pytest.fixture
