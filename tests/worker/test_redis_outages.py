@@ -20,7 +20,7 @@ from tests.support.polling import until
 from tests.support.redis_server import RedisServer, on_socket
 from tests.support.workers import SMALL, StartWorker, blenders_of, state, upload
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.frames(SMALL)]
 
 ALIVE = {"working", "idle"}
 
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def settings(settings: Settings, server: RedisServer) -> Settings:
-    return settings.model_copy(update={**SMALL, "redis_url": server.url})
+    return settings.model_copy(update={"redis_url": server.url})
 
 
 @pytest.fixture

@@ -13,14 +13,9 @@ from farm.settings import Settings
 from tests.support.polling import until
 from tests.support.workers import SMALL, StartWorker, node, state, upload
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.frames(SMALL)]
 
 MODELS = ["walker.glb", "draco.glb", "product.glb", "embedded.gltf"]
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update=SMALL)
 
 
 def reaped_until_over(database: Database, settings: Settings, doorbell: Doorbell) -> list[Render]:

@@ -18,12 +18,7 @@ from tests.support.nodes import CARD
 from tests.support.polling import until
 from tests.support.workers import SMALL, StartWorker, state, upload
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update=SMALL)
+pytestmark = [pytest.mark.slow, pytest.mark.frames(SMALL)]
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,7 @@ from tests.support.clients import Client
 from tests.support.polling import until
 from tests.support.workers import SMALL, StartWorker, blenders_of, upload
 
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update=SMALL)
+pytestmark = pytest.mark.frames(SMALL)
 
 
 @pytest.fixture
