@@ -6,18 +6,10 @@ from typing import Any
 
 import pytest
 
-from farm.templates.contract import Violation
 from tests.support.blender import InsideBlender
-from tests.support.templates import PEDESTAL, Change, save_changed
+from tests.support.templates import PEDESTAL, Change, assert_reported, examine_changed
 
 pytestmark = pytest.mark.slow
-
-
-def examine_changed(change: Change, target: Path) -> list[Violation]:
-    from farm.blender.template import examine
-
-    save_changed(change, target, PEDESTAL)
-    return examine(target)
 
 
 def add(bpy: Any, name: str, data: Any) -> Any:
@@ -242,10 +234,8 @@ VIOLATIONS: list[tuple[Change, str, str]] = [
 def test_reports_each_violation_with_its_fix(
     inside: InsideBlender, tmp_path: Path, change: Change, object_: str, problem: str
 ) -> None:
-    found = inside(examine_changed, change, tmp_path / "changed.blend")
-    matching = [violation for violation in found if violation.object == object_ and problem in violation.problem]
-    assert matching, found
-    assert all(violation.fix for violation in found)
+    found = inside(examine_changed, change, tmp_path / "changed.blend", PEDESTAL)
+    assert_reported(found, object_, problem)
 
 
 def hold_out_the_set(bpy: Any) -> None:
@@ -262,7 +252,7 @@ def hold_out_the_set(bpy: Any) -> None:
     ],
 )
 def test_names_the_menu_that_mends_the_set(inside: InsideBlender, tmp_path: Path, change: Change, fix: str) -> None:
-    assert fix in [violation.fix for violation in inside(examine_changed, change, tmp_path / "changed.blend")]
+    assert fix in [violation.fix for violation in inside(examine_changed, change, tmp_path / "changed.blend", PEDESTAL)]
 
 
 def no_set(bpy: Any) -> None:
@@ -336,4 +326,4 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("change", ACCEPTED)
 def test_accepts_what_a_set_may_hold(inside: InsideBlender, tmp_path: Path, change: Change) -> None:
-    assert inside(examine_changed, change, tmp_path / "changed.blend") == []
+    assert inside(examine_changed, change, tmp_path / "changed.blend", PEDESTAL) == []
