@@ -41,6 +41,7 @@ bench: setup
 
 gallery: setup
 	@$(BIN)/python -m docs.make_gallery
+	@$(BIN)/python -m docs.make_scene_pictures
 
 screenshots: setup
 	@$(BIN)/python -m docs.make_screenshots
