@@ -41,7 +41,7 @@ def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
     static = casts_shadow(stage, shot) and not stage.moves
     shadow = shadows.bake(stage, folder / "shadow.npy") if static else None
     prepare(stage, shot)
-    guides = Guides.of(stage) if shot.engine != "eevee" else None
+    guides = Guides.of(stage, draft=shot.draft) if shot.engine != "eevee" else None
     return OpenShot(shot, stage, shadow, guides, Unlit.of(stage))
 
 

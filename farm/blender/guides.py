@@ -23,23 +23,17 @@ from farm.blender.materials import materials
 from farm.blender.stage import Stage
 from farm.scene.camera import View
 
-MIN_SAMPLES, MIN_DRAFT_SAMPLES = 16, 8
-# A picture of fewer samples is a draft, such as a preview: seconds are worth more than the last decibel.
-MAX_DRAFT_SAMPLES = 7
+MIN_SAMPLES, DRAFT_SAMPLES = 16, 8
 # All pixels share their samples, so an off-centre mean of the samples shifts the whole silhouette. Best of 48 seeds:
 # 0.006 pixels from the pixel's centre; with Cycles' default seed 0 it is 0.075 pixels.
 CENTRED_SEED = 31
 MATTE_GREY = (0.8, 0.8, 0.8, 1.0)  # what Cycles shows of a surface without a material
 
 
-def is_draft(picture_samples: int) -> bool:
-    return picture_samples <= MAX_DRAFT_SAMPLES
-
-
-def shared_samples(picture_samples: int) -> dict[str, Any]:
-    """Cycles' settings for the guides of a picture of `picture_samples`: they are to be at least as fine."""
+def shared_samples(samples: int) -> dict[str, Any]:
+    """Cycles' settings for renders in which all pixels share their `samples` sub-pixel samples."""
     return {
-        "samples": MIN_DRAFT_SAMPLES if is_draft(picture_samples) else max(MIN_SAMPLES, picture_samples),
+        "samples": samples,
         "seed": CENTRED_SEED,
         "max_bounces": 0,
         "scrambling_distance": 0.0,
@@ -47,27 +41,33 @@ def shared_samples(picture_samples: int) -> dict[str, Any]:
     }
 
 
+def fine(picture_samples: int) -> int:
+    """The samples of clean edges and guides: no fewer than the picture's own."""
+    return max(MIN_SAMPLES, picture_samples)
+
+
 @dataclass(frozen=True)
 class Guides:
-    """How to draw the guides: `switches` make the lit shaders glow at 1."""
+    """How to draw the guides: `switches` make the lit shaders glow at 1. Those of a `draft` are coarser."""
 
     switches: list[bpy.types.NodeSocket]
+    draft: bool
 
     @classmethod
-    def of(cls, stage: Stage) -> "Guides":
+    def of(cls, stage: Stage, *, draft: bool = False) -> "Guides":
         """For the subject and the set on the stage. Enables the normal pass, which pictures then record, too."""
         bpy.context.view_layer.use_pass_normal = True
         _give_nodes(stage.drawn)
         used = sorted(materials(stage.drawn), key=lambda material: material.name)
         trees = dict.fromkeys(tree for material in used for tree in _trees(material.node_tree))
-        return cls([switch for tree in trees for switch in _add_switches(tree)])
+        return cls([switch for tree in trees for switch in _add_switches(tree)], draft)
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
         """Inside the block, renders show the guides: the albedo as their colours, the normal pass, and the alpha."""
         cycles = bpy.context.scene.cycles
         overrides: list[tuple[Any, dict[str, Any]]] = [
-            (cycles, shared_samples(cycles.samples)),
+            (cycles, shared_samples(DRAFT_SAMPLES if self.draft else fine(cycles.samples))),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
         ]
         with ExitStack() as restored:
@@ -87,7 +87,7 @@ def render_denoised(
     with guides.drawn():
         passes = render_passes(stage, view, box, folder)
     albedo = np.minimum(stacked(passes, "Combined", "RGB"), 1)
-    normals, quality = stacked(passes, "Normal", "XYZ"), FAST if is_draft(bpy.context.scene.cycles.samples) else HIGH
+    normals, quality = stacked(passes, "Normal", "XYZ"), FAST if guides.draft else HIGH
     colours = denoise(stacked(noisy, "Combined", "RGB"), albedo, normals, quality)
     picture = to_display(colours, passes["Combined.A"], folder)
     full = np.iinfo(picture.dtype).max

@@ -15,7 +15,7 @@ import numpy as np
 from farm.blender import pixels
 from farm.blender.culling import add
 from farm.blender.film import Box, render_image, temporary_settings
-from farm.blender.guides import shared_samples
+from farm.blender.guides import fine, shared_samples
 from farm.blender.materials import is_unlit, materials
 from farm.blender.stage import Stage
 from farm.scene.camera import View
@@ -63,7 +63,7 @@ class Unlit:
         overrides: list[tuple[Any, dict[str, Any]]] = [
             (scene.display_settings, {"display_device": "sRGB"}),
             (scene.view_settings, PLAIN_VIEW),
-            (scene.cycles, shared_samples(scene.cycles.samples)),
+            (scene.cycles, shared_samples(fine(scene.cycles.samples))),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
             *((other, {"is_holdout": True}) for other in others),
         ]

@@ -33,6 +33,7 @@ def shot_setup(spec: ShotSpec, model: Path, engine: Engine) -> ShotSetup:
         pan_x=spec.pan_x,
         roll_z=spec.roll_z,
         bits=TIERS[spec.tier].bits,
+        draft=spec.tier == "preview",
         path=tuple((pose.azimuth, pose.radius, pose.scale) for pose in spec.fit_path()),
     )
 

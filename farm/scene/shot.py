@@ -18,7 +18,7 @@ class ShotSetup:
 
     `template` is the path of a .blend; `width` and `height` are pixels of the whole frame; `samples` is the engine's
     samples per pixel; `shadows` enables the ground shadow, `reflector` the floor's mirror image; `bits` is 8 or 16, of
-    every colour and alpha sample.
+    every colour and alpha sample. A `draft`, such as a preview, takes less time for guides and denoising.
 
     `animation` is the clip that plays in a loop at `animation_speed` times its own speed ("*": the file's first clip);
     `fps` is the rate of frame numbers. `roll_z`, `tilt_x` and `pan_x` rotate the model in degrees, in this order, about
@@ -35,6 +35,7 @@ class ShotSetup:
     shadows: bool
     reflector: bool = False
     bits: int = 8
+    draft: bool = False
     animation: str | None = None
     animation_speed: float = 1.0
     fps: int = 30
