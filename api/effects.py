@@ -109,6 +109,8 @@ class Effect:
         """
         try:
             response = await handle()
+            if response.status_code >= 400:  # a page about an error: other errors are raised
+                await run_in_threadpool(self._check_again)
             if self._claim and not self._is_answered:  # a call without an effect, such as a quote
                 await run_in_threadpool(self._keep, self._claim, response)
             return response

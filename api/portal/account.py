@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import Farm, FarmDep
+from api.effects import EffectDep
 from api.portal import pages
 from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
 from farm.accounts import passwords, sessions
@@ -25,7 +26,7 @@ def get_account(request: Request, visitor: VisitorDep, farm: FarmDep) -> Respons
 
 
 @router.post("/account/password")
-def change_password(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+def change_password(request: Request, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Change the password, and end all other sessions of the account."""
     try:
         farm.rate_limiter.take_log_in(visitor.account.email, request.client.host if request.client else "")
@@ -34,8 +35,7 @@ def change_password(request: Request, visitor: VisitorDep, farm: FarmDep) -> Res
         if not passwords.is_right(visitor.form.text("old"), old):
             raise InvalidRequest("The current password is wrong")
         new = passwords.digest(visitor.form.text("new"))
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             sessions.change_password(db, visitor.account, new, keep=visitor.session.id)
     except (InvalidRequest, RateLimited) as error:
         return _page(request, visitor, farm, problem=error, status=error.status)
@@ -43,9 +43,9 @@ def change_password(request: Request, visitor: VisitorDep, farm: FarmDep) -> Res
 
 
 @router.post("/account/sessions/{session_id}/end")
-def end_session(session_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
+def end_session(session_id: str, visitor: VisitorDep, effect: EffectDep) -> Response:
     """Log another browser out."""
-    with farm.database.write() as db:
+    with effect.transaction() as db:
         session_rows.end(db, visitor.account.id, session_id=session_id)
     return redirect(PAGE)
 

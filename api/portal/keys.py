@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from api.dependencies import Farm, FarmDep
+from api.effects import EffectDep
 from api.portal import pages
 from api.portal.visitors import Form, PortalRoute, Visitor, VisitorDep, redirect
-from farm.accounts import accounts, sessions
+from farm.accounts import accounts
 from farm.db import accounts as account_rows
 from farm.db import clock
 from farm.db.tables import Key
@@ -31,12 +32,11 @@ def get_keys(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
 
 
 @router.post("/keys")
-def create_key(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+def create_key(request: Request, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Create a key, and show it once."""
     try:
         name, scopes, days = _read(visitor.form)
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             _check_number(db, visitor)
             expires_at = clock.now(db) + timedelta(days=days) if days else None
             raw = accounts.create_key(db, visitor.account, name=name, scopes=scopes, expires_at=expires_at)
@@ -46,14 +46,13 @@ def create_key(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response
 
 
 @router.post("/keys/{key_id}/roll")
-def roll_key(key_id: str, request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+def roll_key(key_id: str, request: Request, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Replace a key, and show the new one once."""
     hours = visitor.form.text("overlap")
     try:
         if hours not in OVERLAPS:
             raise InvalidRequest("Choose when the old key ends")
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             _check_number(db, visitor)
             raw = accounts.roll_key(db, visitor.account.id, key_id, timedelta(hours=int(hours)))
     except (InvalidRequest, Conflict, Unauthorized) as error:
@@ -62,9 +61,9 @@ def roll_key(key_id: str, request: Request, visitor: VisitorDep, farm: FarmDep) 
 
 
 @router.post("/keys/{key_id}/revoke")
-def revoke_key(key_id: str, request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+def revoke_key(key_id: str, request: Request, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     try:
-        with farm.database.write() as db:
+        with effect.transaction() as db:
             accounts.revoke_own_key(db, visitor.account.id, key_id)
     except Unauthorized as error:
         return _page(request, visitor, farm, problem=error)

@@ -1,4 +1,8 @@
-"""Pages for guests: log in, sign up; and log out."""
+"""Pages for guests: log in, sign up; and log out.
+
+Their transactions are not those of an effect (api.effects): a guest has no session that could be checked again, and who
+logs out needs none that is still valid.
+"""
 
 from typing import Any
 

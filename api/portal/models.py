@@ -17,7 +17,6 @@ from api.portal import pages
 from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
 from api.queries import MAX_TEXT_LENGTH
 from api.validation_messages import explain
-from farm.accounts import sessions
 from farm.db import gallery, models
 from farm.db.lists import Listing
 from farm.errors import FarmError, InvalidRequest
@@ -96,14 +95,13 @@ def get_model(request: Request, model_id: str, visitor: VisitorDep, farm: FarmDe
 
 
 @router.post("/models/{model_id}")
-def update_model(request: Request, model_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
+def update_model(request: Request, model_id: str, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Change title, SKU, external id and tags. Raises ModelNotFound."""
     form = visitor.form
     fields = {name: form.text(name) for name in ("title", "sku", "externalId")}
     try:
         change = UpdateModel.model_validate({**fields, "tags": form.text("tags").split(",")}, by_alias=True)
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             service.update(db, visitor.account, model_id, change)
     except ValidationError as error:
         problem = InvalidRequest(explain(error.errors()[0]))
@@ -112,25 +110,22 @@ def update_model(request: Request, model_id: str, visitor: VisitorDep, farm: Far
 
 
 @router.post("/models/{model_id}/archive")
-def archive_model(model_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
-    with farm.database.write() as db:
-        sessions.check_again(db, visitor.session.id)
+def archive_model(model_id: str, visitor: VisitorDep, effect: EffectDep) -> Response:
+    with effect.transaction() as db:
         service.archive(db, visitor.account, model_id)
     return redirect(f"{PAGE}/{model_id}")
 
 
 @router.post("/models/{model_id}/unarchive")
-def unarchive_model(model_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
-    with farm.database.write() as db:
-        sessions.check_again(db, visitor.session.id)
+def unarchive_model(model_id: str, visitor: VisitorDep, effect: EffectDep) -> Response:
+    with effect.transaction() as db:
         service.unarchive(db, visitor.account, model_id)
     return redirect(f"{PAGE}/{model_id}")
 
 
 @router.post("/models/{model_id}/delete")
-def delete_model(model_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
-    with farm.database.write() as db:
-        sessions.check_again(db, visitor.session.id)
+def delete_model(model_id: str, visitor: VisitorDep, effect: EffectDep) -> Response:
+    with effect.transaction() as db:
         service.delete(db, visitor.account, model_id)
     return redirect(PAGE)
 

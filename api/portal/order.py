@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from api import catalogue
 from api.dependencies import Farm, FarmDep
+from api.effects import EffectDep
 from api.portal import pages, settings_form
 from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
 from api.queries import MAX_TEXT_LENGTH
 from api.renders import service
 from api.renders.schemas import MAX_BATCH_SIZE, CreateRender
-from farm.accounts import sessions
 from farm.db import gallery, models, overlays, renders
 from farm.db.lists import Listing
 from farm.db.tables import Model
@@ -89,7 +89,7 @@ def get_summary(request: Request, visitor: VisitorDep) -> Response:
 
 
 @router.post("/renders/new")
-def order(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
+def order(request: Request, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Queue a render of each chosen model: all of them, or none."""
     form = visitor.form
     model_ids = list(dict.fromkeys(form.all("model")))
@@ -99,8 +99,7 @@ def order(request: Request, visitor: VisitorDep, farm: FarmDep) -> Response:
             raise InvalidRequest(f"Choose 1 to {MAX_BATCH_SIZE} models")
         settings = parse(raw)
         orders = [CreateRender(model_id=id_, render_settings=settings) for id_ in model_ids]
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             if len(orders) == 1:
                 found = [service.create(db, farm, visitor.account, orders[0])]
             else:

@@ -13,7 +13,6 @@ from api.overlays import service
 from api.overlays.endpoints import FIELDS, MAX_OVERLAY_BYTES
 from api.portal import pages
 from api.portal.visitors import PortalRoute, VisitorDep, redirect
-from farm.accounts import sessions
 from farm.db import overlays
 from farm.db.lists import Listing
 from farm.errors import OverlayNotFound
@@ -74,9 +73,8 @@ def get_file(request: Request, overlay_id: str, visitor: VisitorDep, farm: FarmD
 
 
 @router.post("/overlays/{overlay_id}/delete")
-def delete_overlay(overlay_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
+def delete_overlay(overlay_id: str, visitor: VisitorDep, effect: EffectDep) -> Response:
     """Delete an overlay of the account's own. Raises OverlayNotFound."""
-    with farm.database.write() as db:
-        sessions.check_again(db, visitor.session.id)
+    with effect.transaction() as db:
         service.delete(db, visitor.account, overlay_id)
     return redirect(PAGE)

@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import Farm, FarmDep
-from api.portal import pages
-from api.portal.labels import GROUPS, QUALITIES, SORTS, effect
+from api.effects import EffectDep
+from api.portal import labels, pages
+from api.portal.labels import GROUPS, QUALITIES, SORTS
 from api.portal.visitors import PortalRoute, Visitor, VisitorDep, redirect
 from api.queries import MAX_TEXT_LENGTH
 from api.renders import service
-from farm.accounts import sessions
 from farm.db import accounts, gallery, renders
 from farm.db.gallery import Filter
 from farm.errors import Conflict, FarmError, InvalidFormat, InvalidSettings, NoCredits, NotFound
@@ -54,7 +54,7 @@ def list_renders(request: Request, visitor: VisitorDep, farm: FarmDep) -> Respon
         page_size=PAGE_SIZE,
         chosen=chosen,
         is_filtered=any(value for name, value in chosen.items() if name != "sort"),
-        effects={name: effect(name) for name in (*PATHS, "dataset")},
+        effects={name: labels.effect(name) for name in (*PATHS, "dataset")},
         tags=tags,
         link=lambda offset: f"{PAGE}?{urlencode({**kept, 'offset': offset})}",
         unfinished=_unfinished(details),
@@ -77,20 +77,18 @@ def get_render(request: Request, render_id: str, visitor: VisitorDep, farm: Farm
 
 
 @router.post("/renders/{render_id}/delete")
-def delete_render(render_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
+def delete_render(render_id: str, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Delete a render. Raises RenderNotFound."""
-    with farm.database.write() as db:
-        sessions.check_again(db, visitor.session.id)
+    with effect.transaction() as db:
         service.delete(db, farm, visitor.account, render_id)
     return redirect(PAGE)
 
 
 @router.post("/renders/{render_id}/dismiss")
-def dismiss_render(request: Request, render_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
+def dismiss_render(request: Request, render_id: str, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Acknowledge a failed render. Raises RenderNotFound."""
     try:
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             service.dismiss(db, visitor.account, render_id)
     except Conflict as error:
         return _page(request, render_id, visitor, farm, problem=error)
@@ -98,11 +96,10 @@ def dismiss_render(request: Request, render_id: str, visitor: VisitorDep, farm: 
 
 
 @router.post("/renders/{render_id}/retry")
-def retry_render(request: Request, render_id: str, visitor: VisitorDep, farm: FarmDep) -> Response:
+def retry_render(request: Request, render_id: str, visitor: VisitorDep, farm: FarmDep, effect: EffectDep) -> Response:
     """Queue a failed render once more, for its price. Raises RenderNotFound."""
     try:
-        with farm.database.write() as db:
-            sessions.check_again(db, visitor.session.id)
+        with effect.transaction() as db:
             render = renders.owned(db, visitor.account.id, render_id, lock=True)
             submit.again(db, render, farm.settings, farm.doorbell)
     except (Conflict, InvalidSettings, InvalidFormat, NoCredits) as error:

@@ -6,6 +6,8 @@ from api.portal import account, files, keys, log_in, models, order, overlays, re
 from api.portal.visitors import GuestDep, PortalRoute, VisitorDep, redirect
 from farm.errors import NotFound
 
+PARTS = (static_files, log_in, account, keys, order, renders, models, overlays, files)
+
 router = APIRouter(route_class=PortalRoute)
 
 
@@ -14,7 +16,7 @@ async def get_home(_: VisitorDep) -> Response:
     return redirect(renders.PAGE)
 
 
-for part in (static_files, log_in, account, keys, order, renders, models, overlays, files):
+for part in PARTS:
     router.include_router(part.router, prefix="/portal")
 
 

@@ -1,15 +1,17 @@
 """A browser in the portal: it keeps its cookie, and sends forms with the token of the page that it was on."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import event
 
+from api.portal.visitors import FORM
 from farm.accounts import passwords, sessions
 from farm.db.session import Database
 from farm.db.tables import Account
@@ -37,6 +39,25 @@ class Browser:
     def post(self, path: str, fields: dict[str, Any] | None = None, *, page: str = "/portal/account") -> Response:
         """Send a form with the token of a page."""
         response: Response = self.client.post(path, data={"token": self.token(page), **(fields or {})})
+        return response
+
+    def post_slowly(
+        self,
+        path: str,
+        fields: dict[str, Any],
+        meanwhile: Callable[[], None],
+        *,
+        page: str = "/portal/account",
+    ) -> Response:
+        """Send a form with the token of a page, and call `meanwhile` when a part of it has been sent."""
+        body = urlencode({"token": self.token(page), **fields}, doseq=True).encode()
+
+        def parts() -> Iterator[bytes]:
+            yield body[:10]
+            meanwhile()
+            yield body[10:]
+
+        response: Response = self.client.post(path, content=parts(), headers={"Content-Type": FORM})
         return response
 
     def log_in(self, email: str, password: str = PASSWORD, next_page: str = "") -> Response:
