@@ -55,7 +55,8 @@ class _Replay(Exception):
 class Effect:
     """The effect of one `request` of an account; `route` to `exclude_none` are those of its endpoint.
 
-    `check_again` raises when the account may no longer do it: its key was revoked, or its session has ended.
+    `check_again` raises when the account may no longer do it: its key was revoked, or its session has ended, or
+    it is no admin any more.
     """
 
     database: Database

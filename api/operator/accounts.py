@@ -8,9 +8,8 @@ from sqlalchemy.orm import Session
 
 from api.dependencies import Farm, FarmDep
 from api.effects import EffectDep
-from api.operator.access import OperatorDep
 from api.portal import pages
-from api.portal.visitors import PortalRoute, Visitor, redirect
+from api.portal.visitors import OperatorDep, PortalRoute, Visitor, redirect
 from api.queries import MAX_TEXT_LENGTH
 from farm.accounts import administration
 from farm.accounts.administration import MAX_CREDITS

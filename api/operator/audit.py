@@ -6,9 +6,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import FarmDep
-from api.operator.access import OperatorDep
 from api.portal import pages
-from api.portal.visitors import PortalRoute
+from api.portal.visitors import OperatorDep, PortalRoute
 from api.queries import MAX_TEXT_LENGTH
 from farm.db import accounts, audit, clock
 from farm.db.tables import AuditEntry

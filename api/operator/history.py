@@ -9,10 +9,9 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from api.dependencies import FarmDep
-from api.operator.access import OperatorDep
 from api.operator.charts import Chart, duration
 from api.portal import pages
-from api.portal.visitors import PortalRoute
+from api.portal.visitors import OperatorDep, PortalRoute
 from farm import metrics
 from farm.db import clock, history
 from farm.db.history import Intervals

@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 
 from api.dependencies import Farm, FarmDep
 from api.effects import EffectDep
-from api.operator.access import OperatorDep
 from api.operator.charts import Chart
 from api.portal import pages
-from api.portal.visitors import PortalRoute, redirect
+from api.portal.visitors import OperatorDep, PortalRoute, redirect
 from farm.db import clock, history, nodes, operations
 from farm.db.clock import MAX_CLOCK_OFFSET_SECONDS
 from farm.db.history import Intervals, Outcomes

@@ -4,10 +4,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.dependencies import FarmDep
 from api.effects import EffectDep
-from api.operator.access import OperatorDep
 from api.overlays import service
 from api.portal import pages
-from api.portal.visitors import PortalRoute, redirect
+from api.portal.visitors import OperatorDep, PortalRoute, redirect
 from farm.db import overlays
 from farm.db.lists import Listing
 from farm.errors import NotFound

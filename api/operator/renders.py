@@ -5,12 +5,11 @@ from fastapi import APIRouter, Request, Response
 from api.assets import service as assets
 from api.dependencies import Farm, FarmDep
 from api.effects import EffectDep
-from api.operator.access import OperatorDep
 from api.operator.charts import duration
 from api.operator.timeline import Timeline
 from api.portal import pages
 from api.portal.files import MISSING
-from api.portal.visitors import PortalRoute, redirect
+from api.portal.visitors import OperatorDep, PortalRoute, redirect
 from farm.db import accounts, attempt_logs, clock, gallery, operations, renders
 from farm.errors import Conflict, FarmError, InvalidFormat, InvalidSettings, NoCredits, NotFound
 from farm.scheduling import administration

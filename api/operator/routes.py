@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from api.operator import accounts, audit, history, nodes, overlays, renders, templates_page, work
-from api.operator.access import OperatorDep
-from api.portal.visitors import PortalRoute, redirect
+from api.portal.visitors import OperatorDep, PortalRoute, redirect
 from farm.errors import NotFound
+
+PARTS = (nodes, work, renders, history, accounts, overlays, templates_page, audit)
 
 router = APIRouter(route_class=PortalRoute)
 
@@ -15,7 +16,7 @@ async def get_home(_: OperatorDep) -> Response:
     return redirect(nodes.PAGE)
 
 
-for part in (nodes, work, renders, history, accounts, overlays, templates_page, audit):
+for part in PARTS:
     router.include_router(part.router, prefix="/operator")
 
 

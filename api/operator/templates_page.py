@@ -5,9 +5,8 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from api import catalogue
-from api.operator.access import OperatorDep
 from api.portal import pages
-from api.portal.visitors import PortalRoute
+from api.portal.visitors import OperatorDep, PortalRoute
 from farm import templates
 from farm.errors import BadTemplate
 from farm.templates import Template

@@ -5,10 +5,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import FarmDep
-from api.operator.access import OperatorDep
 from api.portal import pages
 from api.portal.labels import GROUPS
-from api.portal.visitors import PortalRoute
+from api.portal.visitors import OperatorDep, PortalRoute
 from api.queries import MAX_TEXT_LENGTH
 from farm.db import clock, operations, renders, statistics
 from farm.db.lists import Listing

@@ -1,6 +1,7 @@
 """Who visits a page: the session of the browser's cookie, and the check of every form that it sends.
 
-A page is an endpoint of a `PortalRoute`, with a parameter `visitor: VisitorDep` (logged in) or `guest: GuestDep`.
+A page is an endpoint of a `PortalRoute`, with a parameter `visitor: VisitorDep` (logged in), `operator: OperatorDep`
+(logged in to an admin account) or `guest: GuestDep`.
 """
 
 import hashlib
@@ -76,6 +77,10 @@ class Visitor(Guest):
         return self.session.account
 
 
+class Operator(Visitor):
+    """A browser that is logged in to an admin account."""
+
+
 def _guest(request: Request) -> Guest:
     return cast(Guest, request.state.guest)
 
@@ -86,10 +91,14 @@ async def _of_request(request: Request) -> Guest:  # async, because FastAPI runs
 
 GuestDep = Annotated[Guest, Depends(_of_request)]
 VisitorDep = Annotated[Visitor, Depends(_of_request)]
+OperatorDep = Annotated[Operator, Depends(_of_request)]
 
 
 class PortalRoute(APIRoute):
-    """A route of a page. A page with a parameter of type Visitor leads guests to the log-in; errors become a page."""
+    """A route of a page. A page with a parameter of type Visitor or Operator leads guests to the log-in.
+
+    Errors become a page, as does one of an operator for other accounts.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options |= {"include_in_schema": False, "response_model": None}
@@ -97,14 +106,18 @@ class PortalRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        needs_account = Visitor in get_type_hints(self.endpoint).values()
+        parameters = get_type_hints(self.endpoint).values()
+        needs_admin = Operator in parameters
+        needs_account = needs_admin or Visitor in parameters
 
         async def admit_then_handle(request: Request) -> Response:
             try:
                 guest = await run_in_threadpool(_admit, farm_of(request), request)
                 request.state.guest = guest
-                if needs_account and guest.session is None:
+                if needs_account and guest.account is None:
                     return _to_log_in(request)
+                if needs_admin and guest.account:
+                    sessions.check_is_admin(guest.account)
                 if request.method == "POST":
                     request = await _checked_form(request, guest)
                     if guest.session:
@@ -112,7 +125,7 @@ class PortalRoute(APIRoute):
                             farm_of(request).rate_limiter.take, guest.session.account_id, f"session:{guest.session.id}"
                         )
                         with farm_of(request).counted_request(guest.session.account_id):
-                            request.state.effect = effect = _effect_of(request, guest.session)
+                            request.state.effect = effect = _effect_of(request, guest.session, needs_admin)
                             return await effect.once(partial(handle, request))
                 return await handle(request)
             except LoggedOut:
@@ -135,7 +148,7 @@ def _admit(farm: Farm, request: Request) -> Guest:
         return Guest(token, None)
     if session.account.suspended_at and not request.url.path.endswith("/log-out"):
         raise Forbidden
-    return Visitor(token, session)
+    return (Operator if session.account.is_admin else Visitor)(token, session)
 
 
 async def _checked_form(request: Request, guest: Guest) -> Request:
@@ -161,8 +174,8 @@ async def _checked_form(request: Request, guest: Guest) -> Request:
     return request
 
 
-def _effect_of(request: Request, session: BrowserSession) -> Effect:
-    check_again = partial(sessions.check_again, session_id=session.id)
+def _effect_of(request: Request, session: BrowserSession, needs_admin: bool) -> Effect:
+    check_again = partial(sessions.check_again, session_id=session.id, needs_admin=needs_admin)
     route = request.scope["route"].path
     return Effect(farm_of(request).database, session.account_id, check_again, None, route, 200, False, request)
 

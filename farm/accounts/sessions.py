@@ -57,13 +57,21 @@ def authenticate(db: Session, token: str) -> BrowserSession | None:
     return session if session and session.expires_at > clock.now(db) else None
 
 
-def check_again(db: Session, session_id: str) -> None:
-    """Raises LoggedOut or Forbidden when the session has ended since, or its account was suspended."""
+def check_again(db: Session, session_id: str, *, needs_admin: bool) -> None:
+    """Raises LoggedOut or Forbidden when the session has ended since, or its account may no longer do it."""
     session = db.get(BrowserSession, session_id, options=[joinedload(BrowserSession.account)])
     if session is None or session.expires_at <= clock.now(db):
         raise LoggedOut
     if session.account.suspended_at:
         raise Forbidden
+    if needs_admin:
+        check_is_admin(session.account)
+
+
+def check_is_admin(account: Account) -> None:
+    """Raises Forbidden for an account that may not see the operator's pages."""
+    if not account.is_admin:
+        raise Forbidden("Only admin accounts may see the operator's pages")
 
 
 def change_password(db: Session, account: Account, digest: str, *, keep: str | None = None) -> None:
