@@ -35,6 +35,7 @@ pytest_plugins = [
     "tests.support.blender",
     "tests.support.finished_renders",
     "tests.support.nodes",
+    "tests.support.portal",
     "tests.support.work",
     "tests.support.workers",
 ]

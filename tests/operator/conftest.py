@@ -10,7 +10,6 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.nodes import registry
 from farm.nodes.facts import Facts
-from tests.support.clients import Client
 from tests.support.portal import Browser, set_password
 
 
@@ -25,19 +24,6 @@ def operator(public_api: TestClient, database: Database, admin: Account) -> Brow
     """A browser that is logged in to an admin account."""
     set_password(database, admin)
     return Browser(public_api.app).logged_in(admin.email)
-
-
-@pytest.fixture
-def guest(public_api: TestClient) -> Browser:
-    """A browser that is not logged in."""
-    return Browser(public_api.app)
-
-
-@pytest.fixture
-def browser(public_api: TestClient, database: Database, client: Client) -> Browser:
-    """A browser that is logged in to the account of `client`, which is no admin."""
-    set_password(database, client.account)
-    return Browser(public_api.app).logged_in(client.account.email)
 
 
 @pytest.fixture

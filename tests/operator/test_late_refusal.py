@@ -9,10 +9,11 @@ from httpx import Response
 from api.operator.routes import PARTS
 from farm.db.accounts import keys_of
 from farm.db.session import Database
-from farm.db.tables import Account, Node, Overlay, Render, now
+from farm.db.tables import Account, Node, Render, now
 from farm.nodes import registry
 from farm.nodes.facts import Facts
 from tests.support.clients import Client
+from tests.support.overlays import add_overlay
 from tests.support.portal import Browser
 from tests.support.session_endings import ENDINGS, Ending, assert_ended, posts, rows
 
@@ -48,22 +49,11 @@ def ids(admin: Account, client: Client, node: str, gpu: Facts, render: Render, d
     """The ids in the forms' paths."""
     assert node
     registry.join(database, replace(gpu, name="gone"))
+    overlay = add_overlay(database, admin)
     with database.write() as db:
         db.query(Node).filter_by(name="gone").one().stopped_at = now()
-        overlay = Overlay(
-            account_id=admin.id,
-            layer="background",
-            alignment="center",
-            storage_key="x",
-            content_type="image/png",
-            width=1,
-            height=1,
-            file_size=1,
-        )
-        db.add(overlay)
-        db.flush()
         [key] = keys_of(db, client.account)
-        return {"account": client.account.id, "key": key.id, "render": render.id, "overlay": overlay.id}
+        return {"account": client.account.id, "key": key.id, "render": render.id, "overlay": overlay}
 
 
 def send(operator: Browser, ids: dict[str, str], form: str, meanwhile: Callable[[], None]) -> Response:

@@ -8,26 +8,8 @@ from farm.db.session import Database
 from farm.db.tables import Account, Overlay
 from tests.support.clients import Client
 from tests.support.operator import audited, shown
+from tests.support.overlays import add_overlay
 from tests.support.portal import Browser
-
-
-def add_overlay(database: Database, account: Account, name: str, *, published: bool = False) -> str:
-    with database.write() as db:
-        row = Overlay(
-            account_id=account.id,
-            layer="background",
-            name=name,
-            alignment="top-left",
-            published=published,
-            storage_key="x",
-            content_type="image/jpeg",
-            width=1,
-            height=1,
-            file_size=1,
-        )
-        db.add(row)
-        db.flush()
-        return row.id
 
 
 class TestOverlays:

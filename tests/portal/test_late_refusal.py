@@ -9,12 +9,13 @@ from api.portal.routes import PARTS
 from farm.db import sessions
 from farm.db.accounts import keys_of
 from farm.db.session import Database
-from farm.db.tables import Model, Overlay, Render, now
+from farm.db.tables import Model, Render, now
 from farm.orders.render_settings import RenderSettings
 from farm.scheduling import render_status, submit
 from farm.scheduling.doorbell import Doorbell
 from farm.settings import Settings
 from tests.support.clients import Client
+from tests.support.overlays import add_overlay
 from tests.support.portal import PASSWORD, Browser
 from tests.support.session_endings import ENDINGS, assert_ended, posts, rows
 
@@ -51,25 +52,16 @@ def ids(
 ) -> dict[str, str]:
     """The ids in the forms' paths and fields, of what the account owns."""
     assert browser
+    overlay = add_overlay(database, client.account)
     with database.write() as db:
         fields = {"account_id": client.account.id, "original_name": "b.glb", "format": "glb", "file_size": 1}
         archived = Model(**fields, sha256="1" * 64, archived_at=now())
-        overlay = Overlay(
-            account_id=client.account.id,
-            layer="background",
-            alignment="center",
-            storage_key="x",
-            content_type="image/png",
-            width=1,
-            height=1,
-            file_size=1,
-        )
-        db.add_all([archived, overlay])
+        db.add(archived)
         failed = submit.render(db, db.get_one(Model, model.id), RenderSettings(), settings, doorbell)
         render_status.advance(db, failed, "error", message="No memory")
-        rows = {"model": model, "archived": archived, "overlay": overlay, "render": render, "failed": failed}
-        [rows["key"]], [rows["session"]] = keys_of(db, client.account), sessions.of_account(db, client.account.id)
-        return {name: row.id for name, row in rows.items()}
+        owned = {"model": model, "archived": archived, "render": render, "failed": failed}
+        [owned["key"]], [owned["session"]] = keys_of(db, client.account), sessions.of_account(db, client.account.id)
+        return {name: row.id for name, row in owned.items()} | {"overlay": overlay}
 
 
 def send(browser: Browser, ids: dict[str, str], form: str, meanwhile: Callable[[], None]) -> Response:

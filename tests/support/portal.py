@@ -1,4 +1,4 @@
-"""A browser in the portal: it keeps its cookie, and sends forms with the token of the page that it was on."""
+"""Browsers in the portal, logged in and not: each keeps its cookie, and sends forms with the token of a page."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from api.portal.visitors import FORM
 from farm.accounts import passwords, sessions
 from farm.db.session import Database
 from farm.db.tables import Account
+from tests.support.clients import Client
 
 PASSWORD = "correct horse battery"
 TOKEN = re.compile(r'name="token" value="([0-9a-f]{64})"')
@@ -74,6 +75,26 @@ def set_password(database: Database, account: Account, password: str = PASSWORD)
     digest = passwords.digest(password)
     with database.write() as db:
         sessions.change_password(db, account, digest)
+
+
+@pytest.fixture
+def guest(public_api: TestClient) -> Browser:
+    """A browser that is not logged in."""
+    return Browser(public_api.app)
+
+
+@pytest.fixture
+def browser(public_api: TestClient, database: Database, client: Client) -> Browser:
+    """A browser that is logged in to the account of `client`."""
+    set_password(database, client.account)
+    return Browser(public_api.app).logged_in(client.account.email)
+
+
+@pytest.fixture
+def other_browser(public_api: TestClient, database: Database, stranger: Client) -> Browser:
+    """A browser that is logged in to another account."""
+    set_password(database, stranger.account)
+    return Browser(public_api.app).logged_in(stranger.account.email)
 
 
 @contextmanager
