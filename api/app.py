@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from api import catalogue, health, metrics, reference_page
+from api import catalogue, health, metrics, reference_page, trailing_slash
 from api.access_log import AccessLog
 from api.account import endpoints as account
 from api.admin import endpoints as admin
@@ -77,18 +77,19 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=operation_id,
         docs_url=None,  # its page loads scripts from other hosts: api.reference_page
         redoc_url=None,
-        redirect_slashes=False,  # an unknown path gets a 404 with our error body instead of a redirect
+        redirect_slashes=False,  # calls of the API get a 404; pages: api.trailing_slash
     )
     routers = [models.router, renders.router, assets.router, overlays.router, catalogue.router]
     routers += [account.router, admin.router, health.router]
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(metrics.router)
+    app.include_router(trailing_slash.router)
     app.include_router(reference_page.router)
     app.include_router(guides.router)
     app.include_router(portal.router)
     app.include_router(operator.router)
-    pages = [reference_page.router, guides.router, portal.router, operator.router]
+    pages = [trailing_slash.router, reference_page.router, guides.router, portal.router, operator.router]
     app.state.methods = _methods([*routers, metrics.router, *pages])
     for kind in (
         FarmError,

@@ -111,7 +111,6 @@ class TestUnknown:
         "path",
         [
             "/guides/nothing",
-            "/guides/",
             "/guides/%2e%2e/%2e%2e/pyproject.toml",
             "/guides/..%2f..%2fpyproject.toml",
             "/guides/client.md",
