@@ -49,5 +49,5 @@ def route_of(scope: Scope) -> str | None:
     route = scope.get("route")
     if route is None:
         return None
-    prefix: str = scope["path"].rsplit("/", route.path.count("/"))[0]
-    return f"{prefix}{route.path}"
+    known: str = route.path_format.format(**scope["path_params"])
+    return f"{scope['path'].removesuffix(known)}{route.path}"

@@ -1,6 +1,6 @@
 """The FastAPI application: routers, error handlers, lifespan."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -89,8 +89,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(guides.router)
     app.include_router(portal.router)
     app.include_router(operator.router)
-    pages = [trailing_slash.router, reference_page.router, guides.router, portal.router, operator.router]
-    app.state.methods = _methods([*routers, metrics.router, *pages])
+    others = [metrics.router, trailing_slash.router, reference_page.router, guides.router, portal.router]
+    app.state.methods = _methods(
+        {
+            "": [*others, operator.router],
+            "/v1": routers,
+            "/portal": [part.router for part in portal.PARTS],
+            "/operator": [part.router for part in operator.PARTS],
+        }
+    )
     for kind in (
         FarmError,
         RequestValidationError,
@@ -113,10 +120,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _methods(routers: Iterable[APIRouter]) -> dict[str, list[str]]:
-    """The methods of each path, by the router's path template."""
+def _methods(routers: Mapping[str, Iterable[APIRouter]]) -> dict[str, list[str]]:
+    """The methods of each path, by the whole path template; `routers` by the prefix of their paths."""
     methods: dict[str, list[str]] = {}
-    for route in (route for router in routers for route in router.routes):
-        if isinstance(route, APIRoute):
-            methods.setdefault(route.path, []).extend(sorted(route.methods or ()))
+    for prefix, those in routers.items():
+        for route in (route for router in those for route in router.routes):
+            if isinstance(route, APIRoute):
+                methods.setdefault(f"{prefix}{route.path}", []).extend(sorted(route.methods or ()))
     return methods

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from api.access_log import route_of
 from api.envelope import Error, ErrorDetail
 from api.rate_limits import WriteLimit
 from api.validation_messages import complaint, fields_at
@@ -76,9 +77,9 @@ def handle_error(request: Request, error: Exception) -> JSONResponse:
         response.headers.update(write_limit.headers)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
-    if response.status_code == MethodNotAllowed.status and (route := request.scope.get("route")):
+    if response.status_code == MethodNotAllowed.status and (template := route_of(request.scope)):
         # The framework lists the methods of one route only.
-        response.headers["Allow"] = ", ".join(request.app.state.methods[route.path])
+        response.headers["Allow"] = ", ".join(request.app.state.methods[template])
     return response
 
 

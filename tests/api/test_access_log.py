@@ -48,11 +48,16 @@ class TestLine:
             ("/metrics", "/metrics"),
             ("/docs", "/docs"),
             ("/docs/start.js", "/docs/{name}"),
+            ("/guides/decisions/sets", "/guides/{name:path}"),
+            ("/portal/keys", "/portal/keys"),
+            ("/portal/secret/a/b", "/portal/{path:path}"),
+            ("/operator/accounts/Xz7pQ4w8nR2k", "/operator/accounts/{account_id}"),
             ("/v1/secret/path", None),
         ],
     )
     def test_has_the_whole_template_and_no_path(self, api: TestClient, path: str, route: str | None) -> None:
-        assert logged(api, "GET", path)["route"] == route
+        headers = {"Accept-Encoding": "identity"}  # whose bytes can be counted
+        assert logged(api, "GET", path, headers=headers, follow_redirects=False)["route"] == route
 
     def test_has_no_query(self, api: TestClient) -> None:
         assert "SECRET" not in str(logged(api, "GET", "/v1/models?tags=SECRET&key=SECRET"))

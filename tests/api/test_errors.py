@@ -32,6 +32,23 @@ class TestFrameworkErrors:
         assert answer.headers["allow"]
         assert_error(api.post("/v1/health"), "method_not_allowed", 405)
 
+    @pytest.mark.parametrize(
+        ("path", "allowed"),
+        [
+            ("/v1/renders/Xz7pQ4w8nR2k", "DELETE, GET"),
+            ("/portal/keys", "GET, POST"),
+            ("/portal/renders/Xz7pQ4w8nR2k", "GET"),
+            ("/portal/nothing/at/all", "GET"),
+            ("/operator/accounts/Xz7pQ4w8nR2k", "GET"),
+            ("/guides/decisions/sets", "GET"),
+            ("/guides/", "GET"),
+        ],
+    )
+    def test_name_the_methods_that_a_path_has(self, api: TestClient, path: str, allowed: str) -> None:
+        answer = api.put(path)
+        assert_error(answer, "method_not_allowed", 405)
+        assert ", ".join(sorted(answer.headers["allow"].split(", "))) == allowed
+
     def test_report_a_parameter_of_the_wrong_type(self, api: TestClient) -> None:
         assert_error(api.get("/v1/renders?limit=ten"), "invalid_request", 422, "limit")
 
