@@ -3,9 +3,9 @@
 Prints a table and one line of JSON; the exit code is 1 when a tier fails the gate.
 usage: python -m benchmarks.quality [--tier TIER]... [--references FOLDER] [MODEL...]
 
-A share frame is compared in the subject's crop, over white. Larger frames are compared in a window on the subject,
-because a full reference of 3840x2160 takes hours without a GPU. References are kept in FOLDER for the next time; empty
-it after a change of what a scene looks like. This process imports bpy.
+A share frame is compared in the subject's crop, over white. Larger frames are compared in the window that shows the
+most materials, because a full reference of 3840x2160 takes hours without a GPU. References are kept in FOLDER for the
+next time; empty it after a change of what a scene looks like. This process imports bpy.
 """
 
 import argparse
@@ -38,6 +38,7 @@ MAX_CHANGE = 4.0  # levels of 255, RMS, of a pixel's error from one frame to the
 MIN_PATCH_PIXELS = 200  # of a material that is looked at
 WINDOW = 240, 136
 AZIMUTHS = 30.0, 32.0  # two neighbouring frames
+Patches = dict[str, NDArray[np.bool_]]  # by the name of a material: whether a pixel shows it
 ROOT = Path(__file__).parents[1]
 # Those of the public samples that are there, and models of the project.
 SAMPLES = ROOT.parent / "shared" / "models"
@@ -106,11 +107,13 @@ def compare(model: Path, tier: str, references: Path) -> Row:
     cameras = [view(set_up.lens, azimuth, 1.0) for azimuth in AZIMUTHS]
     boxes = np.array([crop(camera, set_up.points, 2) for camera in cameras])
     left, top, right, bottom = (int(edge) for edge in (*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)))
-    box = (left, top, right, bottom) if tier == "share" else window((left, top, right, bottom))
+    box = left, top, right, bottom
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = Path(name)
-        drawn = [guides.render_denoised(set_up, drawing, camera, box, folder)[0] for camera in cameras]
         shown = patches(set_up, drawing, cameras[0], box, folder)
+        if tier != "share":
+            box, shown = window(box, shown)
+        drawn = [guides.render_denoised(set_up, drawing, camera, box, folder)[0] for camera in cameras]
         engines.use_engine("cycles", REFERENCE_SAMPLES)
         kept = [references / f"{key(shot, box, azimuth)}.npy" for azimuth in AZIMUTHS]
         ideals = [reference(set_up, camera, box, path, folder) for camera, path in zip(cameras, kept, strict=True)]
@@ -152,10 +155,8 @@ def reference(set_up: stage.Stage, camera: View, box: film.Box, path: Path, fold
     return kept
 
 
-def patches(
-    set_up: stage.Stage, drawing: guides.Guides, camera: View, box: film.Box, folder: Path
-) -> dict[str, NDArray[np.bool_]]:
-    """The pixels of each material that covers enough of the box, by its name."""
+def patches(set_up: stage.Stage, drawing: guides.Guides, camera: View, box: film.Box, folder: Path) -> Patches:
+    """The pixels of each material that covers enough of the box."""
     used = sorted(materials(set_up.drawn), key=lambda material: material.name)
     bpy.context.view_layer.use_pass_material_index = True
     for index, material in enumerate(used, 1):
@@ -166,11 +167,17 @@ def patches(
     return {name: patch for name, patch in shown.items() if patch.sum() >= MIN_PATCH_PIXELS}
 
 
-def window(box: film.Box) -> film.Box:
-    """A window in the left half of the box, with some interior and some silhouette."""
+def window(box: film.Box, shown: Patches) -> tuple[film.Box, Patches]:
+    """The part of the box, WINDOW in size, that shows the most materials, and their pixels in it."""
     left, top, right, bottom = box
-    x, y = left + (right - left) // 4, (top + bottom) // 2
-    return x - WINDOW[0] // 2, y - WINDOW[1] // 2, x + WINDOW[0] // 2, y + WINDOW[1] // 2
+    width, height = WINDOW
+    parts = []
+    for y in range(0, bottom - top - height + 1, height // 2):
+        for x in range(0, right - left - width + 1, width // 2):
+            cut = {name: patch[y : y + height, x : x + width] for name, patch in shown.items()}
+            large = {name: patch for name, patch in cut.items() if patch.sum() >= MIN_PATCH_PIXELS}
+            parts.append(((left + x, top + y, left + x + width, top + y + height), large))
+    return max(parts, key=lambda part: (len(part[1]), sum(patch.sum() for patch in part[1].values())))
 
 
 def over_white(straight: pixels.Pixels) -> NDArray[np.float64]:
