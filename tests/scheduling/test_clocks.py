@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from farm.accounts import accounts
 from farm.cli import app
 from farm.commands import storage_report
-from farm.db import answers, cleanups, clock, models, nodes, statistics, tables
+from farm.db import answers, cleanups, clock, models, nodes, statistics
 from farm.db.accounts import keys_of
 from farm.db.session import Database
-from farm.db.tables import Account, Answer, Chunk, Model, Render
+from farm.db.tables import Account, Answer, Chunk, Cleanup, Model, Render, base
 from farm.errors import TokenExpired, UploadLimit
 from farm.nodes import registry
 from farm.nodes.facts import Facts
@@ -45,8 +45,8 @@ def clock_off_by(offset: timedelta) -> Iterator[None]:
             return datetime.now(tz) + offset
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "datetime", OffClock)
-        assert abs(tables.now() - datetime.now(UTC) - offset) < timedelta(seconds=1)
+        patch.setattr(base, "datetime", OffClock)
+        assert abs(base.now() - datetime.now(UTC) - offset) < timedelta(seconds=1)
         yield
 
 
@@ -119,13 +119,13 @@ class TestClockThatIsOff:
             clean_up(database, storage)
         assert list(storage.keys(cleanups.folder(render.id))) == [key]
         with database.write() as db:
-            db.query(tables.Cleanup).delete()
+            db.query(Cleanup).delete()
         with clock_off_by(offset), database.write() as db:
             cleanups.schedule(db, render.id)
         clean_up(database, storage)
         assert list(storage.keys(cleanups.folder(render.id))) == [key]
         with database.read() as db:
-            due = db.scalars(select(tables.Cleanup.due_at)).one() - clock.now(db)
+            due = db.scalars(select(Cleanup.due_at)).one() - clock.now(db)
         assert abs(due - cleanups.RENDER_GRACE) < timedelta(seconds=5)
 
 
