@@ -86,8 +86,11 @@ def test_first_start_writes_the_admin_key_to_a_private_file(tmp_path: Path) -> N
 
 def test_api_keeps_its_environment_from_its_children(tmp_path: Path) -> None:
     """They read clients' files, and it may hold the secrets of a database and of S3."""
-    with farm_up(tmp_path):
-        [api] = [child for child in psutil.Process().children(recursive=True) if "serve" in command_line(child)]
+    with farm_up(tmp_path) as (url, _):
+        port = url.rpartition(":")[2]
+        children = psutil.Process().children(recursive=True)  # other tests' farms, too
+        [farm] = [child for child in children if port in command_line(child)]
+        [api] = [child for child in farm.children() if "serve" in command_line(child)]
         assert not may_read(api.pid, "environ")
         assert may_read(api.ppid(), "environ"), "which has no such children"
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import s3
 from tests.support.farms import Farm, farm_on_s3
+from tests.support.interruptions import workers_stopped
 from tests.support.polling import until
 
 
@@ -64,11 +65,9 @@ def test_assembles_a_dataset_of_views_in_the_bucket(farm: Farm, door: s3.Door) -
 
 
 def test_loses_no_render_to_a_busy_s3(farm: Farm, door: s3.Door) -> None:
-    [worker] = farm.workers()
-    worker.suspend()
-    upload = farm.upload("draco.glb", '{"length": 3}')
-    door.busy = 6  # more requests than one attempt makes
-    worker.resume()
+    with workers_stopped(farm):
+        upload = farm.upload("draco.glb", '{"length": 3}')
+        door.busy = 6  # more requests than one attempt makes
     farm.wait_until_done(upload["renderId"])
     farm.wait_until_done(farm.preview_of(upload["modelId"])["id"])
     assert door.busy == 0

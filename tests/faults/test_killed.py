@@ -10,7 +10,14 @@ import pytest
 
 from tests.support.consistency import assert_consistent, assert_no_processes, processes
 from tests.support.farms import FRAGILE, Farm, farm_up
-from tests.support.interruptions import PausedWorker, failed_attempts, order_render, pause_worker, worker_paused
+from tests.support.interruptions import (
+    PausedWorker,
+    failed_attempts,
+    order_render,
+    pause_worker,
+    worker_paused,
+    workers_stopped,
+)
 from tests.support.polling import until
 
 
@@ -56,13 +63,9 @@ class TestKilledRedis:
 
     def test_loses_no_render_whose_wake_up_it_forgot(self, fragile: Farm) -> None:
         fragile.wait(order_render(fragile, "draco.glb", length=3))  # uploads the model
-        workers = fragile.workers()
-        for worker in workers:
-            worker.suspend()
-        render = order_render(fragile, "draco.glb", length=3)
-        fragile.redis().kill()
-        for worker in workers:
-            worker.resume()
+        with workers_stopped(fragile):
+            render = order_render(fragile, "draco.glb", length=3)
+            fragile.redis().kill()
         fragile.wait_until_done(render)
 
 

@@ -81,6 +81,28 @@ def pause_worker(farm: Farm, is_target: IsTarget = waits_for_frames) -> PausedWo
     return None
 
 
+@contextlib.contextmanager
+def workers_stopped(farm: Farm) -> Iterator[None]:
+    """The farm's workers are stopped while the block runs, none of them in the middle of a transaction."""
+    workers = farm.workers()
+
+    def stopped() -> bool:
+        for worker in workers:
+            worker.suspend()
+        if database_is_writable(farm):
+            return True
+        for worker in workers:
+            worker.resume()
+        return False
+
+    until(stopped)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
+
+
 def database_is_writable(farm: Farm) -> bool:
     """False if a process was stopped in the middle of a transaction, which blocks all other writers on SQLite."""
     if not farm.settings.database.startswith("sqlite"):
