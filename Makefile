@@ -36,8 +36,8 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	@$(BIN)/python benchmarks/share_render.py
-	@$(BIN)/python benchmarks/api_load.py
+	@$(BIN)/python -m benchmarks.share_render
+	@$(BIN)/python -m benchmarks.api_load
 
 gallery: setup
 	@$(BIN)/python -m docs.make_gallery

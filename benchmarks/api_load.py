@@ -1,6 +1,6 @@
 """Load test of the API alone: a database of 100,000 renders, GET at a steady rate, lists at high offsets, 100 MB files.
 
-Prints JSON: latencies in milliseconds, memory in MB. usage: python benchmarks/api_load.py [--renders N]
+Prints JSON: latencies in milliseconds, memory in MB. usage: python -m benchmarks.api_load [--renders N]
 [--rate REQUESTS_A_SECOND] [--seconds N] [--database sqlite|postgresql]
 """
 

@@ -1,6 +1,6 @@
 """Compares the farm's speed with a plain loop of bpy.ops.render.render on the same scene, in one run.
 
-Prints one line of JSON. usage: python benchmarks/share_render.py [MODEL] [--frames N]
+Prints one line of JSON. usage: python -m benchmarks.share_render [MODEL] [--frames N]
 """
 
 import argparse

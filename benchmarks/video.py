@@ -1,6 +1,6 @@
 """Measures the frames per second of compositing and encoding, on synthetic frames without Blender.
 
-Prints one line of JSON per tier. usage: python benchmarks/video.py [TIER ...] [--frames N]
+Prints one line of JSON per tier. usage: python -m benchmarks.video [TIER ...] [--frames N]
 """
 
 import argparse

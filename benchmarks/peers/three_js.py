@@ -1,7 +1,7 @@
 """Compares the farm with three.js in headless Chromium: the same model, camera path, size, frame count and H.264.
 
 Prints one line of JSON, and writes a still of each beside each other. Both run on the processor, one after the other.
-usage: (cd benchmarks/peers && npm install) && python benchmarks/peers/three_js.py [MODEL] [--frames N] [--still PNG]
+usage: (cd benchmarks/peers && npm install) && python -m benchmarks.peers.three_js [MODEL] [--frames N] [--still PNG]
 """
 
 import argparse
