@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from farm.intake import confined_process
+from farm.blender import obj_to_glb
+from farm.intake import confined_process, scan_glb
 from farm.intake.archive import Archive
 from farm.intake.check import check_model
 from farm.intake.scan import prepare
 from farm.intake.scan_glb import Surface
+from tests.support.blender import InsideBlender
 
 OBJ = b"mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl Stone\nf 1/1 2/2 3/3\n"
 MTL = b"newmtl Stone\nKd 0 0 0\nmap_Kd stone.jpg\n"
@@ -115,7 +117,29 @@ def converted(
     with target.open("wb") as file:
         limits: dict[str, Any] = {"timeout_seconds": timeout_seconds, "memory_mb": memory_mb, **work_limits}
         asyncio.run(confined_process.run("farm.intake.scan", source, file, **limits))
-    check_model(target, "scan.glb")
-    glb = target.read_bytes()
+    return checked(target)
+
+
+def converted_inside(inside: InsideBlender, content: bytes, folder: Path) -> Converted:
+    """Like `converted`, but in a process that is already running, and with no limits: for what the GLB holds."""
+    archive, clean, meshes = Archive(io.BytesIO(content)), folder / "clean.obj", folder / "meshes.glb"
+    (path,) = archive.with_suffix(".obj")
+    surfaces = prepare(archive, path, clean)
+    inside(make_meshes, clean, meshes)
+    with (folder / "scan.glb").open("wb") as file:
+        scan_glb.finish(meshes, surfaces, path.stem, file)
+    return checked(folder / "scan.glb")
+
+
+def make_meshes(clean: Path, meshes: Path) -> None:
+    """Convert the OBJ of `prepare`; to be called in Blender."""
+    with clean.open("rb") as source, meshes.open("wb") as target:
+        obj_to_glb.convert(source, target)
+
+
+def checked(path: Path) -> Converted:
+    """The GLB, which has passed the check. Raises InvalidFormat."""
+    check_model(path, "scan.glb")
+    glb = path.read_bytes()
     (length,) = struct.unpack("<I", glb[12:16])
     return Converted(json.loads(glb[20 : 20 + length]), glb[28 + length :])

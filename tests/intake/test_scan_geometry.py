@@ -1,19 +1,24 @@
 """The surface of a converted scan is the one that its OBJ describes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.intake.scans import Converted, converted, zipped
+from tests.intake.scans import Converted, converted, converted_inside, zipped
+from tests.support.blender import InsideBlender
 
 pytestmark = pytest.mark.slow
 
+Mesh = Callable[[bytes], Converted]
 SQUARE = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 
 
-def mesh(obj: bytes, folder: Path) -> Converted:
-    return converted(zipped({"a.obj": obj}), folder)
+@pytest.fixture
+def mesh(inside: InsideBlender, tmp_path: Path) -> Mesh:
+    """Converts an OBJ."""
+    return lambda obj: converted_inside(inside, zipped({"a.obj": obj}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -53,56 +58,56 @@ def mesh(obj: bytes, folder: Path) -> Converted:
         "UTF-16 BE",
     ],
 )
-def test_has_the_area_of_its_faces(tmp_path: Path, obj: bytes, area: float) -> None:
-    found = mesh(obj, tmp_path)
+def test_has_the_area_of_its_faces(mesh: Mesh, obj: bytes, area: float) -> None:
+    found = mesh(obj)
     assert found.area == pytest.approx(area)
     assert {primitive.get("mode", 4) for primitive in found.document["meshes"][0]["primitives"]} == {4}
 
 
-def test_keeps_coordinates_as_they_are(tmp_path: Path) -> None:
-    found = mesh(b"v 1 2 3\nv 4 5 6\nv 7 8 -9\nf 1 2 3\n", tmp_path)
+def test_keeps_coordinates_as_they_are(mesh: Mesh) -> None:
+    found = mesh(b"v 1 2 3\nv 4 5 6\nv 7 8 -9\nf 1 2 3\n")
     assert found.attribute("POSITION").tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, -9]]
     (node,) = found.document["nodes"]
     assert node == {"mesh": 0, "name": "a"}
 
 
-def test_keeps_the_shape_of_survey_coordinates(tmp_path: Path) -> None:
+def test_keeps_the_shape_of_survey_coordinates(mesh: Mesh) -> None:
     rows = np.array([[0, 0, 0], [0.8, 0, 0.1], [0.8, 0.6, 0], [0, 0.6, 0.05]])
     surveyed = rows + np.array([500123.437, 4649776.213, 212.668])
     obj = b"".join(b"v %.6f %.6f %.6f\n" % tuple(row) for row in surveyed)
-    positions = mesh(obj + b"f 1 2 3 4\n", tmp_path).attribute("POSITION")
+    positions = mesh(obj + b"f 1 2 3 4\n").attribute("POSITION")
     assert np.abs(positions - positions[0] - rows).max() < 1e-6
     assert np.abs(positions).max() < 1
 
 
-def test_keeps_vertex_colours_of_survey_coordinates(tmp_path: Path) -> None:
+def test_keeps_vertex_colours_of_survey_coordinates(mesh: Mesh) -> None:
     obj = b"v 500000 4500000 0 1 0 0\nv 500001 4500000 0 1 0 0\nv 500000 4500001 0 1 0 0\nf 1 2 3\n"
-    found = mesh(obj, tmp_path)
+    found = mesh(obj)
     assert np.ptp(found.attribute("POSITION"), axis=0).tolist() == [1, 1, 0]
     assert found.attribute("COLOR_0")[:, :3].tolist() == [[1, 0, 0]] * 3
 
 
-def test_texture_coordinates_that_are_no_numbers_become_0(tmp_path: Path) -> None:
+def test_texture_coordinates_that_are_no_numbers_become_0(mesh: Mesh) -> None:
     obj = SQUARE + b"vt nan -nan\nvt 1 0.5\nvt Inf 1\nvt -nan(ind) 1\nf 1/1 2/2 3/3 4/4\n"
-    assert mesh(obj, tmp_path).attribute("TEXCOORD_0").tolist() == [[0, 1], [1, 0.5], [0, 0], [0, 0]]
+    assert mesh(obj).attribute("TEXCOORD_0").tolist() == [[0, 1], [1, 0.5], [0, 0], [0, 0]]
 
 
-def test_indices_of_missing_texture_coordinates_are_ignored(tmp_path: Path) -> None:
-    assert mesh(SQUARE + b"f 1/1/1 2/2/1 3/3/1\nf -4/-4/-1 -2/-2/-1 -1/-1/-1\n", tmp_path).area == 1
+def test_indices_of_missing_texture_coordinates_are_ignored(mesh: Mesh) -> None:
+    assert mesh(SQUARE + b"f 1/1/1 2/2/1 3/3/1\nf -4/-4/-1 -2/-2/-1 -1/-1/-1\n").area == 1
 
 
 class TestNormals:
-    def test_gives_a_flat_mesh_none(self, tmp_path: Path) -> None:
-        found = mesh(SQUARE + b"f 1 2 3 4\n", tmp_path)
+    def test_gives_a_flat_mesh_none(self, mesh: Mesh) -> None:
+        found = mesh(SQUARE + b"f 1 2 3 4\n")
         assert set(found.document["meshes"][0]["primitives"][0]["attributes"]) == {"POSITION"}
 
-    def test_keeps_those_of_the_file(self, tmp_path: Path) -> None:
-        found = mesh(SQUARE + b"vn 0.6 0 0.8\nf 1//1 2//1 3//1 4//1\n", tmp_path)
+    def test_keeps_those_of_the_file(self, mesh: Mesh) -> None:
+        found = mesh(SQUARE + b"vn 0.6 0 0.8\nf 1//1 2//1 3//1 4//1\n")
         assert found.attribute("NORMAL") == pytest.approx(np.tile([0.6, 0, 0.8], (4, 1)), abs=0.001)
 
-    def test_smoothing_groups_are_smooth(self, tmp_path: Path) -> None:
+    def test_smoothing_groups_are_smooth(self, mesh: Mesh) -> None:
         ridge = b"v 0 0 0\nv 0 0 1\nv 1 1 0\nv 1 1 1\nv 2 0 0\nv 2 0 1\ns 1\nf 1 2 4 3\nf 3 4 6 5\n"
-        found = mesh(ridge, tmp_path)
+        found = mesh(ridge)
         at_top = found.attribute("NORMAL")[found.attribute("POSITION")[:, 1] == 1]
         assert at_top == pytest.approx(np.tile([0, 1, 0], (len(at_top), 1)), abs=0.001)
 
