@@ -10,7 +10,7 @@ from farm.db.session import Database
 from farm.db.tables import Account
 from farm.nodes import registry
 from farm.nodes.facts import Facts
-from tests.support.portal import Browser, set_password
+from tests.support.portal import Browser, browser_of
 
 
 @pytest.fixture
@@ -22,8 +22,7 @@ def admin(database: Database) -> Account:
 @pytest.fixture
 def operator(public_api: TestClient, database: Database, admin: Account) -> Browser:
     """A browser that is logged in to an admin account."""
-    set_password(database, admin)
-    return Browser(public_api.app).logged_in(admin.email)
+    return browser_of(public_api.app, database, admin)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from farm.orders.render_settings import FIELDS, SCHEMA, parse
 from tests.support.api import count, uploaded
 from tests.support.clients import Client, new_client
 from tests.support.glb import glb
-from tests.support.portal import Browser, counted_statements, set_password
+from tests.support.portal import Browser, browser_of, counted_statements
 
 PAGE = "/portal/renders/new"
 MAX_MOVING_BYTES = 60_000
@@ -208,8 +208,8 @@ class TestSummary:
 
     def test_says_when_the_credits_do_not_suffice(self, public_api: TestClient, database: Database) -> None:
         poor = new_client(database, "poor@example.com", credits=3)
-        set_password(database, poor.account)
-        assert "You have only 3 credits" in summary(Browser(public_api.app).logged_in(poor.account.email), quality="4k")
+        browser = browser_of(public_api.app, database, poor.account)
+        assert "You have only 3 credits" in summary(browser, quality="4k")
 
     @pytest.mark.parametrize(
         ("fields", "words"),
@@ -352,11 +352,9 @@ class TestOrder:
 
     def test_without_credits_is_refused(self, public_api: TestClient, database: Database) -> None:
         poor = new_client(database, "poor@example.com", credits=1)
-        set_password(database, poor.account)
+        browser = browser_of(public_api.app, database, poor.account)
         model = uploaded(public_api, glb(), headers=poor.headers)["modelId"]
-        response = (
-            Browser(public_api.app).logged_in(poor.account.email).post(PAGE, {**UNCHANGED, "model": model}, page=PAGE)
-        )
+        response = browser.post(PAGE, {**UNCHANGED, "model": model}, page=PAGE)
         assert response.status_code == 402
         assert "Not enough render credits: 1 needed, 0 left" in response.text
 

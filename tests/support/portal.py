@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import event
 
-from api.portal.visitors import FORM
+from api.portal.visitors import COOKIE, FORM
 from farm.accounts import passwords, sessions
 from farm.db.session import Database
 from farm.db.tables import Account
@@ -71,10 +72,25 @@ class Browser:
         return self
 
 
+@cache  # as each digest takes a tenth of a second
+def digest_of(password: str) -> str:
+    return passwords.digest(password)
+
+
 def set_password(database: Database, account: Account, password: str = PASSWORD) -> None:
-    digest = passwords.digest(password)
+    digest = digest_of(password)
     with database.write() as db:
         sessions.change_password(db, account, digest)
+
+
+def browser_of(app: Any, database: Database, account: Account) -> Browser:
+    """A browser with a session of the account, as a log-in with PASSWORD leaves it."""
+    set_password(database, account)
+    with database.write() as db:
+        token = sessions.start(db, account.id, digest_of(PASSWORD), "testclient")
+    browser = Browser(app)
+    browser.client.cookies.set(COOKIE, token, domain="farm.local")
+    return browser
 
 
 @pytest.fixture
@@ -86,15 +102,13 @@ def guest(public_api: TestClient) -> Browser:
 @pytest.fixture
 def browser(public_api: TestClient, database: Database, client: Client) -> Browser:
     """A browser that is logged in to the account of `client`."""
-    set_password(database, client.account)
-    return Browser(public_api.app).logged_in(client.account.email)
+    return browser_of(public_api.app, database, client.account)
 
 
 @pytest.fixture
 def other_browser(public_api: TestClient, database: Database, stranger: Client) -> Browser:
     """A browser that is logged in to another account."""
-    set_password(database, stranger.account)
-    return Browser(public_api.app).logged_in(stranger.account.email)
+    return browser_of(public_api.app, database, stranger.account)
 
 
 @contextmanager
