@@ -18,9 +18,9 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Ends with its test, because as long as it runs, other tests of this process cannot start an event loop."""
+    """Ends with its file, because as long as it runs, other tests of this process cannot start an event loop."""
     with chromium() as running:
         yield running
 

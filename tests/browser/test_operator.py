@@ -53,10 +53,9 @@ class TestAccounts:
         expect(tab.go("/operator/nodes").locator("main")).to_contain_text("Only admin accounts")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 class TestPages:
-    def test_have_no_barriers(self, open_tab: Callable[..., Tab], farm: Farm, scheme: str) -> None:
-        tab = open_tab(color_scheme=scheme, reduced_motion="reduce").log_in("admin@localhost", password_of(farm))
+    def test_have_no_barriers(self, open_tab: Callable[..., Tab], farm: Farm) -> None:
+        tab = open_tab(reduced_motion="reduce").log_in("admin@localhost", password_of(farm))
         node = tab.go("/operator/nodes").locator("a[id^=node-]").first.get_attribute("href")
         account = tab.go("/operator/accounts").locator("tbody a").first.get_attribute("href")
         barriers = {

@@ -110,13 +110,20 @@ class Tab:
         return download.value.suggested_filename, download.value.path()
 
     def barriers(self, path: str) -> list[str]:
-        """What axe-core finds on a page that is serious or critical for people with disabilities."""
-        self.go(path)
-        return self.barriers_here()
+        """What axe-core finds on a page that is serious or critical for people with disabilities.
 
-    def barriers_here(self) -> list[str]:
-        """The same of the page as it is now."""
-        violations = Axe().run(self.page).response["violations"]
+        In the light and in the dark colours: the page differs in contrasts only.
+        """
+        self.go(path)
+        found = self.barriers_here()
+        self.page.emulate_media(color_scheme="dark")
+        found += self.barriers_here(runOnly=["color-contrast"])
+        self.page.emulate_media(color_scheme="light")
+        return found
+
+    def barriers_here(self, **options: Any) -> list[str]:
+        """The same of the page as it is now, with options of axe-core."""
+        violations = Axe().run(self.page, options={"resultTypes": ["violations"], **options}).response["violations"]
         return [
             f"{found['id']}: {node['html'][:160]}"
             for found in violations
