@@ -50,4 +50,5 @@ def route_of(scope: Scope) -> str | None:
     if route is None:
         return None
     known: str = route.path_format.format(**scope["path_params"])
-    return f"{scope['path'].removesuffix(known)}{route.path}"
+    path = scope["path"].removesuffix("\n")  # which the framework's patterns let pass at the end of a path
+    return f"{path.removesuffix(known)}{route.path}"

@@ -11,7 +11,8 @@ PAGES = ("docs", "guides", "operator", "portal")
 
 
 async def lead(request: Request) -> Response:
-    url = quote(request.scope["path"].rstrip("/"))
+    # The framework's patterns let a line break pass at the end of a path.
+    url = quote(request.scope["path"].rstrip("/\n"))
     return RedirectResponse(f"{url}?{request.url.query}" if request.url.query else url, 307)
 
 

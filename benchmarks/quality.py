@@ -171,7 +171,7 @@ def patches(set_up: stage.Stage, drawing: guides.Guides, camera: View, box: film
 def window(box: film.Box, shown: Patches) -> tuple[film.Box, Patches]:
     """The part of the box, WINDOW in size, that shows the most materials, and their pixels in it."""
     left, top, right, bottom = box
-    width, height = WINDOW
+    width, height = min(WINDOW[0], right - left), min(WINDOW[1], bottom - top)
     parts = []
     for y in range(0, bottom - top - height + 1, height // 2):
         for x in range(0, right - left - width + 1, width // 2):

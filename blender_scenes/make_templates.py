@@ -95,7 +95,8 @@ def sun(name: str, *, azimuth: float, elevation: float, spread: float, strength:
 def surround(stops: Sequence[Stop], *, strength: float, axis: float = 0.0, front: float = 0.0) -> None:
     """A world whose colour depends on elevation: `stops` go from 0 at the nadir to 1 at the zenith.
 
-    Near the horizon, front and back are brighter than the sides by `axis`, and the front than the back by `front`.
+    At the horizon it is 1 + `axis` times as bright in front and behind and 1 - `axis` times on the sides; `front` is
+    added to the front and taken from the back.
     """
     world = bpy.data.worlds.new("World")
     world.use_nodes = True

@@ -21,10 +21,11 @@ from farm.rendering.template_still import Preview
 from farm.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-PICTURES, SCENES = ROOT / "docs" / "pictures", ROOT / "blender_scenes"
+PICTURES = ROOT / "docs" / "pictures"
 SETTINGS = Settings(engine="cycles", samples=16)
 PICTURE_SIZE = 640, 360
 STILL_SIZE = 480, 270  # of what GET /v1/scenes shows
+SCENES = [path.stem for path in sorted(templates.BUILT_IN.glob("*.toml"))]  # not a studio's own
 # By the name of the picture: the scene and the client's other settings.
 PRODUCTS: dict[str, tuple[str, dict[str, Any]]] = {
     "scene-studio": ("studio", {}),
@@ -46,10 +47,10 @@ def main() -> None:
 
         for picture, (scene, settings) in PRODUCTS.items():
             draw(Preview(templates.blend(scene), MODEL, parse(settings)), PICTURES / f"{picture}.jpg")
-        for scene in templates.names():
+        for scene in SCENES:
             stand_in = Preview(templates.blend(scene), templates.STAND_IN, parse({}))
             draw(stand_in, PICTURES / f"template-{scene}.jpg")
-            draw(replace(stand_in, model=MODEL), SCENES / f"{scene}.jpg", STILL_SIZE)
+            draw(replace(stand_in, model=MODEL), templates.BUILT_IN / f"{scene}.jpg", STILL_SIZE)
         changed = Path(shutil.copy(templates.blend("studio"), Path(name) / "changed.blend"))
         with multiprocessing.get_context("spawn").Pool(1) as pool:  # bpy stays out of the process that starts hosts
             pool.apply(move_key_light, (str(changed),))

@@ -42,7 +42,7 @@ def open_shot(shot: ShotSetup, folder: Path) -> OpenShot:
     shadow = shadows.bake(stage, folder / "shadow.npy") if static else None
     prepare(stage, shot)
     guides = Guides.of(stage, draft=shot.draft) if shot.engine != "eevee" else None
-    return OpenShot(shot, stage, shadow, guides, Unlit.of(stage))
+    return OpenShot(shot, stage, shadow, guides, Unlit.of(stage, draft=shot.draft))
 
 
 def draw_frame(opened: OpenShot, number: int, pose: Pose, folder: Path) -> Frame:

@@ -30,20 +30,18 @@ CENTRED_SEED = 31
 MATTE_GREY = (0.8, 0.8, 0.8, 1.0)  # what Cycles shows of a surface without a material
 
 
-def shared_samples(samples: int) -> dict[str, Any]:
-    """Cycles' settings for renders in which all pixels share their `samples` sub-pixel samples."""
+def shared_samples(picture_samples: int, *, draft: bool) -> dict[str, Any]:
+    """Cycles' settings for guides and clean edges, in which all pixels share their sub-pixel samples.
+
+    They are at least as fine as the picture, which has `picture_samples`.
+    """
     return {
-        "samples": samples,
+        "samples": max(DRAFT_SAMPLES if draft else MIN_SAMPLES, picture_samples),
         "seed": CENTRED_SEED,
         "max_bounces": 0,
         "scrambling_distance": 0.0,
         "film_exposure": 1.0,
     }
-
-
-def fine(picture_samples: int) -> int:
-    """The samples of clean edges and guides: no fewer than the picture's own."""
-    return max(MIN_SAMPLES, picture_samples)
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Guides:
         """Inside the block, renders show the guides: the albedo as their colours, the normal pass, and the alpha."""
         cycles = bpy.context.scene.cycles
         overrides: list[tuple[Any, dict[str, Any]]] = [
-            (cycles, shared_samples(DRAFT_SAMPLES if self.draft else fine(cycles.samples))),
+            (cycles, shared_samples(cycles.samples, draft=self.draft)),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
         ]
         with ExitStack() as restored:

@@ -15,7 +15,7 @@ import numpy as np
 from farm.blender import pixels
 from farm.blender.culling import add
 from farm.blender.film import Box, render_image, temporary_settings
-from farm.blender.guides import fine, shared_samples
+from farm.blender.guides import shared_samples
 from farm.blender.materials import is_unlit, materials
 from farm.blender.stage import Stage
 from farm.scene.camera import View
@@ -33,19 +33,23 @@ PLAIN_VIEW: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Unlit:
-    """How to draw the second exposure: `switches` make the subject's lit materials holdouts at 1."""
+    """How to draw the second exposure: `switches` make the subject's lit materials holdouts at 1.
+
+    That of a `draft` is as coarse as its guides, so that both have the same edges.
+    """
 
     stage: Stage
     switches: list[bpy.types.NodeSocket]
+    draft: bool
 
     @classmethod
-    def of(cls, stage: Stage) -> "Unlit | None":
+    def of(cls, stage: Stage, *, draft: bool = False) -> "Unlit | None":
         """For the subject on the stage; None if all of it is lit."""
         used = materials(stage.subject)
         if not any(map(is_unlit, used)):
             return None
         lit = [material for material in used if material.node_tree and not is_unlit(material)]
-        return cls(stage, [switch for material in lit for switch in _add_holdouts(material.node_tree)])
+        return cls(stage, [switch for material in lit for switch in _add_holdouts(material.node_tree)], draft)
 
     def expose(self, drawn: pixels.Pixels, view: View, box: Box, folder: Path) -> None:
         """Replace the colours of unlit surfaces in `drawn`, a picture of the part of the frame in `box`, in place."""
@@ -63,7 +67,7 @@ class Unlit:
         overrides: list[tuple[Any, dict[str, Any]]] = [
             (scene.display_settings, {"display_device": "sRGB"}),
             (scene.view_settings, PLAIN_VIEW),
-            (scene.cycles, shared_samples(fine(scene.cycles.samples))),
+            (scene.cycles, shared_samples(scene.cycles.samples, draft=self.draft)),
             *((switch, {"default_value": 1.0}) for switch in self.switches),
             *((other, {"is_holdout": True}) for other in others),
         ]

@@ -42,6 +42,9 @@ class TestFrameworkErrors:
             ("/operator/accounts/Xz7pQ4w8nR2k", "GET"),
             ("/guides/decisions/sets", "GET"),
             ("/guides/", "GET"),
+            ("/v1/models%0A", "GET, POST"),
+            ("/portal/keys%0A", "GET, POST"),
+            ("/portal/nothing%0A", "GET"),
         ],
     )
     def test_name_the_methods_that_a_path_has(self, api: TestClient, path: str, allowed: str) -> None:

@@ -30,6 +30,7 @@ CALLS = [
     for method in methods
     if path.startswith("/v1/") and "_id}" in path and not path.startswith("/v1/admin/")  # those see all accounts
 ]
+assert ("GET", "/models/{model_id}") in CALLS
 UNKNOWN = "0" * 12
 BODIES: dict[tuple[str, str], Any] = {("PATCH", "/models/{model_id}"): {"title": "Mine", "tags": ["mine"]}}
 TABLES: list[type[Table]] = [Account, Model, Overlay, Shot, Render, Chunk]

@@ -30,11 +30,12 @@ def test_leads_to_every_page_below(guest: Browser, path: str, location: str) -> 
     assert (response.status_code, response.headers["location"]) == (307, location)
 
 
-@pytest.mark.parametrize("path", ["/portal///else.example/", "/portal/%3F%23%25/", "/portal/é/"])
+@pytest.mark.parametrize("path", ["/portal///else.example/", "/portal/%3F%23%25/", "/portal/é/", "/portal/x/%0A"])
 def test_leads_nowhere_else(guest: Browser, path: str) -> None:
     response = guest.get(path)
     location = response.headers["location"]
     assert location.startswith("/portal/")
+    assert location != path
     assert location.isascii()
     assert location.isprintable()
     assert not set("?#") & set(location)

@@ -73,6 +73,7 @@ class TestPicture:
         _, seen = draw_frame(blender, replace(shot(model, size=SIZE, samples=5), draft=draft), 25.0)
         levels = seen[is_partly_covered(seen), 3] / 255 * shared
         assert np.abs(levels - np.rint(levels)).max() < 0.05
+        assert (np.rint(levels) % 2 == 1).any(), "no level between those of half as many samples"
 
     def test_has_even_transparency(self, blender: Blender, tmp_path: Path) -> None:
         model = parts(tmp_path / "plate.glb", Part(sheet(0), matte(0.1, 0.3, 0.8, 0.4, alphaMode="BLEND")))

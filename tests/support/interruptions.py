@@ -83,7 +83,7 @@ def pause_worker(farm: Farm, is_target: IsTarget = waits_for_frames) -> PausedWo
 
 @contextlib.contextmanager
 def workers_stopped(farm: Farm) -> Iterator[None]:
-    """The farm's workers are stopped while the block runs, none of them in the middle of a transaction."""
+    """The farm's workers are stopped while the block runs, none of them while it holds SQLite's lock."""
     workers = farm.workers()
 
     def stopped() -> bool:
@@ -100,7 +100,8 @@ def workers_stopped(farm: Farm) -> Iterator[None]:
         yield
     finally:
         for worker in workers:
-            worker.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.resume()
 
 
 def database_is_writable(farm: Farm) -> bool:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,6 +13,7 @@ from farm.orders.render_settings import RenderSettings, allowed, parse
 from farm.rendering.production import shot_setup
 from farm.scene.shot import ENGINES
 from farm.settings import Settings
+from farm.tiers import Quality
 
 GOOD = (templates.BUILT_IN / "studio.toml").read_text()
 
@@ -138,6 +140,12 @@ class TestToml:
         drawn = {engine: shot_setup(spec, Path("model.glb"), engine).samples for engine in ENGINES}
         assert drawn == dict.fromkeys(ENGINES, 16) | {"eevee": 32}
         assert templates.load("shop").samples_by("eevee", "share") == templates.EEVEE_SAMPLES
+
+    def test_makes_drafts_of_previews_alone(self) -> None:
+        specs = [plan.shot("", parse({"quality": quality}), Settings()) for quality in get_args(Quality)]
+        assert not any(shot_setup(spec, Path("model.glb"), "cycles").draft for spec in specs)
+        preview = plan.shot("", parse({}), Settings(), preview=True)
+        assert shot_setup(preview, Path("model.glb"), "cycles").draft
 
     def test_is_refused_if_it_is_no_text(self, own: Path) -> None:
         (own / "shop.toml").write_bytes(b"\xff\xfe\x00")
