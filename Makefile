@@ -22,7 +22,8 @@ demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup
-	@command -v curl >/dev/null && command -v node >/dev/null && command -v sqlite3 >/dev/null && command -v chromium >/dev/null && command -v promtool >/dev/null || docker/system-libraries curl nodejs sqlite3 chromium prometheus
+	@(for program in curl node sqlite3 chromium promtool docker-compose; do command -v $$program || exit; done) >/dev/null \
+		|| docker/system-libraries curl nodejs sqlite3 chromium prometheus docker-compose
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
